@@ -1,0 +1,30 @@
+"""The labs, one file each, found by their names: the question, the traffic, the checks with the claims they prove."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING
+
+from probes.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from labs.kit.lab import Lab
+
+_NOT_LABS = {"claims", "kit"}
+
+
+def names() -> list[str]:
+    """The names of all labs, sorted."""
+    return sorted(one.name for one in pkgutil.iter_modules(__path__) if one.name not in _NOT_LABS)
+
+
+def find(name: str) -> Lab:
+    """The lab of that name. Raises WrongUsage, with the nearest name, if there is none."""
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise WrongUsage(f"there is no lab {name!r}", f"{hint}the labs: {', '.join(names())}")
+    lab: Lab = importlib.import_module(f"labs.{name}").LAB
+    return lab

@@ -1,0 +1,139 @@
+"""epoll: one thread waits for all connections at once. Where does it sleep, who wakes it, and what is copied?
+
+The server registers each descriptor once, then sleeps in epoll_wait. The kernel shows the callback that fills the ready list
+and wakes it, and that the read itself never waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import mmap
+import os
+import select
+from typing import Any
+
+from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, unavailable
+
+LAB = Lab(
+    model="epoll",
+    server="epoll",
+    question="How does one thread wait for many connections with epoll?",
+    watch="all the waiting is in epoll_wait, on epoll's own queue; recvfrom comes only when the data is there.",
+    try_next=(
+        "invoke lab epoll --clients 200 --messages 5   the same one thread",
+        "invoke lab epoll --size 1000000               phase 2 is still the thread's own work",
+        "invoke lab blocking                           the same traffic, served one by one",
+    ),
+    aside="labs.epoll:is_anything_shared",
+)
+
+
+@LAB.check("blocked in the multiplexer, not in the socket call", claims=("C22",))
+def asleep_in_epoll_wait(run: Run) -> Finding:
+    """The thread slept in epoll_wait, never in a call on a socket."""
+    waits = [one for one in run.waits if one.name.startswith("epoll")]
+    slept = [one for one in waits if one.sleeps]
+    sockets = run.reads + run.calls("accept4", "accept", "sendto", "sendmsg", "write", "writev")
+    elsewhere = [one for one in sockets if any(sleep.queue != "epoll" for sleep in one.sleeps)]
+    evidence = (
+        f"{len(slept)} of {len(waits)} epoll_wait slept ({sum(one.wait for one in slept) / 1e6:.1f} ms),"
+        f" {len(elsewhere)} of {len(sockets)} calls on sockets did"
+    )
+    return confirmed(evidence) if slept and not elsewhere else failed(evidence)
+
+
+@LAB.check("the callback fills the ready list and wakes the waiter", claims=("C33",))
+def woken_by_the_callback(run: Run) -> Finding:
+    """Every sleep was on epoll's own wait queue, and every wake-up came through ep_poll_callback."""
+    asleep = sleeps([one for one in run.waits if one.name.startswith("epoll")])
+    own = [one for one in asleep if one.queue == "epoll"]
+    called = [one for one in own if one.waker and "ep_poll_callback" in one.waker.stack]
+    evidence = f"{len(called)} of {len(asleep)} wake-ups came through ep_poll_callback, {len(own)} sleeps on epoll's queue"
+    return confirmed(evidence) if called and len(called) == len(asleep) else failed(evidence)
+
+
+@LAB.check("registered once, not at every wait", claims=("C32",))
+def registered_once(run: Run) -> Finding:
+    """One EPOLL_CTL_ADD per descriptor, however many waits follow; the waits name no descriptors."""
+    added = [one for one in run.calls("epoll_ctl") if one.args[1] == 1]  # EPOLL_CTL_ADD
+    expected = len(run.connections) + 1
+    evidence = f"{len(added)} EPOLL_CTL_ADD for {expected} descriptors (listener and connections), {len(run.waits)} waits"
+    return confirmed(evidence) if len(added) == expected and len(run.waits) > 1 else failed(evidence)
+
+
+@LAB.check("one thread serves many connections", claims=("C24",))
+def one_thread(run: Run) -> Finding:
+    """All connections were open together and served in turns, by one thread that was hardly ever on the CPU."""
+    if len(run.connections) < 2:
+        return unavailable("one connection is not many: use --clients 2 or more")
+    if len(run.result.threads) > 1:
+        return failed(f"{len(run.result.threads)} threads")
+    served = [one.socket for one in run.reads if one.socket]
+    turns = sum(1 for before, after in zip(served, served[1:], strict=False) if before != after) + 1
+    together = _most_open(run)
+    busy = 1 - (run.server.wait + run.server.sched_delay + run.server.preempted) / run.server.wall
+    evidence = (
+        f"1 thread, {together} of {len(run.connections)} connections open at the same time, {len(served)} reads in {turns} turns,"
+        f" on the CPU {busy:.1%} of the time"
+    )
+    return confirmed(evidence) if together > 1 and turns > len(set(served)) else failed(evidence)
+
+
+@LAB.check("does epoll share memory with the process?", claims=("C37",))
+def shared_memory(run: Run) -> Finding:
+    """The text says that epoll shares its events by mmap. Two system calls decide it: mmap of an epoll descriptor, and
+    epoll_wait with a pointer to nowhere."""
+    if not run.aside:
+        return unavailable("the experiment beside the traffic did not run")
+    mapped, copied = run.aside["mmap"], run.aside["epoll_wait"]
+    descriptors = {one.fd for one in run.waits if one.name.startswith("epoll")}
+    if not descriptors:
+        return failed("this server made no epoll_wait")
+    if mapped == "ENODEV" and copied == "EFAULT":
+        return refuted(
+            "mmap of an epoll descriptor: ENODEV, there is nothing to map; epoll_wait with a bad pointer: EFAULT,"
+            f" so the events are copied out, by each of {len(run.waits)} waits"
+        )
+    if mapped == "ENODEV":
+        return refined(f"mmap of an epoll descriptor: ENODEV; epoll_wait with a bad pointer: {copied}")
+    return failed(f"mmap of an epoll descriptor: {mapped}; epoll_wait with a bad pointer: {copied}")
+
+
+def _most_open(run: Run) -> int:
+    """The most connections open at one time, by the order of accepts and closes."""
+    opened: set[int] = set()
+    most = 0
+    accepted = {id(one) for one in run.connections}
+    for call in run.result.calls:
+        if id(call) in accepted and call.result is not None:
+            opened.add(call.result)
+        elif call.name == "close" and call.fd in opened and call.fd is not None:
+            opened.discard(call.fd)
+        most = max(most, len(opened))
+    return most
+
+
+def is_anything_shared() -> dict[str, Any]:
+    """Tries what the claim says: maps an epoll descriptor; and has epoll_wait write its events to address 1."""
+    found: dict[str, Any] = {}
+    ready, other = os.pipe()
+    with contextlib.closing(select.epoll()) as epoll:
+        try:
+            mmap.mmap(epoll.fileno(), mmap.PAGESIZE).close()
+            found["mmap"] = "mapped"
+        except OSError as error:
+            found["mmap"] = os_error(error.errno)
+        epoll.register(other, select.EPOLLOUT)  # an empty pipe has room: ready at once
+        libc = ctypes.CDLL(None, use_errno=True)
+        result = libc.epoll_wait(epoll.fileno(), ctypes.c_void_p(1), 1, 0)
+        found["epoll_wait"] = os_error(ctypes.get_errno()) if result < 0 else f"{result} events"
+    os.close(ready)
+    os.close(other)
+    return found
+
+
+def os_error(number: int | None) -> str:
+    """ENODEV for 19."""
+    return errno.errorcode.get(number or 0, str(number))

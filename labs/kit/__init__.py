@@ -1,0 +1,1 @@
+"""What every lab is made with: processes, traffic, the run, the checks."""

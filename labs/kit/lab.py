@@ -1,0 +1,146 @@
+"""A lab: a question, a server, its traffic, and the checks that hold the claims against what the kernel showed.
+
+A lab file makes one `LAB` and decorates its checks with it:
+
+    LAB = Lab(model="blocking", question="...", try_next=("...",))
+
+    @LAB.check("asleep in recv", claims=("C03",))
+    def asleep(run: Run) -> Finding:
+        ...
+        return confirmed("23 of 24 recvfrom slept")
+
+A check returns what it found and quotes its evidence in figures. It must come out `failed` on a server that does not have
+the property: tests/labs runs every check on the recordings of other models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from labs.kit.traffic import Traffic
+from probes import phases, syscalls
+from probes.result import Call, Check, Result, Sleep, Thread, Verdict
+
+
+class Finding(NamedTuple):
+    """What a check found."""
+
+    verdict: Verdict
+    evidence: str
+
+
+def confirmed(evidence: str) -> Finding:
+    """The kernel did what the claim says."""
+    return Finding(Verdict.CONFIRMED, evidence)
+
+
+def refined(evidence: str) -> Finding:
+    """The claim is true, but the kernel shows more than it says."""
+    return Finding(Verdict.REFINED, evidence)
+
+
+def refuted(evidence: str) -> Finding:
+    """The kernel contradicts the text, on a server that has the model."""
+    return Finding(Verdict.REFUTED, evidence)
+
+
+def failed(evidence: str) -> Finding:
+    """This server does not have the property."""
+    return Finding(Verdict.FAILED, evidence)
+
+
+def unavailable(evidence: str) -> Finding:
+    """This run cannot show it; the evidence says what would."""
+    return Finding(Verdict.UNAVAILABLE, evidence)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a check looks at: the measured result, and the parts of it that checks speak of most."""
+
+    result: Result
+
+    @property
+    def clients(self) -> list[dict[str, Any]]:
+        """What each client saw: asked and connected (ns), exchanges [(sent, echoed), ...]."""
+        traffic: dict[str, Any] = self.result.context.get("traffic_seen", {})  # type: ignore[assignment]
+        return list(traffic.get("clients", ()))
+
+    @property
+    def aside(self) -> dict[str, Any]:
+        """What the lab's experiment beside the traffic found, if it has one."""
+        return dict(self.result.context.get("aside", {}))  # type: ignore[call-overload]
+
+    @cached_property
+    def server(self) -> Thread:
+        """The server's first thread."""
+        return self.result.threads[0]
+
+    def calls(self, *names: str) -> list[Call]:
+        """The calls of these names that were not cut short by the signal that ended the server."""
+        return [one for one in self.result.named(*names) if not ended_by_signal(one)]
+
+    @cached_property
+    def reads(self) -> list[Call]:
+        """The calls that read from a connection."""
+        return [one for one in self.calls(*syscalls.READS) if one.socket or one.errno == "EAGAIN" or one.sleeps]
+
+    @cached_property
+    def waits(self) -> list[Call]:
+        """The calls of select, poll, epoll and their like."""
+        return self.calls(*syscalls.MULTIPLEXERS)
+
+    @cached_property
+    def connections(self) -> list[Call]:
+        """The successful accepts, in order; `result` is the connection's descriptor."""
+        return [one for one in self.calls(*syscalls.ACCEPTS) if one.result is not None and one.result >= 0]
+
+
+def ended_by_signal(call: Call) -> bool:
+    """Was the call cut short by a signal (EINTR, or a restart that only the kernel sees)?"""
+    return call.errno == "EINTR" or call.errno in syscalls.RESTARTS.values() or call.result is None
+
+
+def sleeps(calls: list[Call]) -> list[Sleep]:
+    """All sleeps of these calls."""
+    return [sleep for call in calls for sleep in call.sleeps]
+
+
+CheckFunction = Callable[[Run], Finding]
+
+
+@dataclass
+class Lab:
+    """One lab. `server` names a file in servers/; `aside` is run once, followed, in a process of its own."""
+
+    model: str
+    question: str
+    server: str
+    watch: str  # one sentence: what to look at in the output
+    try_next: tuple[str, ...]
+    traffic: Traffic = Traffic()
+    aside: str | None = None  # "module:function" of an experiment beside the traffic; it returns JSON data
+    checks: list[tuple[str, tuple[str, ...], CheckFunction]] = field(default_factory=list)
+
+    def check(self, name: str, claims: tuple[str, ...]) -> Callable[[CheckFunction], CheckFunction]:
+        """Registers a check, in the order in which it is shown."""
+
+        def register(function: CheckFunction) -> CheckFunction:
+            self.checks.append((name, claims, function))
+            return function
+
+        return register
+
+    def judge(self, result: Result) -> Result:
+        """The result with this lab's verdicts; inconclusive ones where events were lost or left without a partner."""
+        run, checks = Run(result), []
+        for name, claims, function in self.checks:
+            verdict, evidence = function(run)
+            if not result.events.sound and verdict is not Verdict.UNAVAILABLE:
+                evidence = f"{result.events.lost} events lost, {result.events.unmatched} unmatched; else: {verdict}, {evidence}"
+                verdict = Verdict.INCONCLUSIVE
+            checks.append(Check(name, claims, verdict, evidence))
+        return phases.with_checks(result, checks)

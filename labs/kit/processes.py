@@ -1,0 +1,78 @@
+"""Processes of ours: started, watched, and gone with us, even after kill -9."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from probes.errors import LabBroken
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Child:
+    """A Python module of ours in a process of its own: `Child("servers", "epoll")` is `python -m servers epoll`.
+
+    Its standard output is ours to read. Leaving the `with` block ends it: SIGTERM, then SIGKILL.
+    """
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        self.name = " ".join((module, *arguments[:1]))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C in the terminal is the runner's, who then ends its children in order
+        )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def line(self, seconds: float) -> str:
+        """The next line that it prints. Raises LabBroken if it ends or stays silent that long."""
+        assert self._process.stdout is not None
+        descriptor, said = self._process.stdout.fileno(), b""
+        while not said.endswith(b"\n"):
+            if not select.select([descriptor], [], [], seconds)[0]:
+                raise LabBroken(f"{self.name} said nothing for {seconds:g} s", "is the machine overloaded? run it again")
+            byte = os.read(descriptor, 1)
+            if not byte:
+                raise LabBroken(f"{self.name} ended early with status {self._process.wait()}", "its own message stands above")
+            said += byte
+        return said.decode().strip()
+
+    def rest(self, seconds: float) -> str:
+        """All that it prints until it ends. Raises LabBroken if it fails or takes longer than that."""
+        try:
+            out, _ = self._process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            raise LabBroken(f"{self.name} was not done after {seconds:g} s", "fewer --messages or a smaller --gap-ms") from error
+        if self._process.returncode:
+            raise LabBroken(f"{self.name} failed with status {self._process.returncode}", "its own message stands above")
+        return str(out.decode())
+
+    def end(self, seconds: float = 5) -> int:
+        """SIGTERM, and its exit status. Raises LabBroken if it does not end in time (it is killed then)."""
+        self._process.terminate()
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise LabBroken(f"{self.name} did not end on SIGTERM", "a server must let go of its loop") from error
+        return self._process.returncode
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()

@@ -1,0 +1,121 @@
+"""Runs a lab: the same traffic twice, untraced and under the instrument, and everything about it in one recording."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import labs
+from labs.kit.lab import Lab
+from labs.kit.processes import Child
+from labs.kit.traffic import Traffic, describe
+from probes import phases
+from probes.instrument import Instrument
+from probes.recording import Recording
+from probes.result import Result
+
+Progress = Callable[[str], None]
+VERSION = "0.1.0"
+
+
+def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
+    """Runs the lab of that name under the instrument. Raises CannotTrace, LabBroken.
+
+    `progress` is told, in a few words, what goes on.
+    """
+    lab = labs.find(name)
+    progress(f"untraced, to know what tracing costs: {traffic.words}")
+    plain = _serve(lab, traffic, cookie=None)
+    progress("attaching the probes")
+    with Instrument() as instrument:
+        progress(f"traced: {traffic.words}")
+        seen = _serve(lab, traffic, instrument.cookie)
+        progress("reading what the kernel said")
+        recording = instrument.stop({})
+    return recording.with_context(
+        iolab=VERSION,
+        lab=name,
+        model=lab.model,
+        traffic=dataclasses.asdict(traffic),
+        traffic_seen=seen["traffic"],
+        witness=seen["witness"],
+        overhead=_overhead(plain, seen),
+        aside=_aside(lab.aside) if lab.aside else {},
+    )
+
+
+def show(recording: Recording) -> Result:
+    """The result of a recording; a lab's checks are judged anew."""
+    result = phases.measure(recording)
+    name = recording.context.get("lab")
+    return labs.find(str(name)).judge(result) if name else result
+
+
+def _serve(lab: Lab, traffic: Traffic, cookie: int | None) -> dict[str, Any]:
+    """One server and its clients, from start to end; what the clients and the process's own accounts say."""
+    follow = [] if cookie is None else ["--follow", str(cookie)]
+    with Child("servers", lab.server, "--with-parent", *follow) as server:
+        _ready, host, port = server.line(10).split()
+        before = _accounts(server.pid)
+        with Child("labs.kit.traffic", host, port, describe(traffic)) as clients:
+            seen = json.loads(clients.rest(30 + 3 * traffic.seconds))
+        after = _accounts(server.pid)
+        memory = psutil.Process(server.pid).memory_info().rss
+        server.end()
+    return {"traffic": seen, "witness": {key: after[key] - before[key] for key in before} | {"rss_bytes": memory}}
+
+
+def _accounts(pid: int) -> dict[str, float]:
+    """The kernel's own accounts of a process and its threads, by psutil and /proc/PID/task/*/schedstat."""
+    process = psutil.Process(pid)
+    with process.oneshot():
+        times, switches = process.cpu_times(), process.num_ctx_switches()
+        threads = process.num_threads()
+    delays = [Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split() for tid in os.listdir(f"/proc/{pid}/task")]
+    return {
+        "user_s": times.user,
+        "system_s": times.system,
+        "voluntary_switches": switches.voluntary,
+        "involuntary_switches": switches.involuntary,
+        "cpu_ns": sum(int(one[0]) for one in delays),
+        "run_delay_ns": sum(int(one[1]) for one in delays),
+        "more_threads": threads,
+    }
+
+
+def _overhead(plain: dict[str, Any], traced: dict[str, Any]) -> dict[str, float]:
+    """The same traffic without and with the probes: seconds from the first message to the last echo, CPU seconds of the
+    server, and the median round trip of a message (ns)."""
+    figures: dict[str, float] = {}
+    for name, one in (("untraced", plain), ("traced", traced)):
+        exchanges = [exchange for client in one["traffic"]["clients"] for exchange in client["exchanges"]]
+        figures[f"{name}_s"] = (max(echoed for _, echoed in exchanges) - min(sent for sent, _ in exchanges)) / 1e9
+        figures[f"{name}_cpu_s"] = one["witness"]["cpu_ns"] / 1e9
+        trips = sorted(echoed - sent for sent, echoed in exchanges)
+        figures[f"{name}_round_trip_ns"] = trips[len(trips) // 2]
+    return figures
+
+
+def _aside(place: str) -> dict[str, Any]:
+    """Runs "module:function" in a process of its own; its return value."""
+    with Child("labs.kit.run", place) as child:
+        found: dict[str, Any] = json.loads(child.rest(10))
+        return found
+
+
+def main() -> None:
+    """`python -m labs.kit.run MODULE:FUNCTION`: what `_aside` starts."""
+    module, function = sys.argv[1].split(":")
+    print(json.dumps(getattr(importlib.import_module(module), function)()))
+
+
+if __name__ == "__main__":
+    main()

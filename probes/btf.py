@@ -1,0 +1,102 @@
+"""What the running kernel says of its own types (BTF): offsets of struct members, arguments of tracepoints.
+
+Kernel differences are answered here by looking, never by a version number. libbpf reads the BTF (it is installed with BCC);
+its functions are called by ctypes: https://libbpf.readthedocs.io/en/latest/api.html
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cached_property
+
+from probes.errors import CannotTrace
+
+_STRUCT, _TYPEDEF = 4, 8  # BTF_KIND_*
+_POINTER, _INT = 2, 1
+_MODIFIERS = {8, 9, 10, 11, 18}  # typedef, volatile, const, restrict, type tag
+
+
+class Btf:
+    """The BTF of the running kernel. Raises CannotTrace if the kernel has none."""
+
+    def __init__(self) -> None:
+        try:
+            self._lib = ctypes.CDLL("libbpf.so.1")
+        except OSError as error:
+            raise CannotTrace(f"libbpf is missing ({error})", "apt-get install python3-bpfcc") from error
+        pointer, number = ctypes.c_void_p, ctypes.c_uint32
+        for name, result, arguments in (
+            ("btf__load_vmlinux_btf", pointer, ()),
+            ("btf__find_by_name_kind", ctypes.c_int32, (pointer, ctypes.c_char_p, number)),
+            ("btf__type_by_id", pointer, (pointer, number)),
+            ("btf__name_by_offset", ctypes.c_char_p, (pointer, number)),
+            ("btf__resolve_size", ctypes.c_int64, (pointer, number)),
+        ):
+            function = getattr(self._lib, name)
+            function.restype, function.argtypes = result, list(arguments)
+
+    @cached_property
+    def _btf(self) -> int:
+        loaded = self._lib.btf__load_vmlinux_btf()
+        if not loaded:
+            raise CannotTrace(
+                "this kernel has no type information (/sys/kernel/btf/vmlinux)",
+                "use a kernel built with CONFIG_DEBUG_INFO_BTF: Debian's since 5.10, Ubuntu's since 20.10, Fedora's since 31",
+            )
+        return int(loaded)
+
+    def _words(self, type_id: int, count: int = 3, skip: int = 0) -> ctypes.Array[ctypes.c_uint32]:
+        address = self._lib.btf__type_by_id(self._btf, type_id) + 4 * skip
+        return (ctypes.c_uint32 * count).from_address(address)
+
+    def _find(self, name: str, kind: int) -> int | None:
+        found: int = self._lib.btf__find_by_name_kind(self._btf, name.encode(), kind)
+        return found if found > 0 else None
+
+    def _name(self, offset: int) -> str:
+        return bytes(self._lib.btf__name_by_offset(self._btf, offset)).decode()
+
+    def _kind(self, type_id: int) -> int:
+        return self._words(type_id)[1] >> 24 & 0x1F
+
+    def _strip(self, type_id: int) -> int:
+        while type_id and self._kind(type_id) in _MODIFIERS:
+            type_id = self._words(type_id)[2]
+        return type_id
+
+    def size(self, struct: str) -> int | None:
+        """The size of a struct in bytes; None if this kernel has no such struct."""
+        found = self._find(struct, _STRUCT)
+        return int(self._lib.btf__resolve_size(self._btf, found)) if found else None
+
+    def offset(self, struct: str, member: str) -> int | None:
+        """Bytes from the start of the struct to the member (also one of an unnamed inner struct); None if there is none."""
+        found = self._find(struct, _STRUCT)
+        return self._member(found, member) if found else None
+
+    def _member(self, type_id: int, wanted: str) -> int | None:
+        info = self._words(type_id)[1]
+        for index in range(info & 0xFFFF):
+            name, inner, where = self._words(type_id, skip=3 + 3 * index)
+            bits = where & 0xFFFFFF if info >> 31 else where
+            if name and self._name(name) == wanted:
+                return bits // 8
+            inner = self._strip(inner)
+            if not self._name(name) and self._kind(inner) in (4, 5):
+                below = self._member(inner, wanted)
+                if below is not None:
+                    return bits // 8 + below
+        return None
+
+    def tracepoint(self, name: str) -> list[bool] | None:
+        """The arguments of a tracepoint, in order, as "is it a pointer?"; None if this kernel has no such tracepoint.
+
+        Each tracepoint leaves a typedef btf_trace_NAME of its handler's type, whose first parameter is not the caller's.
+        """
+        found = self._find(f"btf_trace_{name}", _TYPEDEF)
+        if found is None:
+            return None
+        proto = self._words(self._words(found)[2])[2]
+        count = self._words(proto)[1] & 0xFFFF
+        parameters = [self._words(proto, 2, 3 + 2 * index)[1] for index in range(count)]
+        return [self._kind(self._strip(one)) == _POINTER for one in parameters[1:]]

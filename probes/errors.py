@@ -1,0 +1,34 @@
+"""The one tree of errors: what failed, and what to do next. tasks.py alone turns them into exit codes."""
+
+from __future__ import annotations
+
+
+class IolabError(Exception):
+    """Something the user can act on: `problem` says what failed and on what, `remedy` what to do next.
+
+    `code` is the exit code: 0 all held, 1 a check failed, 2 wrong usage, 3 inconclusive, 4 this machine can't.
+    """
+
+    code = 1
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(f"{problem}\n  {remedy}" if remedy else problem)
+        self.problem, self.remedy = problem, remedy
+
+
+class WrongUsage(IolabError):
+    """The command line, or a file it names, is not what the command takes."""
+
+    code = 2
+
+
+class CannotTrace(IolabError):
+    """This machine, or this user on it, cannot run the instrument."""
+
+    code = 4
+
+
+class LabBroken(IolabError):
+    """A server or a client of ours did not do its part; no figure can be trusted."""
+
+    code = 3

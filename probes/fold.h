@@ -1,0 +1,143 @@
+/* The life of one followed thread as a state machine: where each ns between two events belongs.
+ *
+ * Plain C on one struct, no BPF helper and no clock of its own, so that the tests compile this very file with a C compiler
+ * and drive it with random event sequences. The law: for every call
+ *     exit - enter == wait + delay + preempted + copy + the rest (kernel)
+ * and each part is counted once. Times are ns of CLOCK_MONOTONIC.
+ */
+#pragma once
+
+enum { ON_CPU, ASLEEP, PREEMPTED, NEWBORN };
+enum { IN_USER, IN_CALL, IN_BIRTH };  /* IN_BIRTH: from the fork to the child's own return from clone */
+
+struct phases {
+  u64 wait;       /* asleep: switch-out to wake-up */
+  u64 delay;      /* woken: wake-up to switch-in */
+  u64 preempted;  /* off the CPU while runnable */
+  u32 sleeps, preemptions;
+};
+
+struct thread {
+  u32 serial;
+  u32 where;               /* IN_USER, IN_CALL or IN_BIRTH */
+  s64 nr;
+  u64 enter;
+  u64 args[4];
+  struct phases in;        /* of the open call (or birth) */
+  struct phases out;       /* of all the time outside calls */
+  u64 copy, copied;        /* the open call's copying so far; when its last copy ended */
+  u64 copy_at, copy_off;   /* the copy under way: its start, and the time off the CPU before it */
+  u64 birth;               /* ns on the CPU between fork and first return */
+  u64 calls, runs;         /* calls reported one by one; calls folded into runs */
+  u32 copies;
+  u32 off;                 /* ON_CPU, ASLEEP, PREEMPTED, NEWBORN */
+  u64 off_at, woken_at;
+  u64 woke;                /* of the sleep that ended last: when it was over, between its switch-out and switch-in */
+  u64 stack, waker_stack;
+  u32 waker_tid;
+  u32 arrivals, unread, drained;
+  u64 socket, ready;
+  char waker_comm[COMM];
+};
+
+static inline __attribute__((always_inline)) u64 off_cpu(const struct phases *p) {
+  return p->wait + p->delay + p->preempted;
+}
+
+static inline __attribute__((always_inline)) void fold_enter(struct thread *t, s64 nr, u64 now) {
+  t->where = IN_CALL;
+  t->nr = nr;
+  t->enter = now;
+  t->in = (struct phases){};
+  t->copy = t->copied = t->copy_at = t->socket = t->ready = 0;
+  t->copies = t->arrivals = t->unread = t->drained = 0;
+}
+
+/* A switch-out. `asleep`: the task left the run queue; else it was preempted or yielded. `off` is written last: a waker on
+ * another CPU may look in at any time. */
+static inline __attribute__((always_inline)) void fold_out(struct thread *t, int asleep, u64 stack, u64 now) {
+  t->off_at = now;
+  t->stack = stack;
+  __asm__ __volatile__("" ::: "memory");
+  t->off = asleep ? ASLEEP : PREEMPTED;
+}
+
+/* Would a wake-up now be the one that ends the sleep? Only the first after the switch-out is; later ones find it awake. One
+ * that comes while the thread still runs is kept too: either it is stale, and the next overwrites it, or the switch-out was
+ * already decided and this is the only one there will be. */
+static inline __attribute__((always_inline)) int fold_wakes(const struct thread *t) {
+  return !(t->off == ASLEEP && t->woken_at >= t->off_at);
+}
+
+/* A switch-in. Returns 1 if a sleep ended that is worth a record, 0 if not; -1 for a sleep that nobody ended: the task saw a
+ * pending signal on its way out and never left the run queue, so that time is preemption. */
+static inline __attribute__((always_inline)) int fold_in(struct thread *t, u64 now) {
+  struct phases *p = t->where == IN_USER ? &t->out : &t->in;
+  int told = 0;
+  u64 off = now - t->off_at;
+  if (t->off == ASLEEP && t->woken_at) {
+    u64 wait = t->woken_at > t->off_at ? t->woken_at - t->off_at : 0;
+    if (wait > off)
+      wait = off;  /* clocks of two CPUs may differ by some ns */
+    p->wait += wait;
+    p->delay += off - wait;
+    p->sleeps++;
+    t->woke = t->off_at + wait;
+    told = 1;
+  } else if (t->off == ASLEEP || t->off == PREEMPTED) {
+    told = t->off == ASLEEP ? -1 : 0;
+    p->preempted += off;
+    p->preemptions++;
+  } else if (t->off == NEWBORN) {
+    p->delay += off;
+  }
+  t->off = ON_CPU;
+  t->woken_at = 0;
+  return told;
+}
+
+static inline __attribute__((always_inline)) void fold_copy_end(struct thread *t, u64 now) {
+  if (t->where == IN_CALL && t->copy_at) {
+    u64 off = off_cpu(&t->in) - t->copy_off;  /* a page fault may put the thread to sleep inside a copy */
+    u64 span = now - t->copy_at;
+    t->copy += span > off ? span - off : 0;
+    t->copied = now;
+    t->copy_at = 0;
+  }
+}
+
+static inline __attribute__((always_inline)) void fold_copy_start(struct thread *t, u64 now) {
+  if (t->where == IN_CALL) {
+    fold_copy_end(t, now);  /* the next buffer starts: the one before is copied */
+    t->copy_at = now;
+    t->copy_off = off_cpu(&t->in);
+    t->copies++;
+  }
+}
+
+/* The end of a call. The caller reports it, then the thread is in user code. */
+static inline __attribute__((always_inline)) void fold_exit(struct thread *t, u64 now) {
+  fold_copy_end(t, now);
+  if (t->where == IN_BIRTH) {
+    t->out.wait += t->in.wait;
+    t->out.delay += t->in.delay;
+    t->out.preempted += t->in.preempted;
+    t->out.sleeps += t->in.sleeps;
+    t->out.preemptions += t->in.preemptions;
+    t->birth += now - t->enter - off_cpu(&t->in);
+  }
+}
+
+/* A run's bucket for a duration: four to an octave from 64 ns on (records.bucket_floor is the inverse). */
+static inline __attribute__((always_inline)) u32 run_bucket(u64 ns) {
+  u32 log = 6;
+  if (ns < 64)
+    return 0;
+  if (ns >= 1ULL << 22)
+    return RUN_BUCKETS - 1;
+  if (ns >> (log + 8)) log += 8;
+  if (ns >> (log + 4)) log += 4;
+  if (ns >> (log + 2)) log += 2;
+  if (ns >> (log + 1)) log += 1;
+  return (log - 6) * 4 + ((ns >> (log - 2)) & 3);
+}

@@ -1,0 +1,447 @@
+/* The probes: what the kernel tells at its tracepoints, folded per call (fold.h) and written as records (records.py).
+ *
+ * All are raw tracepoints: the cheapest hook, present without tracefs, and, unlike the perf kind, not skipped when an
+ * interrupt brings one event while another is being handled. Their arguments are kernel pointers, so every field is read at
+ * an offset that the running kernel's BTF gave (the OFF_ constants come from instrument.py); no kernel header is used.
+ */
+#include "fold.h"
+
+struct raw { u64 args[4]; };
+
+BPF_HASH(threads, u32, struct thread, MAX_THREADS);
+BPF_PERCPU_ARRAY(losses, u64, LOSSES);
+BPF_PERCPU_ARRAY(hits, u64, HITS);
+BPF_PERCPU_ARRAY(serials, u32, 1);
+BPF_RINGBUF_OUTPUT(records, RING_PAGES);
+
+struct run_key { u32 thread; s32 nr; u64 fd; };
+BPF_HASH(runs, struct run_key, struct run_record, MAX_RUNS);
+BPF_ARRAY(fresh_run, struct run_record, 1);  /* all zero: too big for the 512 bytes of BPF stack */
+
+struct frames { u64 at[STACK_FRAMES]; };
+BPF_PERCPU_ARRAY(stack_scratch, struct frames, 2);
+BPF_TABLE("lru_hash", u64, u8, stacks_seen, 16384);
+
+struct arrival { u64 first; u64 count; };
+BPF_TABLE("lru_hash", u64, struct arrival, arrivals, 65536);
+
+static inline void count(int what) {
+  u64 *n = losses.lookup(&what);
+  if (n) (*n)++;
+}
+
+static inline void hit(int what) {
+  u64 *n = hits.lookup(&what);
+  if (n) (*n)++;
+}
+
+static inline struct thread *thread_of(u32 tid, int event) {
+  struct thread *t = threads.lookup(&tid);
+  if (t) hit(event);
+  return t;
+}
+
+static inline struct thread *current_thread(int event) {
+  return thread_of((u32)bpf_get_current_pid_tgid(), event);
+}
+
+static inline u64 peek(u64 pointer, u32 offset) {
+  u64 value = 0;
+  bpf_probe_read_kernel(&value, sizeof(value), (void *)(pointer + offset));
+  return value;
+}
+
+static inline u32 peek32(u64 pointer, u32 offset) {
+  u32 value = 0;
+  bpf_probe_read_kernel(&value, sizeof(value), (void *)(pointer + offset));
+  return value;
+}
+
+static inline __attribute__((always_inline)) void *reserve(u64 size) {
+  void *room = records.ringbuf_reserve(size);
+  if (!room)
+    count(LOSS_RING_FULL);
+  return room;
+}
+
+/* No wake-up for the reader: it would interrupt the very CPU that is measured. The reader comes by on a timer. */
+static inline __attribute__((always_inline)) void submit(void *record) {
+  records.ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+}
+
+#define REPORT(type, name) \
+  struct type *name = reserve(sizeof(struct type)); \
+  if (!name) return 0
+
+/* ---- stacks: the frames once, then an id -------------------------------------------------------------------------- */
+
+static inline u64 stack_id(void *ctx, int slot) {
+  struct frames *scratch = stack_scratch.lookup(&slot);
+  if (!scratch)
+    return 0;
+  long bytes = bpf_get_stack(ctx, scratch, sizeof(*scratch), 0);
+  if (bytes <= 0) {
+    count(LOSS_STACK_FAILED);
+    return 0;
+  }
+  u32 depth = bytes / 8;
+  u64 id = 0xcbf29ce484222325ULL;
+  for (u32 i = 0; i < STACK_FRAMES; i++) {
+    if (i >= depth)
+      break;
+    id = (id ^ scratch->at[i]) * 0x100000001b3ULL;
+    id ^= id >> 29;
+  }
+  if (stacks_seen.lookup(&id))
+    return id;
+  u8 yes = 1;
+  REPORT(stack_record, r);
+  r->kind = KIND_STACK;
+  r->thread = 0;
+  r->id = id;
+  r->depth = depth;
+  bpf_probe_read_kernel(r->frames, sizeof(r->frames), scratch);
+  submit(r);
+  stacks_seen.update(&id, &yes);
+  return id;
+}
+
+/* ---- threads: born, renamed, gone ----------------------------------------------------------------------------------- */
+
+/* A task's id in its own pid namespace, the one the program itself sees: task->thread_pid->numbers[level].nr */
+static inline u32 namespace_id(u64 task) {
+  u64 pid = peek(task, OFF_TASK_THREAD_PID);
+  u32 level = peek32(pid, OFF_PID_LEVEL);
+  return peek32(pid, OFF_PID_NUMBERS + (level & 31) * SIZE_UPID + OFF_UPID_NR);
+}
+
+static inline struct thread *follow(u64 task, u32 parent, int where, int off, u64 now) {
+  struct thread fresh = {};
+  u32 tid = peek32(task, OFF_TASK_PID), zero = 0;
+  u32 *serial = serials.lookup(&zero);
+  if (!serial)
+    return 0;
+  fresh.serial = ++*serial << 10 | (bpf_get_smp_processor_id() & 1023);  /* atomic add with a result needs 5.12 */
+  fresh.where = where;
+  fresh.enter = now;
+  fresh.off = off;
+  fresh.off_at = now;
+  if (threads.update(&tid, &fresh)) {
+    count(LOSS_THREADS_FULL);
+    return 0;
+  }
+  REPORT(thread_record, r);
+  r->kind = KIND_THREAD;
+  r->thread = fresh.serial;
+  r->tid = tid;
+  r->ns_tid = namespace_id(task);
+  r->ns_tgid = namespace_id(peek(task, OFF_TASK_GROUP_LEADER));
+  r->parent = parent;
+  r->start = now;
+  bpf_probe_read_kernel(r->comm, sizeof(r->comm), (void *)(task + OFF_TASK_COMM));
+  submit(r);
+  return threads.lookup(&tid);
+}
+
+/* sched_process_fork(parent, child): runs in the parent, before the child first gets a CPU. */
+int on_fork(struct raw *ctx) {
+  struct thread *parent = current_thread(HIT_FORK);
+  if (parent)
+    follow(ctx->args[1], parent->serial, IN_BIRTH, NEWBORN, bpf_ktime_get_ns());
+  return 0;
+}
+
+/* sched_process_exec(task, old_pid, binprm): a thread that is not the leader takes over the leader's id when it execs. */
+int on_exec(struct raw *ctx) {
+  u32 tid = (u32)bpf_get_current_pid_tgid(), old = (u32)ctx->args[1];
+  struct thread *t = thread_of(old, HIT_EXEC);
+  if (!t)
+    return 0;
+  if (old != tid) {
+    threads.update(&tid, t);
+    threads.delete(&old);
+    t = threads.lookup(&tid);
+    if (!t)
+      return 0;
+  }
+  REPORT(exec_record, r);
+  r->kind = KIND_EXEC;
+  r->thread = t->serial;
+  r->at = bpf_ktime_get_ns();
+  bpf_get_current_comm(r->comm, sizeof(r->comm));
+  submit(r);
+  return 0;
+}
+
+/* ---- system calls ------------------------------------------------------------------------------------------------- */
+
+static inline int report_call(struct thread *t, s64 ret, u32 flags, u64 now) {
+  t->calls++;
+  REPORT(call_record, r);
+  r->kind = KIND_CALL;
+  r->thread = t->serial;
+  r->nr = t->nr;
+  r->flags = flags | (t->copies ? CALL_COPIED : 0) | (t->drained ? CALL_DRAINED : 0);
+  r->enter = t->enter;
+  r->exit = now;
+  r->ret = ret;
+  r->args[0] = t->args[0];
+  r->args[1] = t->args[1];
+  r->args[2] = t->args[2];
+  r->args[3] = t->args[3];
+  r->wait = t->in.wait;
+  r->delay = t->in.delay;
+  r->preempted = t->in.preempted;
+  r->copy = t->copy;
+  r->sleeps = t->in.sleeps;
+  r->preemptions = t->in.preemptions;
+  r->socket = t->socket;
+  r->ready = t->ready;
+  r->copied = t->copied;
+  r->arrivals = t->arrivals;
+  r->unread = t->unread;
+  submit(r);
+  return 0;
+}
+
+static inline int report_run(struct run_record *run) {
+  REPORT(run_record, r);
+  bpf_probe_read_kernel(r, sizeof(*r), run);
+  submit(r);
+  return 0;
+}
+
+/* A call that brought nothing and did not sleep: EAGAIN, or a multiplexer that found nothing ready. */
+static inline int fruitless(struct thread *t, s64 ret) {
+  return !t->in.sleeps && !t->copies && (ret == -11 || (ret == 0 && IS_MULTIPLEXER(t->nr)));
+}
+
+/* Folds the call into the run of its kind on its descriptor. Returns 0 if the table of runs is full: the caller then
+ * reports the call by itself, and nothing is lost. */
+static inline int fold_run(struct thread *t, struct run_key *key, s64 ret, u64 now) {
+  struct run_record *run = runs.lookup(key);
+  if (run && run->ret != ret) {
+    report_run(run);
+    runs.delete(key);
+    run = 0;
+  }
+  if (!run) {
+    int zero = 0;
+    struct run_record *blank = fresh_run.lookup(&zero);
+    if (!blank || runs.update(key, blank))
+      return 0;
+    run = runs.lookup(key);
+    if (!run)
+      return 0;
+    run->kind = KIND_RUN;
+    run->thread = t->serial;
+    run->nr = t->nr;
+    run->fd = key->fd;
+    run->ret = ret;
+    run->first = t->enter;
+  }
+  run->count++;
+  run->last = now;
+  run->total += now - t->enter;
+  run->delay += t->in.delay;
+  run->preempted += t->in.preempted;
+  run->preemptions += t->in.preemptions;
+  run->buckets[run_bucket(now - t->enter) & (RUN_BUCKETS - 1)]++;
+  t->runs++;
+  return 1;
+}
+
+/* sys_enter(regs, nr) */
+int on_enter(struct raw *ctx) {
+  s64 nr = ctx->args[1];
+  u64 regs[8];
+  struct thread *t = current_thread(HIT_ENTER);
+  if (!t) {
+    /* The marker: prctl(MARKER, cookie) is how a thread asks to be followed, whatever pid namespace it lives in. */
+    if (nr != NR_PRCTL)
+      return 0;
+    bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
+    if ((u32)regs[REG_ARG0] == MARKER && regs[REG_ARG1] == COOKIE)
+      follow(bpf_get_current_task(), 0, IN_BIRTH, ON_CPU, bpf_ktime_get_ns());
+    return 0;
+  }
+  bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
+  t->args[0] = regs[REG_ARG0];
+  t->args[1] = regs[REG_ARG1];
+  t->args[2] = regs[REG_ARG2];
+  t->args[3] = regs[REG_ARG3];
+  fold_enter(t, nr, bpf_ktime_get_ns());  /* last: our own work belongs to the time before the call */
+  return 0;
+}
+
+/* sys_exit(regs, ret) */
+int on_exit(struct raw *ctx) {
+  u64 now = bpf_ktime_get_ns();  /* first: our own work belongs to the time after the call */
+  s64 ret = ctx->args[1];
+  struct thread *t = current_thread(HIT_EXIT);
+  if (!t)
+    return 0;
+  if (t->where == IN_USER) {
+    count(LOSS_UNMATCHED);
+    return 0;
+  }
+  fold_exit(t, now);
+  if (t->where == IN_CALL) {
+    struct run_key key = {.thread = t->serial, .nr = t->nr, .fd = (u32)t->args[0]};
+    if (!fruitless(t, ret) || !fold_run(t, &key, ret, now)) {
+      struct run_record *run = runs.lookup(&key);
+      if (run) {
+        report_run(run);
+        runs.delete(&key);
+      }
+      report_call(t, ret, 0, now);
+    }
+  }
+  t->where = IN_USER;
+  return 0;
+}
+
+/* sched_process_exit(task): closes the call that never returns, and hands over the totals. */
+int on_gone(struct raw *ctx) {
+  u64 now = bpf_ktime_get_ns();
+  u32 tid = (u32)bpf_get_current_pid_tgid();
+  struct thread *t = thread_of(tid, HIT_GONE);
+  if (!t)
+    return 0;
+  fold_exit(t, now);
+  if (t->where == IN_CALL)
+    report_call(t, 0, CALL_NO_RETURN, now);
+  struct exit_record *r = reserve(sizeof(*r));
+  if (r) {
+    r->kind = KIND_EXIT;
+    r->thread = t->serial;
+    r->end = now;
+    r->calls = t->calls;
+    r->runs = t->runs;
+    r->wait = t->out.wait;
+    r->delay = t->out.delay;
+    r->preempted = t->out.preempted;
+    r->birth = t->birth;
+    r->sleeps = t->out.sleeps;
+    r->preemptions = t->out.preemptions;
+    bpf_get_current_comm(r->comm, sizeof(r->comm));
+    submit(r);
+  }
+  threads.delete(&tid);
+  return 0;
+}
+
+/* ---- scheduler ---------------------------------------------------------------------------------------------------- */
+
+/* sched_switch: `prev` is still current; its stack says on which wait queue it goes to sleep. */
+int on_switch(struct raw *ctx) {
+  u64 now = bpf_ktime_get_ns();
+  struct thread *t = current_thread(HIT_SWITCH);
+  if (t) {
+    /* preempt: taken off the CPU in the middle of something, whatever state it was about to sleep in */
+    int asleep = !(u32)ctx->args[0] && SWITCH_PREV_STATE(ctx);
+    fold_out(t, asleep, asleep ? stack_id(ctx, 0) : 0, now);
+  }
+  t = thread_of(peek32(ctx->args[SWITCH_NEXT], OFF_TASK_PID), HIT_SWITCH);
+  if (!t || t->off == ON_CPU)
+    return 0;
+  u32 early = t->woken_at < t->off_at ? SLEEP_EARLY : 0;
+  int told = fold_in(t, now);
+  if (told < 0)
+    count(LOSS_WAKELESS);
+  if (told <= 0)
+    return 0;
+  REPORT(sleep_record, r);
+  r->kind = KIND_SLEEP;
+  r->thread = t->serial;
+  r->flags = early | (t->where == IN_CALL ? 0 : SLEEP_OUTSIDE);
+  r->waker_tid = t->waker_tid;
+  r->off = t->off_at;
+  r->woken = t->woke;
+  r->on = now;
+  r->stack = t->stack;
+  r->waker_stack = t->waker_stack;
+  bpf_probe_read_kernel(r->waker_comm, sizeof(r->waker_comm), t->waker_comm);
+  submit(r);
+  return 0;
+}
+
+/* sched_waking(task): runs where the wake-up is decided, so the stack is the waker's. */
+int on_waking(struct raw *ctx) {
+  struct thread *t = thread_of(peek32(ctx->args[0], OFF_TASK_PID), HIT_WAKING);
+  if (!t || !fold_wakes(t))
+    return 0;
+  t->waker_tid = (u32)bpf_get_current_pid_tgid();
+  t->waker_stack = stack_id(ctx, 1);
+  bpf_get_current_comm(t->waker_comm, sizeof(t->waker_comm));
+  t->woken_at = bpf_ktime_get_ns();
+  return 0;
+}
+
+/* ---- data ----------------------------------------------------------------------------------------------------------- */
+
+static inline int arrived(u64 socket, u64 now) {
+  struct arrival *seen = arrivals.lookup(&socket);
+  if (seen) {
+    __sync_fetch_and_add(&seen->count, 1);
+  } else {
+    struct arrival fresh = {.first = now, .count = 1};
+    arrivals.update(&socket, &fresh);
+  }
+  return 0;
+}
+
+/* sk_data_ready(sk): the data is in the receive queue; the wake-ups follow. Whose socket it is only its reader will tell,
+ * so arrivals wait in a table under the socket's address, and leave it only with a read by a followed thread. */
+int on_ready(struct raw *ctx) {
+  return arrived(ctx->args[0], bpf_ktime_get_ns());
+}
+
+/* tcp_probe(sk, skb), where sk_data_ready isn't there: the segment enters TCP, a moment earlier. A bare ACK carries no
+ * sequence space (TCP_SKB_CB(skb)->end_seq == seq). */
+int on_segment(struct raw *ctx) {
+  u64 cb = peek(ctx->args[1], OFF_SKB_CB);
+  if ((u32)(cb >> 32) == (u32)cb)
+    return 0;
+  return arrived(ctx->args[0], bpf_ktime_get_ns());
+}
+
+/* inet_sock_set_state(sk, old, new): the address may have been another connection's before. */
+int on_state(struct raw *ctx) {
+  u64 socket = ctx->args[0];
+  if ((u32)ctx->args[2] == 1 /* TCP_ESTABLISHED */)
+    arrivals.delete(&socket);
+  return 0;
+}
+
+/* skb_copy_datagram_iovec(skb, len): the copy of one buffer to user space begins. */
+int on_copy(struct raw *ctx) {
+  struct thread *t = current_thread(HIT_COPY);
+  if (t)
+    fold_copy_start(t, bpf_ktime_get_ns());
+  return 0;
+}
+
+/* tcp_rcv_space_adjust(sk): called after each buffer that tcp_recvmsg copied, with the socket locked, so the queue and the
+ * table of arrivals agree. */
+int on_copied(struct raw *ctx) {
+  u64 now = bpf_ktime_get_ns(), socket = ctx->args[0];
+  struct thread *t = current_thread(HIT_COPIED);
+  if (!t || t->where != IN_CALL)
+    return 0;
+  fold_copy_end(t, now);
+  t->socket = socket;
+  t->unread = peek32(socket, OFF_TCP_RCV_NXT) - peek32(socket, OFF_TCP_COPIED_SEQ);
+  struct arrival *seen = arrivals.lookup(&socket);
+  if (seen) {
+    hit(HIT_READY);
+    if (!t->ready || seen->first < t->ready)
+      t->ready = seen->first;
+    t->arrivals += seen->count;
+    seen->count = 0;  /* counted once, though the data may take several reads */
+    if (!t->unread)
+      arrivals.delete(&socket);
+  }
+  t->drained = !t->unread;
+  return 0;
+}

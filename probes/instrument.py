@@ -1,0 +1,283 @@
+"""The instrument: loads the probes, follows whoever says the cookie, and hands back a recording.
+
+    with Instrument() as instrument:
+        ...start a process that calls follow_me(instrument.cookie), let it work, wait for its end...
+        recording = instrument.stop({"what": "..."})
+
+This is the only module that touches BCC.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from probes import ring, syscalls
+from probes.attach import PROBES, Hook, attach
+from probes.btf import Btf
+from probes.errors import CannotTrace
+from probes.prctl import MARKER, new_cookie
+from probes.queues import readable
+from probes.recording import Recording, without_addresses
+from probes.records import LAYOUTS, CallFlag, Hit, Kind, Loss, SleepFlag, c_source, encode
+from probes.result import Probe
+
+_HERE = Path(__file__).parent
+RING_BYTES = 32 << 20
+MAX_THREADS, MAX_RUNS = 16384, 8192
+DRAIN_EVERY = 0.02  # seconds; the ring holds 0.4 s of the busiest server seen, so a late reader loses nothing
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[list[str]]:
+    """BCC and clang print their complaints to stdout and stderr by themselves: kept for the error message instead."""
+    said: list[str] = []
+    with open(os.memfd_create("iolab-bcc"), "w+b", buffering=0) as catch:
+        saved = os.dup(1), os.dup(2)
+        os.dup2(catch.fileno(), 1)
+        os.dup2(catch.fileno(), 2)
+        try:
+            yield said
+        finally:
+            for copy, target in zip(saved, (1, 2), strict=True):
+                os.dup2(copy, target)
+                os.close(copy)
+            catch.seek(0)
+            said.append(catch.read().decode(errors="replace"))
+
+
+def _import_bcc() -> Any:
+    os.environ["BCC_KERNEL_SOURCE"] = str(_HERE / "headers")
+    try:
+        import bcc
+    except ImportError as error:
+        raise CannotTrace(f"BCC is missing ({error})", "apt-get install python3-bpfcc, or start by ./iolab, which does") from error
+    if not hasattr(bcc, "BPF"):
+        raise CannotTrace(
+            f"{bcc.__file__} is not the BPF compiler collection but another package of that name",
+            "pip uninstall bcc; apt-get install python3-bpfcc",
+        )
+    return bcc
+
+
+class Instrument:
+    """Follows processes from construction to `stop`. Raises CannotTrace where the machine can't."""
+
+    def __init__(self, ring_bytes: int = RING_BYTES) -> None:
+        self.cookie = new_cookie()
+        self._ring_bytes = ring_bytes
+        self._bcc = _import_bcc()
+        self._bpf: Any = None
+        self._links: list[Any] = []
+        self._spans: list[bytes] = []
+        self._stopped = threading.Event()
+        self._programs: dict[str, Any] = {}
+        btf = Btf()
+        self._compile(btf)
+        try:
+            self._probes = attach(btf, self._load)
+            self._ring = ring.Ring(self._bpf["records"].map_fd, ring_bytes)
+        except BaseException:
+            self._detach()
+            raise
+        self._drainer = threading.Thread(target=self._drain, name="iolab-drain", daemon=True)
+        self._drainer.start()
+
+    def __enter__(self) -> Instrument:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close()
+
+    # -- loading ------------------------------------------------------------------------------------------------------
+
+    def _constants(self, btf: Btf) -> dict[str, int | str]:
+        machine = syscalls.architecture()
+        numbers = syscalls.numbers(machine.name)
+        switch = btf.tracepoint("sched_switch")
+        if switch is None:
+            raise CannotTrace("the kernel has no tracepoint sched:sched_switch", "a kernel with CONFIG_TRACEPOINTS is needed")
+        # sched_switch(preempt, prev, next), with prev_state since 5.18, for a while in second place
+        tasks = [index for index, pointer in enumerate(switch) if pointer]
+        states = [index for index, pointer in enumerate(switch) if not pointer and index > 0]
+        state = "__state" if btf.offset("task_struct", "__state") is not None else "state"
+        prev_state = f"((u32)(ctx)->args[{states[0]}])" if states else f"peek32((ctx)->args[{tasks[0]}], OFF_TASK_STATE)"
+        offsets = {
+            "OFF_TASK_PID": ("task_struct", "pid"),
+            "OFF_TASK_STATE": ("task_struct", state),
+            "OFF_TASK_COMM": ("task_struct", "comm"),
+            "OFF_TASK_THREAD_PID": ("task_struct", "thread_pid"),
+            "OFF_TASK_GROUP_LEADER": ("task_struct", "group_leader"),
+            "OFF_PID_LEVEL": ("pid", "level"),
+            "OFF_PID_NUMBERS": ("pid", "numbers"),
+            "OFF_UPID_NR": ("upid", "nr"),
+            "OFF_SKB_CB": ("sk_buff", "cb"),
+            "OFF_TCP_RCV_NXT": ("tcp_sock", "rcv_nxt"),
+            "OFF_TCP_COPIED_SEQ": ("tcp_sock", "copied_seq"),
+        }
+        constants: dict[str, int | str] = {}
+        for name, (struct_name, member) in offsets.items():
+            offset = btf.offset(struct_name, member)
+            if offset is None:
+                raise CannotTrace(f"the kernel's BTF has no {struct_name}.{member}", "please report this kernel")
+            constants[name] = offset
+        upid = btf.size("upid")
+        multiplexers = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.MULTIPLEXERS) if one in numbers)
+        return constants | {
+            "SIZE_UPID": upid or 16,
+            "SWITCH_NEXT": tasks[1],
+            "SWITCH_PREV_STATE(ctx)": prev_state,
+            "IS_MULTIPLEXER(nr)": f"({multiplexers})",
+            "REGS_ARGS": machine.start,
+            **{f"REG_ARG{index}": place for index, place in enumerate(machine.order)},
+            "NR_PRCTL": numbers["prctl"],
+            "MARKER": f"{MARKER}U",
+            "COOKIE": f"{self.cookie}ULL",
+            "MAX_THREADS": MAX_THREADS,
+            "MAX_RUNS": MAX_RUNS,
+            "RING_PAGES": self._ring_bytes // os.sysconf("SC_PAGE_SIZE"),
+            "BPF_RB_NO_WAKEUP": 1,
+        }
+
+    def _compile(self, btf: Btf) -> None:
+        defines = "".join(f"#define {name} {value}\n" for name, value in self._constants(btf).items())
+        source = defines + c_source() + (_HERE / "instrument.c").read_text()
+        with _quiet() as said:
+            try:
+                self._bpf = self._bcc.BPF(text=source, cflags=[f"-I{_HERE}", "-Wno-unused-function"])
+            except Exception as error:
+                failure = error
+            else:
+                return
+        raise CannotTrace(f"BCC could not make the probes: {failure}\n{said[-1][-2000:]}", "invoke doctor says what is missing")
+
+    def _load(self, hook: Hook) -> None:
+        """Loads a hook's program and attaches it; OSError if the kernel refuses."""
+        with _quiet() as said:
+            try:
+                program = self._bpf.load_func(hook.program, self._bcc.BPF.RAW_TRACEPOINT)
+                self._bpf.attach_raw_tracepoint(hook.place.split(":")[1].encode(), hook.program.encode())
+            except Exception as error:
+                failure = error
+            else:
+                self._programs[hook.program] = program
+                return
+        raise OSError(f"{failure} {said[-1][-600:]}".strip())
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        while not self._stopped.wait(DRAIN_EVERY):
+            self._spans.append(self._ring.drain())
+
+    def _close(self) -> None:
+        if not self._stopped.is_set():
+            self._stopped.set()
+            self._drainer.join()
+        self._detach()
+
+    def _detach(self) -> None:
+        if self._bpf is not None:
+            with _quiet():
+                self._bpf.cleanup()
+            self._bpf = None
+
+    def stop(self, context: dict[str, Any]) -> Recording:
+        """Ends the recording and makes it self-contained: kernel addresses become names and ordinals.
+
+        `context` is kept with it (the lab, its parameters, what the clients and the witnesses saw).
+        """
+        self._stopped.set()
+        self._drainer.join()
+        end = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        for program in ("on_enter", "on_exit", "on_switch", "on_waking"):
+            self._bpf.detach_raw_tracepoint(self._tracepoint_of(program))
+        self._spans.append(self._ring.drain())
+        self._ring.close()
+        live = list(self._live(end))
+        runs = b"".join(bytes(run) for run in self._bpf["runs"].values())
+        data, frames = without_addresses(ring.strip(self._spans) + runs + b"".join(encode(one) for one in live))
+        losses = {loss: self._total("losses", loss) for loss in Loss}
+        hits = {hit: self._total("hits", hit) for hit in Hit}
+        missed = sum(_misses(program.fd) for program in self._programs.values())
+        recording = Recording.new(
+            data,
+            machine=machine(),
+            probes=[
+                Probe(p.name, p.attached, p.quality, p.reason, hits[w.hit] if p.attached and w.hit is not None else None)
+                for p, w in zip(self._probes, PROBES, strict=True)
+            ],
+            losses={loss.name: losses[loss] for loss in Loss} | {"MISSED": missed},
+            seen=sum(hits.values()),
+            stacks={number: [self._symbol(one) for one in addresses] for number, addresses in frames.items()},
+            end=end,
+            context=context,
+        )
+        self._close()
+        return recording
+
+    def _tracepoint_of(self, program: str) -> bytes:
+        hooks = (hook for wanted in PROBES for hook in wanted.hooks)
+        return next(hook.place for hook in hooks if hook.program == program).split(":")[1].encode()
+
+    def _total(self, table: str, index: int) -> int:
+        counts = self._bpf[table]
+        return int(sum(counts[ctypes.c_int(int(index))]))
+
+    def _symbol(self, address: int) -> str:
+        return readable(self._bpf.ksym(address).decode(errors="replace"))
+
+    def _live(self, end: int) -> Iterator[Any]:
+        """The records that threads still alive have not had occasion to write: what they are in, and their totals."""
+        for tid, t in self._bpf["threads"].items():
+            off = max(end - t.off_at, 0) if t.off else 0
+            waiting, late = (off if t.off == 1 else 0), (off if t.off in (2, 3) else 0)
+            if t.off == 1:
+                yield LAYOUTS[Kind.SLEEP].record(
+                    Kind.SLEEP, t.serial, SleepFlag.OPEN | (0 if t.where == 1 else SleepFlag.OUTSIDE),
+                    0, t.off_at, max(end, t.off_at), max(end, t.off_at), t.stack, 0, "",
+                )  # fmt: skip
+            if t.where == 1:
+                yield LAYOUTS[Kind.CALL].record(
+                    Kind.CALL, t.serial, t.nr, CallFlag.OPEN, t.enter, end, 0, tuple(t.args),
+                    getattr(t, "in").wait + waiting, getattr(t, "in").delay, getattr(t, "in").preempted + late, t.copy,
+                    getattr(t, "in").sleeps + bool(waiting), getattr(t, "in").preemptions, t.socket, t.ready, t.copied,
+                    t.arrivals, t.unread,
+                )  # fmt: skip
+                waiting = late = 0
+            yield LAYOUTS[Kind.EXIT].record(
+                Kind.EXIT, t.serial, end, t.calls + (t.where == 1), t.runs, t.out.wait + waiting, t.out.delay,
+                t.out.preempted + late, t.birth, t.out.sleeps + (t.off == 1 and t.where != 1), t.out.preemptions, "",
+            )  # fmt: skip
+
+
+def _misses(program: int) -> int:
+    """How often the kernel skipped a program because it was already at work on that CPU (since 5.12; 0 before).
+
+    struct bpf_prog_info.recursion_misses, at byte 208, by BPF_OBJ_GET_INFO_BY_FD.
+    """
+    info, length = ctypes.create_string_buffer(256), ctypes.c_uint32(256)
+    library = ctypes.CDLL("libbcc.so.0")
+    if library.bpf_obj_get_info(program, info, ctypes.byref(length)) or length.value < 216:
+        return 0
+    return int(struct.unpack_from("<Q", info.raw, 208)[0])
+
+
+def machine() -> dict[str, Any]:
+    """The machine a recording was made on."""
+    return {
+        "kernel": platform.release(),
+        "arch": platform.machine(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+    }
+

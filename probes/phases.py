@@ -1,0 +1,394 @@
+"""From records to a Result: calls with their phases, messages, threads, and whether it all adds up. Pure Python, no BPF.
+
+The laws, held against every recording; what breaks one is counted as unmatched, and a verdict on it is inconclusive:
+  call     total == wait + sched_delay + preempted + copy + kernel, none negative
+  sleeps   the sleeps of a call add up to its wait and its sched_delay, and are as many as the kernel side counted
+  thread   wall == user + wait + sched_delay + preempted + copy + kernel, none negative
+  records  as many calls came as the kernel side wrote
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from probes import records, syscalls
+from probes.queues import own, queue_name, wake_chain
+from probes.recording import Recording
+from probes.records import CallFlag, Kind, Loss, SleepFlag
+from probes.result import Call, CallRow, Events, Message, Quality, Result, Sleep, SleptOn, Thread, Waker
+
+_REAL_LOSSES = (Loss.RING_FULL, Loss.THREADS_FULL)
+
+
+@dataclass
+class _Life:
+    """A thread while its records are read."""
+
+    birth: Any
+    name: str
+    calls: list[Call] = field(default_factory=list)
+    sleeps: list[Sleep] = field(default_factory=list)  # of the call that has not been reported yet
+    outside: list[Sleep] = field(default_factory=list)
+    end: Any = None
+    runs: int = 0
+
+
+def measure(recording: Recording) -> Result:
+    """Everything that a recording says. Checks are not its business: the lab adds them."""
+    reader = _Reader(recording)
+    lives = reader.read()
+    threads = tuple(reader.thread(life) for life in lives)
+    calls = tuple(sorted((call for life in lives for call in life.calls), key=lambda one: (one.enter, one.thread)))
+    losses = recording.meta["losses"]
+    lost = sum(losses.get(one.name, 0) for one in _REAL_LOSSES) + losses.get("MISSED", 0)
+    reasons = {name.lower(): count for name, count in losses.items() if count} | dict(reader.unmatched)
+    events = Events(recording.meta["seen"], lost, losses.get("UNMATCHED", 0) + sum(reader.unmatched.values()), reasons)
+    return Result(
+        machine=recording.meta["machine"],
+        probes=recording.probes,
+        events=events,
+        calls=calls,
+        rows=table(calls, recording),
+        messages=tuple(messages(calls)),
+        threads=threads,
+        context=recording.context,
+    )
+
+
+class _Reader:
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._names = syscalls.names(recording.meta["machine"]["arch"])
+        self._layouts = records.from_description(recording.meta["layouts"])
+        self._lives: dict[int, _Life] = {}
+        self._wakers: dict[tuple[int, str, int], Waker] = {}
+        self._queues: dict[int, tuple[str, tuple[str, ...]]] = {}
+        self.unmatched: collections.Counter[str] = collections.Counter()
+
+    def read(self) -> list[_Life]:
+        handlers = {
+            Kind.THREAD: self._on_thread,
+            Kind.CALL: self._on_call,
+            Kind.RUN: self._on_run,
+            Kind.SLEEP: self._on_sleep,
+            Kind.EXEC: self._on_exec,
+            Kind.EXIT: self._on_exit,
+        }
+        for record in records.decode(self._recording.data, self._layouts):
+            if record.kind == Kind.THREAD:
+                self._on_thread(record)
+                continue
+            life = self._lives.get(record.thread)
+            if life is None:
+                self.unmatched["record of an unknown thread"] += 1
+            else:
+                handlers[Kind(record.kind)](record, life)
+        return list(self._lives.values())
+
+    def _on_thread(self, record: Any, _life: _Life | None = None) -> None:
+        parent = self._lives.get(record.parent)
+        self._lives[record.thread] = _Life(record, record.comm or (parent.name if parent else ""))
+
+    def _on_exec(self, record: Any, life: _Life) -> None:
+        life.name = record.comm
+
+    def _on_exit(self, record: Any, life: _Life) -> None:
+        life.end = record
+        life.name = record.comm or life.name
+
+    def _queue(self, number: int) -> tuple[str, tuple[str, ...]]:
+        if number not in self._queues:
+            stack = own(self._recording.stack(number))
+            self._queues[number] = (queue_name(stack), stack)
+        return self._queues[number]
+
+    def _waker(self, record: Any) -> Waker | None:
+        if record.flags & SleepFlag.OPEN:
+            return None
+        key = (record.waker_stack, record.waker_comm, record.waker_tid)
+        if key not in self._wakers:
+            stack = own(self._recording.stack(record.waker_stack))
+            self._wakers[key] = Waker(record.waker_comm, record.waker_tid, wake_chain(stack), stack)
+        return self._wakers[key]
+
+    def _on_sleep(self, record: Any, life: _Life) -> None:
+        queue, stack = self._queue(record.stack)
+        sleep = Sleep(record.off, record.woken, record.on, queue, stack, self._waker(record))
+        (life.outside if record.flags & SleepFlag.OUTSIDE else life.sleeps).append(sleep)
+
+    def _on_call(self, record: Any, life: _Life) -> None:
+        name = self._names.get(record.nr, f"syscall_{record.nr}")
+        sleeps, life.sleeps = tuple(life.sleeps), []
+        unfinished = bool(record.flags & (CallFlag.NO_RETURN | CallFlag.OPEN))
+        total = record.exit - record.enter
+        kernel = total - record.wait - record.delay - record.preempted - record.copy
+        if kernel < 0:
+            self.unmatched["a call's phases exceed it"] += 1
+        asleep = sum(one.wait for one in sleeps), sum(one.delay for one in sleeps)
+        if len(sleeps) != record.sleeps or asleep[0] != record.wait or asleep[1] != record.delay:
+            self.unmatched["a call's sleeps don't add up"] += 1
+        # rt_sigreturn "returns" whatever the interrupted code had in that register
+        errno = None if unfinished or name == "rt_sigreturn" else syscalls.errno_name(record.ret)
+        moves = name in syscalls.READS or name in syscalls.WRITES
+        life.calls.append(
+            Call(
+                thread=record.thread,
+                name=name,
+                fd=_descriptor(name, record.args[0]),
+                args=record.args,
+                enter=record.enter,
+                exit=record.exit,
+                result=None if unfinished else record.ret,
+                errno=errno,
+                bytes=record.ret if moves and not unfinished and record.ret > 0 else 0,
+                total=total,
+                wait=record.wait,
+                sched_delay=record.delay,
+                preempted=record.preempted,
+                copy=record.copy,
+                kernel=kernel,
+                copied=record.copied or None,
+                sleeps=sleeps,
+                preemptions=record.preemptions,
+                open=bool(record.flags & CallFlag.OPEN),
+                socket=record.socket or None,
+                ready=record.ready or None,
+                arrivals=record.arrivals,
+                drained=bool(record.flags & CallFlag.DRAINED),
+            )
+        )
+
+    def _on_run(self, record: Any, life: _Life) -> None:
+        name = self._names.get(record.nr, f"syscall_{record.nr}")
+        kernel = record.total - record.delay - record.preempted
+        if kernel < 0 or sum(record.buckets) != record.count:
+            self.unmatched["a run of calls doesn't add up"] += 1
+        life.runs += record.count
+        life.calls.append(
+            Call(
+                thread=record.thread,
+                name=name,
+                fd=_descriptor(name, record.fd),
+                args=(record.fd,),
+                enter=record.first,
+                exit=record.last,
+                result=record.ret,
+                errno=syscalls.errno_name(record.ret),
+                bytes=0,
+                total=record.total,
+                wait=0,
+                sched_delay=record.delay,
+                preempted=record.preempted,
+                copy=0,
+                kernel=kernel,
+                preemptions=record.preemptions,
+                count=record.count,
+                histogram=record.buckets,
+            )
+        )
+
+    def thread(self, life: _Life) -> Thread:
+        """A life's accounts; what does not add up is counted."""
+        birth, end = life.birth, life.end
+        single = sum(1 for one in life.calls if one.histogram is None)
+        calls = single + life.runs
+        if end is None:
+            self.unmatched["a thread without an end"] += 1
+            stop = max([one.exit for one in life.calls], default=birth.start)
+            end = records.LAYOUTS[Kind.EXIT].record(Kind.EXIT, birth.thread, stop, single, life.runs, 0, 0, 0, 0, 0, 0, "")
+        elif (end.calls, end.runs) != (single, life.runs):
+            self.unmatched["calls of a thread are missing"] += 1
+        outside = sum(one.wait for one in life.outside), sum(one.delay for one in life.outside)
+        if len(life.outside) != end.sleeps or outside[0] != end.wait:
+            self.unmatched["sleeps outside calls don't add up"] += 1
+        inside = {
+            phase: sum(getattr(one, phase) for one in life.calls)
+            for phase in ("total", "wait", "sched_delay", "preempted", "copy", "kernel")
+        }
+        user = end.end - birth.start - inside["total"] - end.wait - end.delay - end.preempted - end.birth
+        if user < 0:
+            self.unmatched["a thread's calls exceed its life"] += 1
+        return Thread(
+            serial=birth.thread,
+            tid=birth.ns_tid,
+            pid=birth.ns_tgid,
+            host_tid=birth.tid,
+            name=life.name,
+            parent=birth.parent,
+            start=birth.start,
+            end=end.end,
+            user=user,
+            wait=inside["wait"] + end.wait,
+            sched_delay=inside["sched_delay"] + end.delay,
+            preempted=inside["preempted"] + end.preempted,
+            copy=inside["copy"],
+            kernel=inside["kernel"] + end.birth,
+            calls=calls,
+            voluntary_switches=sum(len(one.sleeps) for one in life.calls) + end.sleeps,
+            involuntary_switches=sum(one.preemptions for one in life.calls) + end.preemptions,
+            ended=bool(life.end is not None and life.end.end < self._recording.meta["end"]),
+        )
+
+
+def _descriptor(name: str, argument: int) -> int | None:
+    if name not in syscalls.ON_DESCRIPTOR:
+        return None
+    fd = argument & 0xFFFFFFFF
+    return fd - (1 << 32) if fd >> 31 else fd
+
+
+# -- messages ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Arriving:
+    first: Call
+    told: int
+    told_by: str
+    bytes: int = 0
+    reads: int = 0
+    arrivals: int = 0
+
+
+def messages(calls: Sequence[Call]) -> Iterable[Message]:
+    """The messages in the calls, in the order in which they were in hand.
+
+    A message opens with the first read after the data became ready, and closes with the read that leaves the socket empty.
+    The reading thread was told by the latest multiplexer's return before that read, if the data was ready by then; else by
+    the reading call itself: at its start if the data lay there already, else when it ran again after the wake-up.
+    """
+    multiplexed: dict[int, Call] = {}
+    arriving: dict[int, _Arriving] = {}
+    for call in calls:
+        if call.name in syscalls.MULTIPLEXERS and call.result:
+            multiplexed[call.thread] = call
+        if call.socket is None or call.name not in syscalls.READS or call.bytes <= 0:
+            continue
+        one = arriving.get(call.socket)
+        if one is None:
+            if call.ready is None:
+                continue  # nothing told of its arrival: it can't be timed
+            one = arriving[call.socket] = _Arriving(call, *_told(call, call.ready, multiplexed.get(call.thread)))
+        one.bytes += call.bytes
+        one.reads += 1
+        one.arrivals += call.arrivals
+        if call.drained:
+            del arriving[call.socket]
+            assert one.first.ready is not None
+            yield Message(
+                socket=call.socket,
+                thread=call.thread,
+                fd=call.fd if call.fd is not None else -1,
+                ready=one.first.ready,
+                told=one.told,
+                told_by=one.told_by,
+                read=one.first.enter,
+                copied=call.copied or call.exit,
+                in_hand=call.exit,
+                bytes=one.bytes,
+                reads=one.reads,
+                arrivals=one.arrivals,
+            )
+
+
+def _told(read: Call, ready: int, multiplexer: Call | None) -> tuple[int, str]:
+    if multiplexer is not None and ready <= multiplexer.exit <= read.enter:
+        return multiplexer.exit, multiplexer.name
+    if ready <= read.enter:
+        return read.enter, read.name
+    awake = [sleep.on for sleep in read.sleeps if sleep.on >= ready]
+    return (awake[0] if awake else ready), read.name
+
+
+# -- the phase table ----------------------------------------------------------------------------------------------------
+
+
+def percentile(calls: Sequence[Call], share: float) -> tuple[int, Quality]:
+    """The duration (ns) that `share` of the calls stay below or at; bounded where runs are known by buckets only."""
+    weighted: list[tuple[int, int]] = []
+    quality = Quality.MEASURED
+    for call in calls:
+        if call.histogram is None:
+            weighted.append((call.total, 1))
+        elif call.count == 1:
+            weighted.append((call.total, 1))
+        else:
+            quality = Quality.BOUNDED
+            weighted += [(records.bucket_floor(i + 1), n) for i, n in enumerate(call.histogram) if n]
+    weighted.sort()
+    rank, seen = share * sum(n for _, n in weighted), 0
+    for duration, n in weighted:
+        seen += n
+        if seen >= rank:
+            return duration, quality
+    return 0, quality
+
+
+def slept_on(calls: Iterable[Call]) -> tuple[SleptOn, ...]:
+    """The sleeps of these calls by wait queue, the longest first."""
+    queues: dict[str, list[Sleep]] = collections.defaultdict(list)
+    for call in calls:
+        for sleep in call.sleeps:
+            queues[sleep.queue].append(sleep)
+    rows = []
+    for queue, sleeps in queues.items():
+        chains = collections.Counter(one.waker.words for one in sleeps if one.waker)
+        rows.append(SleptOn(queue, len(sleeps), sum(one.wait for one in sleeps), tuple(chains.most_common())))
+    return tuple(sorted(rows, key=lambda row: -row.ns))
+
+
+def table(calls: Sequence[Call], recording: Recording) -> tuple[CallRow, ...]:
+    """One row per system call, the longest first."""
+    probes = {one.name: one for one in recording.probes}
+    by_name: dict[str, list[Call]] = collections.defaultdict(list)
+    for call in calls:
+        by_name[call.name].append(call)
+    rows = []
+    for name, group in by_name.items():
+        errors: collections.Counter[str] = collections.Counter()
+        for call in group:
+            if call.errno:
+                errors[call.errno] += call.count
+        p50, quality = percentile(group, 0.5)
+        p99, _ = percentile(group, 0.99)
+        copy_quality, copy_reason = _copy_quality(group, probes["copy"])
+        rows.append(
+            CallRow(
+                name=name,
+                count=sum(one.count for one in group),
+                errors=dict(errors.most_common()),
+                bytes=sum(one.bytes for one in group),
+                **{
+                    phase: sum(getattr(one, phase) for one in group)
+                    for phase in ("total", "wait", "sched_delay", "preempted", "copy", "kernel")
+                },
+                p50=p50,
+                p99=p99,
+                slept_on=slept_on(group),
+                copy_quality=copy_quality,
+                copy_reason=copy_reason,
+                p_quality=quality,
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: (-row.total, row.name)))
+
+
+def _copy_quality(calls: Sequence[Call], probe: Any) -> tuple[Quality, str]:
+    """A copy of 0 ns is a figure only where the call moves no data, or where a probe watched the copy."""
+    if any(call.copied for call in calls):
+        return probe.quality, ""
+    if probe.attached is None:
+        return Quality.UNAVAILABLE, probe.reason
+    if not any(call.bytes for call in calls):
+        return Quality.MEASURED, ""
+    if calls[0].name in syscalls.WRITES:
+        return Quality.UNAVAILABLE, "no tracepoint brackets the copy into the kernel: it is part of kernel"
+    return Quality.UNAVAILABLE, "no tracepoint brackets the copy of this kind of file: it is part of kernel"
+
+
+def with_checks(result: Result, checks: Sequence[Any]) -> Result:
+    """The result with a lab's verdicts."""
+    return replace(result, checks=tuple(checks))

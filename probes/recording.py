@@ -1,0 +1,133 @@
+"""A recording: everything a run left behind, in one file that any machine can show again.
+
+The file is a zip: meta.json (machine, probes, losses, the layouts of the records, kernel stacks as names, the context the run
+was made in) and records.bin (the records, packed). No kernel address is in it: stacks are names, sockets ordinals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import struct
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from probes import records
+from probes.errors import WrongUsage
+from probes.records import LAYOUTS, Kind
+from probes.result import Probe, Quality
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Recording:
+    """`data` is packed records (records.decode reads it with `layouts`), `meta` the rest as plain JSON data."""
+
+    data: bytes
+    meta: dict[str, Any]
+
+    @classmethod
+    def new(
+        cls,
+        data: bytes,
+        *,
+        machine: dict[str, Any],
+        probes: list[Probe],
+        losses: dict[str, int],
+        seen: int,
+        stacks: dict[int, list[str]],
+        end: int,
+        context: dict[str, Any],
+    ) -> Recording:
+        """A recording made just now. `losses` counts by records.Loss name, plus MISSED; `end` is CLOCK_MONOTONIC ns."""
+        return cls(
+            data,
+            {
+                "format": FORMAT,
+                "machine": machine,
+                "probes": [dataclasses.asdict(one) for one in probes],
+                "losses": losses,
+                "seen": seen,
+                "stacks": {str(number): names for number, names in stacks.items()},
+                "layouts": records.describe(),
+                "end": end,
+                "context": context,
+            },
+        )
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """The probes as attached in the run."""
+        return tuple(Probe(**(one | {"quality": Quality(one["quality"])})) for one in self.meta["probes"])
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What the run was: the command or lab, its traffic, the witnesses' figures."""
+        found: dict[str, Any] = self.meta["context"]
+        return found
+
+    def stack(self, number: int) -> tuple[str, ...]:
+        """The kernel functions of a stack, innermost first; empty for a stack that was not taken."""
+        return tuple(self.meta["stacks"].get(str(number), ()))
+
+    def with_context(self, **more: Any) -> Recording:
+        """The same recording, knowing more about its run."""
+        return Recording(self.data, self.meta | {"context": self.context | more})
+
+    def save(self, path: Path) -> None:
+        """Writes the file, whole or not at all. Raises WrongUsage if the place can't be written."""
+        half = path.with_name(path.name + ".part")
+        try:
+            with zipfile.ZipFile(half, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr("meta.json", json.dumps(self.meta, indent=1))
+                archive.writestr("records.bin", self.data)
+            half.replace(path)
+        except OSError as error:
+            half.unlink(missing_ok=True)
+            raise WrongUsage(f"can't write {path}: {error.strerror}", "name a file in a folder that you may write to") from error
+
+
+def load(path: Path) -> Recording:
+    """Reads a saved recording. Raises WrongUsage for a file that is missing, damaged, or of a newer iolab."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            meta, data = json.loads(archive.read("meta.json")), archive.read("records.bin")
+    except OSError as error:
+        raise WrongUsage(f"can't read {path}: {error.strerror}", "name a file made by --save") from error
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise WrongUsage(f"{path} is not a whole iolab recording ({error})", "name a file made by --save") from error
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise WrongUsage(f"{path} has another format than this iolab reads ({FORMAT})", "show it with the iolab that made it")
+    return Recording(data, meta)
+
+
+def without_addresses(data: bytes) -> tuple[bytes, dict[int, list[int]]]:
+    """Packed records with every kernel address replaced by a small number, and the frames (addresses) behind each stack.
+
+    The stack records themselves leave the stream: their frames are what is returned.
+    """
+    sizes = {int(kind): layout.codec.size for kind, layout in LAYOUTS.items()}
+    places = {
+        int(Kind.SLEEP): (LAYOUTS[Kind.SLEEP].offset("stack"), LAYOUTS[Kind.SLEEP].offset("waker_stack")),
+        int(Kind.CALL): (LAYOUTS[Kind.CALL].offset("socket"),),
+    }
+    number = {int(Kind.SLEEP): {0: 0}, int(Kind.CALL): {0: 0}}
+    stacks: dict[int, list[int]] = {}
+    word, source, kept, at, since = struct.Struct("<Q"), bytearray(data), bytearray(), 0, 0
+    while at < len(source):
+        kind = source[at]
+        if kind == Kind.STACK:
+            one = LAYOUTS[Kind.STACK].decode(bytes(source[at : at + sizes[kind]]))
+            known = number[Kind.SLEEP]
+            stacks[known.setdefault(one.id, len(known))] = list(one.frames[: one.depth])
+            kept += source[since:at]
+            since = at + sizes[kind]
+        for place in places.get(kind, ()):
+            known = number[kind]
+            address = word.unpack_from(source, at + place)[0]
+            word.pack_into(source, at + place, known.setdefault(address, len(known)))
+        at += sizes[kind]
+    return bytes(kept + source[since:]), stacks

@@ -1,0 +1,252 @@
+"""What a run measured: the data that every report, check and test reads. Frozen, integer ns, None for what is not known."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+
+class Quality(enum.StrEnum):
+    """How far a figure can be trusted."""
+
+    MEASURED = "measured"  # an exact bracket
+    BOUNDED = "bounded"  # an upper bound
+    UNAVAILABLE = "unavailable"  # not known here, with the reason
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One probe as attached in this run; `attached` is kind:category:event, or None with the reason in `reason`."""
+
+    name: str
+    attached: str | None
+    quality: Quality
+    reason: str = ""
+    hits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waker:
+    """Who ended a sleep. `chain` says it in words, from the cause to the thread; `stack` is the waker's kernel stack."""
+
+    comm: str
+    tid: int
+    chain: tuple[str, ...]
+    stack: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """The chain on one line: "packet -> TCP -> socket"."""
+        return " -> ".join(self.chain)
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """One sleep: switched out at `off`, woken at `woken`, on a CPU again at `on`. `stack` leads to the wait queue."""
+
+    off: int
+    woken: int
+    on: int
+    queue: str
+    stack: tuple[str, ...]
+    waker: Waker | None
+
+    @property
+    def wait(self) -> int:
+        """Asleep, ns."""
+        return self.woken - self.off
+
+    @property
+    def delay(self) -> int:
+        """Woken, but not yet on a CPU, ns."""
+        return self.on - self.woken
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One system call, or a run of `count` identical fruitless ones, whose times then are sums.
+
+    `result` is the kernel's return value, None for a call that never returned; `fd` is None for calls that name none.
+    The phases add up to `total` exactly. For a run, `exit - enter` spans the whole run, with the user code in between.
+    """
+
+    thread: int
+    name: str
+    fd: int | None
+    args: tuple[int, ...]
+    enter: int
+    exit: int
+    result: int | None
+    errno: str | None
+    bytes: int
+    total: int
+    wait: int
+    sched_delay: int
+    preempted: int
+    copy: int
+    kernel: int
+    copied: int | None = None  # when the last copy ended; None: no copy was seen
+    sleeps: tuple[Sleep, ...] = ()
+    preemptions: int = 0
+    count: int = 1
+    histogram: tuple[int, ...] | None = None  # of a run: records.bucket_floor says the bounds
+    open: bool = False  # under way when the recording ended
+    socket: int | None = None
+    ready: int | None = None
+    arrivals: int = 0
+    drained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Data that arrived at one socket, until it was all in the program's hands.
+
+    ready: in the socket's receive queue; told: the thread, on a CPU, can know; read: the call that takes it starts;
+    copied: its last byte is copied; in_hand: that call returns. `told_by` names the call that said so.
+    """
+
+    socket: int
+    thread: int
+    fd: int
+    ready: int
+    told: int
+    told_by: str
+    read: int
+    copied: int
+    in_hand: int
+    bytes: int
+    reads: int
+    arrivals: int
+
+    @property
+    def ready_to_told(self) -> int:
+        """The end of phase 1, seen from the data: how long it lay ready before the thread could know, ns."""
+        return self.told - self.ready
+
+    @property
+    def told_to_copied(self) -> int:
+        """Phase 2 and the way to it: from knowing to having, ns."""
+        return self.copied - self.told
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A thread's whole life while it was followed; user + the phases == wall exactly."""
+
+    serial: int
+    tid: int  # as the thread itself sees it (gettid)
+    pid: int  # as the thread itself sees it (getpid)
+    host_tid: int
+    name: str
+    parent: int
+    start: int
+    end: int
+    user: int
+    wait: int
+    sched_delay: int
+    preempted: int
+    copy: int
+    kernel: int
+    calls: int
+    voluntary_switches: int
+    involuntary_switches: int
+    ended: bool = True  # False: it lived on when the recording ended
+
+    @property
+    def wall(self) -> int:
+        """ns from the first followed moment to the last."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class SleptOn:
+    """All sleeps of a call on one wait queue."""
+
+    queue: str
+    count: int
+    ns: int
+    woken_by: tuple[tuple[str, int], ...]  # (chain in words, how often), most frequent first
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """All calls of one name: the phase table's row."""
+
+    name: str
+    count: int
+    errors: dict[str, int]
+    bytes: int
+    total: int
+    wait: int
+    sched_delay: int
+    preempted: int
+    copy: int
+    kernel: int
+    p50: int
+    p99: int
+    slept_on: tuple[SleptOn, ...]
+    copy_quality: Quality
+    copy_reason: str
+    p_quality: Quality = Quality.MEASURED
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """What the kernel side counted: handled, lost, and left without a partner."""
+
+    seen: int
+    lost: int
+    unmatched: int
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def sound(self) -> bool:
+        """Nothing is missing: verdicts may be given."""
+        return not self.lost and not self.unmatched
+
+
+class Verdict(enum.StrEnum):
+    """What a check says of its claims."""
+
+    CONFIRMED = "confirmed"
+    REFINED = "refined"  # true, but the kernel shows more
+    REFUTED = "refuted"  # the kernel contradicts the text
+    FAILED = "failed"  # this server does not have the property
+    INCONCLUSIVE = "inconclusive"  # events were lost
+    UNAVAILABLE = "unavailable"  # cannot be shown here, with the reason
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A statement held against the evidence."""
+
+    name: str
+    claims: tuple[str, ...]
+    verdict: Verdict
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A whole run, ready to be shown. `context` is what is not from the probes: the lab, its traffic, witnesses, cost."""
+
+    machine: dict[str, object]
+    probes: tuple[Probe, ...]
+    events: Events
+    calls: tuple[Call, ...]
+    rows: tuple[CallRow, ...]
+    messages: tuple[Message, ...]
+    threads: tuple[Thread, ...]
+    context: dict[str, object]
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """pass, fail or inconclusive."""
+        if not self.events.sound or any(one.verdict is Verdict.INCONCLUSIVE for one in self.checks):
+            return "inconclusive"
+        return "fail" if any(one.verdict is Verdict.FAILED for one in self.checks) else "pass"
+
+    def named(self, *names: str) -> list[Call]:
+        """The calls of these names, in order of their start."""
+        return [one for one in self.calls if one.name in names]

@@ -1,0 +1,87 @@
+"""System calls by number and name on the architectures we run on, and what each does for I/O.
+
+syscalls.tsv lists the numbers of x86_64 and aarch64 (the kernel's uapi headers); everything else that differs between the
+two is here as well.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from probes.errors import CannotTrace
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Where a system call's first four arguments stand in struct pt_regs, an ABI of both architectures.
+
+    `start` is the offset of eight registers read at once, `order` the place of each argument among them.
+    """
+
+    name: str
+    start: int
+    order: tuple[int, int, int, int]
+
+
+ARCHITECTURES = {
+    # x86_64: di, si, dx, r10 stand at 112, 104, 96 and 56
+    "x86_64": Architecture("x86_64", 56, (7, 6, 5, 0)),
+    "aarch64": Architecture("aarch64", 0, (0, 1, 2, 3)),
+}
+
+READS = {"read", "readv", "recvfrom", "recvmsg", "recvmmsg", "pread64", "preadv", "preadv2"}
+WRITES = {"write", "writev", "sendto", "sendmsg", "sendmmsg", "pwrite64", "pwritev", "pwritev2", "sendfile", "splice"}
+ACCEPTS = {"accept", "accept4"}
+MULTIPLEXERS = {
+    "select", "pselect6", "poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_pwait2",
+}  # fmt: skip
+# The first argument of these is a descriptor; of the others it is something else.
+ON_DESCRIPTOR = READS | WRITES | ACCEPTS | {
+    "close", "fcntl", "ioctl", "fstat", "lseek", "bind", "listen", "connect", "shutdown", "getsockname", "getpeername",
+    "setsockopt", "getsockopt", "ftruncate", "fsync", "fdatasync", "dup", "dup2", "dup3", "getdents64", "flock",
+    "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "io_uring_enter", "io_uring_register", "timerfd_settime",
+    "openat", "newfstatat", "faccessat", "readlinkat",
+}  # fmt: skip
+# Results that the kernel gives itself and user space never sees: the call is restarted, or a signal handler runs first.
+RESTARTS = {512: "ERESTARTSYS", 513: "ERESTARTNOINTR", 514: "ERESTARTNOHAND", 516: "ERESTART_RESTARTBLOCK"}
+
+
+def architecture() -> Architecture:
+    """The one we run on. Raises CannotTrace where the register layout is not known."""
+    try:
+        return ARCHITECTURES[platform.machine()]
+    except KeyError:
+        known = " and ".join(ARCHITECTURES)
+        raise CannotTrace(f"{platform.machine()} is not supported", f"iolab knows {known}") from None
+
+
+@cache
+def numbers(machine: str) -> dict[str, int]:
+    """Name -> number on `machine` (platform.machine())."""
+    lines = (Path(__file__).parent / "syscalls.tsv").read_text().splitlines()
+    column = lines[0].split("\t").index(machine)
+    rows = (line.split("\t") for line in lines[1:])
+    return {row[0]: int(row[column]) for row in rows if row[column] != "-"}
+
+
+@cache
+def names(machine: str) -> dict[int, str]:
+    """Number -> name on `machine`."""
+    return {number: name for name, number in numbers(machine).items()}
+
+
+def errno_name(result: int) -> str | None:
+    """The name of a failed call's error; None for a call that did not fail.
+
+    >>> errno_name(-11), errno_name(64), errno_name(-512)
+    ('EAGAIN', None, 'ERESTARTSYS')
+    """
+    import errno
+
+    if not -4095 <= result < 0:
+        return None
+    return RESTARTS.get(-result) or errno.errorcode.get(-result) or os.strerror(-result)

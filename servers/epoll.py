@@ -1,0 +1,62 @@
+"""I/O multiplexing with epoll, level-triggered: one thread, asleep in epoll_wait for all connections at once.
+
+Each descriptor is registered once, by epoll_ctl. When data arrives for one, the kernel's callback puts it on the ready list
+and wakes the thread, and epoll_wait hands over just that list. The sockets are non-blocking, so the only place where the
+thread ever sleeps is epoll_wait (UNP 6.2, "I/O Multiplexing Model"; man 7 epoll).
+"""
+
+import select
+import socket
+
+
+def serve(listener: socket.socket) -> None:
+    """Serves all connections in turn, as each becomes ready."""
+    listener.setblocking(False)
+    connections: dict[int, socket.socket] = {}
+    unsent: dict[int, bytes] = {}
+    with select.epoll() as epoll:
+        epoll.register(listener, select.EPOLLIN)
+        while True:
+            for fd, events in epoll.poll():
+                if fd == listener.fileno():
+                    if connection := accept(listener):
+                        connections[connection.fileno()] = connection
+                        epoll.register(connection, select.EPOLLIN)
+                    continue
+                rest = echo(connections[fd], unsent.pop(fd, b""))
+                if rest is None:
+                    epoll.unregister(fd)
+                    connections.pop(fd).close()
+                elif rest:
+                    unsent[fd] = rest
+                    epoll.modify(fd, select.EPOLLOUT)  # a slow reader: wait for room before reading on
+                elif events & select.EPOLLOUT:
+                    epoll.modify(fd, select.EPOLLIN)
+
+
+def accept(listener: socket.socket) -> socket.socket | None:
+    """The next connection, non-blocking; None if its client gave up before we looked."""
+    try:
+        connection, _address = listener.accept()
+    except (BlockingIOError, ConnectionError):
+        return None
+    connection.setblocking(False)
+    return connection
+
+
+def echo(connection: socket.socket, unsent: bytes) -> bytes | None:
+    """Sends what is left over, or else what can be read now; returns what found no room, None when the connection ended."""
+    try:
+        data = unsent or connection.recv(65536)
+    except BlockingIOError:
+        return b""
+    except ConnectionError:
+        return None
+    if not data:
+        return None
+    try:
+        return data[connection.send(data) :]
+    except BlockingIOError:
+        return data
+    except ConnectionError:
+        return None
