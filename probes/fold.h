@@ -34,6 +34,7 @@ struct thread {
   u64 off_at, woken_at;
   u64 woke;                /* of the sleep that ended last: when it was over, between its switch-out and switch-in */
   u64 stack, waker_stack;
+  u64 probed;              /* our own work in the waker, ns: it prolongs the sleep */
   u32 waker_tid;
   u32 arrivals, unread, drained;
   u64 socket, ready;

@@ -244,7 +244,7 @@ class Instrument:
             if t.off == 1:
                 yield LAYOUTS[Kind.SLEEP].record(
                     Kind.SLEEP, t.serial, SleepFlag.OPEN | (0 if t.where == 1 else SleepFlag.OUTSIDE),
-                    0, t.off_at, max(end, t.off_at), max(end, t.off_at), t.stack, 0, "",
+                    0, t.off_at, max(end, t.off_at), max(end, t.off_at), t.stack, 0, 0, "",
                 )  # fmt: skip
             if t.where == 1:
                 yield LAYOUTS[Kind.CALL].record(

@@ -116,7 +116,7 @@ class _Reader:
 
     def _on_sleep(self, record: Any, life: _Life) -> None:
         queue, stack = self._queue(record.stack)
-        sleep = Sleep(record.off, record.woken, record.on, queue, stack, self._waker(record))
+        sleep = Sleep(record.off, record.woken, record.on, queue, stack, self._waker(record), record.probed)
         (life.outside if record.flags & SleepFlag.OUTSIDE else life.sleeps).append(sleep)
 
     def _on_call(self, record: Any, life: _Life) -> None:
@@ -248,6 +248,7 @@ class _Arriving:
     first: Call
     told: int
     told_by: str
+    probed: int
     bytes: int = 0
     reads: int = 0
     arrivals: int = 0
@@ -284,6 +285,7 @@ def messages(calls: Sequence[Call]) -> Iterable[Message]:
                 fd=call.fd if call.fd is not None else -1,
                 ready=one.first.ready,
                 told=one.told,
+                probed=one.probed,
                 told_by=one.told_by,
                 read=one.first.enter,
                 copied=call.copied or call.exit,
@@ -294,13 +296,18 @@ def messages(calls: Sequence[Call]) -> Iterable[Message]:
             )
 
 
-def _told(read: Call, ready: int, multiplexer: Call | None) -> tuple[int, str]:
+def _told(read: Call, ready: int, multiplexer: Call | None) -> tuple[int, str, int]:
+    """When the thread was told, by which call, and how much of the time since `ready` was our own probe's."""
     if multiplexer is not None and ready <= multiplexer.exit <= read.enter:
-        return multiplexer.exit, multiplexer.name
+        return multiplexer.exit, multiplexer.name, _probed(multiplexer, ready)
     if ready <= read.enter:
-        return read.enter, read.name
+        return read.enter, read.name, 0
     awake = [sleep.on for sleep in read.sleeps if sleep.on >= ready]
-    return (awake[0] if awake else ready), read.name
+    return (awake[0] if awake else ready), read.name, _probed(read, ready)
+
+
+def _probed(call: Call, ready: int) -> int:
+    return sum(min(sleep.probed, sleep.woken - ready) for sleep in call.sleeps if sleep.off <= ready < sleep.woken)
 
 
 # -- the phase table ----------------------------------------------------------------------------------------------------

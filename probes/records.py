@@ -161,7 +161,7 @@ LAYOUTS: dict[Kind, Layout] = {
         ),
         _layout(
             Kind.SLEEP,
-            "u32 flags, u32 waker_tid, u64 off, u64 woken, u64 on, u64 stack, u64 waker_stack,"
+            "u32 flags, u32 waker_tid, u64 off, u64 woken, u64 on, u64 stack, u64 waker_stack, u64 probed,"
             f"char waker_comm[{COMM}]",
         ),
         _layout(Kind.STACK, f"u64 id, u64 depth, u64 frames[{STACK_FRAMES}]"),

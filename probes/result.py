@@ -50,6 +50,7 @@ class Sleep:
     queue: str
     stack: tuple[str, ...]
     waker: Waker | None
+    probed: int = 0  # ns of our own work in the waker, which prolonged the sleep
 
     @property
     def wait(self) -> int:
@@ -117,11 +118,12 @@ class Message:
     bytes: int
     reads: int
     arrivals: int
+    probed: int = 0  # between ready and told: ns of our own work in the waker
 
     @property
     def ready_to_told(self) -> int:
-        """The end of phase 1, seen from the data: how long it lay ready before the thread could know, ns."""
-        return self.told - self.ready
+        """The end of phase 1, seen from the data: how long it lay ready before the thread could know, ns, less our own work."""
+        return self.told - self.ready - self.probed
 
     @property
     def told_to_copied(self) -> int:

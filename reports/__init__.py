@@ -1,0 +1,1 @@
+"""A Result in the forms that people and programs read. Only this room knows rich."""

@@ -1,0 +1,274 @@
+"""One message as a picture in the terminal: client, kernel and server as lanes, phase 1 and phase 2 above them.
+
+From the moment the client sends, the picture is to scale; the long sleep before it is a broken line of fixed length. Each
+column of the server's lane shows what the thread did for most of that time. Under it, the same in words, with offsets from
+"data ready". The picture is plain data (a list of rich Text lines), so that tests can read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rich.text import Text
+
+from probes import syscalls
+from probes.queues import sent_by_waker
+from probes.result import Call, Message, Result, Sleep
+from reports.words import duration
+
+# What a thread can be at: glyph, glyph where only ASCII can be shown, style. The same styles serve the tables.
+STATES = {
+    "asleep": ("·", ".", "blue"),
+    "run queue": ("▒", ":", "yellow"),
+    "preempted": ("x", "x", "magenta"),
+    "kernel": ("━", "=", "red"),
+    "copy": ("█", "#", "bold green"),
+    "user code": ("─", "-", "default"),
+}
+_LABEL, _BROKEN = 9, 18
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One message with all that belongs to it."""
+
+    message: Message
+    calls: tuple[Call, ...]  # of the serving thread, from the one under way when the client sent to the echo
+    sent: int | None  # when the client called send, if the client told
+    end: int
+
+
+def choose(result: Result) -> Scene | None:
+    """The most typical message: of those that the thread waited for, the median by ready -> in hand. None without any."""
+    waited = [one for one in result.messages if _asleep_at(result, one)] or list(result.messages)
+    if not waited:
+        return None
+    waited.sort(key=lambda one: one.in_hand - one.ready)
+    message = waited[len(waited) // 2]
+    mine = [one for one in result.calls if one.thread == message.thread and one.histogram is None]
+    writes = [one for one in mine if one.name in syscalls.WRITES and one.enter >= message.in_hand]
+    end = writes[0].exit if writes and writes[0].enter - message.in_hand < 20 * _span(message) else message.in_hand
+    sent = max((s for s in _sends(result) if s <= message.ready), default=None)
+    if sent is not None and message.ready - sent > 20 * _span(message):
+        sent = None  # that was another message's
+    start = min(sent or message.ready, message.ready)
+    calls = tuple(one for one in mine if one.exit >= start and one.enter <= end)
+    return Scene(message, calls, sent, end)
+
+
+def _span(message: Message) -> int:
+    return max(message.in_hand - message.ready, 1_000)
+
+
+def _asleep_at(result: Result, message: Message) -> bool:
+    return message.told > message.read or any(
+        call.thread == message.thread and call.exit == message.told and call.sleeps for call in result.calls
+    )
+
+
+def _sends(result: Result) -> list[int]:
+    seen: Any = result.context.get("traffic_seen") or {}
+    return [sent for client in seen.get("clients", ()) for sent, _echoed in client["exchanges"]]
+
+
+def draw(scene: Scene, width: int, ascii_only: bool = False) -> list[Text]:
+    """The picture, `width` columns wide (at least 60)."""
+    message = scene.message
+    start = min(scene.sent or message.ready, message.ready)
+    columns = width - _LABEL - _BROKEN - 1
+    step = max((scene.end - start) / columns, 1)
+
+    def column(at: int) -> int:
+        return min(max(int((at - start) / step), 0), columns - 1)
+
+    sleep = _sleep_before(scene, start)
+    lines = [_phases(message, column, columns, ascii_only)]
+    lines.append(_client(scene, column, columns))
+    lines.append(_kernel(scene, sleep, column, columns, ascii_only))
+    lines.append(_server(scene, sleep, start, step, columns, ascii_only))
+    lines += _names(scene, column, columns)
+    return lines
+
+
+def _sleep_before(scene: Scene, start: int) -> tuple[Call, Sleep] | None:
+    for call in scene.calls:
+        for sleep in call.sleeps:
+            if sleep.off <= scene.message.ready <= sleep.on or sleep.off <= start <= sleep.on:
+                return call, sleep
+    return None
+
+
+def _lane(label: str, style: str = "bold") -> Text:
+    return Text(label.ljust(_LABEL), style=style)
+
+
+def _phases(message: Message, column: Any, columns: int, ascii_only: bool) -> Text:
+    told, taken = column(message.told), column(max(message.read, message.told))
+    one, two = " phase 1: wait for data ", "phase 2: copy"
+    bar, corner = ("-", "|") if ascii_only else ("─", "┤")
+    first = one.center(_BROKEN + told, bar)[: _BROKEN + told] + corner
+    line = Text(" " * _LABEL + first, style="bold")
+    gap = taken - told - 1
+    line.append(" " * max(gap, 0))
+    room = columns - told - 1 - max(gap, 0)
+    if room >= len(two) + 1:
+        line.append(("|" if ascii_only else "├") + two, style="bold green")
+    elif room > 2:
+        line.append("|2", style="bold green")
+    return line
+
+
+def _client(scene: Scene, column: Any, columns: int) -> Text:
+    line = _lane("client")
+    if scene.sent is None:
+        line.append(" " * _BROKEN + "(its send is not known)"[:columns], style="dim")
+        return line
+    line.append(" " * _BROKEN + " " * column(scene.sent))
+    line.append("|send", style="bold")
+    return line
+
+
+def _kernel(scene: Scene, sleep: tuple[Call, Sleep] | None, column: Any, columns: int, ascii_only: bool) -> Text:
+    """The wait queue while the thread sleeps, the wake-up, and the copy."""
+    message, line = scene.message, _lane("kernel")
+    row = [" "] * columns
+    styles = [""] * columns
+
+    def put(at: int, text: str, style: str) -> None:
+        for index, glyph in enumerate(text):
+            if 0 <= at + index < columns:
+                row[at + index], styles[at + index] = glyph, style
+
+    ready = column(message.ready)
+    put(0, ("=" if ascii_only else "━") * ready, "red")
+    put(ready, "|ready", "bold")
+    if sleep:
+        woken = column(sleep[1].woken)
+        if woken > ready + 6:
+            put(woken, "|woken", "bold yellow")
+        left = f"[{sleep[1].queue}'s queue" if sleep[1].queue != "epoll" else "[epoll's own queue"
+        line.append(left[:_BROKEN].ljust(_BROKEN), style="blue")
+    else:
+        line.append(" " * _BROKEN)
+    put(column(message.copied), "|copied", "bold green")
+    for glyph, style in zip(row, styles, strict=True):
+        line.append(glyph, style=style or None)
+    return line
+
+
+def states(scene: Scene, start: int, step: float, columns: int) -> list[str]:
+    """For each column the state in which the thread spent most of that time; a copy always gets its column."""
+    spans: list[tuple[int, int, str]] = []
+    for call in scene.calls:
+        spans.append((call.enter, call.exit, "kernel"))
+        for sleep in call.sleeps:
+            spans.append((sleep.off, sleep.woken, "asleep"))
+            spans.append((sleep.woken, sleep.on, "run queue"))
+        if call.copied and call.copy:
+            spans.append((call.copied - call.copy, call.copied, "copy"))
+    row = []
+    for index in range(columns):
+        low, high = start + index * step, start + (index + 1) * step
+        time = dict.fromkeys(STATES, 0.0)
+        time["user code"] = high - low
+        for begin, end, state in spans:
+            overlap = min(end, high) - max(begin, low)
+            if overlap > 0:
+                time[state] += overlap
+                time["user code" if state == "kernel" else "kernel"] -= overlap
+                if state == "copy" and low <= begin < high:
+                    time[state] += high - low
+        row.append(max(STATES, key=lambda state: time[state]))
+    return row
+
+
+def _server(
+    scene: Scene, sleep: tuple[Call, Sleep] | None, start: int, step: float, columns: int, ascii_only: bool
+) -> Text:
+    line = _lane("server")
+    if sleep:
+        glyph = STATES["asleep"][1 if ascii_only else 0]
+        how_long = f" {duration(sleep[1].wait)} "
+        pad = _BROKEN - len(how_long) - 2
+        line.append(glyph * (pad // 2) + "//" + how_long + glyph * (pad - pad // 2), style=STATES["asleep"][2])
+    else:
+        line.append("not asleep".ljust(_BROKEN), style="dim")
+    for state in states(scene, start, step, columns):
+        wide, plain, style = STATES[state]
+        line.append(plain if ascii_only else wide, style=style)
+    return line
+
+
+def _names(scene: Scene, column: Any, columns: int) -> list[Text]:
+    """The names of the calls under the columns where they start, in as many rows as they need."""
+    rows: list[list[str]] = []
+    for call in scene.calls:
+        inside = call.enter >= min(scene.sent or scene.message.ready, scene.message.ready)
+        name = f"|{call.name}"
+        at = _BROKEN + column(call.enter) if inside else 0
+        if not inside:
+            name = call.name
+        for row in rows:
+            if not "".join(row[max(at - 1, 0) : at + len(name) + 1]).strip():
+                break
+        else:
+            row = [" "] * (_BROKEN + columns)
+            rows.append(row)
+        at = max(min(at, _BROKEN + columns - len(name)), 0) if len(rows) == 1 else at
+        for index, glyph in enumerate(name):
+            if at + index < len(row):
+                row[at + index] = glyph
+    return [Text(" " * _LABEL + "".join(row).rstrip(), style="dim") for row in rows[:4]]
+
+
+def legend(ascii_only: bool = False) -> Text:
+    """What the glyphs of the server's lane mean."""
+    line = Text(" " * _LABEL)
+    for name, (wide, plain, style) in STATES.items():
+        line.append((plain if ascii_only else wide) * 2, style=style)
+        line.append(f" {name}  ", style="dim")
+    return line
+
+
+def steps(scene: Scene) -> list[tuple[int, str]]:
+    """The same message in words: (ns from "data ready", what happened), in order."""
+    message = scene.message
+    told = [(message.ready, f"the data ({message.bytes:,} B) is ready in the socket")]
+    if scene.sent is not None:
+        told.append((scene.sent, "the client calls send"))
+    sleep = _sleep_before(scene, message.ready)
+    if sleep:
+        call, one = sleep
+        told.append((one.off, f"{call.name} puts the thread to sleep on the wait queue of: {one.queue}"))
+        if one.waker:
+            whose = (
+                "the packet's way into the socket runs in the sender's own call (softirq)"
+                if sent_by_waker(one.waker.stack)
+                else f"an interrupt, while {one.waker.comm} was running"
+                if one.waker.chain[:1] == ("packet",)
+                else f"by {one.waker.comm}"
+            )
+            cost = f" ({duration(one.probed)} of this is the probe's own work)" if one.probed > 5_000 else ""
+            told.append((one.woken, f"woken: {one.waker.words} -> thread; {whose}{cost}"))
+        told.append((one.on, f"on a CPU, {duration(one.delay)} after the wake-up"))
+    if message.told_by != _read_of(scene).name:
+        told.append((message.told, f"{message.told_by} returns: the thread knows"))
+    read = _read_of(scene)
+    if read.enter >= message.ready:
+        told.append((read.enter, f"{read.name} starts"))
+    how = f"{duration(read.copy)} of copying" if read.copy else "its copying is part of kernel"
+    reads = f" by {message.reads} reads" if message.reads > 1 else ""
+    told.append((message.copied, f"copied to the process{reads}, {how} in the last"))
+    told.append((message.in_hand, f"{read.name} returns: the data is in the program's hands"))
+    writes = [one for one in scene.calls if one.name in syscalls.WRITES and one.enter >= message.in_hand]
+    if writes:
+        told.append((writes[0].exit, f"{writes[0].name} has sent the echo, in {duration(writes[0].total)}"))
+    return sorted((at - message.ready, words) for at, words in told)
+
+
+def _read_of(scene: Scene) -> Call:
+    reads = [one for one in scene.calls if one.exit == scene.message.in_hand]
+    return reads[0]
+
+

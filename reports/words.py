@@ -1,0 +1,56 @@
+"""Figures in words: integer ns become text here and nowhere earlier."""
+
+from __future__ import annotations
+
+
+def duration(ns: int) -> str:
+    """A duration with the unit that suits it, three significant digits.
+
+    >>> [duration(one) for one in (0, 640, 4_120, 55_000, 20_050_000, 1_386_000_000)]
+    ['0', '640 ns', '4.12 us', '55.0 us', '20.1 ms', '1.39 s']
+    """
+    if ns == 0:
+        return "0"
+    for limit, unit in ((1_000, "ns"), (1_000_000, "us"), (1_000_000_000, "ms")):
+        if abs(ns) < limit:
+            value = ns / (limit // 1_000)
+            break
+    else:
+        value, unit = ns / 1e9, "s"
+    if unit == "ns":
+        return f"{ns} ns"
+    digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{value:.{digits}f} {unit}"
+
+
+def milliseconds(ns: int) -> str:
+    """For the columns of a table, where one unit makes figures comparable at a glance.
+
+    >>> [milliseconds(one) for one in (583_154_184, 136_556, 0)]
+    ['583.154', '0.137', '-']
+    """
+    return f"{ns / 1e6:,.3f}" if ns else "-"
+
+
+def share(part: int, whole: int) -> str:
+    """A share that is never rounded to nothing or to everything.
+
+    >>> [share(*one) for one in ((983, 1000), (1, 100_000), (0, 10), (10, 10), (99_999, 100_000))]
+    ['98.3 %', '<0.1 %', '0 %', '100 %', '>99.9 %']
+    """
+    if not part or not whole:
+        return "0 %"
+    if part == whole:
+        return "100 %"
+    percent = 100 * part / whole
+    return "<0.1 %" if percent < 0.1 else ">99.9 %" if percent > 99.9 else f"{percent:.1f} %"
+
+
+def count(number: int, thing: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "thread"), count(1200, "switch")
+    ('1 thread', '1,200 switches')
+    """
+    ending = "" if number == 1 else "es" if thing.endswith(("s", "sh", "ch", "x")) else "s"
+    return f"{number:,} {thing}{ending}"
