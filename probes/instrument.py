@@ -191,6 +191,10 @@ class Instrument:
                 self._bpf.cleanup()
             self._bpf = None
 
+    def followed(self) -> int:
+        """How many threads are followed right now."""
+        return sum(1 for _ in self._bpf["threads"].keys())  # noqa: SIM118 (a BCC table iterates over entries)
+
     def stop(self, context: dict[str, Any]) -> Recording:
         """Ends the recording and makes it self-contained: kernel addresses become names and ordinals.
 

@@ -334,6 +334,11 @@ def percentile(calls: Sequence[Call], share: float) -> tuple[int, Quality]:
     return 0, quality
 
 
+def percentile_of(ordered: Sequence[int], share: float) -> int | None:
+    """The value that `share` of the sorted values stay below or at; None of nothing."""
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None
+
+
 def slept_on(calls: Iterable[Call]) -> tuple[SleptOn, ...]:
     """The sleeps of these calls by wait queue, the longest first."""
     queues: dict[str, list[Sleep]] = collections.defaultdict(list)

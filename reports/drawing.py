@@ -83,7 +83,7 @@ def draw(scene: Scene, width: int, ascii_only: bool = False) -> list[Text]:
         return min(max(int((at - start) / step), 0), columns - 1)
 
     sleep = _sleep_before(scene, start)
-    lines = [_phases(message, column, columns, ascii_only)]
+    lines = _phases(message, column, ascii_only)
     lines.append(_client(scene, column, columns))
     lines.append(_kernel(scene, sleep, column, columns, ascii_only))
     lines.append(_server(scene, sleep, start, step, columns, ascii_only))
@@ -103,20 +103,15 @@ def _lane(label: str, style: str = "bold") -> Text:
     return Text(label.ljust(_LABEL), style=style)
 
 
-def _phases(message: Message, column: Any, columns: int, ascii_only: bool) -> Text:
-    told, taken = column(message.told), column(max(message.read, message.told))
-    one, two = " phase 1: wait for data ", "phase 2: copy"
-    bar, corner = ("-", "|") if ascii_only else ("─", "┤")
-    first = one.center(_BROKEN + told, bar)[: _BROKEN + told] + corner
-    line = Text(" " * _LABEL + first, style="bold")
-    gap = taken - told - 1
-    line.append(" " * max(gap, 0))
-    room = columns - told - 1 - max(gap, 0)
-    if room >= len(two) + 1:
-        line.append(("|" if ascii_only else "├") + two, style="bold green")
-    elif room > 2:
-        line.append("|2", style="bold green")
-    return line
+def _phases(message: Message, column: Any, ascii_only: bool) -> list[Text]:
+    bar, left, right = ("-", "|", "|") if ascii_only else ("─", "├", "┤")
+    told, first, last = column(message.told), column(max(message.read, message.told)), column(message.in_hand)
+    one = Text(" " * _LABEL, style="bold")
+    one.append(left + " phase 1: wait for data ".center(_BROKEN + told - 1, bar) + right)
+    two = Text(" " * _LABEL, style="bold green")
+    label = "phase 2: copy to the process "
+    two.append(label.rjust(_BROKEN + first) + left + bar * max(last - first - 1, 0) + right)
+    return [one, two]
 
 
 def _client(scene: Scene, column: Any, columns: int) -> Text:
@@ -209,13 +204,13 @@ def _names(scene: Scene, column: Any, columns: int) -> list[Text]:
         at = _BROKEN + column(call.enter) if inside else 0
         if not inside:
             name = call.name
+        at = max(min(at, _BROKEN + columns - len(name)), 0)
         for row in rows:
             if not "".join(row[max(at - 1, 0) : at + len(name) + 1]).strip():
                 break
         else:
             row = [" "] * (_BROKEN + columns)
             rows.append(row)
-        at = max(min(at, _BROKEN + columns - len(name)), 0) if len(rows) == 1 else at
         for index, glyph in enumerate(name):
             if at + index < len(row):
                 row[at + index] = glyph

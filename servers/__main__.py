@@ -16,7 +16,7 @@ import sys
 from types import FrameType
 
 import servers
-from probes.prctl import end_with_parent, follow_me
+from probes.prctl import end_with_parent, follow_me, name_me
 
 
 class _Ended(BaseException):
@@ -44,6 +44,7 @@ def main() -> int:
     serve = importlib.import_module(f"servers.{options.model}").serve
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
+    name_me(options.model)
     if options.with_parent:
         end_with_parent()
     try:

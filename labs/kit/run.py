@@ -17,13 +17,12 @@ import labs
 from labs.kit.lab import Lab
 from labs.kit.processes import Child
 from labs.kit.traffic import Traffic, describe
-from probes import phases
+from probes import VERSION, phases
 from probes.instrument import Instrument
 from probes.recording import Recording
 from probes.result import Result
 
 Progress = Callable[[str], None]
-VERSION = "0.1.0"
 
 
 def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
@@ -44,7 +43,11 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
         iolab=VERSION,
         lab=name,
         model=lab.model,
+        question=lab.question,
+        watch=lab.watch,
+        try_next=list(lab.try_next),
         traffic=dataclasses.asdict(traffic),
+        traffic_words=traffic.words,
         traffic_seen=seen["traffic"],
         witness=seen["witness"],
         overhead=_overhead(plain, seen),

@@ -1,0 +1,60 @@
+"""Any program under the instrument: its children, threads and execs followed; its input, output, signals and status its own."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from probes import VERSION
+from probes.errors import WrongUsage
+from probes.instrument import Instrument
+from probes.recording import Recording
+
+_LAUNCH = Path(__file__).with_name("launch.py")
+
+
+def run(command: list[str], progress: Callable[[str], None]) -> tuple[Recording, int]:
+    """Runs the command to its end, and until all that it started has ended too (Ctrl-C stops that waiting).
+
+    Returns the recording and the command's status, 128 + N if signal N killed it, as a shell would say. Raises WrongUsage if
+    there is no such program, CannotTrace if this machine can't.
+    """
+    path = shutil.which(command[0])
+    if path is None:
+        raise WrongUsage(f"there is no program {command[0]!r}", "give its path, or a name that is on PATH")
+    with Instrument() as instrument:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_LAUNCH), str(instrument.cookie), path, *command],
+            close_fds=False,  # descriptors that the shell opened for the program are the program's; ours close on exec
+        )
+        interrupted = threading.Event()
+
+        def pass_on(number: int, _frame: FrameType | None) -> None:
+            # Ctrl-C reaches the whole foreground group by itself: the program decides, as it would without us
+            interrupted.set()
+            if number != signal.SIGINT:
+                process.send_signal(number)
+
+        handlers = {one: signal.signal(one, pass_on) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)}
+        try:
+            status = process.wait()
+            if instrument.followed() and not interrupted.is_set():
+                progress("the program has ended; what it started still runs (Ctrl-C ends the recording)")
+            while instrument.followed() and not interrupted.wait(0.05):
+                pass
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        recording = instrument.stop({"iolab": VERSION, "command": command, "status": _shell_status(status)})
+    return recording, _shell_status(status)
+
+
+def _shell_status(status: int) -> int:
+    return 128 - status if status < 0 else status
+

@@ -1,0 +1,108 @@
+"""A Result as one JSON document, schema_version 1: keys may be added, never renamed. Durations are integers in ns."""
+
+from __future__ import annotations
+
+import json
+from typing import IO, Any
+
+from probes.phases import percentile_of
+from probes.result import CallRow, Result, Thread
+
+SCHEMA_VERSION = 1
+
+
+def document(result: Result) -> dict[str, Any]:
+    """The result as plain JSON data."""
+    context: Any = result.context
+    told = sorted(one.ready_to_told for one in result.messages)
+    copied = sorted(one.told_to_copied for one in result.messages)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "iolab": context.get("iolab"),
+        "lab": context.get("lab"),
+        "model": context.get("model"),
+        "command": context.get("command"),
+        "status": context.get("status"),
+        "verdict": result.verdict,
+        "machine": result.machine,
+        "traffic": context.get("traffic"),
+        "probes": [
+            {"name": p.name, "attached": p.attached, "quality": p.quality, "hits": p.hits, "reason": p.reason}
+            for p in result.probes
+        ],
+        "events": {
+            "seen": result.events.seen,
+            "lost": result.events.lost,
+            "unmatched": result.events.unmatched,
+            "reasons": result.events.reasons,
+        },
+        "calls": [_row(one) for one in result.rows],
+        "messages": {
+            "count": len(result.messages),
+            "ready_to_told_ns": {"p50": percentile_of(told, 0.5), "p99": percentile_of(told, 0.99)},
+            "told_to_copied_ns": {"p50": percentile_of(copied, 0.5), "p99": percentile_of(copied, 0.99)},
+            "bytes": sum(one.bytes for one in result.messages),
+        },
+        "threads": [_thread(one) for one in result.threads],
+        "classification": None,
+        "overhead": context.get("overhead"),
+        "witness": context.get("witness"),
+        "checks": [
+            {"name": c.name, "claims": list(c.claims), "verdict": c.verdict, "evidence": c.evidence} for c in result.checks
+        ],
+    }
+
+
+def _row(row: CallRow) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "count": row.count,
+        "errors": row.errors,
+        "bytes": row.bytes,
+        "total_ns": row.total,
+        "wait_ns": row.wait,
+        "sched_delay_ns": row.sched_delay,
+        "preempted_ns": row.preempted,
+        "copy_ns": row.copy,
+        "kernel_ns": row.kernel,
+        "p50_ns": row.p50,
+        "p99_ns": row.p99,
+        "percentile_quality": row.p_quality,
+        "copy_quality": row.copy_quality,
+        "copy_reason": row.copy_reason,
+        "slept_on": [
+            {
+                "queue": one.queue,
+                "count": one.count,
+                "ns": one.ns,
+                "woken_by": [chain for chain, _ in one.woken_by],
+                "woken_by_count": [number for _, number in one.woken_by],
+            }
+            for one in row.slept_on
+        ],
+    }
+
+
+def _thread(thread: Thread) -> dict[str, Any]:
+    return {
+        "tid": thread.tid,
+        "pid": thread.pid,
+        "name": thread.name,
+        "wall_ns": thread.wall,
+        "user_ns": thread.user,
+        "wait_ns": thread.wait,
+        "sched_delay_ns": thread.sched_delay,
+        "preempted_ns": thread.preempted,
+        "copy_ns": thread.copy,
+        "kernel_ns": thread.kernel,
+        "calls": thread.calls,
+        "voluntary_switches": thread.voluntary_switches,
+        "involuntary_switches": thread.involuntary_switches,
+        "ended": thread.ended,
+    }
+
+
+def write(result: Result, file: IO[str], _stacks: bool = False) -> None:
+    """The document and a newline."""
+    json.dump(document(result), file, indent=1)
+    file.write("\n")

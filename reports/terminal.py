@@ -1,0 +1,273 @@
+"""A Result for the eye: picture, phase table, sleeps and wakers, threads, witnesses, checks.
+
+80 columns at least; a wider terminal gets percentiles too. Plain text without colours when the output is not a terminal.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable
+from typing import IO, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from probes.result import CallRow, Check, Quality, Result, Thread, Verdict
+from reports import drawing
+from reports.drawing import STATES
+from reports.words import count, duration, milliseconds, share
+
+_WIDE = 110
+_ROWS = 14
+_VERDICT_STYLE = {
+    Verdict.CONFIRMED: "green",
+    Verdict.REFINED: "cyan",
+    Verdict.REFUTED: "magenta",
+    Verdict.FAILED: "bold red",
+    Verdict.INCONCLUSIVE: "bold yellow",
+    Verdict.UNAVAILABLE: "dim",
+}
+_PHASES = (("asleep", "wait"), ("run queue", "sched_delay"), ("preempted", "preempted"), ("copy", "copy"), ("kernel", "kernel"))
+
+
+def console(file: IO[str], width: int | None = None) -> Console:
+    """Where a report goes: colours and the real width on a terminal, plain and 80 columns elsewhere."""
+    return Console(file=file, width=width or (None if file.isatty() else _width()), highlight=False, soft_wrap=False)
+
+
+def _width() -> int:
+    """COLUMNS, as a pager or a script may set it; else 80."""
+    wanted = os.environ.get("COLUMNS", "")
+    return int(wanted) if wanted.isdigit() and int(wanted) >= 60 else 80
+
+
+def write(result: Result, file: IO[str], stacks: bool = False) -> None:
+    """The whole report into a terminal, a pipe or a file; elsewhere than on a terminal no line ends in blanks."""
+    if file.isatty():
+        show(result, console(file), stacks)
+        return
+    plain = io.TextIOWrapper(io.BytesIO(), encoding=getattr(file, "encoding", None) or "utf-8")
+    show(result, console(plain), stacks)
+    plain.flush()
+    text = plain.buffer.getvalue().decode(plain.encoding)  # type: ignore[attr-defined]
+    file.write("".join(line.rstrip() + "\n" for line in text.splitlines()))
+
+
+def show(result: Result, out: Console, stacks: bool = False) -> None:
+    """The whole report. `stacks` adds the kernel stack behind each kind of sleep and wake-up."""
+    _heading(result, out)
+    if "lab" in result.context:
+        _picture(result, out)
+    _calls(result, out)
+    _sleeps(result, out)
+    _threads(result, out)
+    _trust(result, out)
+    if stacks:
+        _stacks(result, out)
+    _checks(result, out)
+
+
+def _section(out: Console, title: str) -> None:
+    out.print()
+    out.rule(Text(title, style="bold"), align="left", style="dim", characters="-" if _plain(out) else "─")
+
+
+def _plain(out: Console) -> bool:
+    return not out.encoding.lower().startswith("utf")
+
+
+def _heading(result: Result, out: Console) -> None:
+    context: Any = result.context
+    kernel = f"kernel {result.machine['kernel']}, {result.machine['cpus']} CPUs"
+    if "lab" in context:
+        out.print(Text.assemble(("lab " + context["lab"], "bold"), f": {context['question']}"))
+        out.print(Text(f"{count(len(result.threads), 'server thread')}, {context['traffic_words']}; {kernel}", style="dim"))
+        out.print(Text(f"watch: {context['watch']}"))
+    else:
+        command = " ".join(context.get("command", ["?"]))
+        status = context.get("status")
+        ended = f", ended with status {status}" if status is not None else ""
+        out.print(Text.assemble(("trace ", "bold"), Text(command[:200]), (ended, "bold" if status else "")))
+        out.print(Text(f"{count(len(result.threads), 'thread')}; {kernel}", style="dim"))
+
+
+def _picture(result: Result, out: Console) -> None:
+    scene = drawing.choose(result)
+    if scene is None:
+        return
+    _section(out, f"one message of {scene.message.bytes:,} B, the median of {len(result.messages)}; to scale from send on")
+    for line in drawing.draw(scene, max(out.width, 60), _plain(out)):
+        out.print(line, no_wrap=True, overflow="crop")
+    out.print(drawing.legend(_plain(out)), no_wrap=True, overflow="crop")
+    out.print()
+    for at, words in drawing.steps(scene):
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(justify="right", width=10, style="bold")
+        grid.add_column(overflow="fold")
+        grid.add_row(duration(at) if at else "0", escape(words))
+        out.print(grid)
+
+
+def _copy_cell(row: CallRow) -> str:
+    if row.copy_quality is Quality.UNAVAILABLE:
+        return "n/a"
+    return ("<" if row.copy_quality is Quality.BOUNDED and row.copy else "") + milliseconds(row.copy)
+
+
+def _calls(result: Result, out: Console) -> None:
+    _section(out, "system calls, in ms")
+    wide = out.width >= _WIDE
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+    table.add_column("call", no_wrap=True)
+    for name in ("count", "total", *(label for label, _ in _PHASES)):
+        table.add_column(name, justify="right", no_wrap=True, style=STATES[name][2] if name in STATES else None)
+    if wide:
+        for name in ("p50", "p99"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("bytes", justify="right")
+        table.add_column("errors")
+    for row in result.rows[:_ROWS]:
+        cells = [row.name, f"{row.count:,}", milliseconds(row.total)]
+        cells += [_copy_cell(row) if phase == "copy" else milliseconds(getattr(row, phase)) for _, phase in _PHASES]
+        if wide:
+            bound = "~" if row.p_quality is Quality.BOUNDED else ""
+            cells += [bound + duration(row.p50), bound + duration(row.p99), f"{row.bytes:,}" if row.bytes else "-"]
+            cells.append(_errors(row.errors) or "-")
+        table.add_row(*cells)
+    out.print(table)
+    if len(result.rows) > _ROWS:
+        rest = result.rows[_ROWS:]
+        total = duration(sum(one.total for one in rest))
+        out.print(Text(f"and {count(len(rest), 'other call')}, {total} together (all in --json)", style="dim"))
+    if not wide:
+        failures = [f"{row.name} {_errors(row.errors)}" for row in result.rows if row.errors]
+        if failures:
+            out.print(Text("errors: " + "; ".join(failures), style="dim"))
+    notes = []
+    if any(row.copy_quality is Quality.BOUNDED and row.copy for row in result.rows):
+        notes.append("< an upper bound: tracepoints bracket the copy")
+    if any(row.copy_quality is Quality.UNAVAILABLE for row in result.rows):
+        notes.append("n/a: no tracepoint shows this copy, it is part of kernel")
+    for note in notes:
+        out.print(Text(note, style="dim"))
+
+
+def _errors(errors: dict[str, int]) -> str:
+    return ", ".join(f"{name} {number:,}" for name, number in errors.items())
+
+
+def _sleeps(result: Result, out: Console) -> None:
+    rows = [(row, slept) for row in result.rows for slept in row.slept_on]
+    if not rows:
+        return
+    _section(out, "asleep where, and woken by whom")
+    rows.sort(key=lambda one: -one[1].ns)
+    for row, slept in rows[:_ROWS]:
+        line = Text.assemble((f"{duration(slept.ns):>9}", STATES["asleep"][2]), f"  {row.name} on ", (slept.queue, "bold"))
+        line.append(f", {count(slept.count, 'sleep')}")
+        out.print(line)
+        for chain, number in slept.woken_by[:3]:
+            out.print(Padding(Text(f"{number:,} x {chain} -> thread", style="dim"), (0, 0, 0, 11)))
+    if len(rows) > _ROWS:
+        out.print(Text(f"and {len(rows) - _ROWS} more kinds (all in --json)", style="dim"))
+
+
+def account(thread: Thread) -> list[tuple[str, int]]:
+    """Where a thread's life went, as the states of the picture, largest first; adds up to its wall time."""
+    parts = [(label, int(getattr(thread, phase))) for label, phase in _PHASES] + [("user code", thread.user)]
+    return sorted(parts, key=lambda one: -one[1])
+
+
+def _threads(result: Result, out: Console) -> None:
+    _section(out, "each thread's whole life")
+    threads = sorted(result.threads, key=lambda one: -one.wall)
+    for thread in threads[:_ROWS]:
+        line = Text.assemble((f"{thread.name} {thread.tid}", "bold"), f"  {duration(thread.wall)} =")
+        for index, (label, ns) in enumerate(one for one in account(thread) if one[1]):
+            line.append(" + " if index else " ")
+            line.append(f"{label} {share(ns, thread.wall)}", style=STATES[label][2])
+        line.append(
+            f"; {count(thread.calls, 'call')}, {thread.voluntary_switches:,} voluntary and"
+            f" {thread.involuntary_switches:,} other switches" + ("" if thread.ended else "; still alive at the end")
+        )
+        out.print(line)
+    if len(threads) > _ROWS:
+        out.print(Text(f"and {count(len(threads) - _ROWS, 'other thread')} (all in --json)", style="dim"))
+
+
+def _trust(result: Result, out: Console) -> None:
+    context: Any = result.context
+    _section(out, "can this be trusted?")
+    events = result.events
+    style = "" if events.sound else "bold yellow"
+    line = f"{events.seen:,} events, {events.lost} lost, {events.unmatched} unmatched"
+    if not events.sound:
+        line += ": " + ", ".join(f"{name} {number}" for name, number in events.reasons.items())
+    out.print(Text(line, style=style))
+    if witness := context.get("witness"):
+        calls = f"psutil: {witness['voluntary_switches']:.0f} voluntary and {witness['involuntary_switches']:.0f} other switches"
+        out.print(
+            f"{calls}, {witness['cpu_ns'] / 1e6:.1f} ms of CPU, {witness['rss_bytes'] / 1e6:.1f} MB"
+            " (while there was traffic)"
+        )
+    if cost := context.get("overhead"):
+        trip = cost["traced_round_trip_ns"] / cost["untraced_round_trip_ns"]
+        cpu = cost["traced_cpu_s"] / cost["untraced_cpu_s"] if cost["untraced_cpu_s"] else 0
+        out.print(
+            f"tracing cost: the same traffic untraced took {duration(round(cost['untraced_s'] * 1e9))}, traced"
+            f" {duration(round(cost['traced_s'] * 1e9))}; server CPU x{cpu:.2f}, median round trip x{trip:.2f}"
+        )
+    missing = [one for one in result.probes if one.quality is Quality.UNAVAILABLE]
+    for probe in missing:
+        out.print(Text(f"not shown here: {probe.name} ({probe.reason})", style="yellow"))
+    kinds = sorted({one.attached.split(":")[0] for one in result.probes if one.attached})
+    out.print(Text(f"{len(result.probes) - len(missing)} of {len(result.probes)} probes attached, by {', '.join(kinds)}", style="dim"))
+
+
+def _stacks(result: Result, out: Console) -> None:
+    _section(out, "kernel stacks, innermost first")
+    seen: set[tuple[object, ...]] = set()
+    for call in result.calls:
+        for sleep in call.sleeps:
+            key = (call.name, sleep.stack, sleep.waker.stack if sleep.waker else None)
+            if key in seen or len(seen) > 40:
+                continue
+            seen.add(key)
+            out.print(Text(f"{call.name} asleep on {sleep.queue}", style="bold"))
+            out.print(Padding(Text(" < ".join(sleep.stack), style="blue"), (0, 0, 0, 2)))
+            if sleep.waker:
+                out.print(Text(f"  woken while {sleep.waker.comm} ran"))
+                out.print(Padding(Text(" < ".join(sleep.waker.stack), style="dim"), (0, 0, 0, 2)))
+
+
+def _checks(result: Result, out: Console) -> None:
+    context: Any = result.context
+    if result.checks:
+        _section(out, "what this proves")
+        for one in result.checks:
+            _check(one, out)
+    if context.get("try_next"):
+        out.print()
+        for index, line in enumerate(context["try_next"]):
+            out.print(Text(("try next: " if not index else "          ") + line, style="dim"))
+
+
+def _check(check: Check, out: Console) -> None:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(width=12, style=_VERDICT_STYLE[check.verdict])
+    grid.add_column(overflow="fold")
+    grid.add_row(check.verdict.value, Text.assemble((check.name, "bold"), f"  {' '.join(check.claims)}"))
+    grid.add_row("", escape(check.evidence))
+    out.print(grid)
+
+
+def verdicts(checks: Iterable[Check]) -> str:
+    """One line: "5 checks: 4 confirmed, 1 refuted"."""
+    found: dict[str, int] = {}
+    for one in checks:
+        found[one.verdict.value] = found.get(one.verdict.value, 0) + 1
+    return f"{count(sum(found.values()), 'check')}: " + ", ".join(f"{number} {name}" for name, number in found.items())

@@ -1,0 +1,214 @@
+"""The commands. `./iolab` or `invoke --list` names them, `invoke --help COMMAND` explains one.
+
+Exit codes: 0 every check held; 1 a check failed; 2 wrong usage; 3 inconclusive; 4 this machine can't run it. trace: the
+status of the program itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from invoke.context import Context
+from invoke.exceptions import Exit, ParseError
+from invoke.program import Program
+from invoke.tasks import task
+
+from probes.errors import IolabError, WrongUsage
+
+_VERDICT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
+
+
+def _wrong_usage_is_2(parse: Callable[[Program], None]) -> Callable[[Program], None]:
+    """Invoke ends with status 1 on a command line that it can't parse; here 1 means that a check failed."""
+
+    @functools.wraps(parse)
+    def parse_tasks(program: Program) -> None:
+        try:
+            parse(program)
+        except ParseError as error:
+            raise Exit(f"{error}\n  invoke --list names the commands, invoke --help COMMAND its options", 2) from error
+
+    return parse_tasks
+
+
+Program.parse_tasks = _wrong_usage_is_2(Program.parse_tasks)  # type: ignore[method-assign]
+
+
+def command(function: Callable[..., int | None]) -> Callable[..., None]:
+    """A task whose errors are sentences and whose return value is the exit status."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            status = function(*arguments, **options)
+        except IolabError as error:
+            raise Exit(f"iolab: {error}", error.code) from error
+        except KeyboardInterrupt:
+            raise Exit("iolab: interrupted; nothing is left running", 130) from None
+        except BrokenPipeError:
+            sys.stderr.close()  # the reader of the answer went away: not an error, and nobody to tell
+            raise Exit("", 0) from None
+        if status:
+            raise Exit("", status)
+
+    return run
+
+
+@contextlib.contextmanager
+def _answer(out: str | None, default: IO[str]) -> Iterator[IO[str]]:
+    """Where the answer goes: the file that --out names, whole or not at all, or `default`."""
+    if not out:
+        yield default
+        default.flush()
+        return
+    path = Path(out)
+    half = path.with_name(path.name + ".part")
+    try:
+        with half.open("w", encoding="utf-8") as file:
+            yield file
+        half.replace(path)
+    except OSError as error:
+        raise WrongUsage(f"can't write {out}: {error.strerror}", "name a file in a folder that you may write to") from error
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def _present(recording: Any, json: bool, save: str | None, out: str | None, stacks: bool, default: IO[str]) -> Any:
+    """Saves and shows a recording in the form asked for; returns its result."""
+    from labs.kit.run import show as judge
+
+    result = judge(recording)
+    if save:
+        recording.save(Path(save))
+    with _answer(out, default) as file:
+        if json:
+            from reports.document import write
+        else:
+            from reports.terminal import write
+        write(result, file, stacks)
+    return result
+
+
+def _progress(words: str) -> None:
+    print(f"iolab: {words}", file=sys.stderr, flush=True)
+
+
+_SHARED_HELP = {
+    "json": "the answer as one JSON document",
+    "out": "write the answer to this file",
+    "stacks": "show the kernel stack behind each kind of sleep and wake-up",
+}
+
+
+@task(
+    help=_SHARED_HELP
+    | {
+        "name": "the lab: invoke labs lists them",
+        "clients": "number of clients",
+        "messages": "messages of each client",
+        "size": "bytes of each message",
+        "gap-ms": "pause before each message, ms",
+        "seed": "of payloads and pauses",
+        "save": "keep the recording in this file, for invoke show",
+    }
+)
+@command
+def lab(
+    _context: Context,
+    name: str,
+    clients: int = 0,
+    messages: int = 0,
+    size: int = 0,
+    gap_ms: float = -1.0,
+    seed: int = 0,
+    json: bool = False,
+    save: str = "",
+    out: str = "",
+    stacks: bool = False,
+) -> int:
+    """Run one lab: its server and clients under the probes; picture, phase table, checks."""
+    _progress(f"lab {name}")
+    import dataclasses
+
+    import labs
+    from labs.kit import run
+
+    found = labs.find(name)
+    given = {"clients": clients, "messages": messages, "size": size, "seed": seed}
+    wanted: dict[str, Any] = {key: value for key, value in given.items() if value}
+    if gap_ms != -1.0:
+        wanted["gap_ms"] = gap_ms
+    traffic = dataclasses.replace(found.traffic, **wanted)
+    recording = run.record(name, traffic, _progress)
+    return _VERDICT_CODES[_present(recording, json, save, out, stacks, sys.stdout).verdict]
+
+
+@task(help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"]})
+@command
+def labs(_context: Context, json: bool = False, out: str = "") -> None:
+    """List the labs with the question that each answers."""
+    import labs as rooms
+    from reports import catalogue
+
+    with _answer(out, sys.stdout) as file:
+        catalogue.write_labs([(name, rooms.find(name)) for name in rooms.names()], file, json)
+
+
+@task(help=_SHARED_HELP | {"file": "a recording made by --save"})
+@command
+def show(_context: Context, file: str, json: bool = False, out: str = "", stacks: bool = False) -> int:
+    """Show a saved recording again; needs neither root nor BCC."""
+    from probes.recording import load
+
+    return _VERDICT_CODES[_present(load(Path(file)), json, "", out, stacks, sys.stdout).verdict]
+
+
+@task(help=_SHARED_HELP | {"save": "keep the recording in this file, for invoke show"})
+@command
+def trace(_context: Context, json: bool = False, save: str = "", out: str = "", stacks: bool = False) -> int:
+    """Run any program under the probes: invoke trace -- CMD ARGS. The answer goes to stderr, stdout is the program's."""
+    from probes import trace as tracing
+
+    line = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    if not line:
+        raise WrongUsage("trace needs a program to run", "invoke trace -- CMD ARGS, for example: invoke trace -- ls -l")
+    recording, status = tracing.run(line, _progress)
+    result = _present(recording, json, save, out, stacks, sys.stderr)
+    return status if result.events.sound else 3
+
+
+@task(help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"]})
+@command
+def doctor(_context: Context, json: bool = False, out: str = "") -> int:
+    """What this machine can trace, what it can't, and the remedy for each gap."""
+    import labs as rooms
+    from probes import capabilities
+    from reports import catalogue
+
+    _progress("loading a real program for each kind of probe")
+    findings = capabilities.examine()
+    with _answer(out, sys.stdout) as file:
+        catalogue.write_doctor(findings, rooms.names(), file, json)
+    return 0 if capabilities.can_trace(findings) else 4
+
+
+@task(help={"live": "only the tests that need the kernel", "pure": "only those that don't", "only": "as pytest's -k"})
+@command
+def test(context: Context, live: bool = False, pure: bool = False, only: str = "") -> int:
+    """Run the linters and the tests."""
+    import os
+    import subprocess
+
+    root = Path(__file__).parent
+    for checker in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "."]):
+        if subprocess.run([sys.executable, "-m", *checker], cwd=root).returncode:
+            return 1
+    chosen = ["-m", "live"] if live else ["-m", "not live"] if pure else []
+    chosen += ["-k", only] if only else []
+    status: int = subprocess.run([sys.executable, "-m", "pytest", *chosen], cwd=root, env=os.environ).returncode
+    return status
