@@ -94,6 +94,13 @@ def _present(recording: Any, json: bool, save: str | None, out: str | None, stac
     return result
 
 
+def _number(option: str, text: str) -> float:
+    try:
+        return float(text) if option == "gap_ms" else int(text)
+    except ValueError:
+        raise WrongUsage(f"--{option.replace('_', '-')} {text} is not a number", "for example --clients 3 --gap-ms 20") from None
+
+
 def _progress(words: str) -> None:
     print(f"iolab: {words}", file=sys.stderr, flush=True)
 
@@ -121,11 +128,11 @@ _SHARED_HELP = {
 def lab(
     _context: Context,
     name: str,
-    clients: int = 0,
-    messages: int = 0,
-    size: int = 0,
-    gap_ms: float = -1.0,
-    seed: int = 0,
+    clients: str = "",
+    messages: str = "",
+    size: str = "",
+    gap_ms: str = "",
+    seed: str = "",
     json: bool = False,
     save: str = "",
     out: str = "",
@@ -139,11 +146,8 @@ def lab(
     from labs.kit import run
 
     found = labs.find(name)
-    given = {"clients": clients, "messages": messages, "size": size, "seed": seed}
-    wanted: dict[str, Any] = {key: value for key, value in given.items() if value}
-    if gap_ms != -1.0:
-        wanted["gap_ms"] = gap_ms
-    traffic = dataclasses.replace(found.traffic, **wanted)
+    given = {"clients": clients, "messages": messages, "size": size, "gap_ms": gap_ms, "seed": seed}
+    traffic = dataclasses.replace(found.traffic, **{key: _number(key, text) for key, text in given.items() if text})
     recording = run.record(name, traffic, _progress)
     return _VERDICT_CODES[_present(recording, json, save, out, stacks, sys.stdout).verdict]
 

@@ -38,7 +38,7 @@ DRAIN_EVERY = 0.02  # seconds; the ring holds 0.4 s of the busiest server seen, 
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[list[str]]:
+def quiet() -> Iterator[list[str]]:
     """BCC and clang print their complaints to stdout and stderr by themselves: kept for the error message instead."""
     said: list[str] = []
     with open(os.memfd_create("iolab-bcc"), "w+b", buffering=0) as catch:
@@ -55,7 +55,8 @@ def _quiet() -> Iterator[list[str]]:
             said.append(catch.read().decode(errors="replace"))
 
 
-def _import_bcc() -> Any:
+def import_bcc() -> Any:
+    """The bcc module, pointed to our stub headers. Raises CannotTrace if there is none, or another package of that name."""
     os.environ["BCC_KERNEL_SOURCE"] = str(_HERE / "headers")
     try:
         import bcc
@@ -75,7 +76,7 @@ class Instrument:
     def __init__(self, ring_bytes: int = RING_BYTES) -> None:
         self.cookie = new_cookie()
         self._ring_bytes = ring_bytes
-        self._bcc = _import_bcc()
+        self._bcc = import_bcc()
         self._bpf: Any = None
         self._links: list[Any] = []
         self._spans: list[bytes] = []
@@ -84,7 +85,7 @@ class Instrument:
         btf = Btf()
         self._compile(btf)
         try:
-            self._probes = attach(btf, self._load)
+            self.probes = attach(btf, self._load)
             self._ring = ring.Ring(self._bpf["records"].map_fd, ring_bytes)
         except BaseException:
             self._detach()
@@ -151,7 +152,7 @@ class Instrument:
     def _compile(self, btf: Btf) -> None:
         defines = "".join(f"#define {name} {value}\n" for name, value in self._constants(btf).items())
         source = defines + c_source() + (_HERE / "instrument.c").read_text()
-        with _quiet() as said:
+        with quiet() as said:
             try:
                 self._bpf = self._bcc.BPF(text=source, cflags=[f"-I{_HERE}", "-Wno-unused-function"])
             except Exception as error:
@@ -162,7 +163,7 @@ class Instrument:
 
     def _load(self, hook: Hook) -> None:
         """Loads a hook's program and attaches it; OSError if the kernel refuses."""
-        with _quiet() as said:
+        with quiet() as said:
             try:
                 program = self._bpf.load_func(hook.program, self._bcc.BPF.RAW_TRACEPOINT)
                 self._bpf.attach_raw_tracepoint(hook.place.split(":")[1].encode(), hook.program.encode())
@@ -187,7 +188,7 @@ class Instrument:
 
     def _detach(self) -> None:
         if self._bpf is not None:
-            with _quiet():
+            with quiet():
                 self._bpf.cleanup()
             self._bpf = None
 
@@ -218,7 +219,7 @@ class Instrument:
             machine=machine(),
             probes=[
                 Probe(p.name, p.attached, p.quality, p.reason, hits[w.hit] if p.attached and w.hit is not None else None)
-                for p, w in zip(self._probes, PROBES, strict=True)
+                for p, w in zip(self.probes, PROBES, strict=True)
             ],
             losses={loss.name: losses[loss] for loss in Loss} | {"MISSED": missed},
             seen=sum(hits.values()),

@@ -10,6 +10,8 @@ The laws, held against every recording; what breaks one is counted as unmatched,
 from __future__ import annotations
 
 import collections
+import gc
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +22,9 @@ from probes.recording import Recording
 from probes.records import CallFlag, Kind, Loss, SleepFlag
 from probes.result import Call, CallRow, Events, Message, Quality, Result, Sleep, SleptOn, Thread, Waker
 
+PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")
+_UNFINISHED, _OPEN, _DRAINED = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN), int(CallFlag.DRAINED)
+_MOVES = syscalls.READS | syscalls.WRITES
 _REAL_LOSSES = (Loss.RING_FULL, Loss.THREADS_FULL)
 
 
@@ -34,12 +39,30 @@ class _Life:
     outside: list[Sleep] = field(default_factory=list)
     end: Any = None
     runs: int = 0
+    inside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PHASES, 0))  # sums over the calls
+
+    def add(self, call: Call) -> None:
+        """Takes a call into the thread's accounts."""
+        self.calls.append(call)
+        inside = self.inside
+        inside["total"] += call.total
+        inside["wait"] += call.wait
+        inside["sched_delay"] += call.sched_delay
+        inside["preempted"] += call.preempted
+        inside["copy"] += call.copy
+        inside["kernel"] += call.kernel
 
 
 def measure(recording: Recording) -> Result:
     """Everything that a recording says. Checks are not its business: the lab adds them."""
     reader = _Reader(recording)
-    lives = reader.read()
+    collecting = gc.isenabled()
+    gc.disable()  # a million calls, none in a cycle: looking for cycles among them takes longer than making them
+    try:
+        lives = reader.read()
+    finally:
+        if collecting:
+            gc.enable()
     threads = tuple(reader.thread(life) for life in lives)
     calls = tuple(sorted((call for life in lives for call in life.calls), key=lambda one: (one.enter, one.thread)))
     losses = recording.meta["losses"]
@@ -70,25 +93,23 @@ class _Reader:
 
     def read(self) -> list[_Life]:
         handlers = {
-            Kind.THREAD: self._on_thread,
-            Kind.CALL: self._on_call,
-            Kind.RUN: self._on_run,
-            Kind.SLEEP: self._on_sleep,
-            Kind.EXEC: self._on_exec,
-            Kind.EXIT: self._on_exit,
+            int(Kind.CALL): self._on_call,
+            int(Kind.RUN): self._on_run,
+            int(Kind.SLEEP): self._on_sleep,
+            int(Kind.EXEC): self._on_exec,
+            int(Kind.EXIT): self._on_exit,
         }
         for record in records.decode(self._recording.data, self._layouts):
+            life = self._lives.get(record.thread)
             if record.kind == Kind.THREAD:
                 self._on_thread(record)
-                continue
-            life = self._lives.get(record.thread)
-            if life is None:
+            elif life is None:
                 self.unmatched["record of an unknown thread"] += 1
             else:
-                handlers[Kind(record.kind)](record, life)
+                handlers[record.kind](record, life)
         return list(self._lives.values())
 
-    def _on_thread(self, record: Any, _life: _Life | None = None) -> None:
+    def _on_thread(self, record: Any) -> None:
         parent = self._lives.get(record.parent)
         self._lives[record.thread] = _Life(record, record.comm or (parent.name if parent else ""))
 
@@ -120,20 +141,22 @@ class _Reader:
         (life.outside if record.flags & SleepFlag.OUTSIDE else life.sleeps).append(sleep)
 
     def _on_call(self, record: Any, life: _Life) -> None:
-        name = self._names.get(record.nr, f"syscall_{record.nr}")
-        sleeps, life.sleeps = tuple(life.sleeps), []
-        unfinished = bool(record.flags & (CallFlag.NO_RETURN | CallFlag.OPEN))
+        name = self._names.get(record.nr) or f"syscall_{record.nr}"
+        sleeps: tuple[Sleep, ...] = ()
+        if record.sleeps or life.sleeps:
+            sleeps, life.sleeps = tuple(life.sleeps), []
+            asleep = sum(one.wait for one in sleeps), sum(one.delay for one in sleeps)
+            if len(sleeps) != record.sleeps or asleep != (record.wait, record.delay):
+                self.unmatched["a call's sleeps don't add up"] += 1
+        unfinished = record.flags & _UNFINISHED
+        result = None if unfinished else record.ret
         total = record.exit - record.enter
         kernel = total - record.wait - record.delay - record.preempted - record.copy
         if kernel < 0:
             self.unmatched["a call's phases exceed it"] += 1
-        asleep = sum(one.wait for one in sleeps), sum(one.delay for one in sleeps)
-        if len(sleeps) != record.sleeps or asleep[0] != record.wait or asleep[1] != record.delay:
-            self.unmatched["a call's sleeps don't add up"] += 1
         # rt_sigreturn "returns" whatever the interrupted code had in that register
-        errno = None if unfinished or name == "rt_sigreturn" else syscalls.errno_name(record.ret)
-        moves = name in syscalls.READS or name in syscalls.WRITES
-        life.calls.append(
+        failed = result is not None and result < 0 and name != "rt_sigreturn"
+        life.add(
             Call(
                 thread=record.thread,
                 name=name,
@@ -141,9 +164,9 @@ class _Reader:
                 args=record.args,
                 enter=record.enter,
                 exit=record.exit,
-                result=None if unfinished else record.ret,
-                errno=errno,
-                bytes=record.ret if moves and not unfinished and record.ret > 0 else 0,
+                result=result,
+                errno=syscalls.errno_name(record.ret) if failed else None,
+                bytes=result if result is not None and result > 0 and name in _MOVES else 0,
                 total=total,
                 wait=record.wait,
                 sched_delay=record.delay,
@@ -153,11 +176,11 @@ class _Reader:
                 copied=record.copied or None,
                 sleeps=sleeps,
                 preemptions=record.preemptions,
-                open=bool(record.flags & CallFlag.OPEN),
+                open=bool(record.flags & _OPEN),
                 socket=record.socket or None,
                 ready=record.ready or None,
                 arrivals=record.arrivals,
-                drained=bool(record.flags & CallFlag.DRAINED),
+                drained=bool(record.flags & _DRAINED),
             )
         )
 
@@ -167,7 +190,7 @@ class _Reader:
         if kernel < 0 or sum(record.buckets) != record.count:
             self.unmatched["a run of calls doesn't add up"] += 1
         life.runs += record.count
-        life.calls.append(
+        life.add(
             Call(
                 thread=record.thread,
                 name=name,
@@ -204,10 +227,7 @@ class _Reader:
         outside = sum(one.wait for one in life.outside), sum(one.delay for one in life.outside)
         if len(life.outside) != end.sleeps or outside[0] != end.wait:
             self.unmatched["sleeps outside calls don't add up"] += 1
-        inside = {
-            phase: sum(getattr(one, phase) for one in life.calls)
-            for phase in ("total", "wait", "sched_delay", "preempted", "copy", "kernel")
-        }
+        inside = life.inside
         user = end.end - birth.start - inside["total"] - end.wait - end.delay - end.preempted - end.birth
         if user < 0:
             self.unmatched["a thread's calls exceed its life"] += 1
@@ -313,25 +333,24 @@ def _probed(call: Call, ready: int) -> int:
 # -- the phase table ----------------------------------------------------------------------------------------------------
 
 
-def percentile(calls: Sequence[Call], share: float) -> tuple[int, Quality]:
-    """The duration (ns) that `share` of the calls stay below or at; bounded where runs are known by buckets only."""
+def percentiles(calls: Sequence[Call], *shares: float) -> tuple[list[int], Quality]:
+    """The durations (ns) that these shares of the calls stay below or at; bounded where runs are known by buckets only."""
+    if all(call.count == 1 for call in calls):
+        ordered = sorted(call.total for call in calls)
+        return [percentile_of(ordered, share) or 0 for share in shares], Quality.MEASURED
     weighted: list[tuple[int, int]] = []
-    quality = Quality.MEASURED
     for call in calls:
-        if call.histogram is None:
-            weighted.append((call.total, 1))
-        elif call.count == 1:
+        if call.histogram is None or call.count == 1:
             weighted.append((call.total, 1))
         else:
-            quality = Quality.BOUNDED
             weighted += [(records.bucket_floor(i + 1), n) for i, n in enumerate(call.histogram) if n]
     weighted.sort()
-    rank, seen = share * sum(n for _, n in weighted), 0
+    whole, seen, found = sum(n for _, n in weighted), 0, []
     for duration, n in weighted:
         seen += n
-        if seen >= rank:
-            return duration, quality
-    return 0, quality
+        while len(found) < len(shares) and seen > shares[len(found)] * whole:
+            found.append(duration)
+    return found, Quality.BOUNDED
 
 
 def percentile_of(ordered: Sequence[int], share: float) -> int | None:
@@ -364,8 +383,7 @@ def table(calls: Sequence[Call], recording: Recording) -> tuple[CallRow, ...]:
         for call in group:
             if call.errno:
                 errors[call.errno] += call.count
-        p50, quality = percentile(group, 0.5)
-        p99, _ = percentile(group, 0.99)
+        (p50, p99), quality = percentiles(group, 0.5, 0.99)
         copy_quality, copy_reason = _copy_quality(group, probes["copy"])
         rows.append(
             CallRow(
@@ -373,10 +391,7 @@ def table(calls: Sequence[Call], recording: Recording) -> tuple[CallRow, ...]:
                 count=sum(one.count for one in group),
                 errors=dict(errors.most_common()),
                 bytes=sum(one.bytes for one in group),
-                **{
-                    phase: sum(getattr(one, phase) for one in group)
-                    for phase in ("total", "wait", "sched_delay", "preempted", "copy", "kernel")
-                },
+                **{phase: sum(map(operator.attrgetter(phase), group)) for phase in PHASES},
                 p50=p50,
                 p99=p99,
                 slept_on=slept_on(group),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -84,6 +84,7 @@ class Layout:
     fields: tuple[tuple[str, str, int], ...]
     codec: struct.Struct = field(init=False, repr=False, compare=False)
     record: type = field(init=False, repr=False, compare=False)
+    _build: Callable[[tuple[Any, ...]], Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         offset = 0
@@ -96,7 +97,9 @@ class Layout:
             raise ValueError(f"{self.kind.name} is {offset} bytes: make it a multiple of 8")
         object.__setattr__(self, "codec", struct.Struct("<" + "".join(self._format(*one) for one in self.fields)))
         names = [(name, tuple[int, ...] if length and ctype != "char" else Any) for name, ctype, length in self.fields]
-        object.__setattr__(self, "record", NamedTuple(self.kind.name.title(), names))
+        record = NamedTuple(self.kind.name.title(), names)  # type: ignore[misc]
+        object.__setattr__(self, "record", record)
+        object.__setattr__(self, "_build", self._builder(record))
 
     @staticmethod
     def _format(_name: str, ctype: str, length: int) -> str:
@@ -118,18 +121,23 @@ class Layout:
             offset += (1 if ctype == "char" else _SIZES[ctype][1]) * (length or 1)
         raise KeyError(wanted)
 
-    def decode(self, data: bytes | memoryview) -> Any:
-        """One record as a named tuple; arrays become tuples, text becomes str."""
-        flat = iter(self.codec.unpack(data))
-        values: list[Any] = []
+    def _builder(self, record: type) -> Callable[[tuple[Any, ...]], Any]:
+        """The function from the unpacked values to the record: one expression, made once, as a recording may hold millions."""
+        pieces, at = [], 0
         for _name, ctype, length in self.fields:
-            if ctype == "char":
-                values.append(next(flat).split(b"\0")[0].decode(errors="replace"))
-            elif length:
-                values.append(tuple(next(flat) for _ in range(length)))
-            else:
-                values.append(next(flat))
-        return self.record(*values)
+            step = length if length and ctype != "char" else 1
+            pieces.append(f"text(v[{at}])" if ctype == "char" else f"v[{at}:{at + step}]" if length else f"v[{at}]")
+            at += step
+        build: Callable[[tuple[Any, ...]], Any] = eval(f"lambda v: record({', '.join(pieces)})", {"record": record, "text": _text})
+        return build
+
+    def decode(self, data: bytes | memoryview, at: int = 0) -> Any:
+        """The record that starts at byte `at`, as a named tuple; arrays become tuples, text becomes str."""
+        return self._build(self.codec.unpack_from(data, at))
+
+
+def _text(raw: bytes) -> str:
+    return raw.split(b"\0")[0].decode(errors="replace")
 
 
 def _layout(kind: Kind, text: str) -> Layout:
@@ -188,15 +196,15 @@ def c_source() -> str:
 
 def decode(data: bytes, layouts: dict[Kind, Layout] | None = None) -> Iterator[Any]:
     """Every record of a packed stream, in order. Raises ValueError on a stream that is cut or not ours."""
-    layouts = layouts or LAYOUTS
-    view, at = memoryview(data), 0
-    while at < len(view):
+    ways = {int(kind): (one.decode, one.codec.size) for kind, one in (layouts or LAYOUTS).items()}
+    at, end = 0, len(data)
+    while at < end:
         try:
-            one = layouts[Kind(int.from_bytes(view[at : at + 4], "little"))]
-            yield one.decode(view[at : at + one.codec.size])
-        except (ValueError, KeyError, struct.error) as error:
+            one, size = ways[data[at]]
+            yield one(data, at)
+        except (KeyError, struct.error) as error:
             raise ValueError(f"damaged record at byte {at}: {error}") from error
-        at += one.codec.size
+        at += size
 
 
 def encode(record: Any) -> bytes:

@@ -63,7 +63,7 @@ class Sleep:
         return self.on - self.woken
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, though nobody changes it: that doubles the time to make one, and there may be millions
 class Call:
     """One system call, or a run of `count` identical fruitless ones, whose times then are sums.
 

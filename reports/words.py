@@ -26,10 +26,12 @@ def duration(ns: int) -> str:
 def milliseconds(ns: int) -> str:
     """For the columns of a table, where one unit makes figures comparable at a glance.
 
-    >>> [milliseconds(one) for one in (583_154_184, 136_556, 0)]
-    ['583.154', '0.137', '-']
+    >>> [milliseconds(one) for one in (2_214_251_034, 583_154_184, 136_556, 0)]
+    ['2,214.3', '583.15', '0.137', '-']
     """
-    return f"{ns / 1e6:,.3f}" if ns else "-"
+    if not ns:
+        return "-"
+    return f"{ns / 1e6:,.{3 if ns < 100e6 else 2 if ns < 1e9 else 1}f}"
 
 
 def share(part: int, whole: int) -> str:

@@ -134,6 +134,11 @@ class Lab:
 
         return register
 
+    @property
+    def claims(self) -> list[str]:
+        """The ids of the claims that its checks stand for, sorted."""
+        return sorted({claim for _name, claims, _function in self.checks for claim in claims})
+
     def judge(self, result: Result) -> Result:
         """The result with this lab's verdicts; inconclusive ones where events were lost or left without a partner."""
         run, checks = Run(result), []

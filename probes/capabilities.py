@@ -1,0 +1,224 @@
+"""What this machine can do for the instrument, found out by trying, each gap with its remedy."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import os
+import platform
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from probes.errors import CannotTrace
+
+
+class State(enum.StrEnum):
+    """How a capability stands."""
+
+    YES = "yes"
+    LIMITED = "limited"  # the labs run; something more could be shown
+    NO = "no"  # tracing is impossible without it
+    INFO = "info"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One capability: what was found, and what to do about it."""
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+_CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24, "CAP_SYSLOG": 34, "CAP_PERFMON": 38, "CAP_BPF": 39}
+_INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO
+_IO_URING_SETUP = 425  # the same number on every architecture
+
+
+def examine() -> list[Finding]:
+    """Everything that decides what can be traced here; loads real programs, and removes them again."""
+    findings = [_system(), _capabilities(), _btf(), _bcc(), _symbols()]
+    findings += _probes()
+    findings += [_fentry(), _kprobe(), _tracefs(), _container(), _seccomp(), _io_uring(), _netem(), *_limits()]
+    return findings
+
+
+def can_trace(findings: list[Finding]) -> bool:
+    """Can the labs run here?"""
+    return all(one.state is not State.NO for one in findings)
+
+
+def _system() -> Finding:
+    words = f"{platform.system()} {platform.release()}, {platform.machine()}, {len(os.sched_getaffinity(0))} CPUs"
+    if platform.system() != "Linux":
+        return Finding("system", State.NO, words, "run the container image on a Linux machine")
+    return Finding("system", State.YES, words)
+
+
+def _status(field: str) -> str:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field + ":")), "")
+
+
+def _capabilities() -> Finding:
+    held = int(_status("CapEff") or "0", 16)
+    missing = [name for name, bit in _CAPABILITIES.items() if not held >> bit & 1]
+    who = "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
+    admin = "CAP_SYS_ADMIN" not in missing
+    if admin or not {"CAP_BPF", "CAP_PERFMON"} & set(missing):
+        state = State.YES if not missing or missing == ["CAP_SYS_RESOURCE"] else State.LIMITED
+        return Finding("privileges", state, f"{who}, all that is needed" + (f"; without {', '.join(missing)}" if missing else ""))
+    return Finding(
+        "privileges", State.NO, f"{who} without {', '.join(missing)}",
+        "sudo ./iolab ...; in a container: docker run --privileged, or --cap-add BPF,PERFMON,SYSLOG",
+    )  # fmt: skip
+
+
+def _btf() -> Finding:
+    path = Path("/sys/kernel/btf/vmlinux")
+    if path.exists():
+        return Finding("BTF", State.YES, f"{path}, {path.stat().st_size / 1e6:.1f} MB")
+    return Finding(
+        "BTF", State.NO, f"no {path}", "a kernel with CONFIG_DEBUG_INFO_BTF: Debian's since 5.10, Ubuntu's since 20.10"
+    )
+
+
+def _bcc() -> Finding:
+    try:
+        from probes.instrument import import_bcc
+
+        bcc = import_bcc()
+    except CannotTrace as error:
+        return Finding("BCC", State.NO, error.problem, error.remedy)
+    return Finding("BCC", State.YES, f"{getattr(bcc, '__version__', '?')} from {Path(bcc.__file__).parent}")
+
+
+def _symbols() -> Finding:
+    try:
+        with Path("/proc/kallsyms").open() as file:
+            address = int(file.readline().split()[0], 16)
+    except (OSError, IndexError, ValueError):
+        address = 0
+    if address:
+        return Finding("kernel symbols", State.YES, "/proc/kallsyms shows addresses: queues and wakers can be named")
+    return Finding(
+        "kernel symbols", State.NO, "/proc/kallsyms hides addresses: no wait queue could be named",
+        "run as root with CAP_SYSLOG; kernel.kptr_restrict=2 hides them from everyone",
+    )  # fmt: skip
+
+
+def _probes() -> list[Finding]:
+    from probes.instrument import Instrument
+    from probes.result import Quality
+
+    try:
+        with Instrument(ring_bytes=1 << 20) as instrument:
+            attached = instrument.probes
+    except CannotTrace as error:
+        return [Finding("instrument", State.NO, error.problem, error.remedy)]
+    missing = [one for one in attached if one.quality is Quality.UNAVAILABLE]
+    found = [
+        Finding("instrument", State.YES, f"compiled without kernel headers; {len(attached) - len(missing)} of {len(attached)}"
+                " probes attached, all raw tracepoints")
+    ]  # fmt: skip
+    return found + [Finding(f"probe: {one.name}", State.LIMITED, one.reason, "a newer kernel has it") for one in missing]
+
+
+def _try_program(text: str, then: Callable[[Any], None]) -> str | None:
+    """Compiles, loads and attaches a small program, and takes it away again; the kernel's complaint, or None."""
+    from probes.instrument import import_bcc, quiet
+
+    with quiet() as said:
+        try:
+            bpf = import_bcc().BPF(text=text)
+            try:
+                then(bpf)
+            finally:
+                bpf.cleanup()
+        except Exception as error:
+            failure: Exception | None = error
+        else:
+            failure = None
+    if failure is None:
+        return None
+    words = (said[-1].strip().splitlines() or [str(failure)])[-1]
+    return words[:160] or str(failure)
+
+
+def _fentry() -> Finding:
+    if not Path("/sys/kernel/btf/vmlinux").exists():
+        return Finding("fentry", State.LIMITED, "needs BTF", "see BTF")
+    complaint = _try_program("KFUNC_PROBE(tcp_recvmsg) { return 0; }", lambda _bpf: None)
+    if complaint is None:
+        return Finding("fentry", State.YES, "a program on tcp_recvmsg was loaded and attached")
+    return Finding(
+        "fentry", State.LIMITED, f"refused: {complaint}",
+        "nothing to mend on this kernel; copies are upper bounds here, as tracepoints bracket them",
+    )  # fmt: skip
+
+
+def _kprobe() -> Finding:
+    complaint = _try_program(
+        "int probe(void *context) { return 0; }", lambda bpf: bpf.attach_kprobe(event="tcp_recvmsg", fn_name="probe")
+    )
+    if complaint is None:
+        return Finding("kprobe", State.YES, "a program on tcp_recvmsg was loaded and attached")
+    return Finding("kprobe", State.LIMITED, f"refused: {complaint}", "a kernel with CONFIG_KPROBES has them; no lab needs them")
+
+
+def _tracefs() -> Finding:
+    for place in ("/sys/kernel/tracing", "/sys/kernel/debug/tracing"):
+        if Path(place, "events").is_dir():
+            return Finding("tracefs", State.INFO, f"mounted at {place} (raw tracepoints don't need it)")
+    return Finding("tracefs", State.INFO, "not mounted; raw tracepoints don't need it, kprobes would")
+
+
+def _container() -> Finding:
+    namespace = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116 (follows the namespace link, which pathlib reads as text)
+    signs = [sign for sign in ("/.dockerenv", "/run/.containerenv") if Path(sign).exists()]
+    if signs or namespace != _INITIAL_PID_NAMESPACE:
+        return Finding("container", State.INFO, f"yes ({', '.join(signs) or 'an own pid namespace'}); --pid=host is not needed")
+    return Finding("container", State.INFO, "no")
+
+
+def _seccomp() -> Finding:
+    mode = _status("Seccomp")
+    if mode in ("0", ""):
+        return Finding("seccomp", State.INFO, "no filter")
+    return Finding("seccomp", State.LIMITED, "a filter is active", "if bpf or io_uring is refused: --security-opt seccomp=unconfined")
+
+
+def _io_uring() -> Finding:
+    library = ctypes.CDLL(None, use_errno=True)
+    parameters = ctypes.create_string_buffer(120)  # struct io_uring_params
+    fd = library.syscall(ctypes.c_long(_IO_URING_SETUP), ctypes.c_long(1), parameters)
+    if fd >= 0:
+        os.close(fd)
+        return Finding("io_uring", State.YES, "a ring could be made")
+    words = os.strerror(ctypes.get_errno())
+    disabled = Path("/proc/sys/kernel/io_uring_disabled")
+    if disabled.exists() and disabled.read_text().strip() != "0":
+        remedy = f"{disabled} says {disabled.read_text().strip()}; 0 allows it"
+    else:
+        remedy = "Docker's default seccomp filter refuses it: --security-opt seccomp=unconfined; some kernels lack it"
+    return Finding("io_uring", State.LIMITED, f"refused: {words}", remedy)
+
+
+def _netem() -> Finding:
+    module = Path("/lib/modules", platform.release(), "kernel/net/sched")
+    if Path("/sys/module/sch_netem").exists() or list(module.glob("sch_netem.ko*")):
+        return Finding("netem", State.YES, "delay and loss can be put on a link")
+    return Finding("netem", State.INFO, "not seen as a module; the clients' own pauses shape the traffic")
+
+
+def _limits() -> list[Finding]:
+    found = []
+    for name, number, enough in (("RLIMIT_NOFILE", resource.RLIMIT_NOFILE, 1024), ("RLIMIT_MEMLOCK", resource.RLIMIT_MEMLOCK, 0)):
+        soft, hard = ("unlimited" if one == resource.RLIM_INFINITY else f"{one:,}" for one in resource.getrlimit(number))
+        few = resource.getrlimit(number)[1] < enough != 0 and resource.getrlimit(number)[1] != resource.RLIM_INFINITY
+        found.append(Finding(name, State.LIMITED if few else State.INFO, f"{soft}, at most {hard}"))
+    return found

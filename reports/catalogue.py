@@ -1,0 +1,71 @@
+"""The lists: labs, and what doctor found."""
+
+from __future__ import annotations
+
+import io
+import json as codec
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from probes.capabilities import Finding, State, can_trace
+from reports.terminal import console
+
+if TYPE_CHECKING:
+    from labs.kit.lab import Lab
+
+_STATE_STYLE = {State.YES: "green", State.LIMITED: "yellow", State.NO: "bold red", State.INFO: "dim"}
+
+
+def _print(table: Table | Text, file: IO[str]) -> None:
+    if file.isatty():
+        console(file).print(table)
+        return
+    buffer = io.StringIO()
+    console(buffer).print(table)
+    file.write("".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines()))
+
+
+def write_labs(labs: Sequence[tuple[str, Lab]], file: IO[str], json: bool = False) -> None:
+    """Every lab with its question."""
+    if json:
+        rows = [
+            {"name": name, "model": lab.model, "question": lab.question, "claims": lab.claims, "checks": [c[0] for c in lab.checks]}
+            for name, lab in labs
+        ]
+        codec.dump({"schema_version": 1, "labs": rows}, file, indent=1)
+        file.write("\n")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, lab in labs:
+        table.add_row(name, Text.assemble(lab.question, ("  " + " ".join(lab.claims), "dim")))
+    _print(table, file)
+
+
+def write_doctor(findings: Sequence[Finding], labs: Sequence[str], file: IO[str], json: bool = False) -> None:
+    """Every capability with its remedy, and which labs run here."""
+    able = can_trace(list(findings))
+    if json:
+        rows = [{"name": f.name, "state": f.state, "found": f.found, "remedy": f.remedy} for f in findings]
+        codec.dump({"schema_version": 1, "can_trace": able, "capabilities": rows, "labs": list(labs) if able else []}, file, indent=1)
+        file.write("\n")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for one in findings:
+        words = Text(one.found)
+        if one.remedy:
+            words.append(f"\n{one.remedy}", style="dim")
+        table.add_row(one.name, Text(one.state, style=_STATE_STYLE[one.state]), words)
+    _print(table, file)
+    if able:
+        _print(Text(f"\nEvery lab runs here: {', '.join(labs)}", style="green"), file)
+    else:
+        missing = ", ".join(one.name for one in findings if one.state is State.NO)
+        _print(Text(f"\nNo lab can run here until this is mended: {missing}", style="bold red"), file)

@@ -1,0 +1,121 @@
+"""What the tests share: the check that this kernel can be traced, small C programs, recordings, and runs under the probes.
+
+A live test that can't run here is skipped with the cause and the remedy; with IOLAB_REQUIRE_LIVE=1 (CI) it fails instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from probes import phases
+from probes.errors import CannotTrace
+from probes.recording import Recording, load
+from probes.result import Result
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "tests" / "data"
+PROGRAMS = ROOT / "tests" / "programs"
+
+
+def cannot(reason: str, remedy: str) -> None:
+    """Skips the test, or fails it where live tests are required."""
+    words = f"{reason}; to make it run: {remedy}"
+    if os.environ.get("IOLAB_REQUIRE_LIVE") == "1":
+        pytest.fail(words)
+    pytest.skip(words)
+
+
+@pytest.fixture(scope="session")
+def _tracing() -> CannotTrace | None:
+    from probes.instrument import Instrument
+
+    try:
+        with Instrument(ring_bytes=1 << 20):
+            return None
+    except CannotTrace as error:
+        return error
+
+
+@pytest.fixture
+def kernel(_tracing: CannotTrace | None) -> None:
+    """The test needs the probes in this kernel."""
+    if _tracing is not None:
+        cannot(_tracing.problem, _tracing.remedy)
+
+
+def tool(name: str, package: str) -> str:
+    """The path of a program that a test compares with."""
+    found = shutil.which(name)
+    if found is None:
+        cannot(f"{name} is missing", f"apt-get install {package}")
+    assert found
+    return found
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Compiles a program (or, with shared=True, a library) of tests/programs, once."""
+    folder = tmp_path_factory.mktemp("programs")
+
+    def build(name: str, shared: bool = False) -> Path:
+        target = folder / (name + (".so" if shared else ""))
+        if not target.exists():
+            options = ["-shared", "-fPIC"] if shared else ["-pthread"]
+            source = PROGRAMS / f"{name}.c"
+            include = f"-I{ROOT / 'probes'}"
+            subprocess.run(
+                [tool("gcc", "gcc libc6-dev"), "-O1", "-Wall", "-Werror", include, *options, str(source), "-o", str(target)],
+                check=True,
+            )
+        return target
+
+    return build
+
+
+class Followed:
+    """One followed run: what the program printed, the recording, and its result."""
+
+    def __init__(self, output: str, recording: Recording) -> None:
+        self.output = output
+        self.recording = recording
+        self.result: Result = phases.measure(recording)
+
+
+@pytest.fixture
+def follow(kernel: None) -> Iterator[Callable[..., Followed]]:
+    """Runs a program that says the cookie itself (its last argument), and returns what was recorded."""
+    from probes.instrument import Instrument
+
+    with Instrument() as instrument:
+
+        def run(*command: str | Path, beside: Callable[[subprocess.Popen[str]], None] | None = None) -> Followed:
+            line = [str(one) for one in command] + [str(instrument.cookie)]
+            with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+                if beside:
+                    beside(process)
+                output, _ = process.communicate(timeout=60)
+            assert process.returncode == 0, output
+            return Followed(output, instrument.stop({}))
+
+        yield run
+
+
+@pytest.fixture
+def recorded() -> Callable[[str], Recording]:
+    """A recording of tests/data by its name."""
+    return lambda name: load(DATA / f"{name}.iolab")
+
+
+def iolab(*arguments: str, stdin: str = "", timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`invoke ARGUMENTS` as a user would run it, in the environment of the tests."""
+    return subprocess.run(
+        [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *arguments],
+        input=stdin, capture_output=True, text=True, timeout=timeout, env=os.environ | environment,
+    )  # fmt: skip

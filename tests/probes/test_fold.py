@@ -1,0 +1,158 @@
+"""The state machine that runs in the kernel (probes/fold.h), compiled as it stands and held against a plain account of time."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from probes.records import RUN_BUCKETS, bucket_floor
+
+Event = tuple[str, int]
+EVENTS = ("call", "sleep", "preempt", "waking", "copy", "copied")
+
+
+@pytest.fixture(scope="module")
+def fold(compiled: Callable[..., Path]) -> Any:
+    library = ctypes.CDLL(str(compiled("fold_driver", shared=True)))
+    library.thread_size.restype = ctypes.c_size_t
+    for name in ("leave", "waking", "in", "copy_start", "copy_end"):
+        getattr(library, name).argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+    library.enter.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64]
+    library.out.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint64]
+    library.phases.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
+    library.bucket.argtypes = [ctypes.c_uint64]
+    return library
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(1, 10**7)), max_size=60),
+    st.integers(1, 10**12),
+)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_nanosecond_of_a_call_is_in_exactly_one_phase(fold: Any, events: list[Event], start: int) -> None:
+    thread = ctypes.create_string_buffer(fold.thread_size())
+    now, state, copying, woken = start, "user", False, False
+    spent = dict.fromkeys(("wait", "delay", "preempted", "copy", "kernel", "user"), 0)
+    outside = dict.fromkeys(("wait", "delay", "preempted"), 0)
+    inside = False
+    entered = 0
+    for kind, pause in events:
+        # the stretch that ends now
+        if state == "asleep":
+            where = "delay" if woken else "wait"
+        elif state == "out":
+            where = "preempted"
+        else:
+            where = "copy" if copying else "kernel" if inside else "user"
+        now += pause
+        if not inside and where in outside:
+            outside[where] += pause
+        else:
+            spent[where] += pause
+        # the event
+        if state == "asleep":
+            if not woken:
+                fold.waking(thread, now)
+                woken = True
+            else:
+                assert getattr(fold, "in")(thread, now) == 1
+                state = "on"
+        elif state == "out":
+            if kind == "waking":
+                fold.waking(thread, now)  # of a task that is runnable already: must change nothing
+            else:
+                assert getattr(fold, "in")(thread, now) == 0
+                state = "on"
+        elif kind == "call":
+            if inside:
+                fold.leave(thread, now)
+                figures = (ctypes.c_uint64 * 6)()
+                fold.phases(thread, 0, figures)
+                assert list(figures)[:4] == [spent["wait"], spent["delay"], spent["preempted"], spent["copy"]]
+                assert sum(list(figures)[:4]) + spent["kernel"] == now - entered
+                inside = copying = False
+            else:
+                fold.enter(thread, 7, now)
+                spent = dict.fromkeys(spent, 0)
+                inside, entered = True, now
+        elif kind in ("sleep", "preempt"):
+            fold.out(thread, kind == "sleep", now)
+            state, woken = ("asleep", False) if kind == "sleep" else ("out", False)
+        elif kind == "waking":
+            fold.waking(thread, now)  # while it runs: stale, unless it goes to sleep and nobody else wakes it
+        elif kind == "copy" and inside:
+            fold.copy_start(thread, now)
+            copying = True
+        elif kind == "copied" and inside:
+            fold.copy_end(thread, now)
+            copying = False
+    figures = (ctypes.c_uint64 * 6)()
+    if state == "on" or state == "user":
+        fold.phases(thread, 1, figures)
+        assert list(figures)[:3] == [outside["wait"], outside["delay"], outside["preempted"]]
+
+
+def test_a_sleep_that_nobody_ended_is_preemption(fold: Any) -> None:
+    thread = ctypes.create_string_buffer(fold.thread_size())
+    fold.enter(thread, 1, 100)
+    fold.out(thread, 1, 200)
+    assert getattr(fold, "in")(thread, 500) == -1
+    fold.leave(thread, 600)
+    assert phases(fold, thread) == [0, 0, 300, 0, 0, 1]
+
+
+def test_a_wake_up_that_came_just_before_the_switch_out_counts(fold: Any) -> None:
+    thread = ctypes.create_string_buffer(fold.thread_size())
+    fold.enter(thread, 1, 100)
+    fold.waking(thread, 190)
+    fold.out(thread, 1, 200)
+    assert getattr(fold, "in")(thread, 500) == 1
+    fold.leave(thread, 600)
+    assert phases(fold, thread) == [0, 300, 0, 0, 1, 0]
+
+
+def test_a_stale_wake_up_gives_way_to_the_real_one(fold: Any) -> None:
+    thread = ctypes.create_string_buffer(fold.thread_size())
+    fold.enter(thread, 1, 100)
+    fold.waking(thread, 150)
+    fold.out(thread, 1, 200)
+    fold.waking(thread, 400)
+    fold.waking(thread, 450)  # it is awake already
+    assert getattr(fold, "in")(thread, 500) == 1
+    fold.leave(thread, 600)
+    assert phases(fold, thread) == [200, 100, 0, 0, 1, 0]
+
+
+def test_a_page_fault_inside_a_copy_is_not_copying(fold: Any) -> None:
+    thread = ctypes.create_string_buffer(fold.thread_size())
+    fold.enter(thread, 1, 0)
+    fold.copy_start(thread, 100)
+    fold.out(thread, 1, 110)
+    fold.waking(thread, 900)
+    getattr(fold, "in")(thread, 1000)
+    fold.copy_end(thread, 1010)
+    fold.leave(thread, 1100)
+    assert phases(fold, thread) == [790, 100, 0, 20, 1, 0]
+
+
+def phases(fold: Any, thread: Any) -> list[int]:
+    figures = (ctypes.c_uint64 * 6)()
+    fold.phases(thread, 0, figures)
+    return list(figures)
+
+
+@given(st.integers(0, 1 << 40))
+def test_buckets_know_a_duration_to_a_quarter(fold: Any, ns: int) -> None:
+    index = fold.bucket(ns)
+    assert 0 <= index < RUN_BUCKETS
+    assert bucket_floor(index) <= ns
+    if index < RUN_BUCKETS - 1:
+        assert ns < bucket_floor(index + 1) <= max(1.25 * bucket_floor(index), 80)
+
+

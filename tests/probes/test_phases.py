@@ -1,0 +1,218 @@
+"""From records to a Result: the conservation laws on random lives, and that nothing can go missing unnoticed."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from probes import phases, records, syscalls
+from probes.recording import Recording
+from probes.records import LAYOUTS, RUN_BUCKETS, CallFlag, Kind, Loss, bucket_floor
+from probes.result import Call, Probe, Quality, Result
+
+NUMBERS = syscalls.numbers("x86_64")
+STACKS = {1: ["__schedule", "schedule", "do_epoll_wait"], 2: ["try_to_wake_up", "ep_poll_callback", "sock_def_readable"]}
+PROBES = [Probe("copy", "tracepoint:skb:skb_copy_datagram_iovec", Quality.BOUNDED)]
+
+
+def record(kind: Kind, **values: Any) -> Any:
+    """A record of the kind, zero where nothing is said."""
+    blank: dict[str, Any] = {
+        name: "" if ctype == "char" else (0,) * length if length else 0 for name, ctype, length in LAYOUTS[kind].fields
+    }
+    return LAYOUTS[kind].record(**blank | {"kind": int(kind), "thread": 1} | values)
+
+
+def recording(stream: list[Any], **losses: int) -> Recording:
+    return Recording.new(
+        b"".join(map(records.encode, stream)),
+        machine={"kernel": "test", "arch": "x86_64", "cpus": 1},
+        probes=PROBES,
+        losses={loss.name: 0 for loss in Loss} | {"MISSED": 0} | losses,
+        seen=len(stream),
+        stacks=STACKS,
+        end=10**15,
+        context={},
+    )
+
+
+@st.composite
+def life(draw: st.DrawFn) -> list[Any]:
+    """The records of one thread's random but lawful life."""
+    ns = st.integers(1, 10**9)
+    start = now = draw(st.integers(1, 10**12))
+    stream = [record(Kind.THREAD, tid=5, ns_tid=5, ns_tgid=5, start=start, comm="life")]
+    out = {"wait": 0, "delay": 0, "preempted": 0, "sleeps": 0, "preemptions": 0}
+    calls = runs = 0
+    for _ in range(draw(st.integers(0, 12))):
+        now += draw(ns)
+        what = draw(st.sampled_from(("call", "run", "fault", "preempt")))
+        if what == "fault":
+            wait, delay = draw(ns), draw(ns)
+            stream.append(record(Kind.SLEEP, flags=1, off=now, woken=now + wait, on=now + wait + delay, stack=1, waker_stack=2))
+            now += wait + delay
+            out["wait"], out["delay"], out["sleeps"] = out["wait"] + wait, out["delay"] + delay, out["sleeps"] + 1
+        elif what == "preempt":
+            away = draw(ns)
+            now += away
+            out["preempted"], out["preemptions"] = out["preempted"] + away, out["preemptions"] + 1
+        elif what == "run":
+            count, each = draw(st.integers(1, 10**6)), draw(st.integers(1, 1000))
+            buckets = [0] * RUN_BUCKETS
+            buckets[max(i for i in range(RUN_BUCKETS) if bucket_floor(i) <= each)] = count
+            stream.append(
+                record(
+                    Kind.RUN, nr=NUMBERS["recvfrom"], fd=4, ret=-11, count=count, first=now, last=now + 2 * count * each,
+                    total=count * each, buckets=tuple(buckets),
+                )
+            )  # fmt: skip
+            now += 2 * count * each
+            runs += count
+        else:
+            enter, waits = now, []
+            for _ in range(draw(st.integers(0, 3))):
+                now += draw(ns)
+                waits.append((draw(ns), draw(ns)))
+                stream.append(
+                    record(Kind.SLEEP, off=now, woken=now + waits[-1][0], on=now + sum(waits[-1]), stack=1, waker_stack=2)
+                )
+                now += sum(waits[-1])
+            copy, preempted = draw(st.integers(0, 10**6)), draw(st.integers(0, 10**6))
+            now += copy + preempted + draw(ns)
+            name = draw(st.sampled_from(("recvfrom", "sendto", "epoll_wait", "getpid")))
+            stream.append(
+                record(
+                    Kind.CALL, nr=NUMBERS[name], args=(draw(st.integers(0, 9)), 0, 0, 0), enter=enter, exit=now,
+                    ret=draw(st.integers(-120, 70000)), wait=sum(w for w, _ in waits), delay=sum(d for _, d in waits),
+                    preempted=preempted, copy=copy, sleeps=len(waits), preemptions=1 if preempted else 0,
+                    copied=now if copy else 0,
+                )
+            )  # fmt: skip
+            calls += 1
+    now += draw(ns)
+    stream.append(record(Kind.EXIT, end=now, calls=calls, runs=runs, comm="life", **out))
+    return stream
+
+
+@given(life())
+@settings(deadline=None)
+def test_calls_and_threads_add_up_exactly(stream: list[Any]) -> None:
+    result = phases.measure(recording(stream))
+    assert result.events.sound, result.events
+    for row in [*result.calls, *result.rows]:
+        assert row.total == row.wait + row.sched_delay + row.preempted + row.copy + row.kernel
+        assert min(row.total, row.wait, row.sched_delay, row.preempted, row.copy, row.kernel) >= 0
+    for call in result.calls:
+        assert call.wait == sum(sleep.wait for sleep in call.sleeps)
+        assert call.sched_delay == sum(sleep.delay for sleep in call.sleeps) or call.histogram
+    for one in result.threads:
+        assert one.wall == one.user + one.wait + one.sched_delay + one.preempted + one.copy + one.kernel
+        assert one.user >= 0
+        assert one.calls == sum(row.count for row in result.rows)
+
+
+@given(life(), st.data())
+@settings(deadline=None)
+def test_no_record_goes_missing_unnoticed(stream: list[Any], data: st.DataObject) -> None:
+    gone = data.draw(st.integers(0, len(stream) - 1))
+    assert not phases.measure(recording(stream[:gone] + stream[gone + 1 :])).events.sound or len(stream) == 1
+
+
+@pytest.mark.parametrize("loss", ["RING_FULL", "THREADS_FULL", "MISSED", "UNMATCHED"])
+def test_every_loss_makes_the_run_unsound(loss: str) -> None:
+    stream = [record(Kind.THREAD, start=1), record(Kind.EXIT, end=2)]
+    assert phases.measure(recording(stream)).events.sound
+    assert not phases.measure(recording(stream, **{loss: 1})).events.sound
+
+
+def one_call(name: str, **values: Any) -> Result:
+    values = {"nr": NUMBERS[name], "enter": 10, "exit": 20} | values
+    return phases.measure(
+        recording([record(Kind.THREAD, start=1), record(Kind.CALL, **values), record(Kind.EXIT, end=30, calls=1)])
+    )
+
+
+def test_a_failed_call_has_its_errno_and_no_bytes() -> None:
+    call = one_call("recvfrom", ret=-104, args=(7, 0, 0, 0)).calls[0]
+    assert (call.errno, call.bytes, call.fd, call.result) == ("ECONNRESET", 0, 7, -104)
+
+
+def test_a_call_that_never_returned_has_no_result() -> None:
+    call = one_call("exit_group", flags=int(CallFlag.NO_RETURN)).calls[0]
+    assert (call.result, call.errno) == (None, None)
+
+
+def test_a_call_without_a_descriptor_has_none() -> None:
+    assert one_call("getpid", args=(3, 0, 0, 0)).calls[0].fd is None
+
+
+def test_the_register_after_a_signal_handler_is_no_error() -> None:
+    assert one_call("rt_sigreturn", ret=-4).calls[0].errno is None
+
+
+@pytest.mark.parametrize(
+    ("name", "ret", "copied", "quality"),
+    [
+        ("recvfrom", 64, 15, Quality.BOUNDED),
+        ("recvfrom", 64, 0, Quality.UNAVAILABLE),
+        ("sendto", 64, 0, Quality.UNAVAILABLE),
+        ("recvfrom", -11, 0, Quality.MEASURED),
+        ("getpid", 64, 0, Quality.MEASURED),
+    ],
+)
+def test_a_copy_of_zero_is_never_silent(name: str, ret: int, copied: int, quality: Quality) -> None:
+    row = one_call(name, ret=ret, copied=copied).rows[0]
+    assert row.copy_quality is quality
+    assert bool(row.copy_reason) == (quality is Quality.UNAVAILABLE)
+
+
+def call(name: str, enter: int, leave: int, **values: Any) -> Call:
+    base: dict[str, Any] = {
+        "thread": 1, "name": name, "fd": 5, "args": (5, 0, 0, 0), "enter": enter, "exit": leave, "result": 1, "errno": None,
+        "bytes": 0, "total": leave - enter, "wait": 0, "sched_delay": 0, "preempted": 0, "copy": 0, "kernel": leave - enter,
+    }  # fmt: skip
+    return Call(**base | values)
+
+
+def read(enter: int, leave: int, size: int = 64, **values: Any) -> Call:
+    return call("recvfrom", enter, leave, bytes=size, socket=1, copied=leave - 1, drained=True, arrivals=1, **values)
+
+
+def test_a_multiplexer_told_of_the_message() -> None:
+    (message,) = phases.messages([call("epoll_wait", 10, 110), read(120, 130, ready=100)])
+    assert (message.ready, message.told, message.told_by, message.read) == (100, 110, "epoll_wait", 120)
+    assert (message.copied, message.in_hand, message.ready_to_told, message.told_to_copied) == (129, 130, 10, 19)
+
+
+def test_the_reading_call_itself_tells_when_the_data_lay_there() -> None:
+    (message,) = phases.messages([call("epoll_wait", 10, 90), read(120, 130, ready=100)])
+    assert (message.told, message.told_by) == (120, "recvfrom")
+
+
+def test_several_reads_of_one_arrival_are_one_message() -> None:
+    first = read(120, 130, size=100, ready=100)
+    first.drained = False
+    last = read(140, 150, size=28, ready=100)
+    (message,) = phases.messages([first, last])
+    assert (message.bytes, message.reads, message.read, message.in_hand) == (128, 2, 120, 150)
+
+
+def test_the_end_of_a_stream_is_no_message() -> None:
+    assert not list(phases.messages([call("recvfrom", 120, 130, result=0, socket=1, ready=100)]))
+
+
+def test_percentiles_of_runs_are_bounds() -> None:
+    stream = random.Random(1).choices(range(100, 1000), k=1000)
+    histogram = [0] * RUN_BUCKETS
+    for ns in stream:
+        histogram[max(i for i in range(RUN_BUCKETS) if bucket_floor(i) <= ns)] += 1
+    run = call("recvfrom", 0, 10**6, count=1000, histogram=tuple(histogram), total=sum(stream))
+    (p50, p99), quality = phases.percentiles([run], 0.5, 0.99)
+    assert quality is Quality.BOUNDED
+    exact = sorted(stream)
+    assert exact[500] <= p50 <= 1.26 * exact[500]
+    assert exact[990] <= p99 <= 1.26 * exact[990]

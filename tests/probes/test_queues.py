@@ -1,0 +1,65 @@
+"""Names for stacks: the ones that FACTS of several kernels gave, and what no rule knows."""
+
+from __future__ import annotations
+
+import pytest
+
+from probes.queues import QUEUES, own, queue_name, readable, sent_by_waker, wake_chain
+
+SLEEPS = [
+    ("socket", "schedule_timeout wait_woken sk_wait_data tcp_recvmsg_locked tcp_recvmsg"),
+    ("accept", "schedule_timeout inet_csk_accept inet_accept do_accept"),
+    ("select", "schedule_hrtimeout_range_clock poll_schedule_timeout do_select core_sys_select"),
+    ("poll", "schedule_hrtimeout_range_clock do_sys_poll __x64_sys_poll"),
+    ("epoll", "schedule_hrtimeout_range_clock do_epoll_wait __x64_sys_epoll_wait"),
+    ("send buffer", "schedule_timeout wait_woken sk_stream_wait_memory tcp_sendmsg_locked"),
+    ("connect", "schedule_timeout wait_woken inet_wait_for_connect __inet_stream_connect"),
+    ("io_uring", "schedule io_cqring_wait __do_sys_io_uring_enter"),
+    ("futex", "schedule futex_wait_queue __futex_wait futex_wait do_futex"),
+    ("timer", "schedule do_nanosleep hrtimer_nanosleep"),
+    ("a_new_function", "__schedule schedule a_new_function do_syscall_64"),
+]
+
+
+@pytest.mark.parametrize(("name", "stack"), SLEEPS)
+def test_a_stack_names_its_queue(name: str, stack: str) -> None:
+    assert queue_name(("__schedule", *stack.split())) == name
+
+
+LOOPBACK = "tcp_data_queue tcp_rcv_established tcp_v4_rcv ip_local_deliver net_rx_action tcp_sendmsg_locked tcp_sendmsg"
+
+
+@pytest.mark.parametrize(
+    ("chain", "stack"),
+    [
+        (("packet", "TCP", "socket"), f"try_to_wake_up __wake_up_sync_key sock_def_readable {LOOPBACK}"),
+        (
+            ("packet", "TCP", "socket", "epoll's callback (ep_poll_callback)", "epoll's queue"),
+            f"try_to_wake_up ep_autoremove_wake_function ep_poll_callback sock_def_readable {LOOPBACK}",
+        ),
+        (("packet", "TCP", "socket", "poll's callback (pollwake)"), f"try_to_wake_up pollwake sock_def_readable {LOOPBACK}"),
+        (("timer",), "try_to_wake_up hrtimer_wakeup __hrtimer_run_queues"),
+        (("signal",), "try_to_wake_up signal_wake_up_state complete_signal __send_signal_locked"),
+        (("something_new",), "try_to_wake_up __wake_up_common something_new"),
+        (("unknown",), ""),
+    ],
+)
+def test_a_stack_tells_the_chain_of_the_wake_up(chain: tuple[str, ...], stack: str) -> None:
+    assert wake_chain(tuple(stack.split())) == chain
+
+
+def test_the_running_task_is_the_cause_only_with_its_own_send() -> None:
+    assert sent_by_waker(("sock_def_readable", "tcp_v4_rcv", "tcp_sendmsg"))
+    assert not sent_by_waker(("sock_def_readable", "tcp_v4_rcv", "net_rx_action", "asm_common_interrupt"))
+
+
+def test_the_compilers_endings_and_our_own_frames_go() -> None:
+    assert readable("do_epoll_wait.constprop.0") == "do_epoll_wait"
+    assert own(("bpf_prog_1234_on_switch", "bpf_trace_run4", "__traceiter_sched_switch", "schedule")) == ("schedule",)
+
+
+def test_no_function_shows_two_queues() -> None:
+    seen: dict[str, str] = {}
+    for name, functions in QUEUES:
+        for function in functions:
+            assert seen.setdefault(function, name) == name

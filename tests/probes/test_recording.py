@@ -1,0 +1,86 @@
+"""A recording keeps what it was given, tells no kernel address, and is refused when damaged."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from probes import records
+from probes.errors import WrongUsage
+from probes.recording import load, without_addresses
+from probes.records import STACK_FRAMES, Kind
+from tests.probes.test_phases import record, recording
+
+ADDRESS = 0xFFFFFFFF81234567
+
+
+def test_save_and_load_give_the_same(tmp_path: Path) -> None:
+    made = recording([record(Kind.THREAD, start=1, comm="x"), record(Kind.EXIT, end=2)])
+    made.save(tmp_path / "one.iolab")
+    again = load(tmp_path / "one.iolab")
+    assert again.data == made.data
+    assert again.meta == json.loads(json.dumps(made.meta))
+    assert [one.name for one in tmp_path.iterdir()] == ["one.iolab"]
+
+
+def test_addresses_become_ordinals_and_equal_ones_stay_equal() -> None:
+    stack = record(Kind.STACK, id=ADDRESS, depth=2, frames=(ADDRESS, ADDRESS + 8) + (0,) * (STACK_FRAMES - 2))
+    stream = [
+        record(Kind.CALL, socket=ADDRESS),
+        stack,
+        record(Kind.SLEEP, stack=ADDRESS, waker_stack=ADDRESS + 1),
+        record(Kind.CALL, socket=ADDRESS + 64),
+        record(Kind.CALL, socket=ADDRESS),
+        record(Kind.CALL),
+    ]
+    data, stacks = without_addresses(b"".join(map(records.encode, stream)))
+    left = list(records.decode(data))
+    assert [one.kind for one in left] == [Kind.CALL, Kind.SLEEP, Kind.CALL, Kind.CALL, Kind.CALL]
+    assert [one.socket for one in left if one.kind == Kind.CALL] == [1, 2, 1, 0]
+    assert (left[1].stack, left[1].waker_stack) == (1, 2)
+    assert stacks == {1: [ADDRESS, ADDRESS + 8]}
+
+
+@pytest.mark.parametrize("name", ["blocking", "epoll"])
+def test_a_real_recording_tells_no_kernel_address(name: str) -> None:
+    one = load(Path(__file__).parents[1] / "data" / f"{name}.iolab")
+    for found in records.decode(one.data, records.from_description(one.meta["layouts"])):
+        if found.kind == Kind.SLEEP:
+            assert found.stack < 1000 and found.waker_stack < 1000
+        if found.kind == Kind.CALL:
+            assert found.socket < 1000
+    assert "0xffff" not in json.dumps(one.meta)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda path: path.unlink(), "No such file"),
+        (lambda path: path.write_bytes(b"PK nonsense"), "not a whole iolab recording"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "not a whole iolab recording"),
+        (lambda path: zipfile.ZipFile(path, "w").writestr("meta.json", "{}"), "not a whole iolab recording"),
+    ],
+)
+def test_a_damaged_file_is_refused_in_words(tmp_path: Path, damage: object, words: str) -> None:
+    path = tmp_path / "one.iolab"
+    recording([record(Kind.THREAD, start=1)]).save(path)
+    damage(path)  # type: ignore[operator]
+    with pytest.raises(WrongUsage, match=words):
+        load(path)
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    made = recording([])
+    made.meta["format"] = 99
+    made.save(tmp_path / "new.iolab")
+    with pytest.raises(WrongUsage, match="another format"):
+        load(tmp_path / "new.iolab")
+
+
+def test_a_place_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match="can't write"):
+        recording([]).save(tmp_path / "missing" / "one.iolab")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,23 @@
+/* probes/fold.h as a shared library, so that random sequences of events can be put to the very code that runs in the kernel. */
+#include <stddef.h>
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef long long s64;
+#define COMM 16
+#define RUN_BUCKETS 64
+#include "fold.h"
+
+size_t thread_size(void) { return sizeof(struct thread); }
+void enter(struct thread *t, s64 nr, u64 now) { fold_enter(t, nr, now); }
+void leave(struct thread *t, u64 now) { fold_exit(t, now); t->where = IN_USER; }
+void out(struct thread *t, int asleep, u64 now) { fold_out(t, asleep, 1, now); }
+void waking(struct thread *t, u64 now) { if (fold_wakes(t)) t->woken_at = now; }
+int in(struct thread *t, u64 now) { return fold_in(t, now); }
+void copy_start(struct thread *t, u64 now) { fold_copy_start(t, now); }
+void copy_end(struct thread *t, u64 now) { fold_copy_end(t, now); }
+u32 bucket(u64 ns) { return run_bucket(ns); }
+void phases(const struct thread *t, int outside, u64 *f) {
+  const struct phases *p = outside ? &t->out : &t->in;
+  f[0] = p->wait; f[1] = p->delay; f[2] = p->preempted; f[3] = outside ? 0 : t->copy;
+  f[4] = p->sleeps; f[5] = p->preemptions;
+}
