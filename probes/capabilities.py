@@ -128,7 +128,7 @@ def _probes() -> list[Finding]:
     return found + [Finding(f"probe: {one.name}", State.LIMITED, one.reason, "a newer kernel has it") for one in missing]
 
 
-def _try_program(text: str, then: Callable[[Any], None]) -> str | None:
+def _try_program(text: bytes, then: Callable[[Any], None]) -> str | None:
     """Compiles, loads and attaches a small program, and takes it away again; the kernel's complaint, or None."""
     from probes.instrument import import_bcc, quiet
 
@@ -152,7 +152,7 @@ def _try_program(text: str, then: Callable[[Any], None]) -> str | None:
 def _fentry() -> Finding:
     if not Path("/sys/kernel/btf/vmlinux").exists():
         return Finding("fentry", State.LIMITED, "needs BTF", "see BTF")
-    complaint = _try_program("KFUNC_PROBE(tcp_recvmsg) { return 0; }", lambda _bpf: None)
+    complaint = _try_program(b"KFUNC_PROBE(tcp_recvmsg) { return 0; }", lambda _bpf: None)
     if complaint is None:
         return Finding("fentry", State.YES, "a program on tcp_recvmsg was loaded and attached")
     return Finding(
@@ -163,7 +163,7 @@ def _fentry() -> Finding:
 
 def _kprobe() -> Finding:
     complaint = _try_program(
-        "int probe(void *context) { return 0; }", lambda bpf: bpf.attach_kprobe(event="tcp_recvmsg", fn_name="probe")
+        b"int probe(void *context) { return 0; }", lambda bpf: bpf.attach_kprobe(event=b"tcp_recvmsg", fn_name=b"probe")
     )
     if complaint is None:
         return Finding("kprobe", State.YES, "a program on tcp_recvmsg was loaded and attached")

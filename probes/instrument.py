@@ -86,7 +86,7 @@ class Instrument:
         self._compile(btf)
         try:
             self.probes = attach(btf, self._load)
-            self._ring = ring.Ring(self._bpf["records"].map_fd, ring_bytes)
+            self._ring = ring.Ring(self._bpf[b"records"].map_fd, ring_bytes)
         except BaseException:
             self._detach()
             raise
@@ -154,7 +154,7 @@ class Instrument:
         source = defines + c_source() + (_HERE / "instrument.c").read_text()
         with quiet() as said:
             try:
-                self._bpf = self._bcc.BPF(text=source, cflags=[f"-I{_HERE}", "-Wno-unused-function"])
+                self._bpf = self._bcc.BPF(text=source.encode(), cflags=[f"-I{_HERE}", "-Wno-unused-function"])
             except Exception as error:
                 failure = error
             else:
@@ -165,7 +165,7 @@ class Instrument:
         """Loads a hook's program and attaches it; OSError if the kernel refuses."""
         with quiet() as said:
             try:
-                program = self._bpf.load_func(hook.program, self._bcc.BPF.RAW_TRACEPOINT)
+                program = self._bpf.load_func(hook.program.encode(), self._bcc.BPF.RAW_TRACEPOINT)
                 self._bpf.attach_raw_tracepoint(hook.place.split(":")[1].encode(), hook.program.encode())
             except Exception as error:
                 failure = error
@@ -194,7 +194,7 @@ class Instrument:
 
     def followed(self) -> int:
         """How many threads are followed right now."""
-        return sum(1 for _ in self._bpf["threads"].keys())  # noqa: SIM118 (a BCC table iterates over entries)
+        return sum(1 for _ in self._bpf[b"threads"].keys())  # noqa: SIM118 (a BCC table iterates over entries)
 
     def stop(self, context: dict[str, Any]) -> Recording:
         """Ends the recording and makes it self-contained: kernel addresses become names and ordinals.
@@ -209,10 +209,10 @@ class Instrument:
         self._spans.append(self._ring.drain())
         self._ring.close()
         live = list(self._live(end))
-        runs = b"".join(bytes(run) for run in self._bpf["runs"].values())
+        runs = b"".join(bytes(run) for run in self._bpf[b"runs"].values())
         data, frames = without_addresses(ring.strip(self._spans) + runs + b"".join(encode(one) for one in live))
-        losses = {loss: self._total("losses", loss) for loss in Loss}
-        hits = {hit: self._total("hits", hit) for hit in Hit}
+        losses = {loss: self._total(b"losses", loss) for loss in Loss}
+        hits = {hit: self._total(b"hits", hit) for hit in Hit}
         missed = sum(_misses(program.fd) for program in self._programs.values())
         recording = Recording.new(
             data,
@@ -234,7 +234,7 @@ class Instrument:
         hooks = (hook for wanted in PROBES for hook in wanted.hooks)
         return next(hook.place for hook in hooks if hook.program == program).split(":")[1].encode()
 
-    def _total(self, table: str, index: int) -> int:
+    def _total(self, table: bytes, index: int) -> int:
         counts = self._bpf[table]
         return int(sum(counts[ctypes.c_int(int(index))]))
 
@@ -243,7 +243,7 @@ class Instrument:
 
     def _live(self, end: int) -> Iterator[Any]:
         """The records that threads still alive have not had occasion to write: what they are in, and their totals."""
-        for tid, t in self._bpf["threads"].items():
+        for tid, t in self._bpf[b"threads"].items():
             off = max(end - t.off_at, 0) if t.off else 0
             waiting, late = (off if t.off == 1 else 0), (off if t.off in (2, 3) else 0)
             if t.off == 1:

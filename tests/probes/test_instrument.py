@@ -1,0 +1,228 @@
+"""The instrument against independent witnesses in the same run: what the kernel itself, strace and the other side say."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from probes.result import Quality, Thread
+from tests.conftest import ROOT, Followed, tool
+
+pytestmark = pytest.mark.live
+
+
+def thread_of(run: Followed) -> tuple[Thread, dict[str, int]]:
+    """The thread that said the cookie, and the accounts that the kernel gave it."""
+    assert run.result.events.sound, run.result.events
+    return run.result.threads[0], json.loads(run.output)
+
+
+def test_sleeps_are_the_voluntary_switches(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+    thread, kernel = thread_of(follow(compiled("sleeps"), "101"))
+    # /proc and getrusage were read after the first followed call and before the last: nothing sleeps around them
+    assert thread.voluntary_switches == kernel["voluntary"]
+    assert thread.voluntary_switches >= 200
+
+
+def test_every_sleep_names_its_queue_and_its_waker(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+    run = follow(compiled("sleeps"), "53")
+    asleep = [sleep for call in run.result.calls for sleep in call.sleeps]
+    assert Counter(one.queue for one in asleep) == {"timer": 53, "pipe": 53}
+    wakers = {(one.queue, one.waker.words) for one in asleep if one.waker}
+    assert wakers == {("timer", "timer"), ("pipe", "pipe")}
+    assert {one.waker.comm for one in asleep if one.queue == "pipe" and one.waker} == {"sleeps"}
+
+
+def test_cpu_time_is_what_the_thread_was_charged(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+    thread, kernel = thread_of(follow(compiled("work"), "600", "0"))
+    on_cpu = thread.user + thread.kernel + thread.copy
+    assert on_cpu == pytest.approx(kernel["cpu_ns"], rel=0.02)
+    # getrusage splits by where the tick found the thread: a sample of 150 ticks
+    assert thread.user / on_cpu == pytest.approx(kernel["user_us"] / (kernel["user_us"] + kernel["system_us"]), abs=0.15)
+
+
+@contextlib.contextmanager
+def competitor(compiled: Callable[..., Path]) -> Iterator[None]:
+    """Another thread that wants the same CPU, for some seconds at most."""
+    with subprocess.Popen([compiled("work"), "20000", "0", "0"], stdout=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def test_waiting_for_a_cpu_is_the_run_delay(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+    with competitor(compiled):
+        thread, kernel = thread_of(follow(compiled("work"), "300", "0"))
+    waited = thread.sched_delay + thread.preempted
+    assert waited == pytest.approx(kernel["delay_ns"], rel=0.05)
+    assert waited > 0.2 * thread.wall, "the competitor took no CPU: the test shows nothing"
+    assert thread.involuntary_switches == pytest.approx(kernel["involuntary"], abs=2)
+
+
+def test_counts_are_those_of_strace(compiled: Callable[..., Path], kernel: None, tmp_path: Path) -> None:
+    program, counts = compiled("calls"), tmp_path / "counts"
+    subprocess.run([tool("strace", "strace"), "-f", "-c", "-U", "name,calls,errors", "-o", counts, program], check=True)
+    theirs = {}
+    for line in counts.read_text().splitlines():
+        if found := re.fullmatch(r"(\w+)\s+(\d+)\s*(\d*)", line.strip()):
+            theirs[found[1]] = (int(found[2]), int(found[3] or 0))
+    theirs.pop("total", None)
+    from probes import phases, trace
+
+    recording, status = trace.run([str(program)], lambda _words: None)
+    result = phases.measure(recording)
+    assert (status, result.events.sound) == (0, True)
+    finished = Counter(call.name for call in result.calls for _ in range(call.count) if call.result is not None)
+    failed = Counter(call.name for call in result.calls for _ in range(call.count) if call.errno)
+    ours = {name: (number, failed[name]) for name, number in finished.items()}
+    for name in ("read", "getpid", "gettid", "getppid", "openat", "mmap", "execve", "clone", "clone3", "wait4", "pipe2"):
+        assert ours.get(name) == theirs.get(name), name
+    differ = {name for name in ours | theirs if ours.get(name) != theirs.get(name)}
+    assert differ <= {"restart_syscall", "futex", "exit"}, {one: (ours.get(one), theirs.get(one)) for one in differ}
+    assert ours["read"][1] == 997 and ours["getpid"][0] == 101 and ours["gettid"][0] == 53 and ours["getppid"][0] == 23
+
+
+def test_a_pause_of_the_other_side_is_the_measured_wait(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+    sent: list[int] = []
+
+    def feed(process: subprocess.Popen[str]) -> None:
+        assert process.stdin and process.stdout
+        for _ in range(7):
+            process.stdout.readline()  # it is about to read again
+            time.sleep(0.05)
+            sent.append(time.monotonic_ns())
+            process.stdin.write("x")
+            process.stdin.flush()
+
+    run = follow(compiled("asks"), "7", beside=feed)
+    reads = [call for call in run.result.named("read") if call.bytes == 1]
+    assert len(reads) == 7
+    for read, at in zip(reads, sent, strict=True):
+        (sleep,) = read.sleeps
+        assert sleep.queue == "pipe"
+        assert 45_000_000 < sleep.wait
+        assert 0 <= sleep.woken - at < 5_000_000, "woken when the other side wrote, not before and not much later"
+
+
+def test_half_a_million_polls_a_second_lose_nothing(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+    run = follow(compiled("polls"), "1000000")
+    assert run.result.events.sound, run.result.events
+    (row,) = [one for one in run.result.rows if one.name == "recvfrom"]
+    assert (row.count, row.errors) == (1_000_000, {"EAGAIN": 999_990})
+    per_second = 1e9 * row.count / run.result.threads[0].wall
+    assert per_second > 100_000, f"{per_second:,.0f} calls a second are too few to show anything"
+    runs = [call for call in run.result.calls if call.name == "recvfrom" and call.histogram]
+    assert 2 * 6 <= len(runs) <= 2 * 12, "a run ends where a read brought something, on each of two descriptors"
+    assert row.p_quality is Quality.BOUNDED
+
+
+def test_a_full_ring_is_counted_and_makes_the_run_unsound(kernel: None, compiled: Callable[..., Path]) -> None:
+    from probes import phases
+    from probes.instrument import Instrument
+
+    with Instrument(ring_bytes=4096) as instrument:
+        subprocess.run([compiled("sleeps"), "53", str(instrument.cookie)], check=True, stdout=subprocess.DEVNULL)
+        recording = instrument.stop({})
+    events = phases.measure(recording).events
+    assert events.lost > 0 and not events.sound and events.reasons["ring_full"] > 0
+
+
+def test_nothing_of_other_processes_enters(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+    with subprocess.Popen([compiled("sleeps"), "2000", "1"], stdout=subprocess.DEVNULL) as stranger:
+        run = follow(compiled("calls_in_thread"))
+        stranger.kill()
+    assert {one.name for one in run.result.threads} == {"calls_in_thread"}
+    assert run.result.events.sound
+
+
+def test_children_threads_and_exec_are_followed_from_their_first_call(kernel: None, compiled: Callable[..., Path]) -> None:
+    from probes import phases, trace
+
+    recording, _ = trace.run([str(compiled("calls"))], lambda _words: None)
+    result = phases.measure(recording)
+    main, thread, child = sorted(result.threads, key=lambda one: one.start)
+    assert thread.pid == main.pid and thread.tid != main.tid
+    assert child.pid == child.tid != main.pid
+    assert thread.parent == child.parent == main.serial
+    assert (main.ended, thread.ended, child.ended) == (True, True, True)
+    assert Counter(call.name for call in result.calls if call.thread == thread.serial)["getpid"] == 101
+    for one in result.threads:
+        assert one.wall == one.user + one.wait + one.sched_delay + one.preempted + one.copy + one.kernel
+
+
+def test_an_exec_from_a_thread_keeps_its_identity(kernel: None, compiled: Callable[..., Path]) -> None:
+    from probes import phases, trace
+
+    recording, status = trace.run([str(compiled("exec_in_thread"))], lambda _words: None)
+    result = phases.measure(recording)
+    assert (status, result.events.sound) == (0, True), result.events
+    assert {one.name for one in result.threads} >= {"true"}
+    assert any(call.name == "exit_group" for call in result.calls)
+
+
+def test_a_process_still_alive_is_accounted_up_to_the_end(kernel: None, compiled: Callable[..., Path]) -> None:
+    from probes import phases
+    from probes.instrument import Instrument
+
+    with (
+        Instrument() as instrument,
+        subprocess.Popen(
+            [compiled("asks"), "1", str(instrument.cookie)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        assert process.stdout and process.stdin
+        process.stdout.readline()
+        while Path(f"/proc/{process.pid}/wchan").read_text() == "0" and _state(process.pid) != "S":
+            pass
+        recording = instrument.stop({})
+        process.stdin.write("x")
+    result = phases.measure(recording)
+    assert result.events.sound, result.events
+    (thread,) = result.threads
+    assert not thread.ended
+    (unfinished,) = [call for call in result.calls if call.open]
+    assert unfinished.name == "read" and unfinished.sleeps[0].queue == "pipe" and unfinished.sleeps[0].waker is None
+    assert thread.wall == thread.user + thread.wait + thread.sched_delay + thread.preempted + thread.copy + thread.kernel
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def test_a_container_needs_no_pid_host(kernel: None, compiled: Callable[..., Path]) -> None:
+    """The runner and what it follows live in a pid namespace of their own, as in a container."""
+    script = (
+        "import json, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from probes import phases, trace\n"
+        "recording, status = trace.run([sys.argv[2]], lambda words: None)\n"
+        "result = phases.measure(recording)\n"
+        "print(json.dumps([status, result.events.sound, [[t.tid, t.host_tid] for t in result.threads]]))\n"
+    )
+    unshare = [tool("unshare", "util-linux"), "--pid", "--fork", "--mount-proc"]
+    done = subprocess.run(
+        [*unshare, sys.executable, "-c", script, str(ROOT), str(compiled("calls"))], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    status, sound, ids = json.loads(done.stdout.splitlines()[-1])
+    assert (status, sound, len(ids)) == (0, True, 3)
+    assert all(inner < 100 and inner != outer for inner, outer in ids), "the ids are the namespace's own"
+
+
+def test_no_probe_is_left_behind(kernel: None) -> None:
+    from probes.instrument import Instrument
+
+    before = len(os.listdir("/proc/self/fd"))
+    with Instrument(ring_bytes=1 << 20):
+        assert len(os.listdir("/proc/self/fd")) > before
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
