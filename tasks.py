@@ -36,7 +36,7 @@ def _wrong_usage_is_2(parse: Callable[[Program], None]) -> Callable[[Program], N
     return parse_tasks
 
 
-Program.parse_tasks = _wrong_usage_is_2(Program.parse_tasks)  # type: ignore[method-assign]
+Program.parse_tasks = _wrong_usage_is_2(Program.parse_tasks)  # type: ignore[method-assign, assignment]
 
 
 def command(function: Callable[..., int | None]) -> Callable[..., None]:
@@ -94,11 +94,13 @@ def _present(recording: Any, json: bool, save: str | None, out: str | None, stac
     return result
 
 
-def _number(option: str, text: str) -> float:
+def _number(option: str, text: str) -> Any:
     try:
         return float(text) if option == "gap_ms" else int(text)
     except ValueError:
-        raise WrongUsage(f"--{option.replace('_', '-')} {text} is not a number", "for example --clients 3 --gap-ms 20") from None
+        raise WrongUsage(
+            f"--{option.replace('_', '-')} {text} is not a number", "for example --clients 3 --gap-ms 20"
+        ) from None
 
 
 def _progress(words: str) -> None:
@@ -161,6 +163,17 @@ def labs(_context: Context, json: bool = False, out: str = "") -> None:
 
     with _answer(out, sys.stdout) as file:
         catalogue.write_labs([(name, rooms.find(name)) for name in rooms.names()], file, json)
+
+
+@task(help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"]})
+@command
+def claims(_context: Context, json: bool = False, out: str = "") -> None:
+    """List every claim about the I/O models with the checks that stand for it."""
+    import labs as rooms
+    from reports import catalogue
+
+    with _answer(out, sys.stdout) as file:
+        catalogue.write_claims([(name, rooms.find(name)) for name in rooms.names()], file, json)
 
 
 @task(help=_SHARED_HELP | {"file": "a recording made by --save"})

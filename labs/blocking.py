@@ -3,7 +3,7 @@
 The server sleeps in accept, in recv, in whatever has nothing to give; the kernel shows on which queue, and who wakes it.
 """
 
-from labs.kit.lab import Finding, Lab, Run, confirmed, failed, sleeps, unavailable
+from labs.kit.lab import Finding, Lab, Run, confirmed, failed, sleeps, turns, unavailable
 
 LAB = Lab(
     model="blocking",
@@ -11,9 +11,9 @@ LAB = Lab(
     question="Where does a thread wait in blocking I/O, and who else waits with it?",
     watch="recvfrom holds the thread in both phases, and one client's pauses are every other client's delay.",
     try_next=(
-        "invoke lab blocking --clients 1      alone, nobody waits behind it",
-        "invoke lab blocking --size 1000000   phase 2 grows with the data",
-        "invoke lab epoll                     the same traffic, one thread, nobody held up",
+        "invoke lab blocking --clients 1     alone, nobody waits behind it",
+        "invoke lab blocking --size 1000000  phase 2 grows with the data",
+        "invoke lab epoll                    the same traffic, nobody held up",
     ),
 )
 
@@ -63,15 +63,13 @@ def held_up(run: Run) -> Finding:
     """Connections are served strictly one after the other, while data of the next ones lies ready."""
     if len(run.connections) < 2:
         return unavailable("one connection has nobody to hold up: use --clients 2 or more")
-    order = [one.socket for one in run.reads if one.socket]
-    turns = sum(1 for before, after in zip(order, order[1:], strict=False) if before != after) + 1
-    count = len(set(order))
-    if turns > count:
-        return failed(f"{count} connections were served in {turns} turns: none waited for another's end")
+    count, served = turns(run.reads)
+    if served > count:
+        return failed(f"{count} connections were served in {served} turns: none waited for another's end")
     lay = [m.told - m.ready for m in run.result.messages if m.told_by.startswith("recv")]
     worst = max(lay, default=0)
     asleep = sum(one.wait for one in run.reads)
     return confirmed(
-        f"{count} connections in {turns} turns, each to its end; the thread slept {asleep / 1e6:.0f} ms in recvfrom on one of"
+        f"{count} connections in {served} turns, each to its end; the thread slept {asleep / 1e6:.0f} ms in recvfrom on one of"
         f" them while the first message of the last lay ready for {worst / 1e6:.0f} ms"
     )

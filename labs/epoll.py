@@ -14,7 +14,7 @@ import os
 import select
 from typing import Any
 
-from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, unavailable
+from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, turns, unavailable
 
 LAB = Lab(
     model="epoll",
@@ -22,9 +22,9 @@ LAB = Lab(
     question="How does one thread wait for many connections with epoll?",
     watch="all the waiting is in epoll_wait, on epoll's own queue; recvfrom comes only when the data is there.",
     try_next=(
-        "invoke lab epoll --clients 200 --messages 5   the same one thread",
-        "invoke lab epoll --size 1000000               phase 2 is still the thread's own work",
-        "invoke lab blocking                           the same traffic, served one by one",
+        "invoke lab epoll --clients 200 --messages 5  the same one thread",
+        "invoke lab epoll --size 1000000              phase 2 is still its own work",
+        "invoke lab blocking                          the same traffic, one by one",
     ),
     aside="labs.epoll:is_anything_shared",
 )
@@ -70,21 +70,21 @@ def one_thread(run: Run) -> Finding:
         return unavailable("one connection is not many: use --clients 2 or more")
     if len(run.result.threads) > 1:
         return failed(f"{len(run.result.threads)} threads")
-    served = [one.socket for one in run.reads if one.socket]
-    turns = sum(1 for before, after in zip(served, served[1:], strict=False) if before != after) + 1
+    count, served = turns(run.reads)
     together = _most_open(run)
     busy = 1 - (run.server.wait + run.server.sched_delay + run.server.preempted) / run.server.wall
     evidence = (
-        f"1 thread, {together} of {len(run.connections)} connections open at the same time, {len(served)} reads in {turns} turns,"
+        f"1 thread, {together} of {len(run.connections)} connections open at the same time, served in {served} turns,"
         f" on the CPU {busy:.1%} of the time"
     )
-    return confirmed(evidence) if together > 1 and turns > len(set(served)) else failed(evidence)
+    return confirmed(evidence) if together > 1 and served > count else failed(evidence)
 
 
 @LAB.check("does epoll share memory with the process?", claims=("C37",))
 def shared_memory(run: Run) -> Finding:
     """The text says that epoll shares its events by mmap. Two system calls decide it: mmap of an epoll descriptor, and
-    epoll_wait with a pointer to nowhere."""
+    epoll_wait with a pointer to nowhere.
+    """
     if not run.aside:
         return unavailable("the experiment beside the traffic did not run")
     mapped, copied = run.aside["mmap"], run.aside["epoll_wait"]

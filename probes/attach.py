@@ -56,7 +56,9 @@ PROBES = (
     ),
     Wanted("new connection", None, (Hook("sock:inet_sock_set_state", "on_state"),), "when data became ready"),
     Wanted("copy", Hit.COPY, (Hook("skb:skb_copy_datagram_iovec", "on_copy", Quality.BOUNDED),), "the copy to user space"),
-    Wanted("copied", Hit.COPIED, (Hook("tcp:tcp_rcv_space_adjust", "on_copied"),), "the end of the copy, and which socket it was"),
+    Wanted(
+        "copied", Hit.COPIED, (Hook("tcp:tcp_rcv_space_adjust", "on_copied"),), "the end of the copy, and which socket it was"
+    ),
 )
 
 

@@ -71,7 +71,9 @@ def _capabilities() -> Finding:
     admin = "CAP_SYS_ADMIN" not in missing
     if admin or not {"CAP_BPF", "CAP_PERFMON"} & set(missing):
         state = State.YES if not missing or missing == ["CAP_SYS_RESOURCE"] else State.LIMITED
-        return Finding("privileges", state, f"{who}, all that is needed" + (f"; without {', '.join(missing)}" if missing else ""))
+        return Finding(
+            "privileges", state, f"{who}, all that is needed" + (f"; without {', '.join(missing)}" if missing else "")
+        )
     return Finding(
         "privileges", State.NO, f"{who} without {', '.join(missing)}",
         "sudo ./iolab ...; in a container: docker run --privileged, or --cap-add BPF,PERFMON,SYSLOG",
@@ -189,7 +191,9 @@ def _seccomp() -> Finding:
     mode = _status("Seccomp")
     if mode in ("0", ""):
         return Finding("seccomp", State.INFO, "no filter")
-    return Finding("seccomp", State.LIMITED, "a filter is active", "if bpf or io_uring is refused: --security-opt seccomp=unconfined")
+    return Finding(
+        "seccomp", State.LIMITED, "a filter is active", "if bpf or io_uring is refused: --security-opt seccomp=unconfined"
+    )
 
 
 def _io_uring() -> Finding:
@@ -217,7 +221,10 @@ def _netem() -> Finding:
 
 def _limits() -> list[Finding]:
     found = []
-    for name, number, enough in (("RLIMIT_NOFILE", resource.RLIMIT_NOFILE, 1024), ("RLIMIT_MEMLOCK", resource.RLIMIT_MEMLOCK, 0)):
+    for name, number, enough in (
+        ("RLIMIT_NOFILE", resource.RLIMIT_NOFILE, 1024),
+        ("RLIMIT_MEMLOCK", resource.RLIMIT_MEMLOCK, 0),
+    ):
         soft, hard = ("unlimited" if one == resource.RLIM_INFINITY else f"{one:,}" for one in resource.getrlimit(number))
         few = resource.getrlimit(number)[1] < enough != 0 and resource.getrlimit(number)[1] != resource.RLIM_INFINITY
         found.append(Finding(name, State.LIMITED if few else State.INFO, f"{soft}, at most {hard}"))

@@ -41,7 +41,7 @@ DRAIN_EVERY = 0.02  # seconds; the ring holds 0.4 s of the busiest server seen, 
 def quiet() -> Iterator[list[str]]:
     """BCC and clang print their complaints to stdout and stderr by themselves: kept for the error message instead."""
     said: list[str] = []
-    with open(os.memfd_create("iolab-bcc"), "w+b", buffering=0) as catch:
+    with os.fdopen(os.memfd_create("iolab-bcc"), "w+b", buffering=0) as catch:
         saved = os.dup(1), os.dup(2)
         os.dup2(catch.fileno(), 1)
         os.dup2(catch.fileno(), 2)
@@ -61,7 +61,9 @@ def import_bcc() -> Any:
     try:
         import bcc
     except ImportError as error:
-        raise CannotTrace(f"BCC is missing ({error})", "apt-get install python3-bpfcc, or start by ./iolab, which does") from error
+        raise CannotTrace(
+            f"BCC is missing ({error})", "apt-get install python3-bpfcc, or start by ./iolab, which does"
+        ) from error
     if not hasattr(bcc, "BPF"):
         raise CannotTrace(
             f"{bcc.__file__} is not the BPF compiler collection but another package of that name",
@@ -77,13 +79,11 @@ class Instrument:
         self.cookie = new_cookie()
         self._ring_bytes = ring_bytes
         self._bcc = import_bcc()
-        self._bpf: Any = None
-        self._links: list[Any] = []
         self._spans: list[bytes] = []
         self._stopped = threading.Event()
         self._programs: dict[str, Any] = {}
         btf = Btf()
-        self._compile(btf)
+        self._bpf: Any = self._compile(btf)
         try:
             self.probes = attach(btf, self._load)
             self._ring = ring.Ring(self._bpf[b"records"].map_fd, ring_bytes)
@@ -149,16 +149,14 @@ class Instrument:
             "BPF_RB_NO_WAKEUP": 1,
         }
 
-    def _compile(self, btf: Btf) -> None:
+    def _compile(self, btf: Btf) -> Any:
         defines = "".join(f"#define {name} {value}\n" for name, value in self._constants(btf).items())
         source = defines + c_source() + (_HERE / "instrument.c").read_text()
         with quiet() as said:
             try:
-                self._bpf = self._bcc.BPF(text=source.encode(), cflags=[f"-I{_HERE}", "-Wno-unused-function"])
+                return self._bcc.BPF(text=source.encode(), cflags=[f"-I{_HERE}", "-Wno-unused-function"])
             except Exception as error:
                 failure = error
-            else:
-                return
         raise CannotTrace(f"BCC could not make the probes: {failure}\n{said[-1][-2000:]}", "invoke doctor says what is missing")
 
     def _load(self, hook: Hook) -> None:
@@ -243,7 +241,7 @@ class Instrument:
 
     def _live(self, end: int) -> Iterator[Any]:
         """The records that threads still alive have not had occasion to write: what they are in, and their totals."""
-        for tid, t in self._bpf[b"threads"].items():
+        for t in self._bpf[b"threads"].values():
             off = max(end - t.off_at, 0) if t.off else 0
             waiting, late = (off if t.off == 1 else 0), (off if t.off in (2, 3) else 0)
             if t.off == 1:
@@ -285,4 +283,3 @@ def machine() -> dict[str, Any]:
         "cpus": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
     }
-

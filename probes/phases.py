@@ -345,7 +345,8 @@ def percentiles(calls: Sequence[Call], *shares: float) -> tuple[list[int], Quali
         else:
             weighted += [(records.bucket_floor(i + 1), n) for i, n in enumerate(call.histogram) if n]
     weighted.sort()
-    whole, seen, found = sum(n for _, n in weighted), 0, []
+    whole, seen = sum(n for _, n in weighted), 0
+    found: list[int] = []
     for duration, n in weighted:
         seen += n
         while len(found) < len(shares) and seen > shares[len(found)] * whole:

@@ -87,7 +87,9 @@ class Recording:
             half.replace(path)
         except OSError as error:
             half.unlink(missing_ok=True)
-            raise WrongUsage(f"can't write {path}: {error.strerror}", "name a file in a folder that you may write to") from error
+            raise WrongUsage(
+                f"can't write {path}: {error.strerror}", "name a file in a folder that you may write to"
+            ) from error
 
 
 def load(path: Path) -> Recording:

@@ -128,7 +128,9 @@ class Layout:
             step = length if length and ctype != "char" else 1
             pieces.append(f"text(v[{at}])" if ctype == "char" else f"v[{at}:{at + step}]" if length else f"v[{at}]")
             at += step
-        build: Callable[[tuple[Any, ...]], Any] = eval(f"lambda v: record({', '.join(pieces)})", {"record": record, "text": _text})
+        build: Callable[[tuple[Any, ...]], Any] = eval(
+            f"lambda v: record({', '.join(pieces)})", {"record": record, "text": _text}
+        )
         return build
 
     def decode(self, data: bytes | memoryview, at: int = 0) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class Quality(enum.StrEnum):
@@ -156,7 +157,7 @@ class Thread:
 
     @property
     def wall(self) -> int:
-        """ns from the first followed moment to the last."""
+        """Ns from the first followed moment to the last."""
         return self.end - self.start
 
 
@@ -232,14 +233,14 @@ class Check:
 class Result:
     """A whole run, ready to be shown. `context` is what is not from the probes: the lab, its traffic, witnesses, cost."""
 
-    machine: dict[str, object]
+    machine: dict[str, Any]
     probes: tuple[Probe, ...]
     events: Events
     calls: tuple[Call, ...]
     rows: tuple[CallRow, ...]
     messages: tuple[Message, ...]
     threads: tuple[Thread, ...]
-    context: dict[str, object]
+    context: dict[str, Any]
     checks: tuple[Check, ...] = ()
 
     @property

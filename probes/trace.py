@@ -57,4 +57,3 @@ def run(command: list[str], progress: Callable[[str], None]) -> tuple[Recording,
 
 def _shell_status(status: int) -> int:
     return 128 - status if status < 0 else status
-

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from labs.claims import CLAIMS
 from probes.capabilities import Finding, State, can_trace
 from reports.terminal import console
 
@@ -32,7 +33,13 @@ def write_labs(labs: Sequence[tuple[str, Lab]], file: IO[str], json: bool = Fals
     """Every lab with its question."""
     if json:
         rows = [
-            {"name": name, "model": lab.model, "question": lab.question, "claims": lab.claims, "checks": [c[0] for c in lab.checks]}
+            {
+                "name": name,
+                "model": lab.model,
+                "question": lab.question,
+                "claims": lab.claims,
+                "checks": [c[0] for c in lab.checks],
+            }
             for name, lab in labs
         ]
         codec.dump({"schema_version": 1, "labs": rows}, file, indent=1)
@@ -46,12 +53,47 @@ def write_labs(labs: Sequence[tuple[str, Lab]], file: IO[str], json: bool = Fals
     _print(table, file)
 
 
+def write_claims(labs: Sequence[tuple[str, Lab]], file: IO[str], json: bool = False) -> None:
+    """Every claim with the checks that stand for it."""
+    standing = {one: [(name, check) for name, lab in labs for check, ids, _ in lab.checks if one in ids] for one in CLAIMS}
+    if json:
+        rows = [
+            {
+                "id": one.id,
+                "chapter": one.chapter,
+                "claim": one.text,
+                "checks": [{"lab": lab, "name": check} for lab, check in standing[one.id]],
+            }
+            for one in CLAIMS.values()
+        ]
+        codec.dump({"schema_version": 1, "claims": rows}, file, indent=1)
+        file.write("\n")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    chapter = ""
+    for one in CLAIMS.values():
+        if one.chapter != chapter:
+            chapter = one.chapter
+            table.add_row("", Text(chapter, style="bold underline"))
+        words = Text(one.text)
+        for lab, check in standing[one.id]:
+            words.append(f"\nlab {lab}: {check}", style="green")
+        if not standing[one.id]:
+            words.append("\nno lab shows it yet", style="dim")
+        table.add_row(one.id, words)
+    _print(table, file)
+
+
 def write_doctor(findings: Sequence[Finding], labs: Sequence[str], file: IO[str], json: bool = False) -> None:
     """Every capability with its remedy, and which labs run here."""
     able = can_trace(list(findings))
     if json:
         rows = [{"name": f.name, "state": f.state, "found": f.found, "remedy": f.remedy} for f in findings]
-        codec.dump({"schema_version": 1, "can_trace": able, "capabilities": rows, "labs": list(labs) if able else []}, file, indent=1)
+        codec.dump(
+            {"schema_version": 1, "can_trace": able, "capabilities": rows, "labs": list(labs) if able else []}, file, indent=1
+        )
         file.write("\n")
         return
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)

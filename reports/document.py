@@ -102,7 +102,8 @@ def _thread(thread: Thread) -> dict[str, Any]:
     }
 
 
-def write(result: Result, file: IO[str], _stacks: bool = False) -> None:
-    """The document and a newline."""
+def write(result: Result, file: IO[str], stacks: bool = False) -> None:
+    """The document and a newline; the stacks' names are in it as queues and wakers, not frame by frame."""
+    del stacks
     json.dump(document(result), file, indent=1)
     file.write("\n")

@@ -23,6 +23,7 @@ from reports.words import count, duration, milliseconds, share
 
 _WIDE = 110
 _ROWS = 14
+_WORTH_TELLING = 2_000  # ns
 _VERDICT_STYLE = {
     Verdict.CONFIRMED: "green",
     Verdict.REFINED: "cyan",
@@ -53,7 +54,7 @@ def write(result: Result, file: IO[str], stacks: bool = False) -> None:
     plain = io.TextIOWrapper(io.BytesIO(), encoding=getattr(file, "encoding", None) or "utf-8")
     show(result, console(plain), stacks)
     plain.flush()
-    text = plain.buffer.getvalue().decode(plain.encoding)  # type: ignore[attr-defined]
+    text = plain.buffer.getvalue().decode(plain.encoding)
     file.write("".join(line.rstrip() + "\n" for line in text.splitlines()))
 
 
@@ -82,17 +83,16 @@ def _plain(out: Console) -> bool:
 
 def _heading(result: Result, out: Console) -> None:
     context: Any = result.context
-    kernel = f"kernel {result.machine['kernel']}, {result.machine['cpus']} CPUs"
     if "lab" in context:
         out.print(Text.assemble(("lab " + context["lab"], "bold"), f": {context['question']}"))
-        out.print(Text(f"{count(len(result.threads), 'server thread')}, {context['traffic_words']}; {kernel}", style="dim"))
-        out.print(Text(f"watch: {context['watch']}"))
+        out.print(Text(f"{count(len(result.threads), 'server thread')}, {context['traffic_words']}", style="dim"))
+        out.print(Text(context["watch"]))
     else:
         command = " ".join(context.get("command", ["?"]))
         status = context.get("status")
         ended = f", ended with status {status}" if status is not None else ""
         out.print(Text.assemble(("trace ", "bold"), Text(command[:200]), (ended, "bold" if status else "")))
-        out.print(Text(f"{count(len(result.threads), 'thread')}; {kernel}", style="dim"))
+        out.print(Text(count(len(result.threads), "thread"), style="dim"))
 
 
 def _picture(result: Result, out: Console) -> None:
@@ -104,12 +104,18 @@ def _picture(result: Result, out: Console) -> None:
         out.print(line, no_wrap=True, overflow="crop")
     out.print(drawing.legend(_plain(out)), no_wrap=True, overflow="crop")
     out.print()
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(justify="right", width=10, style="bold")
+    grid.add_column(overflow="fold")
     for at, words in drawing.steps(scene):
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(justify="right", width=10, style="bold")
-        grid.add_column(overflow="fold")
         grid.add_row(duration(at) if at else "0", escape(words))
-        out.print(grid)
+    out.print(grid)
+    if scene.message.probed > _WORTH_TELLING:
+        out.print(
+            Text(
+                f"taken out: the {duration(scene.message.probed)} that the wake-up's own probe took, before woken", style="dim"
+            )
+        )
 
 
 def _copy_cell(row: CallRow) -> str:
@@ -209,10 +215,11 @@ def _trust(result: Result, out: Console) -> None:
         line += ": " + ", ".join(f"{name} {number}" for name, number in events.reasons.items())
     out.print(Text(line, style=style))
     if witness := context.get("witness"):
-        calls = f"psutil: {witness['voluntary_switches']:.0f} voluntary and {witness['involuntary_switches']:.0f} other switches"
+        calls = (
+            f"psutil: {witness['voluntary_switches']:.0f} voluntary and {witness['involuntary_switches']:.0f} other switches"
+        )
         out.print(
-            f"{calls}, {witness['cpu_ns'] / 1e6:.1f} ms of CPU, {witness['rss_bytes'] / 1e6:.1f} MB"
-            " (while there was traffic)"
+            f"{calls}, {witness['cpu_ns'] / 1e6:.1f} ms of CPU, {witness['rss_bytes'] / 1e6:.1f} MB (while there was traffic)"
         )
     if cost := context.get("overhead"):
         trip = cost["traced_round_trip_ns"] / cost["untraced_round_trip_ns"]
@@ -225,7 +232,13 @@ def _trust(result: Result, out: Console) -> None:
     for probe in missing:
         out.print(Text(f"not shown here: {probe.name} ({probe.reason})", style="yellow"))
     kinds = sorted({one.attached.split(":")[0] for one in result.probes if one.attached})
-    out.print(Text(f"{len(result.probes) - len(missing)} of {len(result.probes)} probes attached, by {', '.join(kinds)}", style="dim"))
+    out.print(
+        Text(
+            f"{len(result.probes) - len(missing)} of {len(result.probes)} probes attached, by {', '.join(kinds)};"
+            f" kernel {result.machine['kernel']}, {result.machine['cpus']} CPUs",
+            style="dim",
+        )
+    )
 
 
 def _stacks(result: Result, out: Console) -> None:

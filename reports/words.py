@@ -11,14 +11,11 @@ def duration(ns: int) -> str:
     """
     if ns == 0:
         return "0"
-    for limit, unit in ((1_000, "ns"), (1_000_000, "us"), (1_000_000_000, "ms")):
-        if abs(ns) < limit:
-            value = ns / (limit // 1_000)
-            break
-    else:
-        value, unit = ns / 1e9, "s"
-    if unit == "ns":
+    if abs(ns) < 1_000:
         return f"{ns} ns"
+    value, unit = next(
+        ((ns / size, name) for size, name in ((1e3, "us"), (1e6, "ms")) if abs(ns) < 1e3 * size), (ns / 1e9, "s")
+    )
     digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
     return f"{value:.{digits}f} {unit}"
 

@@ -15,6 +15,7 @@ the property: tests/labs runs every check on the recordings of other models.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -66,13 +67,12 @@ class Run:
     @property
     def clients(self) -> list[dict[str, Any]]:
         """What each client saw: asked and connected (ns), exchanges [(sent, echoed), ...]."""
-        traffic: dict[str, Any] = self.result.context.get("traffic_seen", {})  # type: ignore[assignment]
-        return list(traffic.get("clients", ()))
+        return list(self.result.context.get("traffic_seen", {}).get("clients", ()))
 
     @property
     def aside(self) -> dict[str, Any]:
         """What the lab's experiment beside the traffic found, if it has one."""
-        return dict(self.result.context.get("aside", {}))  # type: ignore[call-overload]
+        return dict(self.result.context.get("aside", {}))
 
     @cached_property
     def server(self) -> Thread:
@@ -99,6 +99,13 @@ class Run:
         return [one for one in self.calls(*syscalls.ACCEPTS) if one.result is not None and one.result >= 0]
 
 
+def turns(calls: list[Call]) -> tuple[int, int]:
+    """How many connections these reads served, and in how many turns: as many if each was served to its end."""
+    order = [one.socket for one in calls if one.socket]
+    changes = sum(1 for before, after in itertools.pairwise(order) if before != after)
+    return len(set(order)), changes + bool(order)
+
+
 def ended_by_signal(call: Call) -> bool:
     """Was the call cut short by a signal (EINTR, or a restart that only the kernel sees)?"""
     return call.errno == "EINTR" or call.errno in syscalls.RESTARTS.values() or call.result is None
@@ -121,7 +128,7 @@ class Lab:
     server: str
     watch: str  # one sentence: what to look at in the output
     try_next: tuple[str, ...]
-    traffic: Traffic = Traffic()
+    traffic: Traffic = field(default_factory=Traffic)
     aside: str | None = None  # "module:function" of an experiment beside the traffic; it returns JSON data
     checks: list[tuple[str, tuple[str, ...], CheckFunction]] = field(default_factory=list)
 

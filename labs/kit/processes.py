@@ -53,7 +53,9 @@ class Child:
         try:
             out, _ = self._process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired as error:
-            raise LabBroken(f"{self.name} was not done after {seconds:g} s", "fewer --messages or a smaller --gap-ms") from error
+            raise LabBroken(
+                f"{self.name} was not done after {seconds:g} s", "fewer --messages or a smaller --gap-ms"
+            ) from error
         if self._process.returncode:
             raise LabBroken(f"{self.name} failed with status {self._process.returncode}", "its own message stands above")
         return str(out.decode())

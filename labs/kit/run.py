@@ -96,7 +96,8 @@ def _accounts(pid: int) -> dict[str, float]:
 
 def _overhead(plain: dict[str, Any], traced: dict[str, Any]) -> dict[str, float]:
     """The same traffic without and with the probes: seconds from the first message to the last echo, CPU seconds of the
-    server, and the median round trip of a message (ns)."""
+    server, and the median round trip of a message (ns).
+    """
     figures: dict[str, float] = {}
     for name, one in (("untraced", plain), ("traced", traced)):
         exchanges = [exchange for client in one["traffic"]["clients"] for exchange in client["exchanges"]]

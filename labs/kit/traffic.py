@@ -35,7 +35,9 @@ class Traffic:
         ):  # fmt: skip
             value = getattr(self, name)
             if not low <= value <= high:
-                raise WrongUsage(f"--{name.replace('_', '-')} {value:g} is out of range", f"give a value from {low:,} to {high:,}")
+                raise WrongUsage(
+                    f"--{name.replace('_', '-')} {value:g} is out of range", f"give a value from {low:,} to {high:,}"
+                )
 
     @property
     def bytes(self) -> int:

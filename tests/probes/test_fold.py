@@ -154,5 +154,3 @@ def test_buckets_know_a_duration_to_a_quarter(fold: Any, ns: int) -> None:
     assert bucket_floor(index) <= ns
     if index < RUN_BUCKETS - 1:
         assert ns < bucket_floor(index + 1) <= max(1.25 * bucket_floor(index), 80)
-
-

@@ -103,7 +103,8 @@ def life(draw: st.DrawFn) -> list[Any]:
 def test_calls_and_threads_add_up_exactly(stream: list[Any]) -> None:
     result = phases.measure(recording(stream))
     assert result.events.sound, result.events
-    for row in [*result.calls, *result.rows]:
+    everything: list[Any] = [*result.calls, *result.rows]
+    for row in everything:
         assert row.total == row.wait + row.sched_delay + row.preempted + row.copy + row.kernel
         assert min(row.total, row.wait, row.sched_delay, row.preempted, row.copy, row.kernel) >= 0
     for call in result.calls:
