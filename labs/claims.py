@@ -61,7 +61,7 @@ C32 epoll_ctl registers a descriptor once: one copy in, one place on its wait qu
 C33 The callback, ep_poll_callback, puts a ready descriptor on a list and wakes the waiter; epoll_wait looks at that list \
 only, and sleeps on a queue of epoll's own.
 C34 What limits epoll is the number of open files, some 100,000 for each GB of memory.
-C35 Level-triggered tells of a descriptor until it is drained, edge-triggered once for each arrival, and who doesn't drain stalls.
+C35 Level-triggered tells of a descriptor until it is drained, edge-triggered once for each arrival: who does not drain stalls.
 C36 Edge-triggered can take fewer wake-ups or waits, and is harder to get right.
 C37 epoll shares memory with the process by mmap, and so saves the copying of events.
 C38 Finding and handling events share one loop, so one slow handler stalls all connections.

@@ -23,8 +23,8 @@ LAB = Lab(
     watch="all the waiting is in epoll_wait, on epoll's own queue; recvfrom comes only when the data is there.",
     try_next=(
         "invoke lab epoll --clients 200 --messages 5  the same one thread",
-        "invoke lab epoll --size 1000000              phase 2 is still its own work",
-        "invoke lab blocking                          the same traffic, one by one",
+        "invoke lab epoll --size 1000000              phase 2 is its own work",
+        "invoke lab blocking                          the same, one by one",
     ),
     aside="labs.epoll:is_anything_shared",
 )
@@ -49,9 +49,11 @@ def woken_by_the_callback(run: Run) -> Finding:
     """Every sleep was on epoll's own wait queue, and every wake-up came through ep_poll_callback."""
     asleep = sleeps([one for one in run.waits if one.name.startswith("epoll")])
     own = [one for one in asleep if one.queue == "epoll"]
-    called = [one for one in own if one.waker and "ep_poll_callback" in one.waker.stack]
-    evidence = f"{len(called)} of {len(asleep)} wake-ups came through ep_poll_callback, {len(own)} sleeps on epoll's queue"
-    return confirmed(evidence) if called and len(called) == len(asleep) else failed(evidence)
+    seen = [one for one in own if one.waker]  # some machines hide their supervisor's context, and a few wake-ups with it
+    called = [one for one in seen if one.waker and "ep_poll_callback" in one.waker.stack]
+    evidence = f"{len(called)} of {len(seen)} wake-ups came through ep_poll_callback"
+    evidence += f", {len(own)} of {len(asleep)} sleeps were on epoll's own queue"
+    return confirmed(evidence) if called and len(called) == len(seen) and len(own) == len(asleep) else failed(evidence)
 
 
 @LAB.check("registered once, not at every wait", claims=("C32",))

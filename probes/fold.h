@@ -31,6 +31,7 @@ struct thread {
   u64 calls, runs;         /* calls reported one by one; calls folded into runs */
   u32 copies;
   u32 off;                 /* ON_CPU, ASLEEP, PREEMPTED, NEWBORN */
+  u32 unseen, early;       /* of the sleep that ended last: nobody told who woke it; woken before it was switched out */
   u64 off_at, woken_at;
   u64 woke;                /* of the sleep that ended last: when it was over, between its switch-out and switch-in */
   u64 stack, waker_stack;
@@ -70,23 +71,24 @@ static inline __attribute__((always_inline)) int fold_wakes(const struct thread 
   return !(t->off == ASLEEP && t->woken_at >= t->off_at);
 }
 
-/* A switch-in. Returns 1 if a sleep ended that is worth a record, 0 if not; -1 for a sleep that nobody ended: the task saw a
- * pending signal on its way out and never left the run queue, so that time is preemption. */
+/* A switch-in. Returns 1 if a sleep ended, 0 if not. */
 static inline __attribute__((always_inline)) int fold_in(struct thread *t, u64 now) {
   struct phases *p = t->where == IN_USER ? &t->out : &t->in;
-  int told = 0;
+  int slept = t->off == ASLEEP;
   u64 off = now - t->off_at;
-  if (t->off == ASLEEP && t->woken_at) {
-    u64 wait = t->woken_at > t->off_at ? t->woken_at - t->off_at : 0;
+  if (slept) {
+    u64 wait = off;
+    t->unseen = !t->woken_at;  /* the wake-up was hidden from us: all of it counts as sleep */
+    t->early = t->woken_at && t->woken_at < t->off_at;
+    if (t->woken_at)
+      wait = t->early ? 0 : t->woken_at - t->off_at;
     if (wait > off)
       wait = off;  /* clocks of two CPUs may differ by some ns */
     p->wait += wait;
     p->delay += off - wait;
     p->sleeps++;
     t->woke = t->off_at + wait;
-    told = 1;
-  } else if (t->off == ASLEEP || t->off == PREEMPTED) {
-    told = t->off == ASLEEP ? -1 : 0;
+  } else if (t->off == PREEMPTED) {
     p->preempted += off;
     p->preemptions++;
   } else if (t->off == NEWBORN) {
@@ -94,7 +96,7 @@ static inline __attribute__((always_inline)) int fold_in(struct thread *t, u64 n
   }
   t->off = ON_CPU;
   t->woken_at = 0;
-  return told;
+  return slept;
 }
 
 static inline __attribute__((always_inline)) void fold_copy_end(struct thread *t, u64 now) {

@@ -173,6 +173,45 @@ int on_exec(struct raw *ctx) {
   return 0;
 }
 
+/* ---- asleep and awake --------------------------------------------------------------------------------------------- */
+
+static inline int report_sleep(struct thread *t, u64 now, u32 flags) {
+  REPORT(sleep_record, r);
+  r->kind = KIND_SLEEP;
+  r->thread = t->serial;
+  r->flags = flags | (t->early ? SLEEP_EARLY : 0) | (t->unseen ? SLEEP_UNSEEN : 0) | (t->where == IN_CALL ? 0 : SLEEP_OUTSIDE);
+  r->waker_tid = t->unseen ? 0 : t->waker_tid;
+  r->off = t->off_at;
+  r->woken = t->woke;
+  r->on = now;
+  r->stack = t->stack;
+  r->waker_stack = t->unseen ? 0 : t->waker_stack;
+  r->probed = t->unseen || t->early ? 0 : t->probed;
+  bpf_probe_read_kernel(r->waker_comm, sizeof(r->waker_comm), t->waker_comm);
+  submit(r);
+  return 0;
+}
+
+/* The thread runs, but the kernel never told of its switch-in. Some machines hide their supervisor from tracing, and with it
+ * every switch from the supervisor to somebody else. The thread came back some time before now: what it did since then is
+ * taken for the run queue, an upper bound, and counted. */
+static inline void came_back_unseen(struct thread *t, u64 now) {
+  if (t->off == ON_CPU)
+    return;
+  count(LOSS_UNSEEN);
+  if (fold_in(t, now))
+    report_sleep(t, now, SLEEP_BOUNDED);
+}
+
+/* Did the task that is switched out leave the run queue? Not if it was preempted, nor if it saw a pending signal on its way
+ * out: then the kernel has put its state back to running (0), though the tracepoint may still tell the state before. */
+static inline int goes_to_sleep(struct raw *ctx) {
+  u64 prev = ctx->args[SWITCH_PREV];
+  if ((u32)ctx->args[0] || !SWITCH_PREV_STATE(ctx))
+    return 0;
+  return !(peek32(prev, OFF_TASK_ON_RQ) && !peek32(prev, OFF_TASK_STATE));
+}
+
 /* ---- system calls ------------------------------------------------------------------------------------------------- */
 
 static inline int report_call(struct thread *t, s64 ret, u32 flags, u64 now) {
@@ -266,6 +305,7 @@ int on_enter(struct raw *ctx) {
     return 0;
   }
   bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
+  came_back_unseen(t, bpf_ktime_get_ns());
   t->args[0] = regs[REG_ARG0];
   t->args[1] = regs[REG_ARG1];
   t->args[2] = regs[REG_ARG2];
@@ -285,6 +325,7 @@ int on_exit(struct raw *ctx) {
     count(LOSS_UNMATCHED);
     return 0;
   }
+  came_back_unseen(t, now);
   fold_exit(t, now);
   if (t->where == IN_CALL) {
     struct run_key key = {.thread = t->serial, .nr = t->nr, .fd = (u32)t->args[0]};
@@ -308,6 +349,7 @@ int on_gone(struct raw *ctx) {
   struct thread *t = thread_of(tid, HIT_GONE);
   if (!t)
     return 0;
+  came_back_unseen(t, now);
   fold_exit(t, now);
   if (t->where == IN_CALL)
     report_call(t, 0, CALL_NO_RETURN, now);
@@ -338,32 +380,13 @@ int on_switch(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns();
   struct thread *t = current_thread(HIT_SWITCH);
   if (t) {
-    /* preempt: taken off the CPU in the middle of something, whatever state it was about to sleep in */
-    int asleep = !(u32)ctx->args[0] && SWITCH_PREV_STATE(ctx);
+    came_back_unseen(t, now);
+    int asleep = goes_to_sleep(ctx);
     fold_out(t, asleep, asleep ? stack_id(ctx, 0) : 0, now);
   }
   t = thread_of(peek32(ctx->args[SWITCH_NEXT], OFF_TASK_PID), HIT_SWITCH);
-  if (!t || t->off == ON_CPU)
-    return 0;
-  u32 early = t->woken_at < t->off_at ? SLEEP_EARLY : 0;
-  int told = fold_in(t, now);
-  if (told < 0)
-    count(LOSS_WAKELESS);
-  if (told <= 0)
-    return 0;
-  REPORT(sleep_record, r);
-  r->kind = KIND_SLEEP;
-  r->thread = t->serial;
-  r->flags = early | (t->where == IN_CALL ? 0 : SLEEP_OUTSIDE);
-  r->waker_tid = t->waker_tid;
-  r->off = t->off_at;
-  r->woken = t->woke;
-  r->on = now;
-  r->stack = t->stack;
-  r->waker_stack = t->waker_stack;
-  r->probed = early ? 0 : t->probed;
-  bpf_probe_read_kernel(r->waker_comm, sizeof(r->waker_comm), t->waker_comm);
-  submit(r);
+  if (t && t->off != ON_CPU && fold_in(t, now))
+    report_sleep(t, now, 0);
   return 0;
 }
 

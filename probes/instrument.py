@@ -115,6 +115,7 @@ class Instrument:
         offsets = {
             "OFF_TASK_PID": ("task_struct", "pid"),
             "OFF_TASK_STATE": ("task_struct", state),
+            "OFF_TASK_ON_RQ": ("task_struct", "on_rq"),
             "OFF_TASK_COMM": ("task_struct", "comm"),
             "OFF_TASK_THREAD_PID": ("task_struct", "thread_pid"),
             "OFF_TASK_GROUP_LEADER": ("task_struct", "group_leader"),
@@ -135,6 +136,7 @@ class Instrument:
         multiplexers = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.MULTIPLEXERS) if one in numbers)
         return constants | {
             "SIZE_UPID": upid or 16,
+            "SWITCH_PREV": tasks[0],
             "SWITCH_NEXT": tasks[1],
             "SWITCH_PREV_STATE(ctx)": prev_state,
             "IS_MULTIPLEXER(nr)": f"({multiplexers})",

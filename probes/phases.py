@@ -127,7 +127,7 @@ class _Reader:
         return self._queues[number]
 
     def _waker(self, record: Any) -> Waker | None:
-        if record.flags & SleepFlag.OPEN:
+        if record.flags & (SleepFlag.OPEN | SleepFlag.UNSEEN):
             return None
         key = (record.waker_stack, record.waker_comm, record.waker_tid)
         if key not in self._wakers:

@@ -38,7 +38,7 @@ class Loss(enum.IntEnum):
     THREADS_FULL = 1  # a thread could not be followed: the table of threads was full
     UNMATCHED = 2  # a system call ended that never began
     STACK_FAILED = 3  # the kernel gave no stack
-    WAKELESS = 4  # a sleep without a wake-up: a signal was pending, the thread never left the run queue (no loss)
+    UNSEEN = 4  # the kernel did not tell of a switch-in: a phase is an upper bound (no loss)
 
 
 class Hit(enum.IntEnum):
@@ -71,6 +71,8 @@ class SleepFlag(enum.IntFlag):
     OUTSIDE = 1  # not inside a system call: a page fault, for example
     EARLY = 2  # the wake-up came before the switch-out was complete
     OPEN = 4  # still asleep when the recording ended
+    UNSEEN = 8  # the kernel did not tell who ended it: all of it counts as sleep
+    BOUNDED = 16  # the kernel did not tell of the switch-in: `on` is an upper bound
 
 
 _SIZES = {"u32": ("I", 4), "s32": ("i", 4), "u64": ("Q", 8), "s64": ("q", 8)}

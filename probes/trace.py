@@ -32,6 +32,7 @@ def run(command: list[str], progress: Callable[[str], None]) -> tuple[Recording,
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_LAUNCH), str(instrument.cookie), path, *command],
             close_fds=False,  # descriptors that the shell opened for the program are the program's; ours close on exec
+            cwd=".",  # keeps subprocess from posix_spawn, with which glibc leaves two real-time signals ignored
         )
         interrupted = threading.Event()
 

@@ -214,6 +214,8 @@ def _trust(result: Result, out: Console) -> None:
     if not events.sound:
         line += ": " + ", ".join(f"{name} {number}" for name, number in events.reasons.items())
     out.print(Text(line, style=style))
+    if unseen := events.reasons.get("unseen"):
+        out.print(Text(f"this machine hid {count(unseen, 'switch')} to us: there run queue is an upper bound", style="dim"))
     if witness := context.get("witness"):
         calls = (
             f"psutil: {witness['voluntary_switches']:.0f} voluntary and {witness['involuntary_switches']:.0f} other switches"

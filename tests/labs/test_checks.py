@@ -1,0 +1,94 @@
+"""Each check holds on its own model's recording, and fails on a recording of a server without the property."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+import labs
+from labs.kit.lab import Run, turns
+from probes import phases
+from probes.recording import Recording
+from probes.result import Verdict
+
+HOLDS = {Verdict.CONFIRMED, Verdict.REFINED, Verdict.REFUTED}
+CHECKS = [(lab, name) for lab in labs.names() for name, _, _ in labs.find(lab).checks]
+# For each check the recording of a server that does not have the property. Every check must be named here.
+COUNTEREXAMPLES = {
+    ("blocking", "asleep in recvfrom"): "epoll",
+    ("blocking", "sockets block by default"): "epoll",
+    ("blocking", "both phases in one call"): "epoll",
+    ("blocking", "one silent client holds up the rest"): "epoll",
+    ("epoll", "blocked in the multiplexer, not in the socket call"): "blocking",
+    ("epoll", "the callback fills the ready list and wakes the waiter"): "blocking",
+    ("epoll", "registered once, not at every wait"): "blocking",
+    ("epoll", "one thread serves many connections"): "blocking",
+    ("epoll", "does epoll share memory with the process?"): "blocking",
+}
+
+
+def verdict(lab: str, check: str, recording: Recording) -> tuple[Verdict, str]:
+    judged = labs.find(lab).judge(phases.measure(recording))
+    (found,) = [one for one in judged.checks if one.name == check]
+    return found.verdict, found.evidence
+
+
+@pytest.mark.parametrize(("lab", "check"), CHECKS)
+def test_a_check_holds_on_its_own_model(lab: str, check: str, recorded: Callable[[str], Recording]) -> None:
+    found, evidence = verdict(lab, check, recorded(lab))
+    assert found in HOLDS, evidence
+    assert any(letter.isdigit() for letter in evidence), "a check quotes its evidence in figures"
+
+
+@pytest.mark.parametrize(("lab", "check"), CHECKS)
+def test_a_check_fails_on_a_server_without_the_property(lab: str, check: str, recorded: Callable[[str], Recording]) -> None:
+    other = COUNTEREXAMPLES.get((lab, check))
+    assert other, f"name a recording in COUNTEREXAMPLES on which {lab}: {check!r} fails"
+    aside = recorded(lab).context.get("aside", {})  # the experiment beside the traffic goes with the lab, not with the server
+    found, evidence = verdict(lab, check, recorded(other).with_context(aside=aside))
+    assert found is Verdict.FAILED, f"{found}: {evidence}"
+
+
+@pytest.mark.parametrize("lab", labs.names())
+def test_lost_events_make_every_check_inconclusive(lab: str, recorded: Callable[[str], Recording]) -> None:
+    recording = recorded(lab)
+    recording.meta["losses"]["RING_FULL"] = 1
+    judged = labs.find(lab).judge(phases.measure(recording))
+    assert {one.verdict for one in judged.checks} == {Verdict.INCONCLUSIVE}
+    assert judged.verdict == "inconclusive"
+
+
+def test_a_failed_check_fails_the_run(recorded: Callable[[str], Recording]) -> None:
+    assert labs.find("blocking").judge(phases.measure(recorded("epoll"))).verdict == "fail"
+    assert labs.find("blocking").judge(phases.measure(recorded("blocking"))).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict"),
+    [
+        ({"mmap": "ENODEV", "epoll_wait": "EFAULT"}, Verdict.REFUTED),
+        ({"mmap": "mapped", "epoll_wait": "EFAULT"}, Verdict.FAILED),
+    ],
+)
+def test_the_kernel_decides_on_shared_memory(
+    told: dict[str, str], verdict: Verdict, recorded: Callable[[str], Recording]
+) -> None:
+    result = phases.measure(recorded("epoll").with_context(aside=told))
+    (check,) = [one for one in labs.find("epoll").judge(result).checks if one.claims == ("C37",)]
+    assert check.verdict is verdict
+
+
+def test_one_client_shows_nothing_about_the_others(recorded: Callable[[str], Recording]) -> None:
+    result = phases.measure(recorded("blocking"))
+    first = next(one for one in result.calls if one.name == "accept4" and one.result is not None and one.result >= 0)
+    alone = dataclasses.replace(result, calls=tuple(c for c in result.calls if c.name != "accept4" or c is first))
+    found = {one.name: one.verdict for one in labs.find("blocking").judge(alone).checks}
+    assert found["one silent client holds up the rest"] is Verdict.UNAVAILABLE
+
+
+def test_turns(recorded: Callable[[str], Recording]) -> None:
+    assert turns(Run(phases.measure(recorded("blocking"))).reads) == (3, 3)
+    count, served = turns(Run(phases.measure(recorded("epoll"))).reads)
+    assert count == 3 and served > 30

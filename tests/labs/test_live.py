@@ -1,0 +1,113 @@
+"""Labs on this kernel: their checks hold, their bytes are those that the clients sent, and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import labs
+from tests.conftest import ROOT, iolab
+
+pytestmark = pytest.mark.live
+PHASES = ("wait_ns", "sched_delay_ns", "preempted_ns", "copy_ns", "kernel_ns")
+
+
+def run(lab: str, *options: str) -> dict[str, Any]:
+    done = iolab("lab", lab, "--json", *options)
+    assert done.stdout, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == 0, (found["verdict"], found["events"], found["checks"])
+    return found
+
+
+def read_by(found: dict[str, Any]) -> int:
+    return sum(row["bytes"] for row in found["calls"] if row["name"] in ("recvfrom", "read", "recvmsg", "readv"))
+
+
+@pytest.mark.parametrize("lab", labs.names())
+@pytest.mark.parametrize(
+    "options",
+    [("--clients", "2", "--messages", "7", "--size", "1"), ("--clients", "3", "--messages", "3", "--size", "1000003")],
+)
+def test_a_lab_holds_and_its_bytes_are_the_clients(kernel: None, lab: str, options: tuple[str, ...]) -> None:
+    found = run(lab, *options, "--gap-ms", "5")
+    clients, messages, size = (int(one) for one in options[1::2])
+    assert read_by(found) == clients * messages * size
+    assert found["messages"]["bytes"] == clients * messages * size
+    assert found["events"]["lost"] == found["events"]["unmatched"] == 0
+    for row in found["calls"]:
+        assert row["total_ns"] == sum(row[one] for one in PHASES)
+    for thread in found["threads"]:
+        assert thread["wall_ns"] == thread["user_ns"] + sum(thread[one] for one in PHASES)
+
+
+@pytest.mark.parametrize("lab", labs.names())
+def test_the_witnesses_agree(kernel: None, lab: str) -> None:
+    found = run(lab, "--messages", "11")
+    witness, (thread, *_) = found["witness"], found["threads"]
+    # one sleep more than psutil saw: the last, which SIGTERM ended after the traffic
+    assert 0 <= thread["voluntary_switches"] - witness["voluntary_switches"] <= 1
+    on_cpu = thread["user_ns"] + thread["kernel_ns"] + thread["copy_ns"]
+    assert on_cpu >= 0.8 * witness["cpu_ns"]
+
+
+def test_two_hundred_clients(kernel: None) -> None:
+    found = run("epoll", "--clients", "200", "--messages", "3")
+    assert found["messages"]["count"] >= 1 and found["messages"]["bytes"] == 200 * 3 * 64
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that every user may read."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_a_recording_shows_the_same_again_without_root_and_bcc(kernel: None, public: Path) -> None:
+    saved = public / "run.iolab"
+    first = run("epoll", "--messages", "3", "--save", str(saved))
+    script = (
+        "import builtins, os, sys; real = builtins.__import__\n"
+        "def guarded(name, *rest, **more):\n"
+        "    assert name != 'bcc', 'show must not need BCC'\n"
+        "    return real(name, *rest, **more)\n"
+        "builtins.__import__ = guarded; os.setuid(65534)\n"
+        "from invoke.main import program\n"
+        "program.run(['invoke', '--search-root', sys.argv[1], 'show', sys.argv[2], '--json'])\n"
+    )
+    again = subprocess.run(
+        [sys.executable, "-c", script, str(ROOT), str(saved)],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"HOME": "/nowhere"},
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout) == first
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_behind(kernel: None, how: signal.Signals) -> None:
+    """Ctrl-C, and kill -9 of the runner, while server and clients are at work."""
+    line = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "lab", "epoll", "--messages", "20", "--gap-ms", "100"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as runner:
+        assert runner.stderr
+        while "traced: " not in runner.stderr.readline():
+            pass
+        us = psutil.Process(runner.pid)
+        while len(children := us.children()) < 2:
+            pass
+        os.kill(runner.pid, how)
+        _, errors = runner.communicate(timeout=20)
+    _gone, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive, alive
+    if how is signal.SIGINT:
+        assert runner.returncode == 130 and "interrupted" in errors

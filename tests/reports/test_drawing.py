@@ -1,0 +1,74 @@
+"""The picture of one message: its lanes agree with its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from labs.kit import run
+from probes.recording import Recording
+from reports import drawing
+from reports.drawing import Scene, choose, draw, states, steps
+
+
+def scene_of(recording: Recording) -> Scene:
+    scene = choose(run.show(recording))
+    assert scene
+    return scene
+
+
+@pytest.mark.parametrize("name", ["blocking", "epoll"])
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_every_line_fits(name: str, width: int, recorded: Callable[[str], Recording]) -> None:
+    for line in draw(scene_of(recorded(name)), width):
+        assert len(line.plain.rstrip()) <= width
+
+
+def test_the_columns_show_what_the_thread_did(recorded: Callable[[str], Recording]) -> None:
+    scene = scene_of(recorded("epoll"))
+    assert scene.sent is not None
+    columns = 2000
+    step = (scene.end - scene.sent) / columns
+    row = states(scene, scene.sent, step, columns)
+    order = [state for index, state in enumerate(row) if not index or row[index - 1] != state]
+    assert order[:4] == ["asleep", "run queue", "kernel", "user code"], "asleep, waiting for a CPU, epoll_wait's rest, Python"
+    (sleep,) = [one for call in scene.calls for one in call.sleeps]
+    assert row.count("run queue") * step == pytest.approx(sleep.delay, rel=0.05)
+    assert "copy" in row
+
+
+def test_a_copy_is_seen_however_short(recorded: Callable[[str], Recording]) -> None:
+    scene = scene_of(recorded("blocking"))
+    assert scene.sent is not None
+    assert "copy" in states(scene, scene.sent, (scene.end - scene.sent) / 30, 30)
+
+
+@pytest.mark.parametrize("name", ["blocking", "epoll"])
+def test_the_steps_are_in_order_and_tell_both_phases(name: str, recorded: Callable[[str], Recording]) -> None:
+    told = steps(scene_of(recorded(name)))
+    assert [at for at, _ in told] == sorted(at for at, _ in told)
+    words = " | ".join(text for _, text in told)
+    asleep = "recvfrom puts the thread to sleep" if name == "blocking" else "epoll_wait puts the thread to sleep"
+    for part in (asleep, "the client calls send", "is ready in the socket", "woken: packet", "on a CPU", "copied", "hands"):
+        assert part in words
+    assert ("epoll_wait returns: the thread knows" in words) == (name == "epoll")
+
+
+def test_the_probes_own_work_is_taken_out(recorded: Callable[[str], Recording]) -> None:
+    result = run.show(recorded("epoll"))
+    scene = choose(result)
+    assert scene and scene.message.probed > 0
+    (raw,) = [one for one in result.messages if one.ready == scene.message.ready]
+    assert scene.message.told == raw.told - raw.probed
+    assert scene.message.in_hand - scene.message.told == raw.in_hand - raw.told
+    assert raw.ready_to_told == scene.message.told - scene.message.ready
+
+
+def test_no_message_no_picture(recorded: Callable[[str], Recording]) -> None:
+    assert choose(run.show(recorded("trace"))) is None
+
+
+def test_states_have_their_glyphs() -> None:
+    plain = [ascii_glyph for _, ascii_glyph, _ in drawing.STATES.values()]
+    assert len(set(plain)) == len(plain) and all(one.isascii() for one in plain)

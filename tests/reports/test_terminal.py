@@ -1,0 +1,77 @@
+"""The report for the eye, on recordings: it fits the width, is plain in a pipe, and says what must not be missed."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+
+import pytest
+
+from labs.kit import run
+from probes.recording import Recording
+from reports import terminal
+from reports.terminal import account
+
+
+def shown(recording: Recording, width: int = 80, encoding: str = "utf-8", stacks: bool = False) -> str:
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding)
+    out = terminal.console(file, width)
+    terminal.show(run.show(recording), out, stacks)
+    file.flush()
+    return raw.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("name", ["blocking", "epoll"])
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_no_line_is_wider_than_the_screen(name: str, width: int, recorded: Callable[[str], Recording]) -> None:
+    text = shown(recorded(name), width, stacks=True)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert "…" not in text, "a cell was cut"
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("name", ["blocking", "epoll"])
+def test_everything_that_was_promised_is_there(name: str, recorded: Callable[[str], Recording]) -> None:
+    text = shown(recorded(name))
+    for words in (
+        "phase 1: wait for data", "phase 2: copy to the process", "|send", "|ready", "asleep", "run queue", "woken: packet -> TCP",
+        "system calls, in ms", "asleep where, and woken by whom", "each thread's whole life", "psutil:", "tracing cost:",
+        "0 lost, 0 unmatched", "what this proves", "try next: invoke lab",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_ascii_only_where_only_ascii_can_be_shown(recorded: Callable[[str], Recording]) -> None:
+    assert shown(recorded("epoll"), encoding="ascii").isascii()
+
+
+def test_in_a_pipe_no_line_ends_in_blanks(recorded: Callable[[str], Recording]) -> None:
+    file = io.StringIO()
+    terminal.write(run.show(recorded("epoll")), file)
+    assert all(line == line.rstrip() for line in file.getvalue().splitlines())
+
+
+def test_lost_events_are_shouted(recorded: Callable[[str], Recording]) -> None:
+    recording = recorded("epoll")
+    recording.meta["losses"]["RING_FULL"] = 12
+    text = shown(recording)
+    assert "12 lost" in text and "ring_full 12" in text and "inconclusive" in text
+
+
+def test_a_missing_probe_is_said_with_its_reason(recorded: Callable[[str], Recording]) -> None:
+    recording = recorded("epoll")
+    recording.meta["probes"][9] |= {"attached": None, "quality": "unavailable", "reason": "this kernel has none", "hits": None}
+    assert "not shown here: copy (this kernel has none)" in " ".join(shown(recording).split())
+
+
+def test_shares_of_a_life_add_up(recorded: Callable[[str], Recording]) -> None:
+    (thread,) = run.show(recorded("epoll")).threads
+    assert sum(ns for _, ns in account(thread)) == thread.wall
+
+
+def test_a_trace_names_its_command(recorded: Callable[[str], Recording]) -> None:
+    text = shown(recorded("trace"))
+    assert re.search(r"^trace sh -c .*ended with status 3", " ".join(text.split()))
+    assert "phase 1" not in text

@@ -1,0 +1,116 @@
+"""./iolab, the first thing that anybody runs: what it needs, what it says when it can't."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import DATA, ROOT, cannot
+
+NOBODY = 65534
+
+
+def test_the_script_is_plain_sh() -> None:
+    subprocess.run(["sh", "-n", str(ROOT / "iolab")], check=True)
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A checkout without .venv, and a PATH of its own that a test can furnish."""
+    for name in ("iolab", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "bin").mkdir()
+    for name in ("sh", "dirname", "id", "uname", "cmp", "mktemp", "tail", "rm", "grep", "cat"):
+        found = shutil.which(name)
+        assert found
+        (tmp_path / "bin" / name).symlink_to(found)
+    return tmp_path
+
+
+def fake(bare: Path, name: str, script: str) -> None:
+    path = bare / "bin" / name
+    path.unlink(missing_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def start(bare: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # the system's Python and its BCC are looked for at fixed places: point the script elsewhere
+    script = (bare / "iolab").read_text()
+    script = script.replace("/usr/bin/python3", str(bare / "bin" / "python3")).replace("/usr/lib/python3", str(bare / "lib"))
+    (bare / "iolab").write_text(script)
+    return subprocess.run(
+        [str(bare / "iolab"), *arguments], capture_output=True, text=True, env={"PATH": str(bare / "bin"), "HOME": str(bare)}
+    )
+
+
+def test_macos_is_told_what_to_do(bare: Path) -> None:
+    fake(bare, "uname", "echo Darwin")
+    done = start(bare, "lab", "epoll")
+    assert done.returncode == 4
+    assert "tracing needs a Linux kernel; this is Darwin" in done.stderr and "container" in done.stderr
+
+
+def test_another_distribution_is_told_the_package(bare: Path) -> None:
+    done = start(bare, "lab", "epoll")
+    assert done.returncode == 4 and "dnf install python3-bcc" in done.stderr
+
+
+def test_without_root_it_says_sudo(bare: Path) -> None:
+    fake(bare, "apt-get", "exit 0")
+    fake(bare, "id", "echo 1000")
+    done = start(bare, "lab", "epoll")
+    assert done.returncode == 4 and "sudo ./iolab lab" in done.stderr
+
+
+def test_a_failing_apt_is_quoted(bare: Path) -> None:
+    fake(bare, "id", "echo 0")
+    fake(bare, "apt-get", "echo E: no network here; exit 100")
+    fake(bare, "dpkg-query", "exit 1")
+    done = start(bare, "lab", "epoll")
+    assert done.returncode == 4
+    assert "E: no network here" in done.stderr and "could not install" in done.stderr
+
+
+def test_an_old_python_is_named(bare: Path) -> None:
+    fake(bare, "python3", 'case "$*" in *version_info*) exit 1;; --version) echo Python 3.9.2;; *) exit 0;; esac')
+    done = start(bare, "show", "x")
+    assert done.returncode == 4 and "Python 3.9.2 is too old" in done.stderr and "3.11" in done.stderr
+
+
+@pytest.mark.live
+def test_a_second_start_is_at_work_within_a_second(kernel: None) -> None:
+    if not (ROOT / ".venv" / "installed").exists():
+        cannot("there is no .venv of ./iolab here", "./iolab test")
+    times = []
+    for _ in range(3):
+        begin = time.monotonic()
+        line = [str(ROOT / "iolab"), "lab", "epoll", "--messages", "2"]
+        with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            assert process.stdout
+            assert process.stdout.readline().startswith("iolab: lab epoll")
+            assert "untraced" in process.stdout.readline()
+            times.append(time.monotonic() - begin)
+            process.stdout.read()
+        assert process.returncode == 0
+    assert min(times) < 1, times
+
+
+def test_show_works_for_any_user(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user; run the tests as root")
+    if not (ROOT / ".venv" / "installed").exists():
+        pytest.skip("there is no .venv of ./iolab here; ./iolab test makes one")
+    if any(not folder.stat().st_mode & 0o5 for folder in ROOT.parents):
+        pytest.skip("the checkout lies where other users can't read; clone it into a public folder")
+    done = subprocess.run(
+        [str(ROOT / "iolab"), "show", str(DATA / "epoll.iolab")], capture_output=True, text=True, user=NOBODY,
+        env={"PATH": os.environ["PATH"], "HOME": "/nowhere"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "lab epoll" in done.stdout

@@ -1,0 +1,72 @@
+"""The commands as typed: what they print where, and how they end when something is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from labs.claims import CLAIMS
+from tests.conftest import DATA, iolab
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (["lab", "epol"], "did you mean epoll"),
+        (["lab"], "required positional arguments"),
+        (["lab", "epoll", "--clients", "0"], "--clients 0 is out of range"),
+        (["lab", "epoll", "--size", "big"], "--size big is not a number"),
+        (["lab", "epoll", "--bogus"], "--bogus"),
+        (["nonsense"], "nonsense"),
+        (["show", "/nowhere"], "can't read /nowhere"),
+        (["show", str(DATA / "epoll.iolab"), "--out", "/nowhere/answer"], "can't write /nowhere/answer"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_to_do(line: list[str], words: str) -> None:
+    done = iolab(*line)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_show_ends_as_the_run_did(tmp_path: Path) -> None:
+    done = iolab("show", str(DATA / "blocking.iolab"))
+    assert done.returncode == 0 and done.stderr == ""
+    assert "what this proves" in done.stdout
+
+
+def test_out_puts_the_answer_into_a_file(tmp_path: Path) -> None:
+    answer = tmp_path / "answer.json"
+    done = iolab("show", str(DATA / "epoll.iolab"), "--json", "--out", str(answer))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert json.loads(answer.read_text())["lab"] == "epoll"
+    assert [one.name for one in tmp_path.iterdir()] == ["answer.json"]
+
+
+def test_labs_and_claims_as_text_and_json() -> None:
+    assert "blocking" in iolab("labs").stdout
+    labs = json.loads(iolab("labs", "--json").stdout)["labs"]
+    assert {"epoll", "blocking"} <= {one["name"] for one in labs}
+    claims = json.loads(iolab("claims", "--json").stdout)["claims"]
+    assert [one["id"] for one in claims] == list(CLAIMS)
+    text = iolab("claims").stdout
+    assert all(f"\n{one}  " in "\n" + text for one in CLAIMS)
+
+
+def test_doctor_says_what_runs_here() -> None:
+    done = iolab("doctor", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == (0 if found["can_trace"] else 4)
+    assert {"BTF", "BCC", "fentry", "kprobe", "io_uring", "container", "seccomp", "tracefs"} <= {
+        one["name"] for one in found["capabilities"]
+    }
+    for one in found["capabilities"]:
+        assert one["remedy"] or one["state"] in ("yes", "info"), one
+
+
+@pytest.mark.parametrize("command", ["lab", "show", "trace", "doctor", "labs", "claims"])
+def test_every_command_explains_itself(command: str) -> None:
+    done = iolab("--help", command)
+    assert done.returncode == 0 and "Docstring:" in done.stdout and "none" not in done.stdout.split("Options:")[0]
