@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 import labs
-from tests.conftest import ROOT, iolab
+from tests.conftest import ROOT, iolab, readable_by_all
 
 pytestmark = pytest.mark.live
 PHASES = ("wait_ns", "sched_delay_ns", "preempted_ns", "copy_ns", "kernel_ns")
@@ -75,6 +75,7 @@ def public() -> Iterator[Path]:
 
 
 def test_a_recording_shows_the_same_again_without_root_and_bcc(kernel: None, public: Path) -> None:
+    readable_by_all()
     saved = public / "run.iolab"
     first = run("epoll", "--messages", "3", "--save", str(saved))
     script = (

@@ -149,7 +149,7 @@ def serving(command: list[str], port: int, requests: list[bytes], answer: bytes,
 def program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
-        pytest.skip(f"{name} is not installed; with it this test runs (.ci/run installs it)")
+        pytest.skip(f"{name} is not installed; with it this test runs")
     return found
 
 
