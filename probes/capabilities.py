@@ -170,7 +170,11 @@ def _kprobe() -> Finding:
     )
     if complaint is None:
         return Finding("kprobe", State.YES, "a program on tcp_recvmsg was loaded and attached")
-    return Finding("kprobe", State.LIMITED, f"refused: {complaint}", "a kernel with CONFIG_KPROBES has them; no lab needs them")
+    if Path("/sys/bus/event_source/devices/kprobe").exists():
+        remedy = "mount -t tracefs tracefs /sys/kernel/tracing, then ask again; no lab needs them"
+    else:
+        remedy = "this kernel is built without CONFIG_KPROBE_EVENTS; no lab needs them"
+    return Finding("kprobe", State.LIMITED, f"refused: {complaint}", remedy)
 
 
 def _tracefs() -> Finding:
