@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import secrets
 import signal
 
@@ -29,9 +30,14 @@ def follow_me(cookie: int) -> None:
     _prctl(MARKER, cookie)
 
 
-def end_with_parent() -> None:
-    """From here on the kernel kills the calling process when the thread that started it ends, however it ends."""
+def end_with_parent(parent: int) -> None:
+    """From here on the kernel kills the calling process when the thread that started it ends, however it ends.
+
+    `parent` is that thread's process: if it has ended already, the calling process ends here and now.
+    """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def name_me(name: str) -> None:

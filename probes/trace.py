@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -30,7 +31,7 @@ def run(command: list[str], progress: Callable[[str], None]) -> tuple[Recording,
         raise WrongUsage(f"there is no program {command[0]!r}", "give its path, or a name that is on PATH")
     with Instrument() as instrument:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_LAUNCH), str(instrument.cookie), path, *command],
+            [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(instrument.cookie), path, *command],
             close_fds=False,  # descriptors that the shell opened for the program are the program's; ours close on exec
             cwd=".",  # keeps subprocess from posix_spawn, with which glibc leaves two real-time signals ignored
         )

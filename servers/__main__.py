@@ -29,7 +29,9 @@ def _end(_signal: int, _frame: FrameType | None) -> None:
 
 def models() -> list[str]:
     """The names of the servers there are."""
-    return sorted(one.name for one in pkgutil.iter_modules(servers.__path__) if not one.name.startswith("_"))
+    return sorted(
+        one.name for one in pkgutil.iter_modules(servers.__path__) if one.name != "kit" and not one.name.startswith("_")
+    )
 
 
 def main() -> int:
@@ -39,14 +41,14 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="0: any free one, which the ready line tells")
     parser.add_argument("--backlog", type=int, default=128)
     parser.add_argument("--follow", type=int, metavar="COOKIE", help=argparse.SUPPRESS)
-    parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
+    parser.add_argument("--with-parent", type=int, metavar="PID", help="end when this process, which started it, ends")
     options = parser.parse_args()
     serve = importlib.import_module(f"servers.{options.model}").serve
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     name_me(options.model)
     if options.with_parent:
-        end_with_parent()
+        end_with_parent(options.with_parent)
     try:
         listener = socket.create_server(("127.0.0.1", options.port), backlog=options.backlog)
     except OSError as error:

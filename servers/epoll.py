@@ -8,6 +8,8 @@ thread ever sleeps is epoll_wait (UNP 6.2, "I/O Multiplexing Model"; man 7 epoll
 import select
 import socket
 
+from servers.kit.echo import accept, echo
+
 
 def serve(listener: socket.socket) -> None:
     """Serves all connections in turn, as each becomes ready."""
@@ -32,31 +34,3 @@ def serve(listener: socket.socket) -> None:
                     epoll.modify(fd, select.EPOLLOUT)  # a slow reader: wait for room before reading on
                 elif events & select.EPOLLOUT:
                     epoll.modify(fd, select.EPOLLIN)
-
-
-def accept(listener: socket.socket) -> socket.socket | None:
-    """The next connection, non-blocking; None if its client gave up before we looked."""
-    try:
-        connection, _address = listener.accept()
-    except (BlockingIOError, ConnectionError):
-        return None
-    connection.setblocking(False)
-    return connection
-
-
-def echo(connection: socket.socket, unsent: bytes) -> bytes | None:
-    """Sends what is left over, or else what can be read now; returns what found no room, None when the connection ended."""
-    try:
-        data = unsent or connection.recv(65536)
-    except BlockingIOError:
-        return b""
-    except ConnectionError:
-        return None
-    if not data:
-        return None
-    try:
-        return data[connection.send(data) :]
-    except BlockingIOError:
-        return data
-    except ConnectionError:
-        return None

@@ -65,10 +65,10 @@ def show(recording: Recording) -> Result:
 def _serve(lab: Lab, traffic: Traffic, cookie: int | None) -> dict[str, Any]:
     """One server and its clients, from start to end; what the clients and the process's own accounts say."""
     follow = [] if cookie is None else ["--follow", str(cookie)]
-    with Child("servers", lab.server, "--with-parent", *follow) as server:
+    with Child("servers", lab.server, "--with-parent", str(os.getpid()), *follow) as server:
         _ready, host, port = server.line(10).split()
         before = _accounts(server.pid)
-        with Child("labs.kit.traffic", host, port, describe(traffic)) as clients:
+        with Child("labs.kit.traffic", host, port, describe(traffic), str(os.getpid())) as clients:
             seen = json.loads(clients.rest(30 + 3 * traffic.seconds))
         after = _accounts(server.pid)
         memory = psutil.Process(server.pid).memory_info().rss

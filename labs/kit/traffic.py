@@ -87,9 +87,9 @@ async def _all(traffic: Traffic, address: tuple[str, int]) -> list[dict[str, Any
 
 
 def main() -> None:
-    """`python -m labs.kit.traffic HOST PORT JSON`: sends the traffic that the JSON describes."""
-    end_with_parent()
-    host, port, described = sys.argv[1:]
+    """`python -m labs.kit.traffic HOST PORT JSON PARENT`: sends the traffic described, ends with the process PARENT."""
+    host, port, described, parent = sys.argv[1:]
+    end_with_parent(int(parent))
     try:
         clients = asyncio.run(_all(Traffic(**json.loads(described)), (host, int(port))))
     except (OSError, asyncio.IncompleteReadError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import select
 import signal
@@ -21,7 +22,7 @@ Server = tuple[subprocess.Popen[str], int]
 
 @pytest.fixture(params=models())
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    line = [sys.executable, "-m", "servers", request.param, "--port", "0", "--with-parent"]
+    line = [sys.executable, "-m", "servers", request.param, "--port", "0", "--with-parent", str(os.getpid())]
     with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         ready, host, port = process.stdout.readline().split()

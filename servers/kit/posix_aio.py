@@ -1,0 +1,86 @@
+"""POSIX AIO (man 7 aio) as glibc gives it, by ctypes: requests that end with a queued signal.
+
+In Linux the kernel has no part in it: glibc starts helper threads (20 at most), which make ordinary blocking calls. The
+layouts are those of glibc on 64-bit machines.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+_SIGEV_SIGNAL = 0
+
+
+class _SigEvent(ctypes.Structure):
+    _fields_ = (
+        ("value", ctypes.c_int64),  # union sigval
+        ("signal", ctypes.c_int),
+        ("notify", ctypes.c_int),
+        ("unused", ctypes.c_char * 48),
+    )
+
+
+class _ControlBlock(ctypes.Structure):
+    _fields_ = (
+        ("fd", ctypes.c_int),
+        ("opcode", ctypes.c_int),
+        ("priority", ctypes.c_int),
+        ("buffer", ctypes.c_void_p),
+        ("size", ctypes.c_size_t),
+        ("event", _SigEvent),
+        ("internal", ctypes.c_char * 32),
+        ("offset", ctypes.c_int64),
+        ("reserved", ctypes.c_char * 32),
+    )
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.aio_return.restype = ctypes.c_ssize_t
+
+
+class Request:
+    """One descriptor's buffer and its request under way; `signal` is queued at the end, with the descriptor as its value."""
+
+    def __init__(self, fd: int, signal: int, size: int = 65536) -> None:
+        self._buffer = ctypes.create_string_buffer(size)
+        self._block = _ControlBlock(fd=fd)
+        self._block.event = _SigEvent(value=fd, signal=signal, notify=_SIGEV_SIGNAL)
+        self.writing = False
+        self._left = 0  # bytes still to write, at the front of `_start`
+        self._start = 0
+
+    def read(self) -> None:
+        """Starts to read into the buffer. Returns at once."""
+        self.writing = False
+        self._begin(_libc.aio_read, 0, len(self._buffer))
+
+    def write(self, size: int) -> None:
+        """Starts to write the first `size` bytes of the buffer. Returns at once."""
+        self.writing, self._start, self._left = True, 0, size
+        self._begin(_libc.aio_write, 0, size)
+
+    def _begin(self, function: object, start: int, size: int) -> None:
+        self._block.buffer = ctypes.addressof(self._buffer) + start
+        self._block.size = size
+        if function(ctypes.byref(self._block)):  # type: ignore[operator]
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+
+    def result(self) -> int | None:
+        """Bytes moved by the request that has ended; None while it goes on. A write that moved a part goes on by itself.
+
+        Raises OSError with the request's errno.
+        """
+        number = _libc.aio_error(ctypes.byref(self._block))
+        if number == errno.EINPROGRESS:
+            return None
+        moved = int(_libc.aio_return(ctypes.byref(self._block)))
+        if number:
+            raise OSError(number, os.strerror(number))
+        if self.writing and moved < self._left:
+            self._start, self._left = self._start + moved, self._left - moved
+            self._begin(_libc.aio_write, self._start, self._left)
+            return None
+        return moved

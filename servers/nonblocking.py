@@ -1,0 +1,30 @@
+"""Non-blocking I/O: never asleep, always asking. Has anybody connected? Has this one sent something? And this one?
+
+Every question is a system call, and nearly every answer is EAGAIN. The thread takes a whole core to find out as soon as
+possible what a sleeping thread would have been told (UNP 6.2, "Nonblocking I/O Model").
+"""
+
+import socket
+import time
+
+from servers.kit.echo import accept, echo
+
+PAUSE = 0.0  # seconds between two rounds; a pause saves CPU and costs response time
+
+
+def serve(listener: socket.socket) -> None:
+    """Asks the listener and every connection in turn, for ever."""
+    listener.setblocking(False)
+    unsent: dict[socket.socket, bytes] = {}
+    while True:
+        if connection := accept(listener):
+            unsent[connection] = b""
+        for connection in list(unsent):
+            rest = echo(connection, unsent[connection])
+            if rest is None:
+                del unsent[connection]
+                connection.close()
+            else:
+                unsent[connection] = rest
+        if PAUSE:
+            time.sleep(PAUSE)

@@ -1,0 +1,26 @@
+"""A process for each connection, by fork: the oldest concurrent server of Unix.
+
+Like a thread for each connection, with a whole address space and a table of descriptors for each, and nothing shared. The
+children are reaped by ignoring SIGCHLD (UNP 4.8).
+"""
+
+import os
+import signal
+import socket
+
+from probes.prctl import end_with_parent
+from servers.kit.echo import talk
+
+
+def serve(listener: socket.socket) -> None:
+    """Accepts for ever; each connection gets a process of its own, which ends with it."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the children by itself
+    parent = os.getpid()
+    while True:
+        connection, _address = listener.accept()
+        if os.fork() == 0:
+            end_with_parent(parent)
+            listener.close()
+            talk(connection)
+            os._exit(0)
+        connection.close()  # the child has it; without this the client would never see the end
