@@ -11,9 +11,9 @@ LAB = Lab(
     question="Where does a thread wait in blocking I/O, and who else waits with it?",
     watch="recvfrom holds the thread in both phases, and one client's pauses are every other client's delay.",
     try_next=(
-        "invoke lab blocking --clients 1     alone, nobody waits behind it",
+        "invoke lab blocking --clients 1  alone, nobody waits behind it",
         "invoke lab blocking --size 1000000  phase 2 grows with the data",
-        "invoke lab epoll                    the same traffic, nobody held up",
+        "invoke lab epoll  the same traffic, nobody held up",
     ),
 )
 

@@ -23,8 +23,8 @@ LAB = Lab(
     watch="all the waiting is in epoll_wait, on epoll's own queue; recvfrom comes only when the data is there.",
     try_next=(
         "invoke lab epoll --clients 200 --messages 5  the same one thread",
-        "invoke lab epoll --size 1000000              phase 2 is its own work",
-        "invoke lab blocking                          the same, one by one",
+        "invoke lab epoll --size 1000000  phase 2 is its own work",
+        "invoke lab blocking  the same, one by one",
     ),
     aside="labs.epoll:is_anything_shared",
 )

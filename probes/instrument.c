@@ -11,6 +11,7 @@ struct raw { u64 args[4]; };
 BPF_HASH(threads, u32, struct thread, MAX_THREADS);
 BPF_PERCPU_ARRAY(losses, u64, LOSSES);
 BPF_PERCPU_ARRAY(hits, u64, HITS);
+BPF_ARRAY(stopped, u32, 1);
 BPF_PERCPU_ARRAY(serials, u32, 1);
 BPF_RINGBUF_OUTPUT(records, RING_PAGES);
 
@@ -35,9 +36,17 @@ static inline void hit(int what) {
   if (n) (*n)++;
 }
 
+/* Every event of a followed thread comes through here. Once `stopped` is set, nothing is followed any more: all threads'
+ * states stand still at the same moment, though the programs are detached one after the other. */
 static inline struct thread *thread_of(u32 tid, int event) {
+  int zero = 0;
   struct thread *t = threads.lookup(&tid);
-  if (t) hit(event);
+  if (!t)
+    return 0;
+  u32 *stop = stopped.lookup(&zero);
+  if (!stop || *stop)
+    return 0;
+  hit(event);
   return t;
 }
 

@@ -196,6 +196,15 @@ class Instrument:
         """How many threads are followed right now."""
         return sum(1 for _ in self._bpf[b"threads"].keys())  # noqa: SIM118 (a BCC table iterates over entries)
 
+    def wait_until_gone(self, seconds: float) -> bool:
+        """Waits until every followed thread has ended, at most that long; did they?"""
+        end = time.monotonic() + seconds
+        while self.followed():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.005)
+        return True
+
     def stop(self, context: dict[str, Any]) -> Recording:
         """Ends the recording and makes it self-contained: kernel addresses become names and ordinals.
 
@@ -204,6 +213,7 @@ class Instrument:
         self._stopped.set()
         self._drainer.join()
         end = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        self._bpf[b"stopped"][ctypes.c_int(0)] = ctypes.c_uint32(1)
         for program in ("on_enter", "on_exit", "on_switch", "on_waking"):
             self._bpf.detach_raw_tracepoint(self._tracepoint_of(program))
         self._spans.append(self._ring.drain())

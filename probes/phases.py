@@ -154,8 +154,6 @@ class _Reader:
         kernel = total - record.wait - record.delay - record.preempted - record.copy
         if kernel < 0:
             self.unmatched["a call's phases exceed it"] += 1
-        # rt_sigreturn "returns" whatever the interrupted code had in that register
-        failed = result is not None and result < 0 and name != "rt_sigreturn"
         life.add(
             Call(
                 thread=record.thread,
@@ -165,7 +163,7 @@ class _Reader:
                 enter=record.enter,
                 exit=record.exit,
                 result=result,
-                errno=syscalls.errno_name(record.ret) if failed else None,
+                errno=None if unfinished else _errno(name, record.ret),
                 bytes=result if result is not None and result > 0 and name in _MOVES else 0,
                 total=total,
                 wait=record.wait,
@@ -199,7 +197,7 @@ class _Reader:
                 enter=record.first,
                 exit=record.last,
                 result=record.ret,
-                errno=syscalls.errno_name(record.ret),
+                errno=_errno(name, record.ret),
                 bytes=0,
                 total=record.total,
                 wait=0,
@@ -251,6 +249,11 @@ class _Reader:
             involuntary_switches=sum(one.preemptions for one in life.calls) + end.preemptions,
             ended=bool(life.end is not None and life.end.end < self._recording.meta["end"]),
         )
+
+
+def _errno(name: str, result: int) -> str | None:
+    # rt_sigreturn "returns" whatever the interrupted code had in that register
+    return syscalls.errno_name(result) if result < 0 and name != "rt_sigreturn" else None
 
 
 def _descriptor(name: str, argument: int) -> int | None:

@@ -267,8 +267,14 @@ def _checks(result: Result, out: Console) -> None:
             _check(one, out)
     if context.get("try_next"):
         out.print()
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True)
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold", style="dim")
         for index, line in enumerate(context["try_next"]):
-            out.print(Text(("try next: " if not index else "          ") + line, style="dim"))
+            command, _, why = line.partition("  ")
+            grid.add_row("try next:" if not index else "", command, why.strip())
+        out.print(grid)
 
 
 def _check(check: Check, out: Console) -> None:

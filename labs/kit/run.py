@@ -37,6 +37,7 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
     with Instrument() as instrument:
         progress(f"traced: {traffic.words}")
         seen = _serve(lab, traffic, instrument.cookie)
+        instrument.wait_until_gone(2)  # workers end a moment after the server that forked them
         progress("reading what the kernel said")
         recording = instrument.stop({})
     return recording.with_context(

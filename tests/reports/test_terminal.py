@@ -38,7 +38,7 @@ def test_everything_that_was_promised_is_there(name: str, recorded: Callable[[st
     for words in (
         "phase 1: wait for data", "phase 2: copy to the process", "|send", "|ready", "asleep", "run queue", "woken: packet",
         "system calls, in ms", "asleep where, and woken by whom", "each thread's whole life", "psutil:", "tracing cost:",
-        "0 lost, 0 unmatched", "what this proves", "try next: invoke lab",
+        "0 lost, 0 unmatched", "what this proves", "try next:  invoke lab",
     ):  # fmt: skip
         assert words in text, words
 

@@ -1,0 +1,34 @@
+"""asyncio: does `await` make the I/O asynchronous?"""
+
+from labs.kit import evidence
+from labs.kit.lab import Finding, Lab, Run, confirmed, failed
+
+LAB = Lab(
+    model="asyncio",
+    server="asyncio",
+    question="Is asyncio asynchronous I/O?",
+    watch="the thread sleeps in epoll_wait and copies in recvfrom, like that of lab epoll; plus waits that don't wait.",
+    try_next=(
+        "invoke lab epoll  without the coroutines",
+        "invoke lab io_uring  asynchronous below, too",
+    ),
+)
+
+
+@LAB.check("multiplexing underneath", claims=("C45",))
+def multiplexing(run: Run) -> Finding:
+    """It sleeps in epoll_wait only, and reads by itself what epoll told of."""
+    slept = evidence.asleep_only_in(run, "epoll")
+    copied = evidence.read_without_waiting(run)
+    found = f"{slept.evidence}; {copied.evidence}"
+    return confirmed(found) if slept.verdict == copied.verdict == "confirmed" else failed(found)
+
+
+@LAB.check("waits that don't wait", claims=("C45",))
+def zero_timeouts(run: Run) -> Finding:
+    """Before it may sleep the loop runs what is due, and looks at epoll with a time-out of 0 in between."""
+    waits = [one for one in run.waits if one.name.startswith("epoll")]
+    quick = sum(one.count for one in waits if one.result == 0 and not one.sleeps)
+    slept = sum(1 for one in waits if one.sleeps)
+    found = f"{quick} epoll_wait came back empty at once, {slept} slept, for {len(run.result.messages)} messages"
+    return confirmed(found) if quick > 0.5 * len(run.result.messages) > 0 else failed(found)

@@ -1,0 +1,113 @@
+"""Findings that several labs come to: where the thread slept, who served whom, what was created for whom."""
+
+from __future__ import annotations
+
+from labs.kit.lab import Finding, Run, confirmed, failed, sleeps
+from probes import syscalls
+from probes.result import Call, Thread
+
+
+def asleep_only_in(run: Run, queue: str) -> Finding:
+    """The waiting was done in a multiplexer (or its like) on that wait queue, never in a call on a socket."""
+    waits = [one for one in run.result.calls if any(sleep.queue == queue for sleep in one.sleeps) and not _on_socket(one)]
+    sockets = [one for one in run.result.calls if _on_socket(one)]
+    elsewhere = [one for one in sockets if one.sleeps]
+    names = ", ".join(sorted({one.name for one in waits})) or "no call"
+    asleep = sum(one.wait for one in waits) / 1e6
+    evidence = (
+        f"{names} slept {len(sleeps(waits))} times on the queue of {queue} ({asleep:.1f} ms),"
+        f" {len(elsewhere)} of {sum(one.count for one in sockets)} calls on sockets did"
+    )
+    return confirmed(evidence) if waits and not elsewhere else failed(evidence)
+
+
+def _on_socket(call: Call) -> bool:
+    return call.name in syscalls.READS | syscalls.WRITES | syscalls.ACCEPTS
+
+
+def woken_through(run: Run, queue: str, function: str) -> Finding:
+    """Every sleep on that queue that a packet ended was ended through that function of the kernel."""
+    asleep = [one for call in run.result.calls for one in call.sleeps if one.queue == queue]
+    packets = [one for one in asleep if one.waker and one.waker.chain[0] == "packet"]
+    through = [one for one in packets if one.waker and function in one.waker.stack]
+    evidence = f"{len(through)} of {len(packets)} wake-ups by a packet came through {function}; {len(asleep)} sleeps on {queue}"
+    return confirmed(evidence) if through and len(through) == len(packets) else failed(evidence)
+
+
+def read_without_waiting(run: Run) -> Finding:
+    """Phase 2 alone is in the reading call: it copied what lay there, and never slept."""
+    brought = [one for one in run.reads if one.bytes]
+    slept = [one for one in brought if one.sleeps]
+    copied = [one for one in brought if one.copied]
+    size, took = sum(one.bytes for one in copied), sum(one.copy for one in copied)
+    evidence = (
+        f"{len(copied)} of {len(brought)} reads copied their data themselves ({size:,} B, {took / 1e6:.3f} ms at most),"
+        f" {len(slept)} of them slept before"
+    )
+    return confirmed(evidence) if brought and len(copied) == len(brought) and not slept else failed(evidence)
+
+
+def one_each(run: Run, unit: str) -> Finding:
+    """Each connection is read by a thread (or process) of its own, and their sleeps overlap: nobody waits for another."""
+    readers: dict[int, set[int]] = {}
+    for call in run.reads:
+        if call.socket:
+            readers.setdefault(call.socket, set()).add(call.thread)
+    alone = [socket for socket, threads in readers.items() if len(threads) == 1]
+    owners = {next(iter(readers[socket])) for socket in alone}
+    evidence = f"{len(readers)} connections were read by {len(owners)} {unit}, each by its own alone"
+    if len(readers) < 2 or len(owners) < len(readers):
+        return failed(evidence.replace(", each by its own alone", ""))
+    most = _asleep_together(run)
+    evidence += f"; up to {most} of them slept in recv at the same time"
+    return confirmed(evidence) if most > 1 else failed(evidence)
+
+
+def _asleep_together(run: Run) -> int:
+    edges = [(at, step) for call in run.reads for one in call.sleeps for at, step in ((one.off, 1), (one.woken, -1))]
+    most = now = 0
+    for _, step in sorted(edges):
+        now += step
+        most = max(most, now)
+    return most
+
+
+def created(run: Run) -> list[Thread]:
+    """The threads and processes that came into being while the server was followed."""
+    return [one for one in run.result.threads if one.parent]
+
+
+def price_of_each(run: Run, unit: str, processes: bool) -> Finding:
+    """Every connection cost a creation, and every message its context switches."""
+    made = [one for one in created(run) if (one.pid == one.tid) == processes]
+    calls = [one for one in run.result.calls if one.name in ("clone", "clone3", "fork", "vfork") and one.result]
+    switches = sum(one.voluntary_switches for one in made)
+    messages = len(run.result.messages)
+    took = sum(one.total for one in calls) / max(len(calls), 1) / 1e3
+    evidence = (
+        f"{len(made)} {unit} for {len(run.connections)} connections, {took:.0f} us of clone each;"
+        f" {switches} voluntary switches for {messages} messages"
+    )
+    return confirmed(evidence) if made and len(made) == len(run.connections) else failed(evidence)
+
+
+def ceiling(run: Run, workers: int, unit: str) -> Finding:
+    """More connections than workers: those beyond the pool's size are served only when another connection has ended."""
+    served: dict[int, tuple[int, int]] = {}
+    for call in run.reads:
+        if call.socket:
+            first, _ = served.get(call.socket, (call.enter, 0))
+            served[call.socket] = first, call.exit
+    readers = {call.thread for call in run.reads if call.socket}
+    spans = sorted(served.values())
+    together = max((sum(1 for begin, end in spans if begin <= at < end) for at, _ in spans), default=0)
+    asked = [client["asked"] for client in run.clients]
+    late = [begin - min(asked) for begin, _ in spans[workers:]] if asked else []
+    evidence = f"{len(spans)} connections, {len(readers)} {unit}: at most {together} were served at the same time"
+    if len(spans) <= workers:
+        return failed(f"{evidence}; with {workers} workers and no more connections there is no ceiling to be seen")
+    if together > workers or len(readers) > workers:
+        return failed(evidence)
+    return confirmed(
+        f"{evidence}; number {workers + 1} had its first byte read {min(late) / 1e6:.0f} ms after the first client came"
+    )

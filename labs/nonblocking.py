@@ -1,0 +1,55 @@
+"""Non-blocking I/O: what does it cost never to sleep?"""
+
+from labs.kit import evidence
+from labs.kit.lab import Finding, Lab, Run, confirmed, failed
+
+LAB = Lab(
+    model="nonblocking",
+    server="nonblocking",
+    question="What does a thread do that never sleeps, and what does it cost?",
+    watch="thousands of calls for each message, nearly all EAGAIN, and a core that is never idle.",
+    try_next=(
+        "invoke lab nonblocking --clients 20  a round costs twenty calls more",
+        "invoke lab select  asked once, told when it is so",
+        "invoke lab blocking  asleep instead",
+    ),
+)
+
+
+@LAB.check("EAGAIN at once, never asleep", claims=("C05", "C17"))
+def never_asleep(run: Run) -> Finding:
+    """Calls without data came back with EAGAIN, and none slept."""
+    refused = sum(one.count for one in run.result.calls if one.errno == "EAGAIN")
+    slept = [one for one in run.result.calls if one.sleeps]
+    found = f"{refused:,} calls came back with EAGAIN, {len(slept)} calls slept"
+    return confirmed(found) if refused > 10 * len(run.result.messages) and not slept else failed(found)
+
+
+@LAB.check("phase 2 is in the call that succeeds", claims=("C18",))
+def copies(run: Run) -> Finding:
+    """The copy is made inside the recvfrom that brings the data, without a sleep before."""
+    return evidence.read_without_waiting(run)
+
+
+@LAB.check("it takes a whole core", claims=("C19",))
+def whole_core(run: Run) -> Finding:
+    """The thread wanted a CPU all its life: on it, or waiting for it; never asleep."""
+    server = run.server
+    wanted = server.wall - server.wait
+    busy = wanted - server.sched_delay - server.preempted
+    found = f"it wanted a CPU for {wanted / server.wall:.1%} of its life and had one for {busy / server.wall:.1%}"
+    return confirmed(found) if wanted > 0.95 * server.wall else failed(found)
+
+
+@LAB.check("a round costs a call for each connection", claims=("C21",))
+def call_each(run: Run) -> Finding:
+    """Between its first and its last question a connection was asked in every round, and a round begins with accept."""
+    asked: dict[int, int] = {}
+    for one in run.result.named("recvfrom"):
+        if one.fd is not None:
+            asked[one.fd] = asked.get(one.fd, 0) + one.count
+    rounds = sum(one.count for one in run.result.named("accept4"))
+    fruitful = sum(1 for one in run.reads if one.bytes)
+    each = ", ".join(f"{number:,}" for number in asked.values())
+    found = f"{rounds:,} rounds; the {len(asked)} connections were asked {each} times, for {fruitful} answers with data"
+    return confirmed(found) if asked and min(asked.values()) > 10 * fruitful else failed(found)

@@ -1,0 +1,24 @@
+"""A pool of four threads and six clients: what happens to the fifth?"""
+
+from labs.kit import evidence
+from labs.kit.lab import Finding, Lab, Run
+from labs.kit.traffic import Traffic
+from servers.thread_pool import WORKERS
+
+LAB = Lab(
+    model="thread_pool",
+    server="thread_pool",
+    question="What does a pool of threads save, and who pays for its ceiling?",
+    watch="the fifth client is accepted and then waits until one of the first four has gone.",
+    try_next=(
+        "invoke lab thread_pool --clients 4  within the ceiling",
+        "invoke lab threads --clients 6  no ceiling, and no end to the cost",
+    ),
+    traffic=Traffic(clients=6, messages=11),
+)
+
+
+@LAB.check("beyond its size, connections wait", claims=("C16",))
+def ceiling(run: Run) -> Finding:
+    """Never more than four connections are served at a time."""
+    return evidence.ceiling(run, WORKERS, "threads")
