@@ -39,6 +39,7 @@ struct thread {
   u32 waker_tid;
   u32 arrivals, unread, drained;
   u64 socket, ready;
+  u64 taking_at, taken;    /* the copies since the last drained socket: their start, their bytes */
   char waker_comm[COMM];
 };
 

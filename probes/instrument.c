@@ -456,8 +456,32 @@ int on_state(struct raw *ctx) {
 /* skb_copy_datagram_iovec(skb, len): the copy of one buffer to user space begins. */
 int on_copy(struct raw *ctx) {
   struct thread *t = current_thread(HIT_COPY);
-  if (t)
-    fold_copy_start(t, bpf_ktime_get_ns());
+  if (!t)
+    return 0;
+  u64 now = bpf_ktime_get_ns();
+  fold_copy_start(t, now);
+  if (!t->taken)
+    t->taking_at = now;
+  t->taken += (u32)ctx->args[1];
+  return 0;
+}
+
+/* One system call may take from several sockets (io_uring), and a worker of the kernel makes no system call at all. */
+static inline int report_taken(struct thread *t, u64 now) {
+  REPORT(taken_record, r);
+  r->kind = KIND_TAKEN;
+  r->thread = t->serial;
+  r->socket = t->socket;
+  r->ready = t->ready;
+  r->started = t->taking_at;
+  r->copied = now;
+  r->bytes = t->taken;
+  r->arrivals = t->arrivals;
+  r->unread = t->unread;
+  submit(r);
+  t->ready = 0;
+  t->arrivals = 0;
+  t->socket = 0;
   return 0;
 }
 
@@ -466,7 +490,7 @@ int on_copy(struct raw *ctx) {
 int on_copied(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns(), socket = ctx->args[0];
   struct thread *t = current_thread(HIT_COPIED);
-  if (!t || t->where != IN_CALL)
+  if (!t)
     return 0;
   fold_copy_end(t, now);
   t->socket = socket;
@@ -482,5 +506,8 @@ int on_copied(struct raw *ctx) {
       arrivals.delete(&socket);
   }
   t->drained = !t->unread;
+  if (t->where != IN_CALL || !IS_READ(t->nr))
+    report_taken(t, now);
+  t->taken = 0;
   return 0;
 }

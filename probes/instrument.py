@@ -134,12 +134,14 @@ class Instrument:
             constants[name] = offset
         upid = btf.size("upid")
         multiplexers = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.MULTIPLEXERS) if one in numbers)
+        reads = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.READS) if one in numbers)
         return constants | {
             "SIZE_UPID": upid or 16,
             "SWITCH_PREV": tasks[0],
             "SWITCH_NEXT": tasks[1],
             "SWITCH_PREV_STATE(ctx)": prev_state,
             "IS_MULTIPLEXER(nr)": f"({multiplexers})",
+            "IS_READ(nr)": f"({reads})",
             "REGS_ARGS": machine.start,
             **{f"REG_ARG{index}": place for index, place in enumerate(machine.order)},
             "NR_PRCTL": numbers["prctl"],

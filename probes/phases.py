@@ -9,6 +9,7 @@ The laws, held against every recording; what breaks one is counted as unmatched,
 
 from __future__ import annotations
 
+import bisect
 import collections
 import gc
 import operator
@@ -20,7 +21,7 @@ from probes import records, syscalls
 from probes.queues import own, queue_name, wake_chain
 from probes.recording import Recording
 from probes.records import CallFlag, Kind, Loss, SleepFlag
-from probes.result import Call, CallRow, Events, Message, Quality, Result, Sleep, SleptOn, Thread, Waker
+from probes.result import Call, CallRow, Events, Message, Quality, Result, Sleep, SleptOn, Taken, Thread, Waker
 
 PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")
 _UNFINISHED, _OPEN, _DRAINED = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN), int(CallFlag.DRAINED)
@@ -37,6 +38,7 @@ class _Life:
     calls: list[Call] = field(default_factory=list)
     sleeps: list[Sleep] = field(default_factory=list)  # of the call that has not been reported yet
     outside: list[Sleep] = field(default_factory=list)
+    taken: list[Taken] = field(default_factory=list)
     end: Any = None
     runs: int = 0
     inside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PHASES, 0))  # sums over the calls
@@ -65,6 +67,7 @@ def measure(recording: Recording) -> Result:
             gc.enable()
     threads = tuple(reader.thread(life) for life in lives)
     calls = tuple(sorted((call for life in lives for call in life.calls), key=lambda one: (one.enter, one.thread)))
+    taken = sorted((one for life in lives for one in life.taken), key=lambda one: one.copied)
     losses = recording.meta["losses"]
     lost = sum(losses.get(one.name, 0) for one in _REAL_LOSSES) + losses.get("MISSED", 0)
     reasons = {name.lower(): count for name, count in losses.items() if count} | dict(reader.unmatched)
@@ -75,7 +78,7 @@ def measure(recording: Recording) -> Result:
         events=events,
         calls=calls,
         rows=table(calls, recording),
-        messages=tuple(messages(calls)),
+        messages=tuple(sorted([*messages(calls), *completions(calls, taken)], key=lambda one: one.in_hand)),
         threads=threads,
         context=recording.context,
     )
@@ -96,6 +99,7 @@ class _Reader:
             int(Kind.CALL): self._on_call,
             int(Kind.RUN): self._on_run,
             int(Kind.SLEEP): self._on_sleep,
+            int(Kind.TAKEN): self._on_taken,
             int(Kind.EXEC): self._on_exec,
             int(Kind.EXIT): self._on_exit,
         }
@@ -112,6 +116,20 @@ class _Reader:
     def _on_thread(self, record: Any) -> None:
         parent = self._lives.get(record.parent)
         self._lives[record.thread] = _Life(record, record.comm or (parent.name if parent else ""))
+
+    def _on_taken(self, record: Any, life: _Life) -> None:
+        life.taken.append(
+            Taken(
+                thread=record.thread,
+                socket=record.socket,
+                ready=record.ready or None,
+                started=record.started,
+                copied=record.copied,
+                bytes=record.bytes,
+                arrivals=record.arrivals,
+                drained=not record.unread,
+            )
+        )
 
     def _on_exec(self, record: Any, life: _Life) -> None:
         life.name = record.comm
@@ -317,6 +335,43 @@ def messages(calls: Sequence[Call]) -> Iterable[Message]:
                 reads=one.reads,
                 arrivals=one.arrivals,
             )
+
+
+_COMPLETES = {"io_uring_enter", "io_getevents", "io_pgetevents", "rt_sigtimedwait"}
+
+
+def completions(calls: Sequence[Call], taken: Sequence[Taken]) -> Iterable[Message]:
+    """The messages that no reading call took: told of is their completion, when the data is in the buffer already.
+
+    Told by the next return, after the copy, of a call that hands out completions.
+    """
+    returns = sorted((one.exit, one.name, one.thread) for one in calls if one.name in _COMPLETES and one.result)
+    arriving: dict[int, list[Taken]] = collections.defaultdict(list)
+    for one in taken:
+        parts = arriving[one.socket]
+        parts.append(one)
+        if not one.drained:
+            continue
+        del arriving[one.socket]
+        ready = next((part.ready for part in parts if part.ready), None)
+        at = bisect.bisect_left(returns, (one.copied, "", 0))
+        if ready is None or at == len(returns):
+            continue
+        told, name, _thread = returns[at]
+        yield Message(
+            socket=one.socket,
+            thread=one.thread,
+            fd=-1,
+            ready=ready,
+            told=told,
+            told_by=name,
+            read=parts[0].started,
+            copied=one.copied,
+            in_hand=told,
+            bytes=sum(part.bytes for part in parts),
+            reads=len(parts),
+            arrivals=sum(part.arrivals for part in parts),
+        )
 
 
 def _told(read: Call, ready: int, multiplexer: Call | None) -> tuple[int, str, int]:

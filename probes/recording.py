@@ -115,8 +115,10 @@ def without_addresses(data: bytes) -> tuple[bytes, dict[int, list[int]]]:
     places = {
         int(Kind.SLEEP): (LAYOUTS[Kind.SLEEP].offset("stack"), LAYOUTS[Kind.SLEEP].offset("waker_stack")),
         int(Kind.CALL): (LAYOUTS[Kind.CALL].offset("socket"),),
+        int(Kind.TAKEN): (LAYOUTS[Kind.TAKEN].offset("socket"),),
     }
-    number = {int(Kind.SLEEP): {0: 0}, int(Kind.CALL): {0: 0}}
+    sockets: dict[int, int] = {0: 0}
+    number = {int(Kind.SLEEP): {0: 0}, int(Kind.CALL): sockets, int(Kind.TAKEN): sockets}
     stacks: dict[int, list[int]] = {}
     word, source, kept, at, since = struct.Struct("<Q"), bytearray(data), bytearray(), 0, 0
     while at < len(source):

@@ -29,6 +29,7 @@ class Kind(enum.IntEnum):
     STACK = 5  # the kernel stack behind a stack id, once per id
     EXEC = 6  # the thread's program was replaced
     EXIT = 7  # the thread ended; its totals
+    TAKEN = 8  # data was copied from a socket by something else than a reading call: io_uring, AIO, a kernel's worker
 
 
 class Loss(enum.IntEnum):
@@ -177,6 +178,7 @@ LAYOUTS: dict[Kind, Layout] = {
             f"char waker_comm[{COMM}]",
         ),
         _layout(Kind.STACK, f"u64 id, u64 depth, u64 frames[{STACK_FRAMES}]"),
+        _layout(Kind.TAKEN, "u64 socket, u64 ready, u64 started, u64 copied, u64 bytes, u32 arrivals, u32 unread"),
         _layout(Kind.EXEC, f"u64 at, char comm[{COMM}]"),
         _layout(
             Kind.EXIT,

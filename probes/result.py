@@ -100,6 +100,20 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """Data copied from a socket by something else than a reading call: io_uring, AIO, or a worker of the kernel."""
+
+    thread: int
+    socket: int
+    ready: int | None
+    started: int
+    copied: int
+    bytes: int
+    arrivals: int
+    drained: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """Data that arrived at one socket, until it was all in the program's hands.
 
@@ -128,8 +142,8 @@ class Message:
 
     @property
     def told_to_copied(self) -> int:
-        """Phase 2 and the way to it: from knowing to having, ns."""
-        return self.copied - self.told
+        """Phase 2 and the way to it: from knowing to having, ns; 0 if the data was there when the thread was told."""
+        return max(self.copied - self.told, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,9 @@ def _lane(label: str, style: str = "bold") -> Text:
 
 def _phases(message: Message, column: Any, ascii_only: bool) -> list[Text]:
     bar, left, right = ("-", "|", "|") if ascii_only else ("─", "├", "┤")
-    told, first, last = column(message.told), column(max(message.read, message.told)), column(message.in_hand)
+    # a completion tells of data that was copied before: then phase 1 ends where the copying began
+    begin = message.read if message.told >= message.copied else max(message.read, message.told)
+    told, first, last = column(min(message.told, begin)), column(begin), column(message.in_hand)
     one = Text(" " * _LABEL, style="bold")
     one.append(left + " phase 1: wait for data ".center(_BROKEN + told - 1, bar) + right)
     two = Text(" " * _LABEL, style="bold green")
@@ -255,6 +257,30 @@ def legend(ascii_only: bool = False) -> Text:
     return line
 
 
+def _reading(scene: Scene) -> list[tuple[int, str]]:
+    """Phase 2 in words: by a reading call, or by a completion, where the data is there before the thread is told."""
+    message = scene.message
+    reads = [one for one in scene.calls if one.socket == message.socket and message.read <= one.enter < message.in_hand]
+    by = f" by {message.reads} copies" if message.reads > 1 else ""
+    if not reads:
+        return [
+            (message.copied, f"copied to the process{by}, before any call told of it"),
+            (message.told, f"{message.told_by} returns with the completion: the data is in the program's hands"),
+        ]
+    told = []
+    read = reads[-1]
+    if message.told_by != read.name:
+        told.append((message.told, f"{message.told_by} returns: the thread knows"))
+    if message.read >= message.ready:
+        first = f", the first of {message.reads}" if message.reads > 1 else ""
+        told.append((message.read, f"{read.name} starts{first}"))
+    copying = sum(one.copy for one in reads)
+    how = f"in {duration(copying)} of copying at most" if copying else "in a time that is part of kernel"
+    told.append((message.copied, f"copied to the process{by}, {how}"))
+    told.append((message.in_hand, f"{read.name} returns: the data is in the program's hands"))
+    return told
+
+
 def steps(scene: Scene) -> list[tuple[int, str]]:
     """The same message in words: (ns from "data ready", what happened), in order."""
     message = scene.message
@@ -275,18 +301,7 @@ def steps(scene: Scene) -> list[tuple[int, str]]:
             )
             told.append((one.woken, f"woken: {one.waker.words} -> thread; {whose}"))
         told.append((one.on, f"on a CPU, {duration(one.delay)} after the wake-up"))
-    reads = [one for one in scene.calls if one.socket == message.socket and message.read <= one.enter < message.in_hand]
-    read = reads[-1]
-    if message.told_by != read.name:
-        told.append((message.told, f"{message.told_by} returns: the thread knows"))
-    if message.read >= message.ready:
-        first = f", the first of {message.reads}" if message.reads > 1 else ""
-        told.append((message.read, f"{read.name} starts{first}"))
-    copying = sum(one.copy for one in reads)
-    how = f"in {duration(copying)} of copying at most" if copying else "in a time that is part of kernel"
-    by = f" by {message.reads} reads" if message.reads > 1 else ""
-    told.append((message.copied, f"copied to the process{by}, {how}"))
-    told.append((message.in_hand, f"{read.name} returns: the data is in the program's hands"))
+    told += _reading(scene)
     writes = [one for one in scene.calls if one.name in syscalls.WRITES and one.enter >= message.in_hand]
     if writes:
         told.append((writes[0].exit, f"{writes[0].name} has sent the echo, in {duration(writes[0].total)}"))

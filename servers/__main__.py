@@ -19,8 +19,8 @@ import servers
 from probes.prctl import end_with_parent, follow_me, name_me
 
 
-class _Ended(BaseException):
-    """SIGTERM: no `except Exception` of a server may swallow it."""
+class _Ended(SystemExit):
+    """SIGTERM: no `except Exception` of a server swallows it, and asyncio lets this kind alone out of a task."""
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:

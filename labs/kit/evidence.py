@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labs.kit.lab import Finding, Run, confirmed, failed, sleeps
+from labs.kit.lab import Finding, Run, confirmed, failed, sleeps, unavailable
 from probes import syscalls
 from probes.result import Call, Thread
 
@@ -105,7 +105,7 @@ def ceiling(run: Run, workers: int, unit: str) -> Finding:
     late = [begin - min(asked) for begin, _ in spans[workers:]] if asked else []
     evidence = f"{len(spans)} connections, {len(readers)} {unit}: at most {together} were served at the same time"
     if len(spans) <= workers:
-        return failed(f"{evidence}; with {workers} workers and no more connections there is no ceiling to be seen")
+        return unavailable(f"{evidence}; {workers} workers serve them all: --clients {workers + 2} shows the ceiling")
     if together > workers or len(readers) > workers:
         return failed(evidence)
     return confirmed(

@@ -17,7 +17,7 @@ from tests.conftest import DATA
 def test_a_lab_is_whole(name: str) -> None:
     module = importlib.import_module(f"labs.{name}")
     lab = labs.find(name)
-    assert module.__doc__ and len(module.__doc__) > 80, f"labs/{name}.py: open with what it asks and shows"
+    assert module.__doc__ and len(module.__doc__) > 40, f"labs/{name}.py: open with what it asks and shows"
     assert lab.server in models(), f"labs/{name}.py: there is no servers/{lab.server}.py"
     assert lab.question.endswith("?"), f"labs/{name}.py: a lab asks a question"
     assert lab.checks, f"labs/{name}.py: a lab without checks proves nothing"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from probes import phases, records, syscalls
 from probes.recording import Recording
 from probes.records import LAYOUTS, RUN_BUCKETS, CallFlag, Kind, Loss, bucket_floor
-from probes.result import Call, Probe, Quality, Result
+from probes.result import Call, Probe, Quality, Result, Taken
 
 NUMBERS = syscalls.numbers("x86_64")
 STACKS = {1: ["__schedule", "schedule", "do_epoll_wait"], 2: ["try_to_wake_up", "ep_poll_callback", "sock_def_readable"]}
@@ -204,6 +204,16 @@ def test_several_reads_of_one_arrival_are_one_message() -> None:
 
 def test_the_end_of_a_stream_is_no_message() -> None:
     assert not list(phases.messages([call("recvfrom", 120, 130, result=0, socket=1, ready=100)]))
+
+
+def test_a_completion_tells_of_data_that_is_in_hand_already() -> None:
+    taken = [
+        Taken(thread=1, socket=1, ready=100, started=120, copied=125, bytes=60, arrivals=1, drained=False),
+        Taken(thread=1, socket=1, ready=None, started=126, copied=130, bytes=4, arrivals=0, drained=True),
+    ]
+    (message,) = phases.completions([call("io_uring_enter", 90, 150), call("io_uring_enter", 160, 170)], taken)
+    assert (message.ready, message.read, message.copied, message.told, message.in_hand) == (100, 120, 130, 150, 150)
+    assert (message.bytes, message.reads, message.told_to_copied, message.told_by) == (64, 2, 0, "io_uring_enter")
 
 
 def test_percentiles_of_runs_are_bounds() -> None:
