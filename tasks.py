@@ -154,6 +154,27 @@ def lab(
     return _VERDICT_CODES[_present(recording, json, save, out, stacks, sys.stdout).verdict]
 
 
+@task(
+    help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"]}
+    | {"clients": "number of clients", "messages": "messages of each client", "size": "bytes of each message"}
+)
+@command
+def compare(_context: Context, clients: str = "", messages: str = "", size: str = "", json: bool = False, out: str = "") -> int:
+    """Run every model on the same traffic and put them into one table."""
+    import dataclasses
+
+    from labs.kit import compare as comparing
+    from reports import comparison
+
+    given = {"clients": clients, "messages": messages, "size": size}
+    traffic = dataclasses.replace(comparing.TRAFFIC, **{key: _number(key, text) for key, text in given.items() if text})
+    rows = list(comparing.rows(traffic, _progress))
+    crowds = list(comparing.crowds(_progress))
+    with _answer(out, sys.stdout) as file:
+        comparison.write(rows, crowds, traffic.words, file, json)
+    return 0 if all(row.sound for row in rows) else _VERDICT_CODES["inconclusive"]
+
+
 @task(help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"]})
 @command
 def labs(_context: Context, json: bool = False, out: str = "") -> None:

@@ -32,11 +32,11 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
     """
     lab = labs.find(name)
     progress(f"untraced, to know what tracing costs: {traffic.words}")
-    plain = _serve(lab, traffic, cookie=None)
+    plain = serve(lab, traffic, cookie=None)
     progress("attaching the probes")
     with Instrument() as instrument:
         progress(f"traced: {traffic.words}")
-        seen = _serve(lab, traffic, instrument.cookie)
+        seen = serve(lab, traffic, instrument.cookie)
         instrument.wait_until_gone(2)  # workers end a moment after the server that forked them
         progress("reading what the kernel said")
         recording = instrument.stop({})
@@ -63,7 +63,7 @@ def show(recording: Recording) -> Result:
     return labs.find(str(name)).judge(result) if name else result
 
 
-def _serve(lab: Lab, traffic: Traffic, cookie: int | None) -> dict[str, Any]:
+def serve(lab: Lab, traffic: Traffic, cookie: int | None) -> dict[str, Any]:
     """One server and its clients, from start to end; what the clients and the process's own accounts say."""
     follow = [] if cookie is None else ["--follow", str(cookie)]
     with Child("servers", lab.server, "--with-parent", str(os.getpid()), *follow) as server:
@@ -72,9 +72,14 @@ def _serve(lab: Lab, traffic: Traffic, cookie: int | None) -> dict[str, Any]:
         with Child("labs.kit.traffic", host, port, describe(traffic), str(os.getpid())) as clients:
             seen = json.loads(clients.rest(30 + 3 * traffic.seconds))
         after = _accounts(server.pid)
-        memory = psutil.Process(server.pid).memory_info().rss
+        process = psutil.Process(server.pid)
+        memory = {
+            "rss_bytes": process.memory_info().rss,
+            # what is nobody else's, of the server and of the processes it forked
+            "memory_bytes": sum(one.memory_full_info().uss for one in [process, *process.children(recursive=True)]),
+        }
         server.end()
-    return {"traffic": seen, "witness": {key: after[key] - before[key] for key in before} | {"rss_bytes": memory}}
+    return {"traffic": seen, "witness": {key: after[key] - before[key] for key in before} | memory}
 
 
 def _accounts(pid: int) -> dict[str, float]:

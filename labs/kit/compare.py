@@ -1,0 +1,152 @@
+"""All models on the same traffic: the comparison figure of UNP 6.2, measured, one row a model.
+
+A row is derived from a Result alone, by the same rules for every model: it does not know which model it looks at.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import labs
+from labs.kit import run
+from labs.kit.traffic import Traffic
+from probes import syscalls
+from probes.instrument import Instrument
+from probes.phases import measure, percentile_of
+from probes.result import Call, Result
+
+TRAFFIC = Traffic(messages=11)
+CROWDS = (1, 10, 200)
+WORKER = ", a worker"  # not the server's first thread: a thread or process made for it
+RIVALS = ("threads", "select", "epoll")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model. Times are medians in ns, None where no message could be timed."""
+
+    model: str
+    phase_1: str
+    phase_2: str
+    messages: int
+    calls_per_message: float
+    ready_to_told_ns: int | None
+    told_to_copied_ns: int | None
+    cpu_per_message_ns: int
+    switches_per_message: float
+    threads: int
+    memory_bytes: int
+    sound: bool
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Untraced: the median round trip (ns) that the clients of each rival saw, at that many connections."""
+
+    connections: int
+    round_trip_ns: dict[str, int]
+
+    @property
+    def winner(self) -> str:
+        """The model that answered fastest."""
+        return min(self.round_trip_ns, key=lambda model: self.round_trip_ns[model])
+
+
+def models() -> list[str]:
+    """The labs that are about a model: each has a server of its own name."""
+    return [name for name in labs.names() if labs.find(name).server == name]
+
+
+def rows(traffic: Traffic, progress: Callable[[str], None]) -> Iterator[Row]:
+    """Runs every model on this traffic, under the instrument."""
+    names = models()
+    for number, name in enumerate(names, 1):
+        progress(f"{number} of {len(names)}: {name}, {traffic.words}")
+        with Instrument() as instrument:
+            seen = run.serve(labs.find(name), traffic, instrument.cookie)
+            instrument.wait_until_gone(2)
+            result = measure(instrument.stop({"witness": seen["witness"]}))
+        yield row(name, result)
+
+
+def crowds(progress: Callable[[str], None]) -> Iterator[Crowd]:
+    """The rivals at few and at many connections, untraced, so that only the model makes the difference."""
+    for connections in CROWDS:
+        traffic = Traffic(clients=connections, messages=max(5, 100 // connections), gap_ms=2 if connections < 100 else 50)
+        trips = {}
+        for name in RIVALS:
+            progress(f"{connections} connections: {name}, untraced")
+            seen = run.serve(labs.find(name), traffic, None)
+            times = sorted(back - sent for client in seen["traffic"]["clients"] for sent, back in client["exchanges"])
+            trips[name] = percentile_of(times, 0.5) or 0
+        yield Crowd(connections, trips)
+
+
+def row(model: str, result: Result) -> Row:
+    """What a result says about its model."""
+    messages = max(len(result.messages), 1)
+    own = result.threads[0].serial
+    on_cpu = sum(one.user + one.kernel + one.copy for one in result.threads)
+    told = sorted(one.ready_to_told for one in result.messages)
+    copied = sorted(one.told_to_copied for one in result.messages)
+    return Row(
+        model=model,
+        phase_1=_phase_1(result),
+        phase_2=_phase_2(result, own),
+        messages=len(result.messages),
+        calls_per_message=round(sum(one.calls for one in result.threads) / messages, 1),
+        ready_to_told_ns=percentile_of(told, 0.5),
+        told_to_copied_ns=percentile_of(copied, 0.5),
+        cpu_per_message_ns=on_cpu // messages,
+        switches_per_message=round(sum(one.voluntary_switches for one in result.threads) / messages, 1),
+        threads=len(result.threads),
+        memory_bytes=int(result.context["witness"]["memory_bytes"]),
+        sound=result.events.sound,
+    )
+
+
+def _phase_1(result: Result) -> str:
+    """What was done while there was no data: the calls that waited for it, or asked for it in vain."""
+    in_vain = sum(one.count for one in result.calls if one.errno == "EAGAIN" and one.name in syscalls.READS)
+    if in_vain > 10 * len(result.messages):
+        return f"awake: {in_vain // max(len(result.messages), 1):,} EAGAIN a message"
+    packets: collections.Counter[tuple[str, str, bool]] = collections.Counter()
+    own = result.threads[0].serial
+    for call in result.calls:
+        if call.name in syscalls.ACCEPTS:
+            continue
+        for sleep in call.sleeps:
+            if sleep.waker and sleep.waker.chain[0] == "packet":
+                packets[call.name, sleep.queue, call.thread == own] += 1
+    if not packets:
+        return "?"
+    (name, queue, mine), _ = packets.most_common(1)[0]
+    return f"{name} on {queue}{'' if mine else WORKER}"
+
+
+def _phase_2(result: Result, own: int) -> str:
+    """Whose call made the copy."""
+    copying: collections.Counter[tuple[str, bool]] = collections.Counter(
+        (one.name, one.thread == own) for one in result.calls if _copies(one)
+    )
+    if not copying:
+        return "?"
+    (name, mine), _ = copying.most_common(1)[0]
+    return f"{name}{'' if mine else WORKER}"
+
+
+def _copies(call: Call) -> bool:
+    return call.copied is not None
+
+
+def as_data(found: list[Row], crowd: list[Crowd]) -> dict[str, object]:
+    """The comparison as plain JSON data."""
+    return {
+        "schema_version": 1,
+        "traffic": dataclasses.asdict(TRAFFIC),
+        "models": [dataclasses.asdict(one) for one in found],
+        "crowds": [dataclasses.asdict(one) | {"winner": one.winner} for one in crowd],
+    }
