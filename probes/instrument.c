@@ -302,6 +302,24 @@ static inline int fold_run(struct thread *t, struct run_key *key, s64 ret, u64 n
   return 1;
 }
 
+static inline void end_run(struct run_key *key) {
+  struct run_record *run = runs.lookup(key);
+  if (run) {
+    report_run(run);
+    runs.delete(key);
+  }
+}
+
+/* After close the number may soon be another file's: its runs end here. */
+static inline void end_runs_of(struct thread *t) {
+  s32 polled[] = {POLLED_CALLS};
+#pragma unroll
+  for (u32 i = 0; i < sizeof(polled) / sizeof(*polled); i++) {
+    struct run_key key = {.thread = t->serial, .nr = polled[i], .fd = (u32)t->args[0]};
+    end_run(&key);
+  }
+}
+
 /* sys_enter(regs, nr) */
 int on_enter(struct raw *ctx) {
   s64 nr = ctx->args[1];
@@ -342,11 +360,9 @@ int on_exit(struct raw *ctx) {
   if (t->where == IN_CALL) {
     struct run_key key = {.thread = t->serial, .nr = t->nr, .fd = (u32)t->args[0]};
     if (!fruitless(t, ret) || !fold_run(t, &key, ret, now)) {
-      struct run_record *run = runs.lookup(&key);
-      if (run) {
-        report_run(run);
-        runs.delete(&key);
-      }
+      end_run(&key);
+      if (t->nr == NR_CLOSE)
+        end_runs_of(t);
       report_call(t, ret, 0, now);
     }
   }

@@ -145,6 +145,8 @@ class Instrument:
             "REGS_ARGS": machine.start,
             **{f"REG_ARG{index}": place for index, place in enumerate(machine.order)},
             "NR_PRCTL": numbers["prctl"],
+            "NR_CLOSE": numbers["close"],
+            "POLLED_CALLS": ", ".join(str(numbers[one]) for one in syscalls.POLLED),
             "MARKER": f"{MARKER}U",
             "COOKIE": f"{self.cookie}ULL",
             "MAX_THREADS": MAX_THREADS,

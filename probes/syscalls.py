@@ -39,6 +39,8 @@ ACCEPTS = {"accept", "accept4"}
 MULTIPLEXERS = {
     "select", "pselect6", "poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_pwait2",
 }  # fmt: skip
+# What a program may ask a descriptor again and again, and be told EAGAIN.
+POLLED = ("read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg", "accept4")
 # The first argument of these is a descriptor; of the others it is something else.
 ON_DESCRIPTOR = READS | WRITES | ACCEPTS | {
     "close", "fcntl", "ioctl", "fstat", "lseek", "bind", "listen", "connect", "shutdown", "getsockname", "getpeername",

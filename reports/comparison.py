@@ -88,8 +88,8 @@ def seen(rows: list[Row], crowds: list[Crowd]) -> list[str]:
     busiest = max(rows, key=lambda row: row.cpu_per_message_ns)
     others = sorted(row.cpu_per_message_ns for row in rows if row is not busiest)
     sentences.append(
-        f"{busiest.model} takes {busiest.cpu_per_message_ns / max(others[len(others) // 2], 1):,.0f} times the CPU of the median"
-        " model: it is the one that never sleeps."
+        f"{busiest.model} takes {busiest.cpu_per_message_ns / max(others[len(others) // 2], 1):,.0f} times the CPU of the"
+        " median model: it is the one that never sleeps."
     )
     free = [row.model for row in rows if row.phase_2.endswith(WORKER)]
     sentences.append(

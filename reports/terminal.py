@@ -85,7 +85,9 @@ def _heading(result: Result, out: Console) -> None:
     context: Any = result.context
     if "lab" in context:
         out.print(Text.assemble(("lab " + context["lab"], "bold"), f": {context['question']}"))
-        out.print(Text(f"{count(len(result.threads), 'server thread')}, {context['traffic_words']}", style="dim"))
+        traffic = f", {context['traffic_words']}" if "traffic_words" in context else ""
+        kind = "server thread" if traffic else "thread"
+        out.print(Text(f"{count(len(result.threads), kind)}{traffic}", style="dim"))
         out.print(Text(context["watch"]))
     else:
         command = " ".join(context.get("command", ["?"]))

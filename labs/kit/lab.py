@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from labs.kit.experiment import NOWHERE
 from labs.kit.traffic import Traffic
 from probes import phases, syscalls
 from probes.result import Call, Check, Result, Sleep, Thread, Verdict
@@ -75,6 +76,19 @@ class Run:
         return dict(self.result.context.get("aside", {}))
 
     @cached_property
+    def sections(self) -> dict[str, list[Call]]:
+        """The calls of each section of an experiment, by the section's name (labs/kit/experiment.py)."""
+        names: list[str] = self.aside.get("sections", [])
+        found: dict[str, list[Call]] = {}
+        current: dict[int, list[Call]] = {}
+        for call in self.result.calls:
+            if call.name == "lseek" and call.fd == NOWHERE and call.args[1] < len(names):
+                current[call.thread] = found.setdefault(names[call.args[1]], [])
+            elif call.thread in current:
+                current[call.thread].append(call)
+        return found
+
+    @cached_property
     def server(self) -> Thread:
         """The server's first thread."""
         return self.result.threads[0]
@@ -125,11 +139,12 @@ class Lab:
 
     model: str
     question: str
-    server: str
     watch: str  # one sentence: what to look at in the output
     try_next: tuple[str, ...]
+    server: str | None = None
     traffic: Traffic = field(default_factory=Traffic)
     aside: str | None = None  # "module:function" of an experiment beside the traffic; it returns JSON data
+    experiment: str | None = None  # "module:function" that is followed instead of a server: then there are no clients
     checks: list[tuple[str, tuple[str, ...], CheckFunction]] = field(default_factory=list)
 
     def check(self, name: str, claims: tuple[str, ...]) -> Callable[[CheckFunction], CheckFunction]:

@@ -19,6 +19,7 @@ from labs.kit.processes import Child
 from labs.kit.traffic import Traffic, describe
 from probes import VERSION, phases
 from probes.instrument import Instrument
+from probes.prctl import follow_me, name_me
 from probes.recording import Recording
 from probes.result import Result
 
@@ -31,6 +32,8 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
     `progress` is told, in a few words, what goes on.
     """
     lab = labs.find(name)
+    if lab.experiment:
+        return _experiment(lab, name, progress)
     progress(f"untraced, to know what tracing costs: {traffic.words}")
     plain = serve(lab, traffic, cookie=None)
     progress("attaching the probes")
@@ -41,12 +44,7 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
         progress("reading what the kernel said")
         recording = instrument.stop({})
     return recording.with_context(
-        iolab=VERSION,
-        lab=name,
-        model=lab.model,
-        question=lab.question,
-        watch=lab.watch,
-        try_next=list(lab.try_next),
+        **_about(lab, name),
         traffic=dataclasses.asdict(traffic),
         traffic_words=traffic.words,
         traffic_seen=seen["traffic"],
@@ -54,6 +52,29 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
         overhead=_overhead(plain, seen),
         aside=_aside(lab.aside) if lab.aside else {},
     )
+
+
+def _about(lab: Lab, name: str) -> dict[str, Any]:
+    return {
+        "iolab": VERSION,
+        "lab": name,
+        "model": lab.model,
+        "question": lab.question,
+        "watch": lab.watch,
+        "try_next": list(lab.try_next),
+    }
+
+
+def _experiment(lab: Lab, name: str, progress: Progress) -> Recording:
+    """A lab without clients: one function, followed, that makes the calls in question by itself."""
+    progress("attaching the probes")
+    with Instrument() as instrument:
+        progress("the experiment")
+        with Child("labs.kit.run", str(lab.experiment), str(instrument.cookie)) as child:
+            found = json.loads(child.rest(30))
+        instrument.wait_until_gone(2)
+        progress("reading what the kernel said")
+        return instrument.stop({**_about(lab, name), "aside": found})
 
 
 def show(recording: Recording) -> Result:
@@ -66,7 +87,7 @@ def show(recording: Recording) -> Result:
 def serve(lab: Lab, traffic: Traffic, cookie: int | None) -> dict[str, Any]:
     """One server and its clients, from start to end; what the clients and the process's own accounts say."""
     follow = [] if cookie is None else ["--follow", str(cookie)]
-    with Child("servers", lab.server, "--with-parent", str(os.getpid()), *follow) as server:
+    with Child("servers", str(lab.server), "--with-parent", str(os.getpid()), *follow) as server:
         _ready, host, port = server.line(10).split()
         before = _accounts(server.pid)
         with Child("labs.kit.traffic", host, port, describe(traffic), str(os.getpid())) as clients:
@@ -122,9 +143,14 @@ def _aside(place: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """`python -m labs.kit.run MODULE:FUNCTION`: what `_aside` starts."""
-    module, function = sys.argv[1].split(":")
-    print(json.dumps(getattr(importlib.import_module(module), function)()))
+    """`python -m labs.kit.run MODULE:FUNCTION [COOKIE]`: what `_aside` and `_experiment` start."""
+    module, name = sys.argv[1].split(":")
+    function = getattr(importlib.import_module(module), name)
+    if len(sys.argv) > 2:
+        name_me("experiment")
+        follow_me(int(sys.argv[2]))
+    print(json.dumps(function()), flush=True)
+    os._exit(0)  # no interpreter teardown in the recording
 
 
 if __name__ == "__main__":

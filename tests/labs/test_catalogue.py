@@ -18,7 +18,8 @@ def test_a_lab_is_whole(name: str) -> None:
     module = importlib.import_module(f"labs.{name}")
     lab = labs.find(name)
     assert module.__doc__ and len(module.__doc__) > 40, f"labs/{name}.py: open with what it asks and shows"
-    assert lab.server in models(), f"labs/{name}.py: there is no servers/{lab.server}.py"
+    assert bool(lab.server) != bool(lab.experiment), f"labs/{name}.py: a lab has either a server or an experiment"
+    assert lab.experiment or lab.server in models(), f"labs/{name}.py: there is no servers/{lab.server}.py"
     assert lab.question.endswith("?"), f"labs/{name}.py: a lab asks a question"
     assert lab.checks, f"labs/{name}.py: a lab without checks proves nothing"
     assert 2 <= len(lab.try_next) <= 3, f"labs/{name}.py: name two or three things to try next"

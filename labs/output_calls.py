@@ -1,0 +1,89 @@
+"""The output calls write, writev, send, sendto and sendmsg, with a send buffer that is full: asleep, or EAGAIN."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from labs.kit.experiment import Sections, later, tcp_pair
+from labs.kit.lab import Finding, Lab, Run, confirmed, failed
+from probes import syscalls
+
+LAB = Lab(
+    model="blocking and non-blocking",
+    question="What do output calls wait for?",
+    watch="a call that finds the send buffer full sleeps there, until the reader makes room; non-blocking it is refused.",
+    try_next=(
+        "invoke lab input_calls  the same for input",
+        "invoke lab epoll        where a full buffer is waited for by EPOLLOUT",
+    ),
+    experiment="labs.output_calls:experiment",
+)
+DATA = b"x" * 4096
+CALLS: dict[str, Callable[[socket.socket], object]] = {
+    "write": lambda s: os.write(s.fileno(), DATA),
+    "writev": lambda s: os.writev(s.fileno(), [DATA]),
+    "send": lambda s: s.send(DATA),
+    "sendto": lambda s: s.sendto(DATA, s.getpeername()),
+    "sendmsg": lambda s: s.sendmsg([DATA]),
+}
+
+
+def experiment() -> dict[str, Any]:
+    """Each call twice, on a connection that is full: non-blocking, and blocking with a reader that comes later."""
+    section = Sections()
+    for name, call in CALLS.items():
+        with tcp_pair() as (here, there):
+            here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            here.setblocking(False)
+            fill = CALLS["write" if name == "writev" else "writev"]  # another call: EAGAINs of one kind become one run
+            try:
+                while True:
+                    fill(here)
+            except BlockingIOError:
+                pass
+            section(f"{name}, non-blocking")
+            try:
+                call(here)
+            except BlockingIOError:
+                pass
+            section("between")
+            here.setblocking(True)
+            with later(lambda there=there: drain(there)):  # type: ignore[misc]
+                section(f"{name}, blocking")
+                call(here)
+                section("between")
+                here.shutdown(socket.SHUT_WR)
+    return section.found()
+
+
+def drain(sock: socket.socket) -> None:
+    """Reads to the end."""
+    while sock.recv(65536):
+        pass
+
+
+@LAB.check("blocking, each sleeps until there is room", claims=("C08",))
+def asleep(run: Run) -> Finding:
+    """In its section each call slept on the queue of the send buffer, and was woken for room."""
+    good = []
+    for name in CALLS:
+        calls = [one for one in run.sections.get(f"{name}, blocking", []) if one.name in syscalls.WRITES]
+        if any(s.queue == "send buffer" for one in calls for s in one.sleeps):
+            good.append(name)
+    found = f"{len(good)} of {len(CALLS)} calls slept for room in the send buffer: {', '.join(good)}"
+    return confirmed(found) if len(good) == len(CALLS) else failed(found)
+
+
+@LAB.check("non-blocking, each is refused at once", claims=("C08",))
+def refused(run: Run) -> Finding:
+    """In its section each call got EAGAIN without a sleep."""
+    good = []
+    for name in CALLS:
+        calls = [one for one in run.sections.get(f"{name}, non-blocking", []) if one.name in syscalls.WRITES]
+        if calls and all(one.errno == "EAGAIN" and not one.sleeps for one in calls):
+            good.append(name)
+    found = f"{len(good)} of {len(CALLS)} calls got EAGAIN and did not sleep: {', '.join(good)}"
+    return confirmed(found) if len(good) == len(CALLS) else failed(found)
