@@ -186,15 +186,22 @@ def labs(_context: Context, json: bool = False, out: str = "") -> None:
         catalogue.write_labs([(name, rooms.find(name)) for name in rooms.names()], file, json)
 
 
-@task(help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"]})
+@task(help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"], "run": "run every lab first, and show the verdicts"})
 @command
-def claims(_context: Context, json: bool = False, out: str = "") -> None:
+def claims(_context: Context, run: bool = False, json: bool = False, out: str = "") -> int:
     """List every claim about the I/O models with the checks that stand for it."""
     import labs as rooms
+    from labs.kit import run as running
     from reports import catalogue
 
+    results = {}
+    for name in rooms.names() if run else ():
+        _progress(f"lab {name}")
+        results[name] = running.show(running.record(name, rooms.find(name).traffic, lambda _words: None))
+    judged = {name: {check.name: check for check in result.checks} for name, result in results.items()}
     with _answer(out, sys.stdout) as file:
-        catalogue.write_claims([(name, rooms.find(name)) for name in rooms.names()], file, json)
+        catalogue.write_claims([(name, rooms.find(name)) for name in rooms.names()], file, json, judged)
+    return max((_VERDICT_CODES[result.verdict] for result in results.values()), default=0)
 
 
 @task(help=_SHARED_HELP | {"file": "a recording made by --save"})

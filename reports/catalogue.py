@@ -12,7 +12,8 @@ from rich.text import Text
 
 from labs.claims import CLAIMS
 from probes.capabilities import Finding, State, can_trace
-from reports.terminal import console
+from probes.result import Check
+from reports.terminal import VERDICT_STYLE, console
 
 if TYPE_CHECKING:
     from labs.kit.lab import Lab
@@ -53,8 +54,11 @@ def write_labs(labs: Sequence[tuple[str, Lab]], file: IO[str], json: bool = Fals
     _print(table, file)
 
 
-def write_claims(labs: Sequence[tuple[str, Lab]], file: IO[str], json: bool = False) -> None:
-    """Every claim with the checks that stand for it."""
+def write_claims(
+    labs: Sequence[tuple[str, Lab]], file: IO[str], json: bool = False, judged: dict[str, dict[str, Check]] | None = None
+) -> None:
+    """Every claim with the checks that stand for it, and, where the labs have just run, with their verdicts (lab -> check)."""
+    judged = judged or {}
     standing = {one: [(name, check) for name, lab in labs for check, ids, _ in lab.checks if one in ids] for one in CLAIMS}
     if json:
         rows = [
@@ -62,7 +66,11 @@ def write_claims(labs: Sequence[tuple[str, Lab]], file: IO[str], json: bool = Fa
                 "id": one.id,
                 "chapter": one.chapter,
                 "claim": one.text,
-                "checks": [{"lab": lab, "name": check} for lab, check in standing[one.id]],
+                "checks": [
+                    {"lab": lab, "name": check}
+                    | ({"verdict": judged[lab][check].verdict, "evidence": judged[lab][check].evidence} if judged else {})
+                    for lab, check in standing[one.id]
+                ],
             }
             for one in CLAIMS.values()
         ]
@@ -79,7 +87,11 @@ def write_claims(labs: Sequence[tuple[str, Lab]], file: IO[str], json: bool = Fa
             table.add_row("", Text(chapter, style="bold underline"))
         words = Text(one.text)
         for lab, check in standing[one.id]:
-            words.append(f"\nlab {lab}: {check}", style="green")
+            if judged:
+                found = judged[lab][check]
+                words.append(f"\n{found.verdict}: {found.evidence} (lab {lab})", style=VERDICT_STYLE[found.verdict])
+            else:
+                words.append(f"\nlab {lab}: {check}", style="green")
         if not standing[one.id]:
             words.append("\nno lab shows it yet", style="dim")
         table.add_row(one.id, words)

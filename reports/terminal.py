@@ -24,7 +24,7 @@ from reports.words import count, duration, milliseconds, share
 _WIDE = 110
 _ROWS = 14
 _WORTH_TELLING = 2_000  # ns
-_VERDICT_STYLE = {
+VERDICT_STYLE = {
     Verdict.CONFIRMED: "green",
     Verdict.REFINED: "cyan",
     Verdict.REFUTED: "magenta",
@@ -281,7 +281,7 @@ def _checks(result: Result, out: Console) -> None:
 
 def _check(check: Check, out: Console) -> None:
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(width=12, style=_VERDICT_STYLE[check.verdict])
+    grid.add_column(width=12, style=VERDICT_STYLE[check.verdict])
     grid.add_column(overflow="fold")
     grid.add_row(check.verdict.value, Text.assemble((check.name, "bold"), f"  {' '.join(check.claims)}"))
     grid.add_row("", escape(check.evidence))
