@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,9 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 from invoke.tasks import task
 
+from probes import files
 from probes.errors import IolabError, WrongUsage
+from reports.words import called
 
 _VERDICT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 
@@ -31,11 +35,16 @@ def _wrong_usage_is_2(parse: Callable[[Program], None]) -> Callable[[Program], N
         try:
             parse(program)
         except ParseError as error:
-            raise Exit(f"{error}\n  invoke --list names the commands, invoke --help COMMAND its options", 2) from error
+            raise Exit(called(f"{error}\n  invoke --list names the commands, invoke --help COMMAND its options"), 2) from error
 
     return parse_tasks
 
 
+# As every Unix tool: whoever reads the answer may go away, and nobody is told. Children get the default back in any case.
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+for _stream in (sys.stdout, sys.stderr):
+    if isinstance(_stream, io.TextIOWrapper):
+        _stream.reconfigure(errors="backslashreplace")  # arguments and names may hold any bytes
 Program.parse_tasks = _wrong_usage_is_2(Program.parse_tasks)  # type: ignore[method-assign, assignment]
 
 
@@ -47,12 +56,12 @@ def command(function: Callable[..., int | None]) -> Callable[..., None]:
         try:
             status = function(*arguments, **options)
         except IolabError as error:
-            raise Exit(f"iolab: {error}", error.code) from error
+            raise Exit(f"iolab: {called(str(error))}", error.code) from error
         except KeyboardInterrupt:
-            raise Exit("iolab: interrupted; nothing is left running", 130) from None
-        except BrokenPipeError:
-            sys.stderr.close()  # the reader of the answer went away: not an error, and nobody to tell
-            raise Exit("", 0) from None
+            left = "what the program started may still run" if function.__name__ == "trace" else "nothing is left running"
+            raise Exit(f"iolab: interrupted; {left}", 130) from None
+        except OSError as error:
+            raise Exit(f"iolab: can't write the answer: {error.strerror or error}", 2) from error
         if status:
             raise Exit("", status)
 
@@ -60,38 +69,39 @@ def command(function: Callable[..., int | None]) -> Callable[..., None]:
 
 
 @contextlib.contextmanager
-def _answer(out: str | None, default: IO[str]) -> Iterator[IO[str]]:
+def _answer(out: str | None, default: IO[str] | None) -> Iterator[IO[str]]:
     """Where the answer goes: the file that --out names, whole or not at all, or `default`."""
-    if not out:
+    if out:
+        with files.whole(out) as file:
+            yield file
+    elif default is not None:  # None: closed by the caller, who wants no answer
         yield default
         default.flush()
-        return
-    path = Path(out)
-    half = path.with_name(path.name + ".part")
-    try:
-        with half.open("w", encoding="utf-8") as file:
-            yield file
-        half.replace(path)
-    except OSError as error:
-        raise WrongUsage(f"can't write {out}: {error.strerror}", "name a file in a folder that you may write to") from error
-    finally:
-        half.unlink(missing_ok=True)
+    else:
+        yield io.StringIO()
 
 
-def _present(recording: Any, json: bool, save: str | None, out: str | None, stacks: bool, default: IO[str]) -> Any:
+def _present(recording: Any, json: bool, save: str | None, out: str | None, stacks: bool, default: IO[str] | None) -> Any:
     """Saves and shows a recording in the form asked for; returns its result."""
     from labs.kit.run import show as judge
 
     result = judge(recording)
-    if save:
-        recording.save(Path(save))
     with _answer(out, default) as file:
         if json:
             from reports.document import write
         else:
             from reports.terminal import write
         write(result, file, stacks)
+    if save:  # last: if it fails, the answer has been given
+        recording.save(save)
     return result
+
+
+def _check(*paths: str) -> None:
+    """Refuses a place that can't be written before the work is done, not after."""
+    for path in paths:
+        if path:
+            files.check(path)
 
 
 def _number(option: str, text: str) -> Any:
@@ -147,6 +157,7 @@ def lab(
     import labs
     from labs.kit import run
 
+    _check(save, out)
     found = labs.find(name)
     given = {"clients": clients, "messages": messages, "size": size, "gap_ms": gap_ms, "seed": seed}
     traffic = dataclasses.replace(found.traffic, **{key: _number(key, text) for key, text in given.items() if text})
@@ -220,6 +231,7 @@ def trace(_context: Context, json: bool = False, save: str = "", out: str = "", 
     from probes import trace as tracing
 
     line = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    _check(save, out)
     if not line:
         raise WrongUsage("trace needs a program to run", "invoke trace -- CMD ARGS, for example: invoke trace -- ls -l")
     recording, status = tracing.run(line, _progress)

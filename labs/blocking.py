@@ -66,10 +66,21 @@ def held_up(run: Run) -> Finding:
     count, served = turns(run.reads)
     if served > count:
         return failed(f"{count} connections were served in {served} turns: none waited for another's end")
-    lay = [m.told - m.ready for m in run.result.messages if m.told_by.startswith("recv")]
-    worst = max(lay, default=0)
-    asleep = sum(one.wait for one in run.reads)
+    waits = [(call.socket, sleep) for call in run.reads for sleep in call.sleeps]
+    worst, lay = 0, 0
+    for message in run.result.messages:
+        # what of the time between ready and told the thread slept in a read of another connection
+        asleep = sum(
+            max(0, min(sleep.woken, message.told) - max(sleep.off, message.ready))
+            for socket, sleep in waits
+            if socket and socket != message.socket
+        )
+        if asleep > worst:
+            worst, lay = asleep, message.told - message.ready
+    found = f"{count} connections in {served} turns, each to its end"
+    if not worst:
+        return unavailable(f"{found}; no data lay ready while the thread slept on another: use --messages 3 or more")
     return confirmed(
-        f"{count} connections in {served} turns, each to its end; the thread slept {asleep / 1e6:.0f} ms in recvfrom on one of"
-        f" them while the first message of the last lay ready for {worst / 1e6:.0f} ms"
+        f"{found}; data of one lay ready for {lay / 1e6:.0f} ms, for {worst / 1e6:.0f} ms of which the thread slept in"
+        " recvfrom on another"
     )

@@ -74,6 +74,8 @@ def one_thread(run: Run) -> Finding:
         return failed(f"{len(run.result.threads)} threads")
     count, served = turns(run.reads)
     together = _most_open(run)
+    if count and len(run.result.messages) <= count:
+        return unavailable(f"{count} connections with a message each: in which order they are served shows with --messages 2")
     busy = 1 - (run.server.wait + run.server.sched_delay + run.server.preempted) / run.server.wall
     evidence = (
         f"1 thread, {together} of {len(run.connections)} connections open at the same time, served in {served} turns,"

@@ -65,9 +65,19 @@ def _status(field: str) -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field + ":")), "")
 
 
-def _capabilities() -> Finding:
+def _missing_capabilities() -> list[str]:
     held = int(_status("CapEff") or "0", 16)
-    missing = [name for name, bit in _CAPABILITIES.items() if not held >> bit & 1]
+    return [name for name, bit in _CAPABILITIES.items() if not held >> bit & 1]
+
+
+def need_privileges() -> None:
+    """Raises CannotTrace at once where the user may not load a probe; everything else shows when one is loaded."""
+    if platform.system() == "Linux" and _capabilities().state is State.NO:
+        raise CannotTrace("tracing needs root (CAP_BPF and CAP_PERFMON at least)", _capabilities().remedy)
+
+
+def _capabilities() -> Finding:
+    missing = _missing_capabilities()
     who = "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
     admin = "CAP_SYS_ADMIN" not in missing
     if admin or not {"CAP_BPF", "CAP_PERFMON"} & set(missing):
@@ -133,11 +143,11 @@ def _probes() -> list[Finding]:
 
 def _try_program(text: bytes, then: Callable[[Any], None]) -> str | None:
     """Compiles, loads and attaches a small program, and takes it away again; the kernel's complaint, or None."""
-    from probes.instrument import import_bcc, quiet
+    from probes.instrument import compile_bpf, quiet
 
     with quiet() as said:
         try:
-            bpf = import_bcc().BPF(text=text)
+            bpf = compile_bpf(text)
             try:
                 then(bpf)
             finally:

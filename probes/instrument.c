@@ -23,6 +23,7 @@ struct frames { u64 at[STACK_FRAMES]; };
 BPF_PERCPU_ARRAY(stack_scratch, struct frames, 2);
 BPF_TABLE("lru_hash", u64, u8, stacks_seen, 16384);
 
+BPF_TABLE("lru_hash", u64, u32, generations, 65536);
 struct arrival { u64 first; u64 count; };
 BPF_TABLE("lru_hash", u64, struct arrival, arrivals, 65536);
 
@@ -180,6 +181,8 @@ int on_exec(struct raw *ctx) {
   r->kind = KIND_EXEC;
   r->thread = t->serial;
   r->at = bpf_ktime_get_ns();
+  r->ns_tid = namespace_id(ctx->args[0]);
+  r->ns_tgid = namespace_id(peek(ctx->args[0], OFF_TASK_GROUP_LEADER));
   bpf_get_current_comm(r->comm, sizeof(r->comm));
   submit(r);
   return 0;
@@ -294,6 +297,8 @@ static inline int fold_run(struct thread *t, struct run_key *key, s64 ret, u64 n
   run->count++;
   run->last = now;
   run->total += now - t->enter;
+  if (now - t->enter > run->longest)
+    run->longest = now - t->enter;
   run->delay += t->in.delay;
   run->preempted += t->in.preempted;
   run->preemptions += t->in.preemptions;
@@ -464,9 +469,22 @@ int on_segment(struct raw *ctx) {
 /* inet_sock_set_state(sk, old, new): the address may have been another connection's before. */
 int on_state(struct raw *ctx) {
   u64 socket = ctx->args[0];
-  if ((u32)ctx->args[2] == 1 /* TCP_ESTABLISHED */)
-    arrivals.delete(&socket);
+  if ((u32)ctx->args[2] != 1 /* TCP_ESTABLISHED */)
+    return 0;
+  arrivals.delete(&socket);
+  u32 first = 1, *generation = generations.lookup(&socket);
+  if (generation)
+    (*generation)++;
+  else
+    generations.update(&socket, &first);
   return 0;
+}
+
+/* A name for a connection: its socket's address, whose 16 upper bits say nothing, with the number of the connections that
+ * had that address before. */
+static inline u64 connection(u64 socket) {
+  u32 *generation = generations.lookup(&socket);
+  return (socket & 0xffffffffffffULL) | (u64)(generation ? *generation & 0xffff : 0) << 48;
 }
 
 /* skb_copy_datagram_iovec(skb, len): the copy of one buffer to user space begins. */
@@ -509,7 +527,7 @@ int on_copied(struct raw *ctx) {
   if (!t)
     return 0;
   fold_copy_end(t, now);
-  t->socket = socket;
+  t->socket = connection(socket);
   t->unread = peek32(socket, OFF_TCP_RCV_NXT) - peek32(socket, OFF_TCP_COPIED_SEQ);
   struct arrival *seen = arrivals.lookup(&socket);
   if (seen) {

@@ -24,6 +24,7 @@ from typing import Any
 from probes import ring, syscalls
 from probes.attach import PROBES, Hook, attach
 from probes.btf import Btf
+from probes.capabilities import need_privileges
 from probes.errors import CannotTrace
 from probes.prctl import MARKER, new_cookie
 from probes.queues import readable
@@ -56,8 +57,7 @@ def quiet() -> Iterator[list[str]]:
 
 
 def import_bcc() -> Any:
-    """The bcc module, pointed to our stub headers. Raises CannotTrace if there is none, or another package of that name."""
-    os.environ["BCC_KERNEL_SOURCE"] = str(_HERE / "headers")
+    """The bcc module. Raises CannotTrace if there is none, or another package of that name."""
     try:
         import bcc
     except ImportError as error:
@@ -72,10 +72,23 @@ def import_bcc() -> Any:
     return bcc
 
 
+def compile_bpf(text: bytes, **options: Any) -> Any:
+    """A bcc.BPF of this program, compiled against our stub headers (BCC takes their place from the environment)."""
+    before = os.environ.get("BCC_KERNEL_SOURCE")
+    os.environ["BCC_KERNEL_SOURCE"] = str(_HERE / "headers")
+    try:
+        return import_bcc().BPF(text=text, **options)
+    finally:
+        del os.environ["BCC_KERNEL_SOURCE"]
+        if before is not None:
+            os.environ["BCC_KERNEL_SOURCE"] = before
+
+
 class Instrument:
     """Follows processes from construction to `stop`. Raises CannotTrace where the machine can't."""
 
     def __init__(self, ring_bytes: int = RING_BYTES) -> None:
+        need_privileges()
         self.cookie = new_cookie()
         self._ring_bytes = ring_bytes
         self._bcc = import_bcc()
@@ -160,7 +173,7 @@ class Instrument:
         source = defines + c_source() + (_HERE / "instrument.c").read_text()
         with quiet() as said:
             try:
-                return self._bcc.BPF(text=source.encode(), cflags=[f"-I{_HERE}", "-Wno-unused-function"])
+                return compile_bpf(source.encode(), cflags=[f"-I{_HERE}", "-Wno-unused-function"])
             except Exception as error:
                 failure = error
         raise CannotTrace(f"BCC could not make the probes: {failure}\n{said[-1][-2000:]}", "invoke doctor says what is missing")

@@ -25,7 +25,7 @@ from probes.result import Call, CallRow, Events, Message, Quality, Result, Sleep
 
 PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")
 _UNFINISHED, _OPEN, _DRAINED = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN), int(CallFlag.DRAINED)
-_MOVES = syscalls.READS | syscalls.WRITES
+_MOVES = (syscalls.READS | syscalls.WRITES) - {"recvmmsg", "sendmmsg"}  # whose result counts messages
 _REAL_LOSSES = (Loss.RING_FULL, Loss.THREADS_FULL)
 
 
@@ -133,6 +133,8 @@ class _Reader:
 
     def _on_exec(self, record: Any, life: _Life) -> None:
         life.name = record.comm
+        if tid := getattr(record, "ns_tid", 0):  # an exec makes its thread the leader, with the leader's id
+            life.birth = life.birth._replace(ns_tid=tid)
 
     def _on_exit(self, record: Any, life: _Life) -> None:
         life.end = record
@@ -226,6 +228,7 @@ class _Reader:
                 preemptions=record.preemptions,
                 count=record.count,
                 histogram=record.buckets,
+                longest=getattr(record, "longest", 1 << 63),
             )
         )
 
@@ -401,7 +404,7 @@ def percentiles(calls: Sequence[Call], *shares: float) -> tuple[list[int], Quali
         if call.histogram is None or call.count == 1:
             weighted.append((call.total, 1))
         else:
-            weighted += [(records.bucket_floor(i + 1), n) for i, n in enumerate(call.histogram) if n]
+            weighted += [(min(_bucket_end(i), call.longest), n) for i, n in enumerate(call.histogram) if n]
     weighted.sort()
     whole, seen = sum(n for _, n in weighted), 0
     found: list[int] = []
@@ -410,6 +413,10 @@ def percentiles(calls: Sequence[Call], *shares: float) -> tuple[list[int], Quali
         while len(found) < len(shares) and seen > shares[len(found)] * whole:
             found.append(duration)
     return found, Quality.BOUNDED
+
+
+def _bucket_end(index: int) -> int:
+    return records.bucket_floor(index + 1) if index + 1 < records.RUN_BUCKETS else 1 << 63
 
 
 def percentile_of(ordered: Sequence[int], share: float) -> int | None:
@@ -468,11 +475,13 @@ def _copy_quality(calls: Sequence[Call], probe: Any) -> tuple[Quality, str]:
         return probe.quality, ""
     if probe.attached is None:
         return Quality.UNAVAILABLE, probe.reason
-    if not any(call.bytes for call in calls):
+    if calls[0].name in syscalls.COPIES_NOTHING or (calls[0].name in _MOVES and not any(call.bytes for call in calls)):
         return Quality.MEASURED, ""
     if calls[0].name in syscalls.WRITES:
         return Quality.UNAVAILABLE, "no tracepoint brackets the copy into the kernel: it is part of kernel"
-    return Quality.UNAVAILABLE, "no tracepoint brackets the copy of this kind of file: it is part of kernel"
+    if calls[0].name in syscalls.READS:
+        return Quality.UNAVAILABLE, "no tracepoint brackets the copy of this kind of file: it is part of kernel"
+    return Quality.UNAVAILABLE, "no tracepoint brackets what this call copies, arguments and answers: it is part of kernel"
 
 
 def with_checks(result: Result, checks: Sequence[Any]) -> Result:

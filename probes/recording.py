@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from probes import records
+from probes import files, records
 from probes.errors import WrongUsage
 from probes.records import LAYOUTS, Kind
 from probes.result import Probe, Quality
 
 FORMAT = 1
+_KEYS = {"machine", "probes", "losses", "seen", "stacks", "layouts", "end", "context"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Recording:
                 "stacks": {str(number): names for number, names in stacks.items()},
                 "layouts": records.describe(),
                 "end": end,
+                "bytes": len(data),
                 "context": context,
             },
         )
@@ -77,19 +79,11 @@ class Recording:
         """The same recording, knowing more about its run."""
         return Recording(self.data, self.meta | {"context": self.context | more})
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str) -> None:
         """Writes the file, whole or not at all. Raises WrongUsage if the place can't be written."""
-        half = path.with_name(path.name + ".part")
-        try:
-            with zipfile.ZipFile(half, "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.writestr("meta.json", json.dumps(self.meta, indent=1))
-                archive.writestr("records.bin", self.data)
-            half.replace(path)
-        except OSError as error:
-            half.unlink(missing_ok=True)
-            raise WrongUsage(
-                f"can't write {path}: {error.strerror}", "name a file in a folder that you may write to"
-            ) from error
+        with files.whole(path, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("meta.json", json.dumps(self.meta, indent=1))
+            archive.writestr("records.bin", self.data)
 
 
 def load(path: Path) -> Recording:
@@ -103,6 +97,8 @@ def load(path: Path) -> Recording:
         raise WrongUsage(f"{path} is not a whole iolab recording ({error})", "name a file made by --save") from error
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise WrongUsage(f"{path} has another format than this iolab reads ({FORMAT})", "show it with the iolab that made it")
+    if not set(meta) >= _KEYS or len(data) != meta.get("bytes", len(data)) or (meta["seen"] and not data):
+        raise WrongUsage(f"{path} is not a whole iolab recording (something is missing)", "name a file made by --save")
     return Recording(data, meta)
 
 

@@ -170,7 +170,7 @@ LAYOUTS: dict[Kind, Layout] = {
         _layout(
             Kind.RUN,
             "s32 nr, u32 fd, s64 ret, u64 count, u64 first, u64 last, u64 total, u64 delay, u64 preempted,"
-            f"u64 preemptions, u32 buckets[{RUN_BUCKETS}]",
+            f"u64 preemptions, u64 longest, u32 buckets[{RUN_BUCKETS}]",
         ),
         _layout(
             Kind.SLEEP,
@@ -179,7 +179,7 @@ LAYOUTS: dict[Kind, Layout] = {
         ),
         _layout(Kind.STACK, f"u64 id, u64 depth, u64 frames[{STACK_FRAMES}]"),
         _layout(Kind.TAKEN, "u64 socket, u64 ready, u64 started, u64 copied, u64 bytes, u32 arrivals, u32 unread"),
-        _layout(Kind.EXEC, f"u64 at, char comm[{COMM}]"),
+        _layout(Kind.EXEC, f"u64 at, u32 ns_tid, u32 ns_tgid, char comm[{COMM}]"),
         _layout(
             Kind.EXIT,
             # what happened outside calls, and the kernel's own counts to hold the records against

@@ -92,6 +92,7 @@ class Call:
     preemptions: int = 0
     count: int = 1
     histogram: tuple[int, ...] | None = None  # of a run: records.bucket_floor says the bounds
+    longest: int = 1 << 63  # of a run: its longest call, ns
     open: bool = False  # under way when the recording ended
     socket: int | None = None
     ready: int | None = None

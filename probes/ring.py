@@ -12,7 +12,6 @@ import struct
 from collections.abc import Iterable
 
 _BUSY, _DISCARD, _HEADER = 1 << 31, 1 << 30, 8
-_U64 = struct.Struct("<Q")
 _U32 = struct.Struct("<I")
 
 
@@ -24,7 +23,10 @@ class Ring:
         self._size = size
         self._consumer = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=0)
         self._data = mmap.mmap(fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
-        self._position = _U64.unpack_from(self._consumer)[0]
+        # Positions are read and written as one word: struct would go byte by byte, and the kernel see half a number
+        self._consumed = memoryview(self._consumer).cast("Q")
+        self._produced = memoryview(self._data).cast("Q")
+        self._position = self._consumed[0]
 
     def drain(self) -> bytes:
         """Takes everything that is finished, headers included (`strip` removes them), and frees its room in the ring.
@@ -33,7 +35,7 @@ class Ring:
         """
         page, at = mmap.PAGESIZE, 0
         start = self._position & (self._size - 1)
-        produced = _U64.unpack_from(self._data)[0]
+        produced = self._produced[0]
         span = self._data[page + start : page + start + produced - self._position]
         end, header = len(span), _U32.unpack_from
         while at < end:
@@ -42,11 +44,13 @@ class Ring:
                 break
             at += _HEADER + (length & ~_DISCARD) + 7 & ~7
         self._position += at
-        _U64.pack_into(self._consumer, 0, self._position)
+        self._consumed[0] = self._position
         return span[:at]
 
     def close(self) -> None:
         """Unmaps the ring; the map itself lives as long as its descriptor."""
+        self._consumed.release()
+        self._produced.release()
         self._consumer.close()
         self._data.close()
 

@@ -39,6 +39,12 @@ ACCEPTS = {"accept", "accept4"}
 MULTIPLEXERS = {
     "select", "pselect6", "poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_pwait2",
 }  # fmt: skip
+# No data passes between kernel and process but registers.
+COPIES_NOTHING = {
+    "close", "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "exit", "exit_group", "dup", "dup2",
+    "dup3", "listen", "shutdown", "epoll_create1", "sched_yield", "pause", "lseek", "fsync", "munmap", "mmap", "mprotect",
+    "brk", "set_tid_address", "umask", "alarm", "kill", "tgkill", "fork", "vfork", "socket", "eventfd2",
+}  # fmt: skip
 # What a program may ask a descriptor again and again, and be told EAGAIN.
 POLLED = ("read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg", "accept4")
 # The first argument of these is a descriptor; of the others it is something else.

@@ -29,18 +29,20 @@ def run(command: list[str], progress: Callable[[str], None]) -> tuple[Recording,
     path = shutil.which(command[0])
     if path is None:
         raise WrongUsage(f"there is no program {command[0]!r}", "give its path, or a name that is on PATH")
+    environment = {key: value for key, value in os.environ.items() if key != "IOLAB_CALLED"}
     with Instrument() as instrument:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(instrument.cookie), path, *command],
             close_fds=False,  # descriptors that the shell opened for the program are the program's; ours close on exec
+            env=environment,
             cwd=".",  # keeps subprocess from posix_spawn, with which glibc leaves two real-time signals ignored
         )
         interrupted = threading.Event()
 
         def pass_on(number: int, _frame: FrameType | None) -> None:
-            # Ctrl-C reaches the whole foreground group by itself: the program decides, as it would without us
+            # Ctrl-C and Ctrl-\\ reach the whole foreground group by themselves: the program decides, as it would without us
             interrupted.set()
-            if number != signal.SIGINT:
+            if number not in (signal.SIGINT, signal.SIGQUIT):
                 process.send_signal(number)
 
         handlers = {one: signal.signal(one, pass_on) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)}
@@ -53,6 +55,7 @@ def run(command: list[str], progress: Callable[[str], None]) -> tuple[Recording,
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+        progress("reading what the kernel said")
         recording = instrument.stop({"iolab": VERSION, "command": command, "status": _shell_status(status)})
     return recording, _shell_status(status)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable
+import shutil
 from typing import IO, Any
 
 from rich.console import Console
@@ -19,9 +19,9 @@ from rich.text import Text
 from probes.result import CallRow, Check, Quality, Result, Thread, Verdict
 from reports import drawing
 from reports.drawing import STATES
-from reports.words import count, duration, milliseconds, share
+from reports.words import called, count, duration, milliseconds, share
 
-_WIDE = 110
+_NARROWEST, _WIDE = 80, 110
 _ROWS = 14
 _WORTH_TELLING = 2_000  # ns
 VERDICT_STYLE = {
@@ -37,13 +37,15 @@ _PHASES = (("asleep", "wait"), ("run queue", "sched_delay"), ("preempted", "pree
 
 def console(file: IO[str], width: int | None = None) -> Console:
     """Where a report goes: colours and the real width on a terminal, plain and 80 columns elsewhere."""
-    return Console(file=file, width=width or (None if file.isatty() else _width()), highlight=False, soft_wrap=False)
+    if width is None:
+        width = max(_NARROWEST, shutil.get_terminal_size().columns if file.isatty() else _width())
+    return Console(file=file, width=width, highlight=False, soft_wrap=False)
 
 
 def _width() -> int:
     """COLUMNS, as a pager or a script may set it; else 80."""
     wanted = os.environ.get("COLUMNS", "")
-    return int(wanted) if wanted.isdigit() and int(wanted) >= 60 else 80
+    return int(wanted) if wanted.isdigit() else _NARROWEST
 
 
 def write(result: Result, file: IO[str], stacks: bool = False) -> None:
@@ -51,7 +53,7 @@ def write(result: Result, file: IO[str], stacks: bool = False) -> None:
     if file.isatty():
         show(result, console(file), stacks)
         return
-    plain = io.TextIOWrapper(io.BytesIO(), encoding=getattr(file, "encoding", None) or "utf-8")
+    plain = io.TextIOWrapper(io.BytesIO(), encoding=getattr(file, "encoding", None) or "utf-8", errors="backslashreplace")
     show(result, console(plain), stacks)
     plain.flush()
     text = plain.buffer.getvalue().decode(plain.encoding)
@@ -275,7 +277,7 @@ def _checks(result: Result, out: Console) -> None:
         grid.add_column(overflow="fold", style="dim")
         for index, line in enumerate(context["try_next"]):
             command, _, why = line.partition("  ")
-            grid.add_row("try next:" if not index else "", command, why.strip())
+            grid.add_row("try next:" if not index else "", called(command), why.strip())
         out.print(grid)
 
 
@@ -286,11 +288,3 @@ def _check(check: Check, out: Console) -> None:
     grid.add_row(check.verdict.value, Text.assemble((check.name, "bold"), f"  {' '.join(check.claims)}"))
     grid.add_row("", escape(check.evidence))
     out.print(grid)
-
-
-def verdicts(checks: Iterable[Check]) -> str:
-    """One line: "5 checks: 4 confirmed, 1 refuted"."""
-    found: dict[str, int] = {}
-    for one in checks:
-        found[one.verdict.value] = found.get(one.verdict.value, 0) + 1
-    return f"{count(sum(found.values()), 'check')}: " + ", ".join(f"{number} {name}" for name, number in found.items())

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
+
+
+def called(text: str) -> str:
+    """The text with its commands as the user starts them: ./iolab sets IOLAB_CALLED, inside .venv it is invoke."""
+    return re.sub(r"\binvoke (?=[a-z-])", os.environ.get("IOLAB_CALLED", "invoke") + " ", text)
+
 
 def duration(ns: int) -> str:
     """A duration with the unit that suits it, three significant digits.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from labs.claims import CLAIMS
-from tests.conftest import DATA, iolab
+from tests.conftest import DATA, ROOT, iolab
 
 
 @pytest.mark.parametrize(
@@ -22,6 +25,8 @@ from tests.conftest import DATA, iolab
         (["nonsense"], "nonsense"),
         (["show", "/nowhere"], "can't read /nowhere"),
         (["show", str(DATA / "epoll.iolab"), "--out", "/nowhere/answer"], "can't write /nowhere/answer"),
+        (["show", str(DATA / "epoll.iolab"), "--out", "."], "can't write .: Is a directory"),
+        (["lab", "epoll", "--save", "/etc/passwd/x"], "can't write /etc/passwd/x"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_to_do(line: list[str], words: str) -> None:
@@ -43,6 +48,33 @@ def test_out_puts_the_answer_into_a_file(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     assert json.loads(answer.read_text())["lab"] == "epoll"
     assert [one.name for one in tmp_path.iterdir()] == ["answer.json"]
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    line = f"{sys.executable} -m invoke --search-root {ROOT} claims | head -n 1; exit ${{PIPESTATUS[1]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("redirect", [">/dev/full", ">&-"])
+def test_an_output_that_fails_is_said_in_words(redirect: str) -> None:
+    line = f"{sys.executable} -m invoke --search-root {ROOT} labs {redirect}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (2 if "full" in redirect else 0)
+
+
+@pytest.mark.parametrize("damage", ["records", "meta"])
+def test_a_damaged_recording_is_wrong_usage(damage: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(DATA / "epoll.iolab") as whole, zipfile.ZipFile(tmp_path / "bad", "w") as bad:
+        meta, records = json.loads(whole.read("meta.json")), whole.read("records.bin")
+        meta.pop("bytes", None)
+        if damage == "meta":
+            del meta["probes"]
+        bad.writestr("meta.json", json.dumps(meta))
+        bad.writestr("records.bin", records[:-7] if damage == "records" else records)
+    done = iolab("show", str(tmp_path / "bad"))
+    assert done.returncode == 2 and "Traceback" not in done.stderr and "--save" in done.stderr
 
 
 def test_labs_and_claims_as_text_and_json() -> None:

@@ -18,6 +18,8 @@ from labs.kit.lab import Lab
 from labs.kit.processes import Child
 from labs.kit.traffic import Traffic, describe
 from probes import VERSION, phases
+from probes.capabilities import need_privileges
+from probes.errors import WrongUsage
 from probes.instrument import Instrument
 from probes.prctl import follow_me, name_me
 from probes.recording import Recording
@@ -32,6 +34,7 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
     `progress` is told, in a few words, what goes on.
     """
     lab = labs.find(name)
+    need_privileges()
     if lab.experiment:
         return _experiment(lab, name, progress)
     progress(f"untraced, to know what tracing costs: {traffic.words}")
@@ -79,7 +82,10 @@ def _experiment(lab: Lab, name: str, progress: Progress) -> Recording:
 
 def show(recording: Recording) -> Result:
     """The result of a recording; a lab's checks are judged anew."""
-    result = phases.measure(recording)
+    try:
+        result = phases.measure(recording)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise WrongUsage(f"the recording is damaged ({error})", "name a file made by --save") from error
     name = recording.context.get("lab")
     return labs.find(str(name)).judge(result) if name else result
 

@@ -73,9 +73,17 @@ def test_the_witnesses_agree(kernel: None, lab: str) -> None:
         assert on_cpu >= 0.8 * witness["cpu_ns"] or found["events"]["reasons"].get("unseen")
 
 
-def test_two_hundred_clients(kernel: None) -> None:
-    found = run("epoll", "--clients", "200", "--messages", "3")
-    assert found["messages"]["count"] >= 1 and found["messages"]["bytes"] == 200 * 3 * 64
+@pytest.mark.parametrize("lab", ["blocking", "epoll", "threads", "io_uring"])
+def test_two_hundred_clients(kernel: None, lab: str) -> None:
+    found = run(lab, "--clients", "200", "--messages", "3", "--gap-ms", "1")
+    assert found["messages"]["bytes"] == 200 * 3 * 64
+    assert found["messages"]["count"] == 600
+
+
+@pytest.mark.parametrize("lab", ["blocking", "epoll"])
+def test_one_message_each_proves_no_order_and_disproves_none(kernel: None, lab: str) -> None:
+    verdicts = {one["verdict"] for one in run(lab, "--messages", "1")["checks"]}
+    assert "unavailable" in verdicts and "failed" not in verdicts
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ ADDRESS = 0xFFFFFFFF81234567
 
 def test_save_and_load_give_the_same(tmp_path: Path) -> None:
     made = recording([record(Kind.THREAD, start=1, comm="x"), record(Kind.EXIT, end=2)])
-    made.save(tmp_path / "one.iolab")
+    made.save(str(tmp_path / "one.iolab"))
     again = load(tmp_path / "one.iolab")
     assert again.data == made.data
     assert again.meta == json.loads(json.dumps(made.meta))
@@ -66,7 +66,7 @@ def test_a_real_recording_tells_no_kernel_address(name: str) -> None:
 )
 def test_a_damaged_file_is_refused_in_words(tmp_path: Path, damage: object, words: str) -> None:
     path = tmp_path / "one.iolab"
-    recording([record(Kind.THREAD, start=1)]).save(path)
+    recording([record(Kind.THREAD, start=1)]).save(str(path))
     damage(path)  # type: ignore[operator]
     with pytest.raises(WrongUsage, match=words):
         load(path)
@@ -75,12 +75,12 @@ def test_a_damaged_file_is_refused_in_words(tmp_path: Path, damage: object, word
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     made = recording([])
     made.meta["format"] = 99
-    made.save(tmp_path / "new.iolab")
+    made.save(str(tmp_path / "new.iolab"))
     with pytest.raises(WrongUsage, match="another format"):
         load(tmp_path / "new.iolab")
 
 
 def test_a_place_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="can't write"):
-        recording([]).save(tmp_path / "missing" / "one.iolab")
+        recording([]).save(str(tmp_path / "missing" / "one.iolab"))
     assert not list(tmp_path.iterdir())

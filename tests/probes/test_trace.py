@@ -55,6 +55,28 @@ def test_open_descriptors_reach_the_program(kernel: None) -> None:
         assert pipe.read() == "through\n"
 
 
+def test_the_environment_is_the_programs(kernel: None) -> None:
+    traced = iolab("trace", "--", "env", IOLAB_CALLED="./iolab").stdout
+    assert "BCC_KERNEL_SOURCE" not in traced and "IOLAB_CALLED" not in traced and "PATH=" in traced
+
+
+def test_a_key_that_interrupts_is_delivered_once(kernel: None) -> None:
+    """Ctrl-\\ reaches the whole foreground group: passing it on would deliver it twice."""
+    script = "import signal, sys; print('ready', flush=True); got = signal.sigtimedwait([3], 10) and 1; got += bool("
+    script = "import signal; signal.pthread_sigmask(0, [3]); " + script + "signal.sigtimedwait([3], 0.5)); print(got)"
+    line = [*INVOKE, "trace", "--", "/usr/bin/python3", "-c", script]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True) as runner:
+        assert runner.stdout
+        assert runner.stdout.readline() == "ready\n"
+        os.killpg(runner.pid, signal.SIGQUIT)
+        assert runner.stdout.readline() == "1\n"
+
+
+def test_any_bytes_in_a_command_can_be_shown(kernel: None) -> None:
+    done = subprocess.run([*INVOKE, "trace", "--", "true", b"\xff\xc3"], capture_output=True)
+    assert done.returncode == 0 and b"trace true" in done.stderr and b"Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_us_is_passed_on(kernel: None, how: signal.Signals) -> None:
     script = "trap 'echo got; exit 5' TERM HUP; echo ready; while :; do sleep 0.05; done"

@@ -53,6 +53,14 @@ def test_in_a_pipe_no_line_ends_in_blanks(recorded: Callable[[str], Recording]) 
     assert all(line == line.rstrip() for line in file.getvalue().splitlines())
 
 
+def test_commands_are_named_as_the_user_starts_them(
+    recorded: Callable[[str], Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IOLAB_CALLED", "./iolab")
+    text = shown(recorded("epoll"))
+    assert "try next:  ./iolab lab" in text and "invoke lab" not in text
+
+
 def test_lost_events_are_shouted(recorded: Callable[[str], Recording]) -> None:
     recording = recorded("epoll")
     recording.meta["losses"]["RING_FULL"] = 12
