@@ -38,6 +38,9 @@ QUEUES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("flock", ("locks_lock_inode_wait", "flock_lock_inode_wait")),
     ("rcu", ("synchronize_rcu", "wait_rcu_gp", "__wait_rcu_gp", "rcu_barrier", "synchronize_rcu_expedited")),
     ("kernel worker", ("__flush_work", "flush_workqueue", "wait_for_completion")),
+    # last: what waits inside the call by a function that the compiler merged into it (io_cqring_wait on 5.10)
+    ("io_uring", ("__do_sys_io_uring_enter", "__se_sys_io_uring_enter", "__x64_sys_io_uring_enter",
+                  "__arm64_sys_io_uring_enter")),
 )  # fmt: skip
 
 # How a wake-up travelled: (what the student reads, the functions that show it), from the cause to the thread.

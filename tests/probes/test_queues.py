@@ -15,6 +15,8 @@ SLEEPS = [
     ("send buffer", "schedule_timeout wait_woken sk_stream_wait_memory tcp_sendmsg_locked"),
     ("connect", "schedule_timeout wait_woken inet_wait_for_connect __inet_stream_connect"),
     ("io_uring", "schedule io_cqring_wait __do_sys_io_uring_enter"),
+    ("io_uring", "schedule __do_sys_io_uring_enter do_syscall_64"),
+    ("socket", "schedule_timeout sk_wait_data tcp_recvmsg io_recv __do_sys_io_uring_enter"),
     ("futex", "schedule futex_wait_queue __futex_wait futex_wait do_futex"),
     ("timer", "schedule do_nanosleep hrtimer_nanosleep"),
     ("a_new_function", "__schedule schedule a_new_function do_syscall_64"),
