@@ -22,6 +22,7 @@ from probes.result import Result
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
 PROGRAMS = ROOT / "tests" / "programs"
+os.environ.pop("IOLAB_CALLED", None)  # how ./iolab test was started is not how the tests start things
 
 
 def cannot(reason: str, remedy: str) -> None:
