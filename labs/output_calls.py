@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from labs.kit import evidence
 from labs.kit.experiment import Sections, later, tcp_pair
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 from probes import syscalls
@@ -80,10 +81,4 @@ def asleep(run: Run) -> Finding:
 @LAB.check("non-blocking, each is refused at once", claims=("C08",))
 def refused(run: Run) -> Finding:
     """In its section each call got EAGAIN without a sleep."""
-    good = []
-    for name in CALLS:
-        calls = [one for one in run.sections.get(f"{name}, non-blocking", []) if one.name in syscalls.WRITES]
-        if calls and all(one.errno == "EAGAIN" and not one.sleeps for one in calls):
-            good.append(name)
-    found = f"{len(good)} of {len(CALLS)} calls got EAGAIN and did not sleep: {', '.join(good)}"
-    return confirmed(found) if len(good) == len(CALLS) else failed(found)
+    return evidence.each_refused(run, CALLS, syscalls.WRITES)

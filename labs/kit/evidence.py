@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from labs.kit.lab import Finding, Run, confirmed, failed, sleeps, unavailable
 from probes import syscalls
 from probes.result import Call, Thread
@@ -111,3 +113,14 @@ def ceiling(run: Run, workers: int, unit: str) -> Finding:
     return confirmed(
         f"{evidence}; number {workers + 1} had its first byte read {min(late) / 1e6:.0f} ms after the first client came"
     )
+
+
+def each_refused(run: Run, names: Collection[str], kind: set[str]) -> Finding:
+    """In the section "NAME, non-blocking" of an experiment each call got EAGAIN without a sleep."""
+    good = []
+    for name in names:
+        calls = [one for one in run.sections.get(f"{name}, non-blocking", []) if one.name in kind]
+        if calls and all(one.errno == "EAGAIN" and not one.sleeps for one in calls):
+            good.append(name)
+    found = f"{len(good)} of {len(names)} calls got EAGAIN and did not sleep: {', '.join(good)}"
+    return confirmed(found) if len(good) == len(names) else failed(found)
