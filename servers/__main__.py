@@ -61,7 +61,7 @@ def main() -> int:
         print(f"ready {host} {port}", flush=True)
         try:
             serve(listener)
-        except _Ended:
+        except SystemExit:  # _Ended, or a server that waits for signals by itself
             pass
     return 0
 

@@ -10,6 +10,7 @@ import socket
 
 from servers.kit.echo import accept
 from servers.kit.posix_aio import Request
+from servers.kit.signals import block, take
 from servers.signal_driven import READY, arm
 
 DONE = signal.SIGRTMIN + 2
@@ -17,7 +18,7 @@ DONE = signal.SIGRTMIN + 2
 
 def serve(listener: socket.socket) -> None:
     """Starts requests, and goes on with each when a signal says that it has ended."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {READY, DONE})
+    block({READY, DONE})
     arm(listener)
     connections: dict[int, tuple[socket.socket, Request]] = {}
     while True:
@@ -26,7 +27,7 @@ def serve(listener: socket.socket) -> None:
             request = Request(connection.fileno(), DONE)
             connections[connection.fileno()] = connection, request
             request.read()
-        info = signal.sigwaitinfo({READY, DONE})
+        info = take({READY, DONE})
         if info.si_signo == DONE and info.si_status in connections:  # si_value stands where Python shows si_status
             connection, request = connections[info.si_status]
             if not go_on(request):

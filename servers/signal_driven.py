@@ -11,6 +11,7 @@ import signal
 import socket
 
 from servers.kit.echo import accept, drain
+from servers.kit.signals import block, take
 
 READY = signal.SIGRTMIN + 1
 LOST = signal.SIGIO  # what the kernel sends instead when the queue of real-time signals is full
@@ -18,7 +19,7 @@ LOST = signal.SIGIO  # what the kernel sends instead when the queue of real-time
 
 def serve(listener: socket.socket) -> None:
     """Serves whatever connection a signal tells of."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {READY, LOST})
+    block({READY, LOST})
     listener.setblocking(False)
     arm(listener)
     connections: dict[int, socket.socket] = {}
@@ -37,7 +38,7 @@ def serve(listener: socket.socket) -> None:
                     connections.pop(fd).close()
                 elif rest:
                     unsent[fd] = rest
-        info = signal.sigwaitinfo({READY, LOST})
+        info = take({READY, LOST})
         # siginfo's si_fd stands where Python shows si_status
         told = [info.si_status] if info.si_signo == READY else [listener.fileno(), *connections]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import select
@@ -104,14 +105,22 @@ def test_connections_come_and_go(server: Server) -> None:
             assert receive(connection, len(data)) == data
 
 
+def ended(process: subprocess.Popen[str], how: signal.Signals) -> int | None:
+    """Its status. Python may look just before a signal comes and sleep just after (labs/kit/processes.py): then once more."""
+    for _ in range(3):
+        process.send_signal(how)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(5)
+    return None
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_on_a_signal_with_an_open_connection(server: Server, how: signal.Signals) -> None:
     process, port = server
     with connect(port) as connection:
         connection.sendall(b"hello")
         assert receive(connection, 5) == b"hello"
-        process.send_signal(how)
-        assert process.wait(10) == 0
+        assert ended(process, how) == 0
         assert connection.recv(1) == b""
     assert process.stderr and process.stderr.read() == ""
 
