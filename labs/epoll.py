@@ -14,7 +14,7 @@ import os
 import select
 from typing import Any
 
-from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, turns, unavailable
+from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, turns, unavailable, waited
 
 LAB = Lab(
     model="epoll",
@@ -36,7 +36,7 @@ def asleep_in_epoll_wait(run: Run) -> Finding:
     waits = [one for one in run.waits if one.name.startswith("epoll")]
     slept = [one for one in waits if one.sleeps]
     sockets = run.reads + run.calls("accept4", "accept", "sendto", "sendmsg", "write", "writev")
-    elsewhere = [one for one in sockets if any(sleep.queue != "epoll" for sleep in one.sleeps)]
+    elsewhere = [one for one in sockets if waited(one)]
     evidence = (
         f"{len(slept)} of {len(waits)} epoll_wait slept ({sum(one.wait for one in slept) / 1e6:.1f} ms),"
         f" {len(elsewhere)} of {len(sockets)} calls on sockets did"

@@ -1,7 +1,8 @@
 """Non-blocking I/O: what does it cost never to sleep?"""
 
 from labs.kit import evidence
-from labs.kit.lab import Finding, Lab, Run, confirmed, failed
+from labs.kit.lab import Finding, Lab, Run, confirmed, failed, waited
+from probes import syscalls
 
 LAB = Lab(
     model="nonblocking",
@@ -20,7 +21,7 @@ LAB = Lab(
 def never_asleep(run: Run) -> Finding:
     """Calls without data came back with EAGAIN, and none slept."""
     refused = sum(one.count for one in run.result.calls if one.errno == "EAGAIN")
-    slept = [one for one in run.result.calls if one.sleeps]
+    slept = [one for one in run.result.calls if waited(one) or (one.sleeps and one.name in syscalls.MULTIPLEXERS)]
     found = f"{refused:,} calls came back with EAGAIN, {len(slept)} calls slept"
     return confirmed(found) if refused > 10 * len(run.result.messages) and not slept else failed(found)
 

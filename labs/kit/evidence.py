@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from labs.kit.lab import Finding, Run, confirmed, failed, sleeps, unavailable
+from labs.kit.lab import Finding, Run, confirmed, failed, sleeps, unavailable, waited
 from probes import syscalls
 from probes.result import Call, Thread
 
@@ -13,7 +13,7 @@ def asleep_only_in(run: Run, queue: str) -> Finding:
     """The waiting was done in a multiplexer (or its like) on that wait queue, never in a call on a socket."""
     waits = [one for one in run.result.calls if any(sleep.queue == queue for sleep in one.sleeps) and not _on_socket(one)]
     sockets = [one for one in run.result.calls if _on_socket(one)]
-    elsewhere = [one for one in sockets if one.sleeps]
+    elsewhere = [one for one in sockets if waited(one)]
     names = ", ".join(sorted({one.name for one in waits})) or "no call"
     asleep = sum(one.wait for one in waits) / 1e6
     evidence = (
@@ -39,7 +39,7 @@ def woken_through(run: Run, queue: str, function: str) -> Finding:
 def read_without_waiting(run: Run) -> Finding:
     """Phase 2 alone is in the reading call: it copied what lay there, and never slept."""
     brought = [one for one in run.reads if one.bytes]
-    slept = [one for one in brought if one.sleeps]
+    slept = [one for one in brought if waited(one)]
     copied = [one for one in brought if one.copied]
     size, took = sum(one.bytes for one in copied), sum(one.copy for one in copied)
     evidence = (

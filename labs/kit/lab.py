@@ -113,6 +113,15 @@ class Run:
         return [one for one in self.calls(*syscalls.ACCEPTS) if one.result is not None and one.result >= 0]
 
 
+# Where a call on a socket sleeps for its peer; a page fault or a lock may put any call to sleep, and says nothing of the model.
+FOR_THE_PEER = {"socket", "accept", "connect", "send buffer"}
+
+
+def waited(call: Call) -> bool:
+    """Did the call sleep until its peer did something?"""
+    return any(sleep.queue in FOR_THE_PEER for sleep in call.sleeps)
+
+
 def turns(calls: list[Call]) -> tuple[int, int]:
     """How many connections these reads served, and in how many turns: as many if each was served to its end."""
     order = [one.socket for one in calls if one.socket]
