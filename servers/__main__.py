@@ -1,18 +1,21 @@
-"""Starts one server: `python -m servers epoll --port 7007`, then `nc 127.0.0.1 7007`.
+"""Starts one server: `python -m servers epoll --port 7007`, then `nc 127.0.0.1 7007` (or `--udp`, then `nc -u ...`).
 
-It listens on loopback only, prints `ready HOST PORT` when it does, and ends with status 0 on SIGTERM or Ctrl-C. A runner
-adds --follow, so that the instrument follows the server from here on and not the start of the interpreter before it.
+It listens on loopback, prints `ready HOST PORT` when it does, and ends with status 0 on SIGTERM or Ctrl-C. A variant of a
+server is named after a colon: `io_uring:sqpoll` is the function sqpoll of servers/io_uring.py. A runner adds --follow, so
+that the instrument follows the server from here on and not the start of the interpreter before it.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import pkgutil
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 import servers
@@ -30,29 +33,61 @@ def _end(_signal: int, _frame: FrameType | None) -> None:
 def models() -> list[str]:
     """The names of the servers there are."""
     return sorted(
-        one.name for one in pkgutil.iter_modules(servers.__path__) if one.name != "kit" and not one.name.startswith("_")
+        one.name for one in pkgutil.iter_modules(servers.__path__) if not one.ispkg and not one.name.startswith("_")
     )
+
+
+def find(name: str, udp: bool = False) -> Callable[[socket.socket], None] | None:
+    """The function that serves: `serve` of servers/NAME.py (`serve_udp` over UDP), or the one after the colon; None if none.
+
+    Servers with a classic mistake live in servers/mistakes and are named `mistakes.slow_handler:broken`.
+    """
+    module, _, variant = name.partition(":")
+    try:
+        loaded = importlib.import_module(f"servers.{module}")
+    except ModuleNotFoundError:
+        return None
+    function: Callable[[socket.socket], None] | None = getattr(loaded, variant or ("serve_udp" if udp else "serve"), None)
+    return function
+
+
+def speaks_udp(model: str) -> bool:
+    """Has this model a server for datagrams, too?"""
+    return find(model, udp=True) is not None
 
 
 def main() -> int:
     """Runs the server that the command line names. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m servers", description="An echo server of one I/O model.")
-    parser.add_argument("model", choices=models())
+    parser.add_argument("model", metavar="MODEL", help=f"one of {', '.join(models())}, or MODEL:VARIANT")
+    parser.add_argument("--host", default="127.0.0.1", help="loopback, unless in a network namespace of its own")
     parser.add_argument("--port", type=int, default=0, help="0: any free one, which the ready line tells")
+    parser.add_argument("--udp", action="store_true", help="datagrams instead of connections")
     parser.add_argument("--backlog", type=int, default=128)
     parser.add_argument("--follow", type=int, metavar="COOKIE", help=argparse.SUPPRESS)
     parser.add_argument("--with-parent", type=int, metavar="PID", help="end when this process, which started it, ends")
     options = parser.parse_args()
-    serve = importlib.import_module(f"servers.{options.model}").serve
+    serve = find(options.model, options.udp)
+    if serve is None:
+        if options.udp and find(options.model):
+            parser.error(f"{options.model} has no server for UDP; those that have: {', '.join(filter(speaks_udp, models()))}")
+        near = difflib.get_close_matches(options.model, models(), 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        parser.error(f"there is no server {options.model!r}; {hint}the servers: {', '.join(models())}")
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     name_me(options.model)
     if options.with_parent:
         end_with_parent(options.with_parent)
     try:
-        listener = socket.create_server(("127.0.0.1", options.port), backlog=options.backlog)
+        listener = (
+            _datagrams(options.host, options.port)
+            if options.udp
+            else socket.create_server((options.host, options.port), backlog=options.backlog)
+        )
     except OSError as error:
-        print(f"servers: can't listen on port {options.port}: {error.strerror}; --port 0 takes any free one", file=sys.stderr)
+        place = f"{options.host} port {options.port}"
+        print(f"servers: can't listen on {place}: {error.strerror}; --port 0 takes any free one", file=sys.stderr)
         return 2
     with listener:
         host, port = listener.getsockname()
@@ -64,6 +99,12 @@ def main() -> int:
         except SystemExit:  # _Ended, or a server that waits for signals by itself
             pass
     return 0
+
+
+def _datagrams(host: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((host, port))
+    return sock
 
 
 if __name__ == "__main__":
