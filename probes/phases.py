@@ -21,7 +21,7 @@ from probes import records, syscalls
 from probes.queues import own, queue_name, wake_chain
 from probes.recording import Recording
 from probes.records import CallFlag, Kind, Loss, SleepFlag
-from probes.result import Call, CallRow, Events, Message, Quality, Result, Sleep, SleptOn, Taken, Thread, Waker
+from probes.result import Call, CallRow, Events, Message, Probe, Quality, Result, Sleep, SleptOn, Taken, Thread, Waker
 
 PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")
 _UNFINISHED, _OPEN, _DRAINED = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN), int(CallFlag.DRAINED)
@@ -77,7 +77,7 @@ def measure(recording: Recording) -> Result:
         probes=recording.probes,
         events=events,
         calls=calls,
-        rows=table(calls, recording),
+        rows=table(calls, recording.probes),
         messages=tuple(sorted([*messages(calls), *completions(calls, taken)], key=lambda one: one.in_hand)),
         threads=threads,
         context=recording.context,
@@ -437,9 +437,9 @@ def slept_on(calls: Iterable[Call]) -> tuple[SleptOn, ...]:
     return tuple(sorted(rows, key=lambda row: -row.ns))
 
 
-def table(calls: Sequence[Call], recording: Recording) -> tuple[CallRow, ...]:
+def table(calls: Sequence[Call], attached: Iterable[Probe]) -> tuple[CallRow, ...]:
     """One row per system call, the longest first."""
-    probes = {one.name: one for one in recording.probes}
+    probes = {one.name: one for one in attached}
     by_name: dict[str, list[Call]] = collections.defaultdict(list)
     for call in calls:
         by_name[call.name].append(call)

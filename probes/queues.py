@@ -83,6 +83,9 @@ _SCHEDULER = {
     "perf_trace_sched_switch", "__bpf_trace_sched_switch", "__bpf_trace_sched_waking", "wake_up_q", "__futex_wait",
 }  # fmt: skip
 _OURS = ("bpf_prog_", "bpf_trace_run", "bpf_get_stack")
+# Where an interrupt enters: x86_64's stubs for device, timer and inter-processor interrupts; arm64's handlers, from kernel
+# (el1h) and from user mode (el0t). System calls enter elsewhere (entry_SYSCALL_64, el0t_64_sync).
+_INTERRUPTS = ("asm_sysvec_", "asm_common_interrupt", "el1h_64_irq", "el0t_64_irq", "el1_irq", "el0_irq")
 _SEND = {"tcp_sendmsg", "udp_sendmsg", "tcp_close", "__tcp_close", "tcp_shutdown", "inet_stream_connect", "tcp_v4_connect"}
 
 
@@ -109,6 +112,15 @@ def queue_name(stack: tuple[str, ...]) -> str:
     return next((name for name in own(stack) if name not in _SCHEDULER), "unknown")
 
 
+def of_interrupt(stack: tuple[str, ...]) -> tuple[str, ...]:
+    """The stack up to the entry of the interrupt that it is of; what lies beyond is whoever was interrupted, and had no part.
+
+    A packet's softirq that runs at the end of an interrupt lies on this side of the entry, as it should.
+    """
+    at = next((index for index, name in enumerate(stack) if name.startswith(_INTERRUPTS)), len(stack))
+    return stack[:at]
+
+
 def wake_chain(stack: tuple[str, ...]) -> tuple[str, ...]:
     """The way of a wake-up in words, from the cause on.
 
@@ -118,6 +130,7 @@ def wake_chain(stack: tuple[str, ...]) -> tuple[str, ...]:
     >>> wake_chain(("try_to_wake_up", "sock_def_readable", "tcp_data_queue", "tcp_v4_rcv", "tcp_sendmsg"))
     ('packet', 'TCP', 'socket')
     """
+    stack = of_interrupt(stack)
     present = set(stack)
     chain = tuple(words for words, functions in LINKS if not present.isdisjoint(functions))
     return chain or (next((name for name in own(stack) if name not in _SCHEDULER), "unknown"),)
@@ -125,4 +138,4 @@ def wake_chain(stack: tuple[str, ...]) -> tuple[str, ...]:
 
 def sent_by_waker(stack: tuple[str, ...]) -> bool:
     """Did the task that was running send the packet itself (loopback), or was it only interrupted?"""
-    return not _SEND.isdisjoint(stack)
+    return not _SEND.isdisjoint(of_interrupt(stack))

@@ -32,9 +32,7 @@ def _end(_signal: int, _frame: FrameType | None) -> None:
 
 def models() -> list[str]:
     """The names of the servers there are."""
-    return sorted(
-        one.name for one in pkgutil.iter_modules(servers.__path__) if not one.ispkg and not one.name.startswith("_")
-    )
+    return sorted(one.name for one in pkgutil.iter_modules(servers.__path__) if not one.ispkg and not one.name.startswith("_"))
 
 
 def find(name: str, udp: bool = False) -> Callable[[socket.socket], None] | None:

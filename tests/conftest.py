@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,9 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
 PROGRAMS = ROOT / "tests" / "programs"
 os.environ.pop("IOLAB_CALLED", None)  # how ./iolab test was started is not how the tests start things
+for _ignored in (signal.SIGHUP, signal.SIGQUIT):  # by nohup or a shell's "&": what the tests start would inherit it
+    signal.signal(_ignored, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def cannot(reason: str, remedy: str) -> None:

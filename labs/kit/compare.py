@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import labs
 from labs.kit import run
+from labs.kit.lab import Case
 from labs.kit.traffic import Traffic
 from probes import syscalls
 from probes.instrument import Instrument
@@ -66,7 +67,7 @@ def rows(traffic: Traffic, progress: Callable[[str], None]) -> Iterator[Row]:
     for number, name in enumerate(names, 1):
         progress(f"{number} of {len(names)}: {name}, {traffic.words}")
         with Instrument() as instrument:
-            seen = run.serve(labs.find(name), traffic, instrument.cookie)
+            seen = run.serve(Case(name, name), traffic, instrument.cookie)
             instrument.wait_until_gone(2)
             result = measure(instrument.stop({"witness": seen["witness"]}))
         yield row(name, result)
@@ -79,7 +80,7 @@ def crowds(progress: Callable[[str], None]) -> Iterator[Crowd]:
         trips = {}
         for name in RIVALS:
             progress(f"{connections} connections: {name}, untraced")
-            seen = run.serve(labs.find(name), traffic, None)
+            seen = run.serve(Case(name, name), traffic, None)
             times = sorted(back - sent for client in seen["traffic"]["clients"] for sent, back in client["exchanges"])
             trips[name] = percentile_of(times, 0.5) or 0
         yield Crowd(connections, trips)

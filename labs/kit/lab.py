@@ -11,13 +11,15 @@ A lab file makes one `LAB` and decorates its checks with it:
 
 A check returns what it found and quotes its evidence in figures. It must come out `failed` on a server that does not have
 the property: tests/labs runs every check on the recordings of other models.
+
+A lab that puts several servers side by side names them as `cases`; its checks look at each by `run.case("broken")`.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -60,10 +62,37 @@ def unavailable(evidence: str) -> Finding:
 
 
 @dataclass(frozen=True)
+class Case:
+    """One of several servers that a lab puts side by side."""
+
+    name: str  # as the report shows it: "broken", "mended"
+    server: str  # as `python -m servers` takes it
+    traffic: dict[str, Any] = field(default_factory=dict)  # in what its traffic differs from the lab's
+
+
+@dataclass(frozen=True)
 class Run:
     """What a check looks at: the measured result, and the parts of it that checks speak of most."""
 
     result: Result
+
+    @cached_property
+    def cases(self) -> dict[str, Run]:
+        """The run of each case by its name, those that this machine doesn't offer left out."""
+        told = self.result.context.get("cases", ())
+        return {one["name"]: Run(of_case(self.result, one)) for one in told if "skipped" not in one}
+
+    def case(self, name: str) -> Run:
+        """One case's run: its own calls, messages and threads. Raises NotOffered where the machine lacks what it needs."""
+        if name not in self.cases:
+            told = {one["name"]: one.get("skipped", "") for one in self.result.context.get("cases", ())}
+            raise NotOffered(f"{name}: 0 calls recorded" + (f"; {told[name]}" if told.get(name) else ""))
+        return self.cases[name]
+
+    @cached_property
+    def round_trips(self) -> list[int]:
+        """How long each echo took, as the clients saw it, ns, sorted."""
+        return sorted(back - sent for client in self.clients for sent, back in client["exchanges"])
 
     @property
     def clients(self) -> list[dict[str, Any]]:
@@ -113,6 +142,27 @@ class Run:
         return [one for one in self.calls(*syscalls.ACCEPTS) if one.result is not None and one.result >= 0]
 
 
+class NotOffered(Exception):
+    """A check asked for a case that the machine does not offer; the check is unavailable then, in these words."""
+
+
+def of_case(result: Result, case: dict[str, Any]) -> Result:
+    """What of a result belongs to one case: the process that was its server, and all that it started."""
+    mine: set[int] = set()
+    for thread in sorted(result.threads, key=lambda one: one.start):
+        if thread.parent in mine or (not thread.parent and thread.pid == case["pid"]):
+            mine.add(thread.serial)
+    calls = tuple(one for one in result.calls if one.thread in mine)
+    return replace(
+        result,
+        calls=calls,
+        rows=phases.table(calls, result.probes),
+        messages=tuple(one for one in result.messages if one.thread in mine),
+        threads=tuple(one for one in result.threads if one.serial in mine),
+        context={key: value for key, value in result.context.items() if key != "cases"} | case,
+    )
+
+
 # Where a call on a socket sleeps for its peer; a page fault or a lock may put any call to sleep, and says nothing of the model.
 FOR_THE_PEER = {"socket", "accept", "connect", "send buffer"}
 
@@ -144,7 +194,7 @@ CheckFunction = Callable[[Run], Finding]
 
 @dataclass
 class Lab:
-    """One lab. `server` names a file in servers/; `aside` is run once, followed, in a process of its own."""
+    """One lab. `server` names a file in servers/; `aside` is run once, in a process of its own that is not followed."""
 
     model: str
     question: str
@@ -152,6 +202,7 @@ class Lab:
     try_next: tuple[str, ...]
     server: str | None = None
     traffic: Traffic = field(default_factory=Traffic)
+    cases: tuple[Case, ...] = ()  # several servers on the same traffic, one after the other, instead of one
     aside: str | None = None  # "module:function" of an experiment beside the traffic; it returns JSON data
     experiment: str | None = None  # "module:function" that is followed instead of a server: then there are no clients
     checks: list[tuple[str, tuple[str, ...], CheckFunction]] = field(default_factory=list)
@@ -170,11 +221,19 @@ class Lab:
         """The ids of the claims that its checks stand for, sorted."""
         return sorted({claim for _name, claims, _function in self.checks for claim in claims})
 
+    @property
+    def servers(self) -> tuple[Case, ...]:
+        """What it runs: its cases, or its one server as a case without a name."""
+        return self.cases or ((Case("", self.server),) if self.server else ())
+
     def judge(self, result: Result) -> Result:
         """The result with this lab's verdicts; inconclusive ones where events were lost or left without a partner."""
         run, checks = Run(result), []
         for name, claims, function in self.checks:
-            verdict, evidence = function(run)
+            try:
+                verdict, evidence = function(run)
+            except NotOffered as error:
+                verdict, evidence = unavailable(str(error))
             if not result.events.sound and verdict is not Verdict.UNAVAILABLE:
                 evidence = f"{result.events.lost} events lost, {result.events.unmatched} unmatched; else: {verdict}, {evidence}"
                 verdict = Verdict.INCONCLUSIVE

@@ -7,6 +7,7 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -16,19 +17,30 @@ _AGAIN = 0.5  # seconds
 ROOT = Path(__file__).resolve().parents[2]
 
 
+class ChildEnded(LabBroken):
+    """A process of ours ended by itself before it said what it had to say."""
+
+    def __init__(self, name: str, status: int, complaint: str) -> None:
+        super().__init__(f"{name} ended early with status {status}", complaint or "it said nothing about it")
+        self.status, self.complaint = status, complaint
+
+
 class Child:
     """A Python module of ours in a process of its own: `Child("servers", "epoll")` is `python -m servers epoll`.
 
-    Its standard output is ours to read. Leaving the `with` block ends it: SIGTERM, then SIGKILL.
+    Its standard output is ours to read, and what it says on standard error is kept for the error message. Leaving the `with`
+    block ends it: SIGTERM, then SIGKILL. `within` is a command that runs it somewhere else (nsenter, for a namespace).
     """
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    def __init__(self, module: str, *arguments: str, within: Sequence[str] = ()) -> None:
         self.name = " ".join((module, *arguments[:1]))
+        self._errors = os.fdopen(os.memfd_create("iolab-stderr"), "w+b")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [*within, sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=self._errors,
             start_new_session=True,  # Ctrl-C in the terminal is the runner's, who then ends its children in order
         )
 
@@ -36,6 +48,12 @@ class Child:
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid
+
+    @property
+    def complaint(self) -> str:
+        """What it has said on standard error, its last lines."""
+        self._errors.seek(0)
+        return "\n".join(self._errors.read().decode(errors="replace").strip().splitlines()[-8:])
 
     def line(self, seconds: float) -> str:
         """The next line that it prints. Raises LabBroken if it ends or stays silent that long."""
@@ -46,7 +64,7 @@ class Child:
                 raise LabBroken(f"{self.name} said nothing for {seconds:g} s", "is the machine overloaded? run it again")
             byte = os.read(descriptor, 1)
             if not byte:
-                raise LabBroken(f"{self.name} ended early with status {self._process.wait()}", "its own message stands above")
+                raise ChildEnded(self.name, self._process.wait(), self.complaint)
             said += byte
         return said.decode().strip()
 
@@ -59,7 +77,7 @@ class Child:
                 f"{self.name} was not done after {seconds:g} s", "fewer --messages or a smaller --gap-ms"
             ) from error
         if self._process.returncode:
-            raise LabBroken(f"{self.name} failed with status {self._process.returncode}", "its own message stands above")
+            raise ChildEnded(self.name, self._process.returncode, self.complaint)
         return str(out.decode())
 
     def end(self, seconds: float = 5) -> int:
@@ -83,3 +101,4 @@ class Child:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+        self._errors.close()

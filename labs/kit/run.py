@@ -14,22 +14,24 @@ from typing import Any
 import psutil
 
 import labs
-from labs.kit.lab import Lab
-from labs.kit.processes import Child
+from labs.kit.lab import Case, Lab
+from labs.kit.processes import Child, ChildEnded
 from labs.kit.traffic import Traffic, describe
 from probes import VERSION, phases
 from probes.capabilities import need_privileges
-from probes.errors import WrongUsage
+from probes.errors import CannotTrace, LabBroken, WrongUsage
 from probes.instrument import Instrument
 from probes.prctl import follow_me, name_me
 from probes.recording import Recording
 from probes.result import Result
+from servers.__main__ import find as find_server
+from servers.__main__ import models, speaks_udp
 
 Progress = Callable[[str], None]
 
 
 def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
-    """Runs the lab of that name under the instrument. Raises CannotTrace, LabBroken.
+    """Runs the lab of that name under the instrument. Raises CannotTrace, LabBroken, WrongUsage.
 
     `progress` is told, in a few words, what goes on.
     """
@@ -37,24 +39,67 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
     need_privileges()
     if lab.experiment:
         return _experiment(lab, name, progress)
-    progress(f"untraced, to know what tracing costs: {traffic.words}")
-    plain = serve(lab, traffic, cookie=None)
+    for case in lab.servers:
+        _check_udp(case, traffic)
+    plain, missing = {}, {}
+    for case in lab.servers:
+        progress(f"{_label(case)}untraced, to know what tracing costs: {_of(case, traffic).words}")
+        try:
+            plain[case.name] = serve(case, traffic, cookie=None)
+        except NotHere as error:
+            if not lab.cases:
+                raise CannotTrace(str(error), "invoke doctor says what this machine lacks") from error
+            missing[case.name] = str(error)
     progress("attaching the probes")
     with Instrument() as instrument:
-        progress(f"traced: {traffic.words}")
-        seen = serve(lab, traffic, instrument.cookie)
+        seen = {}
+        for case in lab.servers:
+            if case.name not in missing:
+                progress(f"{_label(case)}traced: {_of(case, traffic).words}")
+                seen[case.name] = serve(case, traffic, instrument.cookie)
         instrument.wait_until_gone(2)  # workers end a moment after the server that forked them
         progress("reading what the kernel said")
         recording = instrument.stop({})
+    found = [
+        {"name": case.name, "server": case.server}
+        | ({"skipped": missing[case.name]} if case.name in missing else _told(plain[case.name], seen[case.name]))
+        for case in lab.servers
+    ]
+    if lab.cases:
+        about: dict[str, Any] = {"cases": found}
+    else:
+        about = {key: value for key, value in found[0].items() if key not in ("name", "server", "pid")}
     return recording.with_context(
         **_about(lab, name),
+        **about,
         traffic=dataclasses.asdict(traffic),
         traffic_words=traffic.words,
-        traffic_seen=seen["traffic"],
-        witness=seen["witness"],
-        overhead=_overhead(plain, seen),
         aside=_aside(lab.aside) if lab.aside else {},
     )
+
+
+def _label(case: Case) -> str:
+    return f"{case.name}, " if case.name else ""
+
+
+def _of(case: Case, traffic: Traffic) -> Traffic:
+    return dataclasses.replace(traffic, **case.traffic)
+
+
+def _check_udp(case: Case, traffic: Traffic) -> None:
+    if traffic.udp and not find_server(case.server, udp=True):
+        able = ", ".join(filter(speaks_udp, models()))
+        raise WrongUsage(f"{case.server} has no server for UDP", f"leave --udp out, or take one of {able}")
+
+
+def _told(plain: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+    """What a case's recording keeps of its clients, its process, and the untraced run before."""
+    return {
+        "pid": seen["pid"],
+        "traffic_seen": seen["traffic"],
+        "witness": seen["witness"],
+        "overhead": _overhead(plain, seen),
+    }
 
 
 def _about(lab: Lab, name: str) -> dict[str, Any]:
@@ -90,11 +135,25 @@ def show(recording: Recording) -> Result:
     return labs.find(str(name)).judge(result) if name else result
 
 
-def serve(lab: Lab, traffic: Traffic, cookie: int | None) -> dict[str, Any]:
-    """One server and its clients, from start to end; what the clients and the process's own accounts say."""
-    follow = [] if cookie is None else ["--follow", str(cookie)]
-    with Child("servers", str(lab.server), "--with-parent", str(os.getpid()), *follow) as server:
-        _ready, host, port = server.line(10).split()
+class NotHere(LabBroken):
+    """The server said that this machine does not offer what it needs (status 2)."""
+
+
+def serve(case: Case, traffic: Traffic, cookie: int | None) -> dict[str, Any]:
+    """One server and its clients, from start to end; what the clients and the process's own accounts say.
+
+    Raises LabBroken; NotHere if the server says that it can't be run on this machine.
+    """
+    traffic = _of(case, traffic)
+    options = [] if cookie is None else ["--follow", str(cookie)]
+    options += ["--udp"] if traffic.udp else []
+    with Child("servers", case.server, "--with-parent", str(os.getpid()), *options) as server:
+        try:
+            _ready, host, port = server.line(10).split()
+        except ChildEnded as error:
+            if error.status == 2:
+                raise NotHere(server.complaint or str(error)) from error
+            raise
         before = _accounts(server.pid)
         with Child("labs.kit.traffic", host, port, describe(traffic), str(os.getpid())) as clients:
             seen = json.loads(clients.rest(30 + 3 * traffic.seconds))
@@ -106,7 +165,7 @@ def serve(lab: Lab, traffic: Traffic, cookie: int | None) -> dict[str, Any]:
             "memory_bytes": sum(one.memory_full_info().uss for one in [process, *process.children(recursive=True)]),
         }
         server.end()
-    return {"traffic": seen, "witness": {key: after[key] - before[key] for key in before} | memory}
+    return {"pid": server.pid, "traffic": seen, "witness": {key: after[key] - before[key] for key in before} | memory}
 
 
 def _accounts(pid: int) -> dict[str, float]:

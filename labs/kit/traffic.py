@@ -18,20 +18,31 @@ from typing import Any
 from probes.errors import WrongUsage
 from probes.prctl import end_with_parent
 
+LOST_AFTER = 0.3  # seconds until a client takes a datagram, or its echo, for lost, and sends it again
+LARGEST_DATAGRAM = 65_507  # what IPv4 leaves of 65,535 bytes
+SLOW = b"!"  # the first byte of a message whose handling takes long (servers/mistakes/slow_handler.py)
+
 
 @dataclass(frozen=True)
 class Traffic:
-    """What the clients do. Client k starts k/clients of a gap later, and each gap varies by 10 %, both from the seed."""
+    """What the clients do. Client k starts k/clients of a gap later, and each gap varies by `jitter`, both from the seed."""
 
     clients: int = 3
     messages: int = 23  # of each client
     size: int = 64  # bytes of each message
     gap_ms: float = 20  # pause before each message
     seed: int = 1
+    udp: bool = False  # datagrams instead of connections
+    jitter: float = 0.1  # of the gap, to both sides
+    together: bool = False  # all clients start at the same moment
+    silent_ms: float = 0  # one more client comes first, says nothing for so long, and goes
+    flood_ms: float = 0  # one more client comes first, and sends for so long as fast as it can
+    slow: int = 0  # so many clients ask for what takes long to handle
 
     def __post_init__(self) -> None:
+        largest = LARGEST_DATAGRAM if self.udp else 64 << 20
         for name, low, high in (
-            ("clients", 1, 10_000), ("messages", 1, 1_000_000), ("size", 1, 64 << 20), ("gap_ms", 0, 60_000),
+            ("clients", 1, 10_000), ("messages", 1, 1_000_000), ("size", 1, largest), ("gap_ms", 0, 60_000),
         ):  # fmt: skip
             value = getattr(self, name)
             if not low <= value <= high:
@@ -41,49 +52,154 @@ class Traffic:
 
     @property
     def bytes(self) -> int:
-        """All that the clients send together."""
+        """All that the clients send together, a flood not counted."""
         return self.clients * self.messages * self.size
 
     @property
     def seconds(self) -> float:
         """About how long the paced part lasts when every client is served one after the other."""
-        return self.clients * self.messages * (self.gap_ms / 1000 + self.size / 20e6 + 0.001)
+        beside = (self.silent_ms + self.flood_ms) / 1000
+        return beside + self.clients * self.messages * (self.gap_ms / 1000 + self.size / 20e6 + 0.001)
 
     @property
     def words(self) -> str:
         """One phrase for a heading."""
         clients = f"{self.clients} client" + "s" * (self.clients > 1)
-        messages = f"{self.messages} message" + "s" * (self.messages > 1)
+        kind = "datagram" if self.udp else "message"
+        messages = f"{self.messages} {kind}" + "s" * (self.messages > 1)
         each = " each" if self.clients > 1 else ""
-        return f"{clients}, {messages} of {self.size:,} B{each}, {self.gap_ms:g} ms apart"
+        beside = f", after a client that is silent for {self.silent_ms:g} ms" if self.silent_ms else ""
+        beside += f", beside a client that floods for {self.flood_ms:g} ms" if self.flood_ms else ""
+        beside += f", {self.slow} of them asking for what takes long" if self.slow else ""
+        return f"{clients}, {messages} of {self.size:,} B{each}, {self.gap_ms:g} ms apart{beside}"
+
+
+def _message(payload: bytes, number: int, slow: bool) -> bytes:
+    turned = payload[number % len(payload) :] + payload[: number % len(payload)]
+    first = SLOW if slow else b"." if turned[:1] == SLOW else turned[:1]
+    return first + turned[1:]
 
 
 async def _client(index: int, traffic: Traffic, address: tuple[str, int]) -> dict[str, Any]:
+    """One client: what it saw."""
     seeded = random.Random(f"{traffic.seed}/{index}")
     payload = seeded.randbytes(traffic.size)
     gap = traffic.gap_ms / 1000
-    await asyncio.sleep(gap * index / traffic.clients)
+    if not traffic.together:
+        await asyncio.sleep(gap * index / traffic.clients)
     asked = time.monotonic_ns()
-    reader, writer = await asyncio.open_connection(*address)
+    peer = await (_Datagrams if traffic.udp else _Connection).open(address)
     connected = time.monotonic_ns()
-    port = writer.get_extra_info("sockname")[1]
     exchanges = []
     for number in range(traffic.messages):
-        await asyncio.sleep(gap * seeded.uniform(0.9, 1.1))
-        message = payload[number % traffic.size :] + payload[: number % traffic.size]
+        await asyncio.sleep(gap * seeded.uniform(1 - traffic.jitter, 1 + traffic.jitter))
+        message = _message(payload, number, index < traffic.slow)
         sent = time.monotonic_ns()
-        writer.write(message)
-        echo = await reader.readexactly(traffic.size)
+        echo = await peer.exchange(message)
         exchanges.append((sent, time.monotonic_ns()))
         if echo != message:
             raise SystemExit(f"client {index}: message {number} came back changed")
+    await peer.close()
+    slow = {"slow": True} if index < traffic.slow else {}
+    return {"asked": asked, "connected": connected, "port": peer.port, "exchanges": exchanges, "resent": peer.resent} | slow
+
+
+class _Connection:
+    """The client's end of a TCP connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer, self.resent = reader, writer, 0
+        self.port: int = writer.get_extra_info("sockname")[1]
+
+    @classmethod
+    async def open(cls, address: tuple[str, int]) -> _Connection:
+        return cls(*await asyncio.open_connection(*address))
+
+    async def exchange(self, message: bytes) -> bytes:
+        self.writer.write(message)
+        return await self.reader.readexactly(len(message))
+
+    async def close(self) -> None:
+        self.writer.close()
+        await self.writer.wait_closed()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """The client's end of UDP. What is not echoed in LOST_AFTER seconds is sent again; echoes of earlier ones are let go."""
+
+    def __init__(self) -> None:
+        self.echoes: asyncio.Queue[bytes] = asyncio.Queue()
+        self.resent = 0
+
+    @classmethod
+    async def open(cls, address: tuple[str, int]) -> _Datagrams:
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.create_datagram_endpoint(cls, remote_addr=address)
+        protocol.transport, protocol.port = transport, transport.get_extra_info("sockname")[1]
+        return protocol
+
+    transport: asyncio.DatagramTransport
+    port: int
+
+    def datagram_received(self, data: bytes, _address: Any) -> None:
+        self.echoes.put_nowait(data)
+
+    async def exchange(self, message: bytes) -> bytes:
+        for _ in range(20):
+            self.transport.sendto(message)
+            end = time.monotonic() + LOST_AFTER
+            while (left := end - time.monotonic()) > 0:
+                try:
+                    echo = await asyncio.wait_for(self.echoes.get(), left)
+                except TimeoutError:
+                    break
+                if echo == message:
+                    return echo
+            self.resent += 1
+        raise SystemExit("a datagram was sent twenty times and never came back")
+
+    async def close(self) -> None:
+        self.transport.close()
+
+
+async def _silent(seconds: float, address: tuple[str, int]) -> None:
+    _reader, writer = await asyncio.open_connection(*address)
+    await asyncio.sleep(seconds)
     writer.close()
-    await writer.wait_closed()
-    return {"asked": asked, "connected": connected, "port": port, "exchanges": exchanges}
 
 
-async def _all(traffic: Traffic, address: tuple[str, int]) -> list[dict[str, Any]]:
-    return await asyncio.gather(*(_client(index, traffic, address) for index in range(traffic.clients)))
+async def _flood(seconds: float, address: tuple[str, int]) -> int:
+    """Sends without a pause, and reads what comes back; bytes sent."""
+    reader, writer = await asyncio.open_connection(*address)
+    block, sent = b"f" * 65536, 0
+
+    async def read() -> None:
+        while await reader.read(1 << 20):
+            pass
+
+    reading = asyncio.create_task(read())
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        writer.write(block)
+        sent += len(block)
+        await writer.drain()
+    writer.transport.abort()  # what lies in the buffers would take long to come back
+    reading.cancel()
+    return sent
+
+
+async def _all(traffic: Traffic, address: tuple[str, int]) -> dict[str, Any]:
+    beside: list[asyncio.Task[Any]] = []
+    begin = time.monotonic_ns()
+    if traffic.silent_ms:
+        beside.append(asyncio.create_task(_silent(traffic.silent_ms / 1000, address)))
+    if traffic.flood_ms:
+        beside.append(asyncio.create_task(_flood(traffic.flood_ms / 1000, address)))
+    if beside:
+        await asyncio.sleep(0.02)  # the others come when it is at work already
+    clients = await asyncio.gather(*(_client(index, traffic, address) for index in range(traffic.clients)))
+    await asyncio.gather(*beside)
+    return {"clients": clients, "begin": begin}
 
 
 def main() -> None:
@@ -91,10 +207,10 @@ def main() -> None:
     host, port, described, parent = sys.argv[1:]
     end_with_parent(int(parent))
     try:
-        clients = asyncio.run(_all(Traffic(**json.loads(described)), (host, int(port))))
+        seen = asyncio.run(_all(Traffic(**json.loads(described)), (host, int(port))))
     except (OSError, asyncio.IncompleteReadError) as error:
         raise SystemExit(f"a client's connection failed: {error}") from error
-    print(json.dumps({"clients": clients}))
+    print(json.dumps(seen))
 
 
 def describe(traffic: Traffic) -> str:

@@ -41,6 +41,14 @@ LOOPBACK = "tcp_data_queue tcp_rcv_established tcp_v4_rcv ip_local_deliver net_r
         ),
         (("packet", "TCP", "socket", "poll's callback (pollwake)"), f"try_to_wake_up pollwake sock_def_readable {LOOPBACK}"),
         (("timer",), "try_to_wake_up hrtimer_wakeup __hrtimer_run_queues"),
+        (
+            ("timer",),
+            f"try_to_wake_up hrtimer_wakeup hrtimer_interrupt asm_sysvec_apic_timer_interrupt sock_def_readable {LOOPBACK}",
+        ),
+        (
+            ("packet", "TCP", "socket"),
+            f"try_to_wake_up sock_def_readable {LOOPBACK} handle_softirqs asm_common_interrupt pipe_read",
+        ),
         (("signal",), "try_to_wake_up signal_wake_up_state complete_signal __send_signal_locked"),
         (("something_new",), "try_to_wake_up __wake_up_common something_new"),
         (("unknown",), ""),
@@ -53,6 +61,7 @@ def test_a_stack_tells_the_chain_of_the_wake_up(chain: tuple[str, ...], stack: s
 def test_the_running_task_is_the_cause_only_with_its_own_send() -> None:
     assert sent_by_waker(("sock_def_readable", "tcp_v4_rcv", "tcp_sendmsg"))
     assert not sent_by_waker(("sock_def_readable", "tcp_v4_rcv", "net_rx_action", "asm_common_interrupt"))
+    assert not sent_by_waker(("sock_def_readable", "tcp_v4_rcv", "net_rx_action", "asm_common_interrupt", "tcp_sendmsg"))
 
 
 def test_the_compilers_endings_and_our_own_frames_go() -> None:
