@@ -3,6 +3,7 @@
 The server sleeps in accept, in recv, in whatever has nothing to give; the kernel shows on which queue, and who wakes it.
 """
 
+from labs.kit import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, sleeps, turns, unavailable
 
 LAB = Lab(
@@ -28,13 +29,13 @@ def asleep_in_the_read(run: Run) -> Finding:
     slept = [one for one in early if any(sleep.queue == "socket" for sleep in one.sleeps)]
     if not early:
         return failed(f"no read began before its data was there ({len(run.reads)} reads): the thread waited elsewhere")
-    evidence = f"{len(slept)} of {len(early)} reads that came before their data slept on the socket's queue"
+    found = f"{len(slept)} of {len(early)} reads that came before their data slept on the socket's queue"
     if len(slept) < 0.5 * len(early):
-        return failed(evidence)
+        return failed(found)
     if len(slept) < len(early):
-        evidence += f" ({len(early) - len(slept)} found it just come)"
+        found += f" ({len(early) - len(slept)} found it just come)"
     longest = max(sleep.wait for sleep in sleeps(slept))
-    return confirmed(f"{evidence}, up to {longest / 1e6:.1f} ms at a time; {len(run.reads)} reads in all")
+    return confirmed(f"{found}, up to {longest / 1e6:.1f} ms at a time; {len(run.reads)} reads in all")
 
 
 @LAB.check("sockets block by default", claims=("C12",))
@@ -71,17 +72,7 @@ def held_up(run: Run) -> Finding:
     count, served = turns(run.reads)
     if served > count:
         return failed(f"{count} connections were served in {served} turns: none waited for another's end")
-    waits = [(call.socket, sleep) for call in run.reads for sleep in call.sleeps]
-    worst, lay = 0, 0
-    for message in run.result.messages:
-        # what of the time between ready and told the thread slept in a read of another connection
-        asleep = sum(
-            max(0, min(sleep.woken, message.told) - max(sleep.off, message.ready))
-            for socket, sleep in waits
-            if socket and socket != message.socket
-        )
-        if asleep > worst:
-            worst, lay = asleep, message.told - message.ready
+    worst, lay = evidence.held_up(run, "socket")
     found = f"{count} connections in {served} turns, each to its end"
     if not worst:
         return unavailable(f"{found}; no data lay ready while the thread slept on another: use --messages 3 or more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import IO, Any
 
+from labs.kit.lab import Run
 from probes.phases import percentile_of
 from probes.result import CallRow, Result, Thread
 
@@ -14,8 +15,6 @@ SCHEMA_VERSION = 1
 def document(result: Result) -> dict[str, Any]:
     """The result as plain JSON data."""
     context: Any = result.context
-    told = sorted(one.ready_to_told for one in result.messages)
-    copied = sorted(one.told_to_copied for one in result.messages)
     return {
         "schema_version": SCHEMA_VERSION,
         "iolab": context.get("iolab"),
@@ -36,6 +35,22 @@ def document(result: Result) -> dict[str, Any]:
             "unmatched": result.events.unmatched,
             "reasons": result.events.reasons,
         },
+        **_measured(result),
+        "classification": None,
+        "overhead": context.get("overhead"),
+        "witness": context.get("witness"),
+        "cases": [_case(result, one) for one in context["cases"]] if "cases" in context else None,
+        "checks": [
+            {"name": c.name, "claims": list(c.claims), "verdict": c.verdict, "evidence": c.evidence} for c in result.checks
+        ],
+    }
+
+
+def _measured(result: Result) -> dict[str, Any]:
+    """What the probes saw of these calls, messages and threads."""
+    told = sorted(one.ready_to_told for one in result.messages)
+    copied = sorted(one.told_to_copied for one in result.messages)
+    return {
         "calls": [_row(one) for one in result.rows],
         "messages": {
             "count": len(result.messages),
@@ -44,13 +59,17 @@ def document(result: Result) -> dict[str, Any]:
             "bytes": sum(one.bytes for one in result.messages),
         },
         "threads": [_thread(one) for one in result.threads],
-        "classification": None,
-        "overhead": context.get("overhead"),
-        "witness": context.get("witness"),
-        "checks": [
-            {"name": c.name, "claims": list(c.claims), "verdict": c.verdict, "evidence": c.evidence} for c in result.checks
-        ],
     }
+
+
+def _case(result: Result, told: dict[str, Any]) -> dict[str, Any]:
+    """One of several servers: what the probes saw of it, and how long its clients waited for an echo."""
+    about = {key: told.get(key) for key in ("name", "server", "skipped", "overhead", "witness")}
+    if "skipped" in told:
+        return about
+    run = Run(result).cases[told["name"]]
+    trips = {f"p{round(100 * part)}": percentile_of(run.round_trips, part) for part in (0.5, 0.99, 1)}
+    return about | _measured(run.result) | {"round_trip_ns": trips}
 
 
 def _row(row: CallRow) -> dict[str, Any]:

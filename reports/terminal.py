@@ -16,8 +16,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from labs.kit.lab import Run
 from probes.result import CallRow, Check, Quality, Result, Thread, Verdict
-from reports import drawing
+from reports import cases, drawing
 from reports.drawing import STATES
 from reports.words import called, count, duration, milliseconds, share
 
@@ -63,11 +64,14 @@ def write(result: Result, file: IO[str], stacks: bool = False) -> None:
 def show(result: Result, out: Console, stacks: bool = False) -> None:
     """The whole report. `stacks` adds the kernel stack behind each kind of sleep and wake-up."""
     _heading(result, out)
-    if "lab" in result.context:
-        _picture(result, out)
-    _calls(result, out)
-    _sleeps(result, out)
-    _threads(result, out)
+    if "cases" in result.context:
+        _cases(result, out)
+    else:
+        if "lab" in result.context:
+            _picture(result, out)
+        _calls(result, out)
+        _sleeps(result, out)
+        _threads(result, out)
     _trust(result, out)
     if stacks:
         _stacks(result, out)
@@ -122,14 +126,29 @@ def _picture(result: Result, out: Console) -> None:
         )
 
 
+def _cases(result: Result, out: Console) -> None:
+    """Several servers: side by side first, then the calls and sleeps of each."""
+    _section(out, "side by side")
+    out.print(cases.table(result))
+    cases.skipped(result, out)
+    for name, run in Run(result).cases.items():
+        _section(out, f"{name}: system calls, in ms")
+        _calls(run.result, out, _ROWS // 3)
+        _sleeps(run.result, out, _ROWS // 4)
+    out.print()
+    _notes(result, out)
+
+
 def _copy_cell(row: CallRow) -> str:
     if row.copy_quality is Quality.UNAVAILABLE:
         return "n/a"
     return ("<" if row.copy_quality is Quality.BOUNDED and row.copy else "") + milliseconds(row.copy)
 
 
-def _calls(result: Result, out: Console) -> None:
-    _section(out, "system calls, in ms")
+def _calls(result: Result, out: Console, most: int = _ROWS) -> None:
+    """The phase table; `most` rows, a title of its own unless it is a part of something."""
+    if most == _ROWS:
+        _section(out, "system calls, in ms")
     wide = out.width >= _WIDE
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
     table.add_column("call", no_wrap=True)
@@ -140,7 +159,7 @@ def _calls(result: Result, out: Console) -> None:
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("bytes", justify="right")
         table.add_column("errors")
-    for row in result.rows[:_ROWS]:
+    for row in result.rows[:most]:
         cells = [row.name, f"{row.count:,}", milliseconds(row.total)]
         cells += [_copy_cell(row) if phase == "copy" else milliseconds(getattr(row, phase)) for _, phase in _PHASES]
         if wide:
@@ -149,14 +168,19 @@ def _calls(result: Result, out: Console) -> None:
             cells.append(_errors(row.errors) or "-")
         table.add_row(*cells)
     out.print(table)
-    if len(result.rows) > _ROWS:
-        rest = result.rows[_ROWS:]
+    if len(result.rows) > most:
+        rest = result.rows[most:]
         total = duration(sum(one.total for one in rest))
         out.print(Text(f"and {count(len(rest), 'other call')}, {total} together (all in --json)", style="dim"))
     if not wide:
         failures = [f"{row.name} {_errors(row.errors)}" for row in result.rows if row.errors]
         if failures:
             out.print(Text("errors: " + "; ".join(failures), style="dim"))
+    if most == _ROWS:
+        _notes(result, out)
+
+
+def _notes(result: Result, out: Console) -> None:
     notes = []
     if any(row.copy_quality is Quality.BOUNDED and row.copy for row in result.rows):
         notes.append("< an upper bound: tracepoints bracket the copy")
@@ -170,20 +194,23 @@ def _errors(errors: dict[str, int]) -> str:
     return ", ".join(f"{name} {number:,}" for name, number in errors.items())
 
 
-def _sleeps(result: Result, out: Console) -> None:
+def _sleeps(result: Result, out: Console, most: int = _ROWS) -> None:
     rows = [(row, slept) for row in result.rows for slept in row.slept_on]
     if not rows:
         return
-    _section(out, "asleep where, and woken by whom")
+    if most == _ROWS:
+        _section(out, "asleep where, and woken by whom")
+    else:
+        out.print()
     rows.sort(key=lambda one: -one[1].ns)
-    for row, slept in rows[:_ROWS]:
+    for row, slept in rows[:most]:
         line = Text.assemble((f"{duration(slept.ns):>9}", STATES["asleep"][2]), f"  {row.name} on ", (slept.queue, "bold"))
         line.append(f", {count(slept.count, 'sleep')}")
         out.print(line)
         for chain, number in slept.woken_by[:3]:
             out.print(Padding(Text(f"{number:,} x {chain} -> thread", style="dim"), (0, 0, 0, 11)))
-    if len(rows) > _ROWS:
-        out.print(Text(f"and {len(rows) - _ROWS} more kinds (all in --json)", style="dim"))
+    if len(rows) > most:
+        out.print(Text(f"and {len(rows) - most} more kinds (all in --json)", style="dim"))
 
 
 def account(thread: Thread) -> list[tuple[str, int]]:

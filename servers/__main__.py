@@ -62,6 +62,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="0: any free one, which the ready line tells")
     parser.add_argument("--udp", action="store_true", help="datagrams instead of connections")
     parser.add_argument("--backlog", type=int, default=128)
+    parser.add_argument("--reuse-port", action="store_true", help="let more listeners have the port (SO_REUSEPORT)")
     parser.add_argument("--follow", type=int, metavar="COOKIE", help=argparse.SUPPRESS)
     parser.add_argument("--with-parent", type=int, metavar="PID", help="end when this process, which started it, ends")
     options = parser.parse_args()
@@ -81,7 +82,7 @@ def main() -> int:
         listener = (
             _datagrams(options.host, options.port)
             if options.udp
-            else socket.create_server((options.host, options.port), backlog=options.backlog)
+            else socket.create_server((options.host, options.port), backlog=options.backlog, reuse_port=options.reuse_port)
         )
     except OSError as error:
         place = f"{options.host} port {options.port}"

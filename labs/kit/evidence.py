@@ -124,3 +124,32 @@ def each_refused(run: Run, names: Collection[str], kind: set[str]) -> Finding:
             good.append(name)
     found = f"{len(good)} of {len(names)} calls got EAGAIN and did not sleep: {', '.join(good)}"
     return confirmed(found) if len(good) == len(names) else failed(found)
+
+
+def ms(ns: float) -> str:
+    """Ns as ms, for evidence."""
+    return f"{ns / 1e6:.1f} ms" if ns >= 1e5 else f"{ns / 1e6:.2f} ms"
+
+
+def held_up(run: Run, queue: str) -> tuple[int, int]:
+    """The longest that the thread slept on `queue`, outside a multiplexer, while another connection's data lay ready, ns;
+    and how long that data lay ready in all. 0, 0: never.
+    """
+    asleep = [
+        (call.socket, call.thread, sleep)
+        for call in run.result.calls
+        if call.name not in syscalls.MULTIPLEXERS
+        for sleep in call.sleeps
+        if sleep.queue == queue
+    ]
+    worst = lay = 0
+    for message in run.result.messages:
+        # what of the time between ready and told the thread that reads it in the end slept for somebody else
+        slept = sum(
+            max(0, min(sleep.woken, message.told) - max(sleep.off, message.ready))
+            for socket, thread, sleep in asleep
+            if thread == message.thread and socket != message.socket
+        )
+        if slept > worst:
+            worst, lay = slept, message.told - message.ready
+    return worst, lay

@@ -67,6 +67,7 @@ class Case:
 
     name: str  # as the report shows it: "broken", "mended"
     server: str  # as `python -m servers` takes it
+    options: tuple[str, ...] = ()  # more of its command line
     traffic: dict[str, Any] = field(default_factory=dict)  # in what its traffic differs from the lab's
 
 
@@ -98,6 +99,16 @@ class Run:
     def clients(self) -> list[dict[str, Any]]:
         """What each client saw: asked and connected (ns), exchanges [(sent, echoed), ...]."""
         return list(self.result.context.get("traffic_seen", {}).get("clients", ()))
+
+    @property
+    def silent_ns(self) -> float:
+        """How long the traffic's silent client was silent, ns."""
+        return 1e6 * float(self.result.context["traffic"]["silent_ms"])
+
+    @property
+    def flood_ns(self) -> float:
+        """How long the traffic's flooding client sent, ns."""
+        return 1e6 * float(self.result.context["traffic"]["flood_ms"])
 
     @property
     def aside(self) -> dict[str, Any]:

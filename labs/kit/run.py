@@ -61,14 +61,14 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
         progress("reading what the kernel said")
         recording = instrument.stop({})
     found = [
-        {"name": case.name, "server": case.server}
+        {"name": case.name, "server": case.server, "traffic_words": _of(case, traffic).words}
         | ({"skipped": missing[case.name]} if case.name in missing else _told(plain[case.name], seen[case.name]))
         for case in lab.servers
     ]
     if lab.cases:
         about: dict[str, Any] = {"cases": found}
     else:
-        about = {key: value for key, value in found[0].items() if key not in ("name", "server", "pid")}
+        about = {key: value for key, value in found[0].items() if key not in ("name", "server", "pid", "traffic_words")}
     return recording.with_context(
         **_about(lab, name),
         **about,
@@ -146,7 +146,7 @@ def serve(case: Case, traffic: Traffic, cookie: int | None) -> dict[str, Any]:
     """
     traffic = _of(case, traffic)
     options = [] if cookie is None else ["--follow", str(cookie)]
-    options += ["--udp"] if traffic.udp else []
+    options += [*case.options, *(["--udp"] if traffic.udp else [])]
     with Child("servers", case.server, "--with-parent", str(os.getpid()), *options) as server:
         try:
             _ready, host, port = server.line(10).split()

@@ -18,14 +18,14 @@ from typing import Any
 from probes.errors import WrongUsage
 from probes.prctl import end_with_parent
 
-LOST_AFTER = 0.3  # seconds until a client takes a datagram, or its echo, for lost, and sends it again
+LOST_AFTER = 0.2  # seconds until a client takes a datagram, or its echo, for lost, and sends it again
 LARGEST_DATAGRAM = 65_507  # what IPv4 leaves of 65,535 bytes
 SLOW = b"!"  # the first byte of a message whose handling takes long (servers/mistakes/slow_handler.py)
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """What the clients do. Client k starts k/clients of a gap later, and each gap varies by `jitter`, both from the seed."""
+    """What the clients do. They start spread evenly over a gap (or `spread_ms`); each gap varies by `jitter`, from the seed."""
 
     clients: int = 3
     messages: int = 23  # of each client
@@ -34,7 +34,7 @@ class Traffic:
     seed: int = 1
     udp: bool = False  # datagrams instead of connections
     jitter: float = 0.1  # of the gap, to both sides
-    together: bool = False  # all clients start at the same moment
+    spread_ms: float | None = None  # from the first client's start to the last one's; None: a gap
     silent_ms: float = 0  # one more client comes first, says nothing for so long, and goes
     flood_ms: float = 0  # one more client comes first, and sends for so long as fast as it can
     slow: int = 0  # so many clients ask for what takes long to handle
@@ -58,7 +58,7 @@ class Traffic:
     @property
     def seconds(self) -> float:
         """About how long the paced part lasts when every client is served one after the other."""
-        beside = (self.silent_ms + self.flood_ms) / 1000
+        beside = (self.silent_ms + self.flood_ms + (self.spread_ms or 0)) / 1000
         return beside + self.clients * self.messages * (self.gap_ms / 1000 + self.size / 20e6 + 0.001)
 
     @property
@@ -85,8 +85,8 @@ async def _client(index: int, traffic: Traffic, address: tuple[str, int]) -> dic
     seeded = random.Random(f"{traffic.seed}/{index}")
     payload = seeded.randbytes(traffic.size)
     gap = traffic.gap_ms / 1000
-    if not traffic.together:
-        await asyncio.sleep(gap * index / traffic.clients)
+    spread = gap if traffic.spread_ms is None else traffic.spread_ms / 1000
+    await asyncio.sleep(spread * index / traffic.clients)
     asked = time.monotonic_ns()
     peer = await (_Datagrams if traffic.udp else _Connection).open(address)
     connected = time.monotonic_ns()

@@ -1,0 +1,53 @@
+"""A classic mistake: edge-triggered, drained as the text says, and one client that never stops sending."""
+
+import bisect
+import collections
+
+from labs.kit.evidence import ms
+from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed
+from labs.kit.traffic import Traffic
+from servers.mistakes.edge_starvation import TURN
+
+LAB = Lab(
+    model="epoll_edge",
+    question="What if there is always one more byte to drain?",
+    watch="how many reads of the busy connection are made while another's data lies ready.",
+    try_next=(
+        "invoke lab epoll_edge  drained, with well-behaved clients",
+        "invoke lab epoll       told again, so nothing needs to be drained",
+    ),
+    cases=(Case("broken", "mistakes.edge_starvation:broken"), Case("mended", "mistakes.edge_starvation:mended")),
+    traffic=Traffic(clients=2, messages=6, gap_ms=10, flood_ms=80),
+)
+
+
+def passed_over(run: Run) -> tuple[int, int]:
+    """The most reads of the flooding connection made while another connection's data lay ready; and for how long, ns."""
+    reads = [one for one in run.result.named("recvfrom") if one.bytes and one.socket]
+    if not reads:
+        return 0, 0
+    (flooding, _count), *_ = collections.Counter(one.socket for one in reads).most_common()
+    begins = [one.enter for one in reads if one.socket == flooding]
+    waits = [one for one in run.result.messages if one.socket != flooding]
+    found = [(bisect.bisect(begins, one.read) - bisect.bisect(begins, one.ready), one.read - one.ready) for one in waits]
+    return max(found, default=(0, 0))
+
+
+@LAB.check("drained without a limit, one sender starves the rest", claims=("C35",))
+def starved(run: Run) -> Finding:
+    """It read one connection for as long as that had data, while others' data lay ready."""
+    broken = run.case("broken")
+    count, lay = passed_over(broken)
+    found = f"{count:,} reads of the flooding connection while another's data lay ready, for {ms(lay)};"
+    found += f" the slowest answer to the others took {ms(broken.round_trips[-1])}"
+    return confirmed(found) if count > 20 * TURN and lay > 0.2 * run.flood_ns else failed(found)
+
+
+@LAB.check("a turn for each serves them all", claims=("C36",))
+def turns(run: Run) -> Finding:
+    """Its own list of ready connections remembers what the kernel tells only once, and each gets its turn."""
+    mended = run.case("mended")
+    count, lay = passed_over(mended)
+    found = f"at most {count} reads of the flooding connection while another's data lay ready, for {ms(lay)};"
+    found += f" the slowest answer to the others took {ms(mended.round_trips[-1])}, beside a flood of {ms(run.flood_ns)}"
+    return confirmed(found) if 0 < count <= 4 * TURN else failed(found)

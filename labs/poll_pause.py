@@ -1,0 +1,62 @@
+"""A classic trade: a pause between two rounds of polling. What does it save, and what does it cost?"""
+
+from labs.kit.evidence import ms
+from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed
+from labs.kit.traffic import Traffic
+
+LAB = Lab(
+    model="nonblocking",
+    question="What does a pause between two polls save, and what does it cost?",
+    watch="CPU and answer time against the pause; and select, which has neither price.",
+    try_next=(
+        "invoke lab nonblocking  without a pause: a whole core",
+        "invoke lab select       told instead of asking",
+    ),
+    cases=(
+        Case("no pause", "mistakes.poll_pause:serve"),
+        Case("2 ms", "mistakes.poll_pause:pause_2ms"),
+        Case("10 ms", "mistakes.poll_pause:pause_10ms"),
+        Case("select", "select"),
+    ),
+    traffic=Traffic(clients=2, messages=40, gap_ms=15, jitter=1.0),
+)
+PAUSES = {"2 ms": 2e6, "10 ms": 10e6}  # ns
+
+
+def busy(run: Run) -> float:
+    """The share of its life that the server's thread was on a CPU or wanted one."""
+    return 1 - run.server.wait / run.server.wall
+
+
+def lay_ready(run: Run) -> float:
+    """How long data lay ready before the thread knew, on average, ns, without the longest tenth: then others had the CPU."""
+    waits = sorted(one.ready_to_told for one in run.result.messages)
+    kept = waits[: max(len(waits) * 9 // 10, 1)]
+    return sum(kept) / max(len(kept), 1)
+
+
+@LAB.check("the longer the pause, the less CPU", claims=("C20",))
+def saves(run: Run) -> Finding:
+    """The share of time that the thread was awake falls from a whole core to a few percent."""
+    shares = [(name, busy(run.case(name))) for name in ("no pause", "2 ms", "10 ms")]
+    found = ", ".join(f"{name}: {share:.1%} awake" for name, share in shares)
+    good = shares[0][1] > 0.9 and shares[0][1] > 4 * shares[1][1] > 8 * shares[2][1]
+    return confirmed(found) if good else failed(found)
+
+
+@LAB.check("and the later the answer: half a pause, on average", claims=("C20",))
+def costs(run: Run) -> Finding:
+    """Data comes at any time, the look only at the end of a pause."""
+    waits = {name: lay_ready(run.case(name)) for name in PAUSES}
+    found = ", ".join(f"{name}: data lay ready for {ms(ns)} on average" for name, ns in waits.items())
+    found += f", {', '.join(f'{ns / PAUSES[name]:.2f}' for name, ns in waits.items())} of a pause"
+    return confirmed(found) if all(0.25 < ns / PAUSES[name] < 0.9 for name, ns in waits.items()) else failed(found)
+
+
+@LAB.check("select pays neither price", claims=("C20", "C28"))
+def neither(run: Run) -> Finding:
+    """Asleep until woken: little CPU, and told at once."""
+    case, paused = run.case("select"), run.case("2 ms")
+    found = f"select: {busy(case):.1%} awake, data lay ready for {ms(lay_ready(case))} on average"
+    found += f"; with a pause of 2 ms: {busy(paused):.1%} and {ms(lay_ready(paused))}"
+    return confirmed(found) if busy(case) < 0.2 and lay_ready(case) < 0.5 * lay_ready(paused) else failed(found)

@@ -1,0 +1,56 @@
+"""A classic mistake: one thread, blocking calls, and a client that says nothing. Who waits for it?"""
+
+from labs.kit import evidence
+from labs.kit.evidence import ms
+from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed
+from labs.kit.traffic import Traffic
+
+LAB = Lab(
+    model="blocking",
+    question="What does one silent client do to all the others?",
+    watch="the same clients, the same silence: only in the first server does anybody wait for it.",
+    try_next=(
+        "invoke lab blocking  the model by itself",
+        "invoke lab epoll     one thread, and nobody held up",
+    ),
+    cases=(Case("broken", "blocking"), Case("mended", "threads"), Case("one thread", "epoll")),
+    traffic=Traffic(clients=3, messages=5, gap_ms=10, silent_ms=400),
+)
+
+
+@LAB.check("a silent client holds up a single thread", claims=("C13",))
+def held(run: Run) -> Finding:
+    """The thread slept in recvfrom on the silent connection while others' data lay ready."""
+    broken = run.case("broken")
+    worst, lay = evidence.held_up(broken, "socket")
+    silence = run.silent_ns
+    found = (
+        f"the slowest echo took {ms(max(broken.round_trips))}, for a silence of {ms(silence)}; data lay ready for {ms(lay)},"
+    )
+    found += f" while the thread slept {ms(worst)} in recvfrom on a connection without any"
+    return confirmed(found) if worst > 0.5 * silence else failed(found)
+
+
+@LAB.check("with a thread for each it holds up nobody", claims=("C14",))
+def isolated(run: Run) -> Finding:
+    """The others were answered as if it were not there; its own thread slept through the silence."""
+    return _unharmed(run, "mended")
+
+
+@LAB.check("nor with one thread that waits in epoll", claims=("C24",))
+def multiplexed(run: Run) -> Finding:
+    """One thread is enough, as long as it never waits in a call on a socket."""
+    if len(run.case("one thread").result.threads) > 1:
+        return failed(f"{len(run.case('one thread').result.threads)} threads")
+    return _unharmed(run, "one thread")
+
+
+def _unharmed(run: Run, name: str) -> Finding:
+    case = run.case(name)
+    worst, _lay = evidence.held_up(case, "socket")
+    found = (
+        f"{len(case.result.threads)} threads: the slowest of {len(case.round_trips)} echoes took {ms(max(case.round_trips))}"
+    )
+    found += f" beside a silence of {ms(run.silent_ns)}; data lay ready for a thread that slept elsewhere for {ms(worst)}"
+    good = max(case.round_trips) < 0.25 * run.silent_ns and worst < 0.1 * run.silent_ns
+    return confirmed(found) if good else failed(found)
