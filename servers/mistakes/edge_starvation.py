@@ -11,7 +11,7 @@ import socket
 
 from servers.kit.echo import accept
 
-PIECE = 64  # bytes: a protocol of small messages
+PIECE = 256  # bytes: a protocol of small messages
 TURN = 16  # pieces at a time
 BOTH = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
 
