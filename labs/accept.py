@@ -11,6 +11,7 @@ from probes import syscalls
 
 LAB = Lab(
     model="blocking and non-blocking",
+    chapter="Terms and calls",
     question="What does accept wait for, and where?",
     watch="asleep on the listener's own queue, woken by the packet that completes the handshake; nothing is copied.",
     try_next=(

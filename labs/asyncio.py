@@ -5,6 +5,7 @@ from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 
 LAB = Lab(
     model="asyncio",
+    chapter="Asynchronous",
     server="asyncio",
     question="Is asyncio asynchronous I/O?",
     watch="the thread sleeps in epoll_wait and copies in recvfrom, like that of lab epoll; plus waits that don't wait.",

@@ -8,6 +8,7 @@ from labs.kit.lab import Finding, Lab, Run, confirmed, failed, sleeps, turns, un
 
 LAB = Lab(
     model="blocking",
+    chapter="Blocking",
     server="blocking",
     question="Where does a thread wait in blocking I/O, and who else waits with it?",
     watch="recvfrom holds the thread in both phases, and one client's pauses are every other client's delay.",

@@ -12,6 +12,7 @@ from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined
 
 LAB = Lab(
     model="blocking and non-blocking",
+    chapter="Terms and calls",
     question="What does connect wait for, and where?",
     watch="with room loopback answers within the call; with a full backlog connect sleeps until a retry gets through.",
     try_next=(

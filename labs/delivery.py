@@ -13,6 +13,7 @@ from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined
 
 LAB = Lab(
     model="blocking",
+    chapter="Terms and calls",
     question="When do bytes leave the receiver's buffer, and when the sender's?",
     watch="the sender's copy goes when TCP has acknowledged it, read or not; the receiver's goes with the read.",
     try_next=(

@@ -10,6 +10,7 @@ from servers.mistakes.edge_starvation import TURN
 
 LAB = Lab(
     model="epoll_edge",
+    chapter="Classic mistakes",
     question="What if there is always one more byte to drain?",
     watch="how many reads of the busy connection are made while another's data lies ready.",
     try_next=(

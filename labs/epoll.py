@@ -14,10 +14,12 @@ import os
 import select
 from typing import Any
 
+from labs.kit import growth
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, turns, unavailable, waited
 
 LAB = Lab(
     model="epoll",
+    chapter="Multiplexing",
     server="epoll",
     question="How does one thread wait for many connections with epoll?",
     watch="all the waiting is in epoll_wait, on epoll's own queue; recvfrom comes only when the data is there.",
@@ -26,7 +28,7 @@ LAB = Lab(
         "invoke lab epoll --size 1000000  phase 2 is its own work",
         "invoke lab blocking  the same, one by one",
     ),
-    aside="labs.epoll:is_anything_shared",
+    asides=("labs.epoll:is_anything_shared", "labs.kit.growth:measure", "labs.kit.growth:limit"),
 )
 
 
@@ -103,6 +105,18 @@ def shared_memory(run: Run) -> Finding:
     if mapped == "ENODEV":
         return refined(f"mmap of an epoll descriptor: ENODEV; epoll_wait with a bad pointer: {copied}")
     return failed(f"mmap of an epoll descriptor: {mapped}; epoll_wait with a bad pointer: {copied}")
+
+
+@LAB.check("the cost of a wait does not grow with the descriptors", claims=("C31",))
+def flat(run: Run) -> Finding:
+    """One ready descriptor among 10, 100 and 900: select and poll pay for all, epoll_wait for the one."""
+    return growth.stays(run, [one for one in run.waits if one.name.startswith("epoll")])
+
+
+@LAB.check("what limits it is the number of open files", claims=("C34",))
+def limit(run: Run) -> Finding:
+    """One descriptor after the other was registered until something was refused."""
+    return growth.limited(run, [one for one in run.waits if one.name.startswith("epoll")])
 
 
 def _most_open(run: Run) -> int:

@@ -11,6 +11,7 @@ from labs.kit.lab import Finding, Lab, Run, confirmed, failed, unavailable
 
 LAB = Lab(
     model="epoll_edge",
+    chapter="Multiplexing",
     server="epoll_edge",
     question="What changes when epoll tells of an arrival only once?",
     watch="every message ends with a recvfrom that gets EAGAIN: only so does the server know that it has all.",
@@ -18,7 +19,7 @@ LAB = Lab(
         "invoke lab epoll  level-triggered",
         "invoke lab epoll_edge --size 1000000  many reads for one telling",
     ),
-    aside="labs.epoll_edge:read_half",
+    asides=("labs.epoll_edge:read_half",),
 )
 
 

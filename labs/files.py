@@ -14,6 +14,7 @@ from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 
 LAB = Lab(
     model="multiplexing",
+    chapter="Terms and calls",
     question="Which descriptors can be watched, and what is said of a regular file?",
     watch="epoll_ctl refuses the regular file with EPERM; select and poll call it ready whatever it holds.",
     try_next=(

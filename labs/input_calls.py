@@ -14,6 +14,7 @@ from probes import syscalls
 
 LAB = Lab(
     model="blocking and non-blocking",
+    chapter="Terms and calls",
     question="Do all input calls behave alike, blocking and non-blocking?",
     watch="five calls (recv is recvfrom to the kernel), ten sections: asleep and copied, or EAGAIN at once.",
     try_next=(

@@ -4,6 +4,7 @@ from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined
 
 LAB = Lab(
     model="io_uring",
+    chapter="Asynchronous",
     server="io_uring",
     question="Who waits and who copies when io_uring receives?",
     watch="no recvfrom, no sendto: one call for everything, and the copy is made inside it.",

@@ -7,6 +7,7 @@ from probes import syscalls
 
 LAB = Lab(
     model="signal_driven",
+    chapter="Classic mistakes",
     question="What if two datagrams come, and one signal?",
     watch="datagrams read against signals taken; and what a client waits for when a signal is lost.",
     try_next=(

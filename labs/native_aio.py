@@ -13,6 +13,7 @@ from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refuted, unavaila
 
 LAB = Lab(
     model="native_aio",
+    chapter="Asynchronous",
     server="native_aio",
     question="What is asynchronous about Linux native AIO on a socket?",
     watch="an io_submit for each message, and still a recvfrom: it only tells when it can be read.",
@@ -20,7 +21,7 @@ LAB = Lab(
         "invoke lab epoll  told of readiness without asking again",
         "invoke lab io_uring  its successor",
     ),
-    aside="labs.native_aio:submit_a_read",
+    asides=("labs.native_aio:submit_a_read",),
 )
 
 

@@ -6,6 +6,7 @@ from probes import syscalls
 
 LAB = Lab(
     model="nonblocking",
+    chapter="Non-blocking",
     server="nonblocking",
     question="What does a thread do that never sleeps, and what does it cost?",
     watch="thousands of calls for each message, nearly all EAGAIN, and a core that is never idle.",

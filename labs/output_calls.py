@@ -14,6 +14,7 @@ from probes import syscalls
 
 LAB = Lab(
     model="blocking and non-blocking",
+    chapter="Terms and calls",
     question="What do output calls wait for?",
     watch="a call that finds the send buffer full sleeps there, until the reader makes room; non-blocking it is refused.",
     try_next=(

@@ -8,11 +8,12 @@ import select as python_select
 import struct
 from typing import Any
 
-from labs.kit import evidence
+from labs.kit import evidence, growth
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, unavailable
 
 LAB = Lab(
     model="poll",
+    chapter="Multiplexing",
     server="poll",
     question="How does one thread wait for many connections with poll?",
     watch="like select in all but its limit: asleep in poll, woken through poll's callback, everything named anew.",
@@ -20,7 +21,7 @@ LAB = Lab(
         "invoke lab select  the older one",
         "invoke lab epoll  registered once",
     ),
-    aside="labs.poll:wish_and_answer",
+    asides=("labs.poll:wish_and_answer", "labs.kit.growth:measure"),
 )
 
 
@@ -51,6 +52,24 @@ def apart(run: Run) -> Finding:
         f" descriptor {fd}: wished {kept}, answered {answer}, the wish unchanged"
     )
     return confirmed(found) if len(whole) == len(calls) and (kept, answer) == (1, 1) else failed(found)
+
+
+@LAB.check("every descriptor is asked at every call", claims=("C26",))
+def asked(run: Run) -> Finding:
+    """Counted where a probe on the poll methods could be attached; else told by what a call costs."""
+    return growth.asks_all(run, "poll", run.calls("poll", "ppoll"))
+
+
+@LAB.check("on every descriptor's wait queue, and off again", claims=("C27",))
+def queued(run: Run) -> Finding:
+    """Counted where a probe could be attached; else told by who wakes it, and by what joining the queues costs."""
+    return growth.joins_all(run, "poll", run.calls("poll", "ppoll"))
+
+
+@LAB.check("the cost grows with the descriptors", claims=("C31",))
+def grows(run: Run) -> Finding:
+    """The same call with one ready descriptor among 10, 100 and 900."""
+    return growth.grows(run, "poll", run.calls("poll", "ppoll"))
 
 
 def wish_and_answer() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from labs.kit.traffic import Traffic
 
 LAB = Lab(
     model="nonblocking",
+    chapter="Classic mistakes",
     question="What does a pause between two polls save, and what does it cost?",
     watch="CPU and answer time against the pause; and select, which has neither price.",
     try_next=(

@@ -8,6 +8,7 @@ from servers.thread_pool import WORKERS
 
 LAB = Lab(
     model="thread_pool",
+    chapter="Classic mistakes",
     question="What happens to the client that comes when the pool is full?",
     watch="its first answer: it was connected at once, and then served by nobody until somebody else had gone.",
     try_next=(

@@ -4,6 +4,7 @@ from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined
 
 LAB = Lab(
     model="posix_aio",
+    chapter="Asynchronous",
     server="posix_aio",
     question="Who waits and who copies when POSIX AIO reads a socket?",
     watch="look at the threads: glibc made them, and they sleep in read, one for each connection.",

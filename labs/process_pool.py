@@ -7,6 +7,7 @@ from servers.process_pool import WORKERS
 
 LAB = Lab(
     model="process_pool",
+    chapter="Blocking",
     server="process_pool",
     question="What do processes forked beforehand save, and who pays for their ceiling?",
     watch="no fork after the first client came; the fifth client waits in the backlog.",

@@ -5,6 +5,7 @@ from labs.kit.lab import Finding, Lab, Run
 
 LAB = Lab(
     model="processes",
+    chapter="Blocking",
     server="processes",
     question="What does a process for each connection buy, and what does it cost?",
     watch="fork copies the page tables: compare the time of clone with that of lab threads.",

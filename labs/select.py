@@ -8,11 +8,12 @@ import resource
 import select as python_select
 from typing import Any
 
-from labs.kit import evidence
+from labs.kit import evidence, growth
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, unavailable
 
 LAB = Lab(
     model="select",
+    chapter="Multiplexing",
     server="select",
     question="How does one thread wait for many connections with select?",
     watch="the wake-up goes through poll's callback on each socket's queue; every call names every descriptor.",
@@ -21,7 +22,7 @@ LAB = Lab(
         "invoke lab epoll  registered once",
         "invoke lab select --clients 200  more to look at, every time",
     ),
-    aside="labs.select:beyond_the_limit",
+    asides=("labs.select:beyond_the_limit", "labs.kit.growth:measure"),
 )
 
 
@@ -62,6 +63,24 @@ def limit(run: Run) -> Finding:
     return (
         refined(f"{found}: the limit is the fd_set of 1024 bits, not the kernel's") if kernel == "1 ready" else confirmed(found)
     )
+
+
+@LAB.check("every descriptor is asked at every call", claims=("C26",))
+def asked(run: Run) -> Finding:
+    """Counted where a probe on the poll methods could be attached; else told by what a call costs."""
+    return growth.asks_all(run, "select", run.calls("select", "pselect6"))
+
+
+@LAB.check("on every descriptor's wait queue, and off again", claims=("C27",))
+def queued(run: Run) -> Finding:
+    """Counted where a probe could be attached; else told by who wakes it, and by what joining the queues costs."""
+    return growth.joins_all(run, "select", run.calls("select", "pselect6"))
+
+
+@LAB.check("the cost grows with the descriptors", claims=("C31",))
+def grows(run: Run) -> Finding:
+    """The same call with one ready descriptor among 10, 100 and 900."""
+    return growth.grows(run, "select", run.calls("select", "pselect6"))
 
 
 def beyond_the_limit() -> dict[str, Any]:

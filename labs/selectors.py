@@ -5,6 +5,7 @@ from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 
 LAB = Lab(
     model="selectors",
+    chapter="Multiplexing",
     server="selectors",
     question="Which multiplexer does Python's selectors module use, and what is a Reactor?",
     watch="system calls like those of lab epoll; the callbacks are Python's alone.",

@@ -5,6 +5,7 @@ from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 
 LAB = Lab(
     model="signal_driven",
+    chapter="Signal-driven",
     server="signal_driven",
     question="What does a signal take off the process, and what not?",
     watch="nothing waits on a socket; the packet itself queues the signal; recvfrom still copies.",

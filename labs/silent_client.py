@@ -7,6 +7,7 @@ from labs.kit.traffic import Traffic
 
 LAB = Lab(
     model="blocking",
+    chapter="Classic mistakes",
     question="What does one silent client do to all the others?",
     watch="the same clients, the same silence: only in the first server does anybody wait for it.",
     try_next=(

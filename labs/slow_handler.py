@@ -8,6 +8,7 @@ from servers.mistakes.slow_handler import HANDLING
 
 LAB = Lab(
     model="epoll",
+    chapter="Classic mistakes",
     question="What does one slow handler do to everybody else in an event loop?",
     watch="the sleeps of the loop's thread: in the broken server it sleeps for a timer, with others' data ready.",
     try_next=(

@@ -13,6 +13,7 @@ from labs.kit.lab import Finding, Lab, Run, confirmed, failed, sleeps
 
 LAB = Lab(
     model="terms",
+    chapter="Terms and calls",
     question="Are synchronous and blocking the same, and asynchronous and non-blocking?",
     watch="the synchronous call sleeps until the result is there; a computation is synchronous too, and never sleeps.",
     try_next=(

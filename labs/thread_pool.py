@@ -7,6 +7,7 @@ from servers.thread_pool import WORKERS
 
 LAB = Lab(
     model="thread_pool",
+    chapter="Blocking",
     server="thread_pool",
     question="What does a pool of threads save, and who pays for its ceiling?",
     watch="the fifth client is accepted and then waits until one of the first four has gone.",

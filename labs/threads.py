@@ -5,6 +5,7 @@ from labs.kit.lab import Finding, Lab, Run
 
 LAB = Lab(
     model="threads",
+    chapter="Blocking",
     server="threads",
     question="What does a thread for each connection buy, and what does it cost?",
     watch="every thread is blocked like the single one in lab blocking, but each only for its own client.",

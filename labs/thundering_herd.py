@@ -6,6 +6,7 @@ from servers.mistakes.thundering_herd import WORKERS
 
 LAB = Lab(
     model="processes",
+    chapter="Classic mistakes",
     question="Eight processes wait for a connection. How many does it wake?",
     watch="wake-ups for each connection: one where the place on the listener's queue is exclusive, up to eight elsewhere.",
     try_next=(

@@ -2,7 +2,7 @@
 
 A lab file makes one `LAB` and decorates its checks with it:
 
-    LAB = Lab(model="blocking", question="...", try_next=("...",))
+    LAB = Lab(model="blocking", chapter="Blocking", question="...", try_next=("...",))
 
     @LAB.check("asleep in recv", claims=("C03",))
     def asleep(run: Run) -> Finding:
@@ -112,7 +112,7 @@ class Run:
 
     @property
     def aside(self) -> dict[str, Any]:
-        """What the lab's experiment beside the traffic found, if it has one."""
+        """What the lab's experiments beside the traffic found, if it has any."""
         return dict(self.result.context.get("aside", {}))
 
     @cached_property
@@ -200,21 +200,23 @@ def sleeps(calls: list[Call]) -> list[Sleep]:
     return [sleep for call in calls for sleep in call.sleeps]
 
 
+CHAPTERS = ("Terms and calls", "Blocking", "Non-blocking", "Multiplexing", "Signal-driven", "Asynchronous", "Classic mistakes")
 CheckFunction = Callable[[Run], Finding]
 
 
 @dataclass
 class Lab:
-    """One lab. `server` names a file in servers/; `aside` is run once, in a process of its own that is not followed."""
+    """One lab. `server` names a file in servers/; `asides` are run once each, in a process that is not followed."""
 
     model: str
+    chapter: str  # one of CHAPTERS
     question: str
     watch: str  # one sentence: what to look at in the output
     try_next: tuple[str, ...]
     server: str | None = None
     traffic: Traffic = field(default_factory=Traffic)
     cases: tuple[Case, ...] = ()  # several servers on the same traffic, one after the other, instead of one
-    aside: str | None = None  # "module:function" of an experiment beside the traffic; it returns JSON data
+    asides: tuple[str, ...] = ()  # "module:function" of experiments beside the traffic, which return JSON data
     experiment: str | None = None  # "module:function" that is followed instead of a server: then there are no clients
     checks: list[tuple[str, tuple[str, ...], CheckFunction]] = field(default_factory=list)
 

@@ -74,7 +74,7 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
         **about,
         traffic=dataclasses.asdict(traffic),
         traffic_words=traffic.words,
-        aside=_aside(lab.aside) if lab.aside else {},
+        aside={key: value for place in lab.asides for key, value in _aside(place).items()},
     )
 
 

@@ -1,0 +1,201 @@
+"""What one wait costs against the number of descriptors: select, poll and epoll asked about N sockets, of which one is ready.
+
+By system call number, without Python's own walk over lists, which would grow as well. The socket that is ready is the last
+one, so select and poll pass all the others first. Each figure is the fastest of several batches: the least disturbed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import select as python_select
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+from labs.kit.lab import Finding, Run, confirmed, failed, refined, unavailable
+from probes.result import Call
+from servers.kit.system import system_call
+
+SIZES = (10, 100, 900)  # select ends at 1023
+_BATCHES = 9
+_SOON = (ctypes.c_long * 2)(1, 0)  # seconds, ns: a time-out that never comes, as one descriptor is ready
+_NOW = (ctypes.c_long * 2)(0, 0)
+
+
+def measure() -> dict[str, Any]:
+    """Ns of one call: {"growth": {"select": {"10": ns, ...}, "select, no wait": ..., "poll": ..., "epoll": ...}}.
+
+    "no wait" is with a time-out of 0: then the kernel asks the descriptors but joins no wait queue (fs/select.c: do_select
+    gives the poll method no queue function).
+    """
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < SIZES[-1] + 100:
+        return {"growth_skipped": f"RLIMIT_NOFILE allows {hard} descriptors only: ulimit -Hn 4096 shows it"}
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    found: dict[str, dict[str, int]] = {}
+    for size in SIZES:
+        for name, call in _calls(size).items():
+            found.setdefault(name, {})[str(size)] = call
+    return {"growth": found}
+
+
+def _calls(size: int) -> dict[str, int]:
+    import socket
+
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(size - 1)]
+        ready = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        ready.bind(("127.0.0.1", 0))
+        ready.sendto(b"x", ready.getsockname())
+        fds = [one.fileno() for one in [*idle, ready]]
+        wish = bytearray(128)
+        for fd in fds:
+            wish[fd // 8] |= 1 << fd % 8
+        source, sets = bytes(wish), ctypes.create_string_buffer(128)
+        array = b"".join(struct.pack("ihh", fd, python_select.POLLIN, 0) for fd in fds)
+        entries = ctypes.create_string_buffer(array, len(array))
+        epoll = stack.enter_context(contextlib.closing(python_select.epoll()))
+        for fd in fds:
+            epoll.register(fd, python_select.EPOLLIN)
+        events = ctypes.create_string_buffer(12 * 16)
+
+        def select(timeout: Any) -> int:
+            ctypes.memmove(sets, source, 128)  # the answer took the wish's place
+            return system_call("pselect6", max(fds) + 1, sets, None, None, timeout, None)
+
+        return {
+            "select": _fastest(lambda: select(_SOON)),
+            "select, no wait": _fastest(lambda: select(_NOW)),
+            "poll": _fastest(lambda: system_call("ppoll", entries, size, _SOON, None, 0)),
+            "poll, no wait": _fastest(lambda: system_call("ppoll", entries, size, _NOW, None, 0)),
+            "epoll": _fastest(lambda: system_call("epoll_pwait", epoll.fileno(), events, 16, 1000, None, 8)),
+        }
+
+
+def _fastest(call: Callable[[], int]) -> int:
+    assert call() == 1
+    best, count = 1 << 62, 20
+    for _ in range(_BATCHES):
+        begin = time.perf_counter_ns()
+        for _ in range(count):
+            call()
+        best = min(best, (time.perf_counter_ns() - begin) // count)
+    return best
+
+
+def limit() -> dict[str, Any]:
+    """How many descriptors one epoll takes before something is refused, and what the system's own limits are."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    taken, refused = 0, ""
+    with contextlib.closing(python_select.epoll()) as epoll:
+        reader, writer = os.pipe()
+        own = [reader, writer]
+        try:
+            while True:
+                own.append(os.dup(reader))
+                epoll.register(own[-1], python_select.EPOLLIN)
+                taken += 1
+        except OSError as error:
+            refused = f"{os.strerror(error.errno or 0)} from {'dup' if len(own) == taken + 2 else 'epoll_ctl'}"
+        for fd in own:
+            os.close(fd)
+    return {
+        "limit": {
+            "nofile": 256,
+            "taken": taken,
+            "refused": refused,
+            "file_max": _number("/proc/sys/fs/file-max"),
+            "watches": _number("/proc/sys/fs/epoll/max_user_watches"),
+            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        }
+    }
+
+
+def _number(path: str) -> int | None:
+    try:
+        with open(path) as file:  # noqa: PTH123
+            return int(file.read())
+    except OSError:
+        return None
+
+
+# -- findings on it -----------------------------------------------------------------------------------------------------
+
+
+def grows(run: Run, call: str, calls: list[Call]) -> Finding:
+    """The cost of one call grows with the number of descriptors, by half as much at least."""
+    if missing := _missing(run, call, calls):
+        return missing
+    costs = run.aside["growth"][call]
+    return (confirmed if _factor(costs) > 0.5 * SIZES[2] / SIZES[1] else failed)(_words(call, costs))
+
+
+def stays(run: Run, calls: list[Call]) -> Finding:
+    """The cost of epoll_wait stays the same."""
+    if missing := _missing(run, "epoll", calls):
+        return missing
+    costs = run.aside["growth"]["epoll"]
+    words = f"{_words('epoll', costs)}; {_words('select', run.aside['growth']['select'])}"
+    return (confirmed if _factor(costs) < 2 else failed)(words)
+
+
+def asks_all(run: Run, call: str, calls: list[Call]) -> Finding:
+    """Every call asks every descriptor (its poll method): counted, else by the cost of a call that joins no queue."""
+    if missing := _missing(run, call, calls):
+        return missing
+    costs = run.aside["growth"][f"{call}, no wait"]
+    found = f"asked without waiting, {_words(call, costs)}"
+    return (confirmed if _factor(costs) > 0.5 * SIZES[2] / SIZES[1] else failed)(found)
+
+
+def joins_all(run: Run, call: str, calls: list[Call]) -> Finding:
+    """A call that may wait joins every wait queue: counted, else shown by the wake-ups and by what the joining costs."""
+    if missing := _missing(run, call, calls):
+        return missing
+    sockets = {one.socket for one in run.result.messages if one.told_by in {two.name for two in calls}}
+    woken = [s for one in calls for s in one.sleeps if s.waker and "pollwake" in s.waker.stack]
+    most = str(SIZES[-1])
+    free, waiting = run.aside["growth"][f"{call}, no wait"][most], run.aside["growth"][call][most]
+    found = f"{len(woken)} wake-ups came through pollwake from {len(sockets)} sockets' own queues; with {most} descriptors"
+    found += f" a call that may wait costs {waiting / 1e3:.0f} us, one that may not, and joins no queue, {free / 1e3:.0f} us"
+    good = len(woken) > 1 and len(sockets) > 1 and waiting > 1.2 * free
+    return (confirmed if good else failed)(found)
+
+
+def limited(run: Run, calls: list[Call]) -> Finding:
+    """Registering ended with the process's descriptors; what else limits it is told."""
+    if "limit" not in run.aside:
+        return unavailable("the experiment beside the traffic did not run")
+    if not calls:
+        return failed("this server made 0 calls of epoll_wait")
+    told = run.aside["limit"]
+    found = f"RLIMIT_NOFILE {told['nofile']}: {told['taken']} registered, then {told['refused']}"
+    if not told["taken"] or not told["refused"].endswith("dup"):
+        return failed(found)
+    memory = told["memory_bytes"] / 1e9
+    found += f"; {memory:.0f} GB of memory here, file-max {told['file_max']:,} ({told['file_max'] / memory:,.0f} for each GB)"
+    if told["watches"]:
+        return refined(f"{found}; epoll has a limit of its own besides, max_user_watches {told['watches']:,}")
+    return confirmed(found)
+
+
+def _missing(run: Run, call: str, calls: list[Call]) -> Finding | None:
+    if not calls:
+        return failed(f"this server made 0 calls of {call}")
+    if "growth" not in run.aside:
+        return unavailable(str(run.aside.get("growth_skipped", "the experiment beside the traffic did not run")))
+    return None
+
+
+def _factor(costs: dict[str, int]) -> float:
+    return costs[str(SIZES[2])] / max(costs[str(SIZES[1])], 1)
+
+
+def _words(call: str, costs: dict[str, int]) -> str:
+    figures = ", ".join(f"{ns / 1e3:.1f}" for ns in costs.values())
+    return f"one {call} with {', '.join(costs)} descriptors: {figures} us"
