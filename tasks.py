@@ -181,11 +181,10 @@ def compare(_context: Context, clients: str = "", messages: str = "", size: str 
 
     given = {"clients": clients, "messages": messages, "size": size}
     traffic = dataclasses.replace(comparing.TRAFFIC, **{key: _number(key, text) for key, text in given.items() if text})
-    rows = list(comparing.rows(traffic, _progress))
-    crowds = list(comparing.crowds(_progress))
+    found = comparing.compare(traffic, _progress)
     with _answer(out, sys.stdout) as file:
-        comparison.write(rows, crowds, traffic.words, file, json)
-    return 0 if all(row.sound for row in rows) else _VERDICT_CODES["inconclusive"]
+        comparison.write(found, file, json)
+    return _VERDICT_CODES[comparing.verdict(found)]
 
 
 @task(help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"]})
@@ -204,6 +203,7 @@ def labs(_context: Context, json: bool = False, out: str = "") -> None:
 def claims(_context: Context, run: bool = False, json: bool = False, out: str = "") -> int:
     """List every claim about the I/O models with the checks that stand for it."""
     import labs as rooms
+    from labs.kit import compare as comparing
     from labs.kit import run as running
     from reports import catalogue
 
@@ -212,9 +212,15 @@ def claims(_context: Context, run: bool = False, json: bool = False, out: str = 
         _progress(f"lab {name}")
         results[name] = running.show(running.record(name, rooms.find(name).traffic, lambda _words: None))
     judged = {name: {check.name: check for check in result.checks} for name, result in results.items()}
+    verdicts = [_VERDICT_CODES[result.verdict] for result in results.values()]
+    if run:
+        _progress("compare")
+        found = comparing.compare(comparing.TRAFFIC, lambda _words: None)
+        judged["compare"] = {check.name: check for check in comparing.judge(found)}
+        verdicts.append(_VERDICT_CODES[comparing.verdict(found)])
     with _answer(out, sys.stdout) as file:
-        catalogue.write_claims([(name, rooms.find(name)) for name in rooms.names()], file, json, judged)
-    return max((_VERDICT_CODES[result.verdict] for result in results.values()), default=0)
+        catalogue.write_claims([(name, rooms.find(name)) for name in rooms.names()], comparing.CHECKS, file, json, judged)
+    return max(verdicts, default=0)
 
 
 @task(help=_SHARED_HELP | {"file": "a recording made by --save"})

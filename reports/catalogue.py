@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json as codec
 from collections.abc import Sequence
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
 from labs.claims import CLAIMS
+from labs.kit.lab import CHAPTERS
 from probes.capabilities import Finding, State, can_trace
 from probes.result import Check
 from reports.terminal import VERDICT_STYLE, console
@@ -36,6 +37,7 @@ def write_labs(labs: Sequence[tuple[str, Lab]], file: IO[str], json: bool = Fals
         rows = [
             {
                 "name": name,
+                "chapter": lab.chapter,
                 "model": lab.model,
                 "question": lab.question,
                 "claims": lab.claims,
@@ -49,17 +51,28 @@ def write_labs(labs: Sequence[tuple[str, Lab]], file: IO[str], json: bool = Fals
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    for name, lab in labs:
-        table.add_row(name, Text.assemble(lab.question, ("  " + " ".join(lab.claims), "dim")))
+    for chapter in CHAPTERS:
+        table.add_row("", Text(chapter, style="bold underline"))
+        for name, lab in labs:
+            if lab.chapter == chapter:
+                table.add_row(name, Text.assemble(lab.question, ("  " + " ".join(lab.claims), "dim")))
     _print(table, file)
 
 
 def write_claims(
-    labs: Sequence[tuple[str, Lab]], file: IO[str], json: bool = False, judged: dict[str, dict[str, Check]] | None = None
+    labs: Sequence[tuple[str, Lab]],
+    compared: Sequence[tuple[str, tuple[str, ...], Any]],
+    file: IO[str],
+    json: bool = False,
+    judged: dict[str, dict[str, Check]] | None = None,
 ) -> None:
-    """Every claim with the checks that stand for it, and, where the labs have just run, with their verdicts (lab -> check)."""
+    """Every claim with the checks that stand for it, in labs and in the comparison (`compared`); where they have just run,
+    with their verdicts (lab -> check).
+    """
     judged = judged or {}
-    standing = {one: [(name, check) for name, lab in labs for check, ids, _ in lab.checks if one in ids] for one in CLAIMS}
+    checks = [(name, check, ids) for name, lab in labs for check, ids, _ in lab.checks]
+    checks += [("compare", check, ids) for check, ids, _ in compared]
+    standing = {one: [(name, check) for name, check, ids in checks if one in ids] for one in CLAIMS}
     if json:
         rows = [
             {
@@ -89,13 +102,17 @@ def write_claims(
         for lab, check in standing[one.id]:
             if judged:
                 found = judged[lab][check]
-                words.append(f"\n{found.verdict}: {found.evidence} (lab {lab})", style=VERDICT_STYLE[found.verdict])
+                words.append(f"\n{found.verdict}: {found.evidence} ({_place(lab)})", style=VERDICT_STYLE[found.verdict])
             else:
-                words.append(f"\nlab {lab}: {check}", style="green")
+                words.append(f"\n{_place(lab)}: {check}", style="green")
         if not standing[one.id]:
             words.append("\nno lab shows it yet", style="dim")
         table.add_row(one.id, words)
     _print(table, file)
+
+
+def _place(lab: str) -> str:
+    return lab if lab == "compare" else f"lab {lab}"
 
 
 def write_doctor(findings: Sequence[Finding], labs: Sequence[str], file: IO[str], json: bool = False) -> None:

@@ -9,25 +9,26 @@ from typing import IO
 from rich.table import Table
 from rich.text import Text
 
-from labs.kit.compare import WORKER, Crowd, Row, as_data
+from labs.kit.compare import ALIKE, WORKER, Comparison, Crowd, Row, as_data, judge
+from reports import terminal
 from reports.terminal import console
 from reports.words import count, duration
 
-_ALIKE = 1.1  # two runs of the same model differ by as much
 _CAPTION = """\
 Calls, CPU and voluntary switches are a message's share; times are medians, from the data ready in the socket to the thread \
 told of it, and on to the data copied; MB is memory of its own, over all its processes."""
 
 
-def write(rows: list[Row], crowds: list[Crowd], words: str, file: IO[str], json: bool = False) -> None:
+def write(comparison: Comparison, file: IO[str], json: bool = False) -> None:
     """The table, or the JSON document."""
     if json:
-        codec.dump(as_data(rows, crowds), file, indent=1)
+        codec.dump(as_data(comparison), file, indent=1)
         file.write("\n")
         return
     target: IO[str] = file if file.isatty() else io.StringIO()
     out = console(target)
-    out.print(Text.assemble(("compare", "bold"), f": every model on the same traffic: {words}"))
+    rows, crowds = list(comparison.rows), list(comparison.crowds)
+    out.print(Text.assemble(("compare", "bold"), f": every model on the same traffic: {comparison.traffic.words}"))
     out.print()
     for one in (_phases(rows), _figures(rows)):
         out.print(one)
@@ -38,6 +39,7 @@ def write(rows: list[Row], crowds: list[Crowd], words: str, file: IO[str], json:
     out.print()
     for sentence in seen(rows, crowds):
         out.print(Text("- " + sentence))
+    terminal.checks(judge(comparison), out)
     if target is not file:
         assert isinstance(target, io.StringIO)
         file.write("".join(line.rstrip() + "\n" for line in target.getvalue().splitlines()))
@@ -101,7 +103,7 @@ def seen(rows: list[Row], crowds: list[Crowd]) -> list[str]:
     for crowd in crowds:
         order = sorted(crowd.round_trip_ns.items(), key=lambda one: one[1])
         words = ", ".join(f"{name} {duration(ns)}" for name, ns in order)
-        near = [name for name, ns in order if ns <= _ALIKE * order[0][1]]
+        near = [name for name, ns in order if ns <= ALIKE * order[0][1]]
         first = f"{near[0]} answers first" if len(near) == 1 else f"{' and '.join(near)} answer about equally fast"
         sentences.append(f"At {count(crowd.connections, 'connection')} {first}: {words}.")
     return sentences

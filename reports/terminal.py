@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+from collections.abc import Sequence
 from typing import IO, Any
 
 from rich.console import Console
@@ -290,12 +291,17 @@ def _stacks(result: Result, out: Console) -> None:
                 out.print(Padding(Text(" < ".join(sleep.waker.stack), style="dim"), (0, 0, 0, 2)))
 
 
+def checks(found: Sequence[Check], out: Console) -> None:
+    """The verdicts with their evidence."""
+    _section(out, "what this proves")
+    for one in found:
+        _check(one, out)
+
+
 def _checks(result: Result, out: Console) -> None:
     context: Any = result.context
     if result.checks:
-        _section(out, "what this proves")
-        for one in result.checks:
-            _check(one, out)
+        checks(result.checks, out)
     if context.get("try_next"):
         out.print()
         grid = Table.grid(padding=(0, 2))

@@ -12,17 +12,19 @@ from dataclasses import dataclass
 
 import labs
 from labs.kit import run
-from labs.kit.lab import Case
+from labs.kit.lab import Case, Finding, confirmed, failed, refined, refuted
 from labs.kit.traffic import Traffic
 from probes import syscalls
 from probes.instrument import Instrument
 from probes.phases import measure, percentile_of
-from probes.result import Call, Result
+from probes.result import Call, Check, Result, Verdict
 
 TRAFFIC = Traffic(messages=11)
 CROWDS = (1, 10, 200)
 WORKER = ", a worker"  # not the server's first thread: a thread or process made for it
 RIVALS = ("threads", "select", "epoll")
+ALIKE = 1.1  # two runs of the same model differ by as much
+CLEARLY = 1.3  # and hardly ever by as much
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,52 @@ class Crowd:
         return min(self.round_trip_ns, key=lambda model: self.round_trip_ns[model])
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """All rows on the same traffic, and the crowds."""
+
+    traffic: Traffic
+    rows: tuple[Row, ...]
+    crowds: tuple[Crowd, ...]
+
+    def row(self, model: str) -> Row:
+        """One model's row."""
+        return next(one for one in self.rows if one.model == model)
+
+    @property
+    def sound(self) -> bool:
+        """Nothing was lost in any run."""
+        return all(one.sound for one in self.rows)
+
+
+CompareCheck = Callable[[Comparison], Finding]
+CHECKS: list[tuple[str, tuple[str, ...], CompareCheck]] = []
+
+
+def check(name: str, claims: tuple[str, ...]) -> Callable[[CompareCheck], CompareCheck]:
+    """Registers a check on the whole comparison, as Lab.check does on one lab."""
+
+    def register(function: CompareCheck) -> CompareCheck:
+        CHECKS.append((name, claims, function))
+        return function
+
+    return register
+
+
+def compare(traffic: Traffic, progress: Callable[[str], None]) -> Comparison:
+    """Runs everything; some 20 seconds."""
+    return Comparison(traffic, tuple(rows(traffic, progress)), tuple(crowds(progress)))
+
+
+def judge(comparison: Comparison) -> tuple[Check, ...]:
+    """The verdicts; inconclusive where events were lost."""
+    found = []
+    for name, claims, function in CHECKS:
+        verdict, evidence = function(comparison)
+        found.append(Check(name, claims, verdict if comparison.sound else Verdict.INCONCLUSIVE, evidence))
+    return tuple(found)
+
+
 def models() -> list[str]:
     """The labs that are about a model: each has a server of its own name."""
     return [name for name in labs.names() if labs.find(name).server == name]
@@ -79,7 +127,7 @@ def crowds(progress: Callable[[str], None]) -> Iterator[Crowd]:
         traffic = Traffic(clients=connections, messages=max(5, 100 // connections), gap_ms=2 if connections < 100 else 50)
         trips = {}
         for name in RIVALS:
-            progress(f"{connections} connections: {name}, untraced")
+            progress(f"{connections} connection{'s' * (connections > 1)}: {name}, untraced")
             seen = run.serve(Case(name, name), traffic, None)
             times = sorted(back - sent for client in seen["traffic"]["clients"] for sent, back in client["exchanges"])
             trips[name] = percentile_of(times, 0.5) or 0
@@ -143,11 +191,62 @@ def _copies(call: Call) -> bool:
     return call.copied is not None
 
 
-def as_data(found: list[Row], crowd: list[Crowd]) -> dict[str, object]:
+@check("two calls instead of one: with few connections no faster", claims=("C23",))
+def few_connections(comparison: Comparison) -> Finding:
+    """Calls a message, under the instrument; round trips at 1 and at 10 connections, untraced."""
+    alone, epoll, select = (comparison.row(name).calls_per_message for name in ("blocking", "epoll", "select"))
+    found = f"calls a message: blocking {alone}, epoll {epoll}, select {select}; round trip of the faster multiplexer against"
+    found += " threads: "
+    few = [one for one in comparison.crowds if one.connections <= 10]
+    ratios = [min(one.round_trip_ns["epoll"], one.round_trip_ns["select"]) / one.round_trip_ns["threads"] for one in few]
+    found += ", ".join(f"x{ratio:.2f} at {one.connections}" for one, ratio in zip(few, ratios, strict=True))
+    if not few or not alone + 0.5 < min(epoll, select):
+        return failed(found)
+    clearly = [ratio for ratio in ratios if ratio < 1 / CLEARLY]
+    return refuted(f"{found}: it was faster all the same") if clearly else confirmed(found)
+
+
+@check("phase 1 and phase 2 of every model in one table", claims=("C47", "C43"))
+def figure(comparison: Comparison) -> Finding:
+    """The comparison figure of UNP 6.2: what the models do in phase 1 differs, what they do in phase 2 hardly does."""
+    waits = collections.Counter(_kind(one) for one in comparison.rows)
+    unknown = [one.model for one in comparison.rows if "?" in (one.phase_1, one.phase_2)]
+    workers = [one.model for one in comparison.rows if one.phase_2.endswith(WORKER)]
+    found = f"{len(comparison.rows)} models; in phase 1 " + ", ".join(f"{count} {kind}" for kind, count in waits.most_common())
+    found += f"; in phase 2 the server's first thread is free in {len(workers)} ({', '.join(workers)}) and copies in the rest"
+    if unknown or len(waits) < 4:
+        return failed(found + (f"; unknown: {', '.join(unknown)}" if unknown else ""))
+    return refined(f"{found}: asynchronous or not, somebody's thread makes each copy inside a system call")
+
+
+def _kind(row: Row) -> str:
+    """Where a model waits, in the text's words."""
+    if row.phase_1.startswith("awake"):
+        return "polling"
+    if row.phase_1.startswith("rt_sig"):
+        return "waiting for a signal"
+    if " on socket" in row.phase_1:
+        return "blocked in a call on the socket" + (" by a worker" if row.phase_1.endswith(WORKER) else "")
+    return "waiting for completions" if row.phase_1.startswith("io_uring") else "blocked in a multiplexer"
+
+
+def as_data(comparison: Comparison) -> dict[str, object]:
     """The comparison as plain JSON data."""
     return {
         "schema_version": 1,
-        "traffic": dataclasses.asdict(TRAFFIC),
-        "models": [dataclasses.asdict(one) for one in found],
-        "crowds": [dataclasses.asdict(one) | {"winner": one.winner} for one in crowd],
+        "verdict": verdict(comparison),
+        "traffic": dataclasses.asdict(comparison.traffic),
+        "models": [dataclasses.asdict(one) for one in comparison.rows],
+        "crowds": [dataclasses.asdict(one) | {"winner": one.winner} for one in comparison.crowds],
+        "checks": [
+            {"name": one.name, "claims": list(one.claims), "verdict": one.verdict, "evidence": one.evidence}
+            for one in judge(comparison)
+        ],
     }
+
+
+def verdict(comparison: Comparison) -> str:
+    """As Result.verdict: pass, fail or inconclusive."""
+    if not comparison.sound:
+        return "inconclusive"
+    return "fail" if any(one.verdict is Verdict.FAILED for one in judge(comparison)) else "pass"

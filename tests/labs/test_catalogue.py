@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 
 import pytest
 
 import labs
+import servers.mistakes
 from labs.claims import CLAIMS
+from labs.kit import compare
+from labs.kit.lab import CHAPTERS
 from probes.errors import WrongUsage
-from servers.__main__ import models
+from servers.__main__ import find, models
 from tests.conftest import DATA
 
 
@@ -18,8 +22,11 @@ def test_a_lab_is_whole(name: str) -> None:
     module = importlib.import_module(f"labs.{name}")
     lab = labs.find(name)
     assert module.__doc__ and len(module.__doc__) > 40, f"labs/{name}.py: open with what it asks and shows"
-    assert bool(lab.server) != bool(lab.experiment), f"labs/{name}.py: a lab has either a server or an experiment"
-    assert lab.experiment or lab.server in models(), f"labs/{name}.py: there is no servers/{lab.server}.py"
+    ways = [bool(lab.server), bool(lab.cases), bool(lab.experiment)]
+    assert sum(ways) == 1, f"labs/{name}.py: a lab has a server, or cases, or an experiment"
+    for case in lab.servers:
+        assert find(case.server) or find(case.server, udp=True), f"labs/{name}.py: there is no server {case.server}"
+    assert lab.chapter in CHAPTERS, f"labs/{name}.py: chapter is one of {', '.join(CHAPTERS)}"
     assert lab.question.endswith("?"), f"labs/{name}.py: a lab asks a question"
     assert lab.checks, f"labs/{name}.py: a lab without checks proves nothing"
     assert 2 <= len(lab.try_next) <= 3, f"labs/{name}.py: name two or three things to try next"
@@ -32,9 +39,27 @@ def test_a_lab_is_whole(name: str) -> None:
         assert claims and set(claims) <= set(CLAIMS), f"labs/{name}.py: {check!r} names claims that labs/claims.py doesn't have"
 
 
+def mistakes() -> list[str]:
+    return sorted(one.name for one in pkgutil.iter_modules(servers.mistakes.__path__))
+
+
+@pytest.mark.parametrize("name", mistakes())
+def test_a_mistake_has_a_lab_that_runs_it(name: str) -> None:
+    assert name in labs.names(), f"servers/mistakes/{name}.py is shown by no lab: write labs/{name}.py"
+    shown = {case.server.partition(":")[0] for case in labs.find(name).servers}
+    assert f"mistakes.{name}" in shown, f"labs/{name}.py runs no server of servers/mistakes/{name}.py"
+
+
+def test_every_claim_has_a_check() -> None:
+    standing = {claim for name in labs.names() for claim in labs.find(name).claims}
+    standing |= {claim for _name, claims, _function in compare.CHECKS for claim in claims}
+    missing = sorted(set(CLAIMS) - standing)
+    assert not missing, f"no check stands for {', '.join(missing)}: name them in a check's claims"
+
+
 @pytest.mark.parametrize("name", models())
 def test_a_server_has_a_lab(name: str) -> None:
-    assert name in {labs.find(lab).server for lab in labs.names()}, (
+    assert name in {case.server for lab in labs.names() for case in labs.find(lab).servers}, (
         f"servers/{name}.py is shown by no lab: write labs/{name}.py"
     )
 

@@ -18,6 +18,8 @@ CHECKS = [(lab, name) for lab in labs.names() for name, _, _ in labs.find(lab).c
 # For each check the recording of a server that does not have the property. Every check must be named here.
 # An experiment has no server to exchange: its own recording is judged with every section taken for the one after it.
 SHIFTED = "its sections, shifted by one"
+# A lab with several servers is judged with each taken for the next one, so that the broken one stands for the mended.
+TURNED = "its cases, each taken for the next"
 COUNTEREXAMPLES = {
     ("blocking", "asleep in recvfrom"): "epoll",
     ("blocking", "sockets block by default"): "epoll",
@@ -61,6 +63,35 @@ COUNTEREXAMPLES = {
     ("thread_pool", "beyond its size, connections wait"): "threads",
     ("threads", "connections don't wait for each other"): "blocking",
     ("threads", "each connection costs a thread"): "thread_pool",
+    ("silent_client", "a silent client holds up a single thread"): TURNED,
+    ("silent_client", "with a thread for each it holds up nobody"): TURNED,
+    ("silent_client", "nor with one thread that waits in epoll"): TURNED,
+    ("pool_ceiling", "beyond its size, connections wait"): TURNED,
+    ("pool_ceiling", "without a ceiling, nobody does"): TURNED,
+    ("pool_ceiling", "one thread has no ceiling either"): TURNED,
+    ("slow_handler", "one slow handler stalls every other connection"): TURNED,
+    ("slow_handler", "handed to workers, it stalls nobody"): TURNED,
+    ("edge_starvation", "drained without a limit, one sender starves the rest"): TURNED,
+    ("edge_starvation", "a turn for each serves them all"): TURNED,
+    ("lost_signal", "a datagram for each signal: some are left lying"): TURNED,
+    ("lost_signal", "look, then sleep: a signal between the two wakes nobody"): TURNED,
+    ("lost_signal", "waited for and drained, nothing is lost"): TURNED,
+    ("thundering_herd", "accept wakes one"): TURNED,
+    ("thundering_herd", "select wakes them all"): TURNED,
+    ("thundering_herd", "so does epoll"): TURNED,
+    ("thundering_herd", "EPOLLEXCLUSIVE wakes one or few"): TURNED,
+    ("thundering_herd", "with SO_REUSEPORT there is no queue in common"): TURNED,
+    ("poll_pause", "the longer the pause, the less CPU"): TURNED,
+    ("poll_pause", "and the later the answer: half a pause, on average"): TURNED,
+    ("poll_pause", "select pays neither price"): TURNED,
+    ("select", "every descriptor is asked at every call"): "epoll",
+    ("select", "on every descriptor's wait queue, and off again"): "epoll",
+    ("select", "the cost grows with the descriptors"): "epoll",
+    ("poll", "every descriptor is asked at every call"): "epoll",
+    ("poll", "on every descriptor's wait queue, and off again"): "epoll",
+    ("poll", "the cost grows with the descriptors"): "epoll",
+    ("epoll", "the cost of a wait does not grow with the descriptors"): "select",
+    ("epoll", "what limits it is the number of open files"): "select",
     ("accept", "it waits like an input call"): SHIFTED,
     ("connect", "it waits like an output call"): SHIFTED,
     ("delivery", "reading empties the receiver, acknowledging the sender"): SHIFTED,
@@ -97,6 +128,12 @@ def test_a_check_fails_on_a_server_without_the_property(lab: str, check: str, re
         aside = recorded(lab).context["aside"]
         names = aside["sections"]
         found, evidence = verdict(lab, check, recorded(lab).with_context(aside=aside | {"sections": names[1:] + names[:1]}))
+        assert found is Verdict.FAILED, f"{found}: {evidence}"
+        return
+    if other == TURNED:
+        cases = recorded(lab).context["cases"]
+        turned = [one | {"name": two["name"]} for one, two in zip(cases, cases[1:] + cases[:1], strict=True)]
+        found, evidence = verdict(lab, check, recorded(lab).with_context(cases=turned))
         assert found is Verdict.FAILED, f"{found}: {evidence}"
         return
     aside = recorded(lab).context.get("aside", {})  # the experiment beside the traffic goes with the lab, not with the server

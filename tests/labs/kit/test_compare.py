@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from labs.kit.compare import WORKER, Crowd, Row, models, row
+from labs.kit.compare import TRAFFIC, WORKER, Comparison, Crowd, Row, judge, models, row
 from probes.phases import measure
 from probes.recording import Recording
-from reports import comparison
+from probes.result import Verdict
+from reports import comparison as comparison_report
 from servers.__main__ import models as servers
 
 PHASES = {
@@ -53,23 +55,58 @@ def test_the_two_phases_of_each_model(name: str, recorded: Callable[[str], Recor
     assert (one.told_to_copied_ns == 0) == (name == "io_uring"), "only a completion tells of data that is there already"
 
 
-def test_the_table_fits_80_columns_and_says_who_wins(recorded: Callable[[str], Recording]) -> None:
-    rows = [made(name, recorded) for name in models()]
-    crowds = [
-        Crowd(1, {"threads": 100, "select": 150, "epoll": 160}),
-        Crowd(200, {"threads": 300, "select": 400, "epoll": 200}),
-    ]
+CROWDS = (
+    Crowd(1, {"threads": 100, "select": 150, "epoll": 160}),
+    Crowd(200, {"threads": 300, "select": 400, "epoll": 200}),
+)
+
+
+@pytest.fixture
+def compared(recorded: Callable[[str], Recording]) -> Comparison:
+    return Comparison(TRAFFIC, tuple(made(name, recorded) for name in models()), CROWDS)
+
+
+def written(comparison: Comparison, json: bool = False) -> str:
     file = io.StringIO()
-    comparison.write(rows, crowds, "some traffic", file)
-    text = file.getvalue()
+    comparison_report.write(comparison, file, json)
+    return file.getvalue()
+
+
+def test_the_table_fits_80_columns_and_says_who_wins(compared: Comparison) -> None:
+    text = written(compared)
     assert max(map(len, text.splitlines())) <= 80 and "…" not in text
     words = " ".join(text.split())
     assert "At 1 connection threads answers first" in words and "At 200 connections epoll answers first" in words
-    assert "nonblocking takes" in words
+    assert "nonblocking takes" in words and "C23" in words and "C47" in words
 
 
-def test_json_has_every_model(recorded: Callable[[str], Recording]) -> None:
-    file = io.StringIO()
-    comparison.write([made("epoll", recorded)], [Crowd(1, {"epoll": 5})], "", file, json=True)
-    found = json.loads(file.getvalue())
-    assert found["schema_version"] == 1 and found["models"][0]["model"] == "epoll" and found["crowds"][0]["winner"] == "epoll"
+def test_json_has_every_model(compared: Comparison) -> None:
+    found = json.loads(written(compared, json=True))
+    assert found["schema_version"] == 1 and {one["model"] for one in found["models"]} == set(PHASES)
+    assert found["crowds"][1]["winner"] == "epoll" and found["verdict"] == "pass"
+    assert [one["verdict"] for one in found["checks"]] == ["confirmed", "refined"]
+
+
+def verdicts(comparison: Comparison) -> list[Verdict]:
+    return [one.verdict for one in judge(comparison)]
+
+
+def test_multiplexers_without_the_second_call_fail_the_comparison(compared: Comparison) -> None:
+    """As if the rows of the models that wait and then read were those of models that only read."""
+    cheap = tuple(replace(one, calls_per_message=2.0) if one.model in ("epoll", "select") else one for one in compared.rows)
+    assert verdicts(replace(compared, rows=cheap))[0] is Verdict.FAILED
+
+
+def test_a_multiplexer_that_is_clearly_faster_refutes_the_text(compared: Comparison) -> None:
+    fast = (Crowd(1, {"threads": 200, "select": 190, "epoll": 100}),)
+    assert verdicts(replace(compared, crowds=fast))[0] is Verdict.REFUTED
+
+
+def test_models_that_all_wait_alike_fail_the_comparison(compared: Comparison) -> None:
+    alike = tuple(replace(one, phase_1="recvfrom on socket") for one in compared.rows)
+    assert verdicts(replace(compared, rows=alike))[1] is Verdict.FAILED
+
+
+def test_lost_events_make_the_comparison_inconclusive(compared: Comparison) -> None:
+    rows = (replace(compared.rows[0], sound=False), *compared.rows[1:])
+    assert set(verdicts(replace(compared, rows=rows))) == {Verdict.INCONCLUSIVE}
