@@ -171,13 +171,14 @@ def _errors(errors: dict[str, int]) -> str:
 
 
 def _sleeps(result: Result, out: Console) -> None:
-    rows = [(row, slept) for row in result.rows for slept in row.slept_on]
+    rows = [(row.name, slept) for row in result.rows for slept in row.slept_on]
+    rows += [(one.name, slept) for one in result.threads if one.kernel_worker for slept in one.slept_on]
     if not rows:
         return
     _section(out, "asleep where, and woken by whom")
     rows.sort(key=lambda one: -one[1].ns)
-    for row, slept in rows[:_ROWS]:
-        line = Text.assemble((f"{duration(slept.ns):>9}", STATES["asleep"][2]), f"  {row.name} on ", (slept.queue, "bold"))
+    for name, slept in rows[:_ROWS]:
+        line = Text.assemble((f"{duration(slept.ns):>9}", STATES["asleep"][2]), f"  {name} on ", (slept.queue, "bold"))
         line.append(f", {count(slept.count, 'sleep')}")
         out.print(line)
         for chain, number in slept.woken_by[:3]:
