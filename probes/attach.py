@@ -43,6 +43,8 @@ PROBES = (
     Wanted("switch", Hit.SWITCH, (Hook("sched:sched_switch", "on_switch"),), "no sleeps", required=True),
     Wanted("wake-up", Hit.WAKING, (Hook("sched:sched_waking", "on_waking"),), "no wakers", required=True),
     Wanted("fork", Hit.FORK, (Hook("sched:sched_process_fork", "on_fork"),), "children are not followed", required=True),
+    Wanted("kernel worker", Hit.START, (Hook("sched:sched_wakeup_new", "on_start"),), "workers of the kernel are not followed"),
+    Wanted("rename", Hit.NAME, (Hook("task:task_rename", "on_name"),), "new names of threads show only at their end"),
     Wanted("exec", Hit.EXEC, (Hook("sched:sched_process_exec", "on_exec"),), "programs are not named", required=True),
     Wanted("exit", Hit.GONE, (Hook("sched:sched_process_exit", "on_gone"),), "threads have no end", required=True),
     Wanted(
@@ -59,6 +61,7 @@ PROBES = (
     Wanted(
         "copied", Hit.COPIED, (Hook("tcp:tcp_rcv_space_adjust", "on_copied"),), "the end of the copy, and which socket it was"
     ),
+    Wanted("datagram taken", Hit.RECEIVED, (Hook("sock:sock_recv_length", "on_received"),), "messages over UDP"),
 )
 
 

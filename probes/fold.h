@@ -8,7 +8,8 @@
 #pragma once
 
 enum { ON_CPU, ASLEEP, PREEMPTED, NEWBORN };
-enum { IN_USER, IN_CALL, IN_BIRTH };  /* IN_BIRTH: from the fork to the child's own return from clone */
+/* IN_BIRTH: from the fork to the child's own return from clone; a worker of the kernel spends all its life there. */
+enum { IN_USER, IN_CALL, IN_BIRTH };
 
 struct phases {
   u64 wait;       /* asleep: switch-out to wake-up */
@@ -27,7 +28,7 @@ struct thread {
   struct phases out;       /* of all the time outside calls */
   u64 copy, copied;        /* the open call's copying so far; when its last copy ended */
   u64 copy_at, copy_off;   /* the copy under way: its start, and the time off the CPU before it */
-  u64 birth;               /* ns on the CPU between fork and first return */
+  u64 birth, birth_copy;   /* ns on the CPU between fork and first return: at work, and copying */
   u64 calls, runs;         /* calls reported one by one; calls folded into runs */
   u32 copies;
   u32 off;                 /* ON_CPU, ASLEEP, PREEMPTED, NEWBORN */
@@ -101,7 +102,7 @@ static inline __attribute__((always_inline)) int fold_in(struct thread *t, u64 n
 }
 
 static inline __attribute__((always_inline)) void fold_copy_end(struct thread *t, u64 now) {
-  if (t->where == IN_CALL && t->copy_at) {
+  if (t->copy_at) {
     u64 off = off_cpu(&t->in) - t->copy_off;  /* a page fault may put the thread to sleep inside a copy */
     u64 span = now - t->copy_at;
     t->copy += span > off ? span - off : 0;
@@ -111,7 +112,7 @@ static inline __attribute__((always_inline)) void fold_copy_end(struct thread *t
 }
 
 static inline __attribute__((always_inline)) void fold_copy_start(struct thread *t, u64 now) {
-  if (t->where == IN_CALL) {
+  if (t->where != IN_USER) {
     fold_copy_end(t, now);  /* the next buffer starts: the one before is copied */
     t->copy_at = now;
     t->copy_off = off_cpu(&t->in);
@@ -128,7 +129,8 @@ static inline __attribute__((always_inline)) void fold_exit(struct thread *t, u6
     t->out.preempted += t->in.preempted;
     t->out.sleeps += t->in.sleeps;
     t->out.preemptions += t->in.preemptions;
-    t->birth += now - t->enter - off_cpu(&t->in);
+    t->birth += now - t->enter - off_cpu(&t->in) - t->copy;
+    t->birth_copy += t->copy;
   }
 }
 

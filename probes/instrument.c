@@ -26,6 +26,8 @@ BPF_TABLE("lru_hash", u64, u8, stacks_seen, 16384);
 BPF_TABLE("lru_hash", u64, u32, generations, 65536);
 struct arrival { u64 first; u64 count; };
 BPF_TABLE("lru_hash", u64, struct arrival, arrivals, 65536);
+struct datagrams { u64 told, taken; u64 at[WAITING]; };
+BPF_TABLE("lru_hash", u64, struct datagrams, datagrams, 4096);
 
 static inline void count(int what) {
   u64 *n = losses.lookup(&what);
@@ -63,6 +65,12 @@ static inline u64 peek(u64 pointer, u32 offset) {
 
 static inline u32 peek32(u64 pointer, u32 offset) {
   u32 value = 0;
+  bpf_probe_read_kernel(&value, sizeof(value), (void *)(pointer + offset));
+  return value;
+}
+
+static inline u32 peek16(u64 pointer, u32 offset) {
+  u16 value = 0;
   bpf_probe_read_kernel(&value, sizeof(value), (void *)(pointer + offset));
   return value;
 }
@@ -128,14 +136,14 @@ static inline u32 namespace_id(u64 task) {
   return peek32(pid, OFF_PID_NUMBERS + (level & 31) * SIZE_UPID + OFF_UPID_NR);
 }
 
-static inline struct thread *follow(u64 task, u32 parent, int where, int off, u64 now) {
+static inline struct thread *follow(u64 task, u32 parent, int off, int worker, u64 now) {
   struct thread fresh = {};
   u32 tid = peek32(task, OFF_TASK_PID), zero = 0;
   u32 *serial = serials.lookup(&zero);
   if (!serial)
     return 0;
   fresh.serial = ++*serial << 10 | (bpf_get_smp_processor_id() & 1023);  /* atomic add with a result needs 5.12 */
-  fresh.where = where;
+  fresh.where = IN_BIRTH;
   fresh.enter = now;
   fresh.off = off;
   fresh.off_at = now;
@@ -151,6 +159,7 @@ static inline struct thread *follow(u64 task, u32 parent, int where, int off, u6
   r->ns_tgid = namespace_id(peek(task, OFF_TASK_GROUP_LEADER));
   r->parent = parent;
   r->start = now;
+  r->worker = worker;
   bpf_probe_read_kernel(r->comm, sizeof(r->comm), (void *)(task + OFF_TASK_COMM));
   submit(r);
   return threads.lookup(&tid);
@@ -160,7 +169,31 @@ static inline struct thread *follow(u64 task, u32 parent, int where, int off, u6
 int on_fork(struct raw *ctx) {
   struct thread *parent = current_thread(HIT_FORK);
   if (parent)
-    follow(ctx->args[1], parent->serial, IN_BIRTH, NEWBORN, bpf_ktime_get_ns());
+    follow(ctx->args[1], parent->serial, NEWBORN, 0, bpf_ktime_get_ns());
+  return 0;
+}
+
+/* sched_wakeup_new(task): runs in the creator, after sched_process_fork. A task that did not come by there is one of the
+ * kernel's own workers for this process, made by create_io_thread: io_uring's iou-wrk and iou-sqp. It makes no system call. */
+int on_start(struct raw *ctx) {
+  u32 tid = peek32(ctx->args[0], OFF_TASK_PID);
+  struct thread *creator = current_thread(HIT_START);
+  if (creator && !threads.lookup(&tid))
+    follow(ctx->args[0], creator->serial, NEWBORN, 1, bpf_ktime_get_ns());
+  return 0;
+}
+
+/* task_rename(task, comm): a worker of the kernel gets its name only when it runs. */
+int on_name(struct raw *ctx) {
+  struct thread *t = thread_of(peek32(ctx->args[0], OFF_TASK_PID), HIT_NAME);
+  if (!t)
+    return 0;
+  REPORT(name_record, r);
+  r->kind = KIND_NAME;
+  r->thread = t->serial;
+  r->at = bpf_ktime_get_ns();
+  bpf_probe_read_kernel_str(r->comm, sizeof(r->comm), (void *)ctx->args[1]);
+  submit(r);
   return 0;
 }
 
@@ -235,7 +268,7 @@ static inline int report_call(struct thread *t, s64 ret, u32 flags, u64 now) {
   r->kind = KIND_CALL;
   r->thread = t->serial;
   r->nr = t->nr;
-  r->flags = flags | (t->copies ? CALL_COPIED : 0) | (t->drained ? CALL_DRAINED : 0);
+  r->flags = flags | (t->drained ? CALL_DRAINED : 0);
   r->enter = t->enter;
   r->exit = now;
   r->ret = ret;
@@ -336,7 +369,7 @@ int on_enter(struct raw *ctx) {
       return 0;
     bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
     if ((u32)regs[REG_ARG0] == MARKER && regs[REG_ARG1] == COOKIE)
-      follow(bpf_get_current_task(), 0, IN_BIRTH, ON_CPU, bpf_ktime_get_ns());
+      follow(bpf_get_current_task(), 0, ON_CPU, 0, bpf_ktime_get_ns());
     return 0;
   }
   bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
@@ -397,6 +430,7 @@ int on_gone(struct raw *ctx) {
     r->delay = t->out.delay;
     r->preempted = t->out.preempted;
     r->birth = t->birth;
+    r->copy = t->birth_copy;
     r->sleeps = t->out.sleeps;
     r->preemptions = t->out.preemptions;
     bpf_get_current_comm(r->comm, sizeof(r->comm));
@@ -451,10 +485,59 @@ static inline int arrived(u64 socket, u64 now) {
   return 0;
 }
 
+/* How many datagrams wait in a UDP socket: those that came, and those that its reader has moved to a queue of its own. */
+static inline u32 waiting(u64 socket) {
+  return peek32(socket, OFF_SOCK_QUEUE_LENGTH) + peek32(socket, OFF_UDP_READER_LENGTH);
+}
+
+/* A datagram is a message of its own, so each one's arrival is remembered, for as many as may wait: `told` and `taken` count
+ * the datagrams that came and went, at[] holds the times of those between. Arrivals on several CPUs may use one place at the
+ * same time: then one of them has no time, and 0 says so. Datagrams that nobody read (the socket was closed, and its address
+ * is another's now) leave the counts apart: the kernel's own count of those that wait puts them right. */
+static inline int datagram_arrived(u64 socket, u64 now) {
+  struct datagrams *seen = datagrams.lookup(&socket);
+  if (!seen) {
+    struct datagrams fresh = {.told = 1, .at = {now}};
+    datagrams.update(&socket, &fresh);
+    return 0;
+  }
+  if (seen->taken != seen->told && waiting(socket) == 1) {
+    __builtin_memset(seen->at, 0, sizeof(seen->at));
+    seen->taken = seen->told;
+  }
+  u64 ahead = seen->told - seen->taken;
+  if (ahead < WAITING)  /* not, if more wait, or if the reader was faster than this word of it */
+    seen->at[seen->told & (WAITING - 1)] = now;
+  __sync_fetch_and_add(&seen->told, 1);
+  return 0;
+}
+
+/* When the datagram that was just taken had arrived; 0: not known. */
+static inline u64 datagram_taken(u64 socket) {
+  struct datagrams *seen = datagrams.lookup(&socket);
+  if (!seen)
+    return 0;
+  u32 at = seen->taken & (WAITING - 1);
+  u64 arrival = seen->taken < seen->told ? seen->at[at] : 0;
+  seen->at[at] = 0;
+  __sync_fetch_and_add(&seen->taken, 1);
+  if (seen->taken < seen->told && !waiting(socket)) {
+    __builtin_memset(seen->at, 0, sizeof(seen->at));
+    seen->taken = seen->told;
+  }
+  return arrival;
+}
+
 /* sk_data_ready(sk): the data is in the receive queue; the wake-ups follow. Whose socket it is only its reader will tell,
- * so arrivals wait in a table under the socket's address, and leave it only with a read by a followed thread. */
+ * so arrivals wait in a table under the socket's address, and leave it only with a read. */
 int on_ready(struct raw *ctx) {
-  return arrived(ctx->args[0], bpf_ktime_get_ns());
+  u64 now = bpf_ktime_get_ns(), socket = ctx->args[0];
+  u32 protocol = peek16(socket, OFF_SOCK_PROTOCOL);
+  if (protocol == IPPROTO_TCP)
+    return arrived(socket, now);
+  if (protocol == IPPROTO_UDP)
+    return datagram_arrived(socket, now);
+  return 0;
 }
 
 /* tcp_probe(sk, skb), where sk_data_ready isn't there: the segment enters TCP, a moment earlier. A bare ACK carries no
@@ -542,6 +625,34 @@ int on_copied(struct raw *ctx) {
   t->drained = !t->unread;
   if (t->where != IN_CALL || !IS_READ(t->nr))
     report_taken(t, now);
+  t->taken = 0;
+  return 0;
+}
+
+/* sock_recv_length(sk, ret, flags): a receive on any kind of socket is over, in whatever call. A datagram was taken whole. */
+int on_received(struct raw *ctx) {
+  u64 now = bpf_ktime_get_ns(), socket = ctx->args[0];
+  s32 size = ctx->args[1];
+  if (size < 0 || ctx->args[2] & 2 /* MSG_PEEK */ || peek16(socket, OFF_SOCK_PROTOCOL) != IPPROTO_UDP)
+    return 0;
+  u64 arrival = datagram_taken(socket);  /* whoever took it */
+  struct thread *t = current_thread(HIT_RECEIVED);
+  if (!t)
+    return 0;
+  fold_copy_end(t, now);
+  if (arrival)
+    hit(HIT_READY);
+  t->socket = connection(socket);
+  t->ready = arrival;
+  t->arrivals = 1;
+  t->unread = 0;
+  t->drained = 1;
+  if (t->where != IN_CALL || !IS_READ(t->nr)) {
+    if (!t->taken)
+      t->taking_at = now;  /* only the end of its copy is known */
+    t->taken = size;
+    report_taken(t, now);
+  }
   t->taken = 0;
   return 0;
 }

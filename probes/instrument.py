@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import os
 import platform
+import socket
 import struct
 import threading
 import time
@@ -35,6 +36,7 @@ from probes.result import Probe
 _HERE = Path(__file__).parent
 RING_BYTES = 64 << 20
 MAX_THREADS, MAX_RUNS = 16384, 8192
+MAX_WAITING = 16  # datagrams in one socket whose arrival is remembered; a power of two
 DRAIN_EVERY = 0.02  # seconds; the ring holds 0.8 s of the busiest server seen, so a late reader loses nothing
 
 
@@ -135,6 +137,7 @@ class Instrument:
             "OFF_PID_LEVEL": ("pid", "level"),
             "OFF_PID_NUMBERS": ("pid", "numbers"),
             "OFF_UPID_NR": ("upid", "nr"),
+            "OFF_SOCK_PROTOCOL": ("sock", "sk_protocol"),
             "OFF_SKB_CB": ("sk_buff", "cb"),
             "OFF_TCP_RCV_NXT": ("tcp_sock", "rcv_nxt"),
             "OFF_TCP_COPIED_SEQ": ("tcp_sock", "copied_seq"),
@@ -145,9 +148,17 @@ class Instrument:
             if offset is None:
                 raise CannotTrace(f"the kernel's BTF has no {struct_name}.{member}", "please report this kernel")
             constants[name] = offset
+        for name, struct_name, queue in (
+            ("OFF_SOCK_QUEUE_LENGTH", "sock", "sk_receive_queue"),
+            ("OFF_UDP_READER_LENGTH", "udp_sock", "reader_queue"),
+        ):
+            at, length = btf.offset(struct_name, queue), btf.offset("sk_buff_head", "qlen")
+            if at is None or length is None:
+                raise CannotTrace(f"the kernel's BTF has no {struct_name}.{queue}", "please report this kernel")
+            constants[name] = at + length
         upid = btf.size("upid")
         multiplexers = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.MULTIPLEXERS) if one in numbers)
-        reads = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.READS) if one in numbers)
+        reads = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.READS - {"recvmmsg"}) if one in numbers)
         return constants | {
             "SIZE_UPID": upid or 16,
             "SWITCH_PREV": tasks[0],
@@ -162,6 +173,9 @@ class Instrument:
             "POLLED_CALLS": ", ".join(str(numbers[one]) for one in syscalls.POLLED),
             "MARKER": f"{MARKER}U",
             "COOKIE": f"{self.cookie}ULL",
+            "IPPROTO_TCP": socket.IPPROTO_TCP,
+            "IPPROTO_UDP": socket.IPPROTO_UDP,
+            "WAITING": MAX_WAITING,
             "MAX_THREADS": MAX_THREADS,
             "MAX_RUNS": MAX_RUNS,
             "RING_PAGES": self._ring_bytes // os.sysconf("SC_PAGE_SIZE"),
@@ -274,7 +288,8 @@ class Instrument:
         """The records that threads still alive have not had occasion to write: what they are in, and their totals."""
         for t in self._bpf[b"threads"].values():
             off = max(end - t.off_at, 0) if t.off else 0
-            waiting, late = (off if t.off == 1 else 0), (off if t.off in (2, 3) else 0)
+            waiting, late, newborn = (off if t.off == one else 0 for one in (1, 2, 3))
+            inside = getattr(t, "in")
             if t.off == 1:
                 yield LAYOUTS[Kind.SLEEP].record(
                     Kind.SLEEP, t.serial, SleepFlag.OPEN | (0 if t.where == 1 else SleepFlag.OUTSIDE),
@@ -283,15 +298,18 @@ class Instrument:
             if t.where == 1:
                 yield LAYOUTS[Kind.CALL].record(
                     Kind.CALL, t.serial, t.nr, CallFlag.OPEN, t.enter, end, 0, tuple(t.args),
-                    getattr(t, "in").wait + waiting, getattr(t, "in").delay, getattr(t, "in").preempted + late, t.copy,
-                    getattr(t, "in").sleeps + bool(waiting), getattr(t, "in").preemptions, t.socket, t.ready, t.copied,
-                    t.arrivals, t.unread,
+                    inside.wait + waiting, inside.delay, inside.preempted + late, t.copy,
+                    inside.sleeps + (t.off == 1), inside.preemptions, t.socket, t.ready, t.copied, t.arrivals, t.unread,
                 )  # fmt: skip
-                waiting = late = 0
-            yield LAYOUTS[Kind.EXIT].record(
-                Kind.EXIT, t.serial, end, t.calls + (t.where == 1), t.runs, t.out.wait + waiting, t.out.delay,
-                t.out.preempted + late, t.birth, t.out.sleeps + (t.off == 1 and t.where != 1), t.out.preemptions, "",
-            )  # fmt: skip
+            outside = [t.out.wait, t.out.delay, t.out.preempted, t.birth, t.birth_copy, t.out.sleeps, t.out.preemptions]
+            if t.where != 1:
+                outside = [a + b for a, b in zip(outside, (waiting, newborn, late, 0, 0, t.off == 1, 0), strict=True)]
+            if t.where == 2:  # not yet in user code, or never (a worker of the kernel): what fold_exit would do
+                spent = inside.wait + inside.delay + inside.preempted + t.copy
+                birth = max(end - t.enter, 0) - off - spent
+                born = (inside.wait, inside.delay, inside.preempted, birth, t.copy, inside.sleeps, inside.preemptions)
+                outside = [a + b for a, b in zip(outside, born, strict=True)]
+            yield LAYOUTS[Kind.EXIT].record(Kind.EXIT, t.serial, end, t.calls + (t.where == 1), t.runs, *outside, "")
 
 
 def _misses(program: int) -> int:

@@ -78,7 +78,7 @@ def measure(recording: Recording) -> Result:
         events=events,
         calls=calls,
         rows=table(calls, recording.probes),
-        messages=tuple(sorted([*messages(calls), *completions(calls, taken)], key=lambda one: one.in_hand)),
+        messages=tuple(sorted([*messages(calls), *batches(calls, taken), *completions(calls, taken)], key=_in_hand)),
         threads=threads,
         context=recording.context,
     )
@@ -101,6 +101,7 @@ class _Reader:
             int(Kind.SLEEP): self._on_sleep,
             int(Kind.TAKEN): self._on_taken,
             int(Kind.EXEC): self._on_exec,
+            int(Kind.NAME): self._on_name,
             int(Kind.EXIT): self._on_exit,
         }
         for record in records.decode(self._recording.data, self._layouts):
@@ -135,6 +136,9 @@ class _Reader:
         life.name = record.comm
         if tid := getattr(record, "ns_tid", 0):  # an exec makes its thread the leader, with the leader's id
             life.birth = life.birth._replace(ns_tid=tid)
+
+    def _on_name(self, record: Any, life: _Life) -> None:
+        life.name = record.comm
 
     def _on_exit(self, record: Any, life: _Life) -> None:
         life.end = record
@@ -240,14 +244,18 @@ class _Reader:
         if end is None:
             self.unmatched["a thread without an end"] += 1
             stop = max([one.exit for one in life.calls], default=birth.start)
-            end = records.LAYOUTS[Kind.EXIT].record(Kind.EXIT, birth.thread, stop, single, life.runs, 0, 0, 0, 0, 0, 0, "")
+            end = records.LAYOUTS[Kind.EXIT].record(Kind.EXIT, birth.thread, stop, single, life.runs, *[0] * 7, "")
         elif (end.calls, end.runs) != (single, life.runs):
             self.unmatched["calls of a thread are missing"] += 1
         outside = sum(one.wait for one in life.outside), sum(one.delay for one in life.outside)
         if len(life.outside) != end.sleeps or outside[0] != end.wait:
             self.unmatched["sleeps outside calls don't add up"] += 1
         inside = life.inside
-        user = end.end - birth.start - inside["total"] - end.wait - end.delay - end.preempted - end.birth
+        copy = getattr(end, "copy", 0)
+        user = end.end - birth.start - inside["total"] - end.wait - end.delay - end.preempted - end.birth - copy
+        worker = bool(getattr(birth, "worker", 0))
+        if worker and user:
+            self.unmatched["a worker of the kernel in user code"] += 1
         if user < 0:
             self.unmatched["a thread's calls exceed its life"] += 1
         return Thread(
@@ -263,12 +271,14 @@ class _Reader:
             wait=inside["wait"] + end.wait,
             sched_delay=inside["sched_delay"] + end.delay,
             preempted=inside["preempted"] + end.preempted,
-            copy=inside["copy"],
+            copy=inside["copy"] + copy,
             kernel=inside["kernel"] + end.birth,
             calls=calls,
             voluntary_switches=sum(len(one.sleeps) for one in life.calls) + end.sleeps,
             involuntary_switches=sum(one.preemptions for one in life.calls) + end.preemptions,
             ended=bool(life.end is not None and life.end.end < self._recording.meta["end"]),
+            kernel_worker=worker,
+            slept_on=slept_on(life.outside),
         )
 
 
@@ -340,6 +350,49 @@ def messages(calls: Sequence[Call]) -> Iterable[Message]:
             )
 
 
+def _in_hand(message: Message) -> int:
+    return message.in_hand
+
+
+def _within(calls: Sequence[Call], taken: Sequence[Taken]) -> Iterable[tuple[Taken, Call | None, Call | None]]:
+    """What was taken, each with the recvmmsg that took it, if one did, and the multiplexer that returned before that."""
+    own: dict[int, list[Call]] = collections.defaultdict(list)
+    for call in calls:
+        if call.name == "recvmmsg" or (call.name in syscalls.MULTIPLEXERS and call.result):
+            own[call.thread].append(call)
+    for one in taken:
+        candidates = own[one.thread]
+        at = bisect.bisect_right(candidates, one.copied, key=lambda call: call.enter) - 1
+        if at >= 0 and candidates[at].name == "recvmmsg" and one.copied <= candidates[at].exit:
+            before = next((call for call in candidates[at::-1] if call.name != "recvmmsg"), None)
+            yield one, candidates[at], before
+        else:
+            yield one, None, None
+
+
+def batches(calls: Sequence[Call], taken: Sequence[Taken]) -> Iterable[Message]:
+    """The messages that recvmmsg took, many by one call: each is told of, and in hand, when the call is."""
+    for one, call, multiplexer in _within(calls, taken):
+        if call is None or one.ready is None or not one.drained or not one.bytes:
+            continue
+        told, told_by, probed = _told(call, one.ready, multiplexer)
+        yield Message(
+            socket=one.socket,
+            thread=one.thread,
+            fd=call.fd if call.fd is not None else -1,
+            ready=one.ready,
+            told=told,
+            told_by=told_by,
+            probed=probed,
+            read=call.enter,
+            copied=one.copied,
+            in_hand=call.exit,
+            bytes=one.bytes,
+            reads=1,
+            arrivals=one.arrivals,
+        )
+
+
 _COMPLETES = {"io_uring_enter", "io_getevents", "io_pgetevents", "rt_sigtimedwait"}
 
 
@@ -350,7 +403,9 @@ def completions(calls: Sequence[Call], taken: Sequence[Taken]) -> Iterable[Messa
     """
     returns = sorted((one.exit, one.name, one.thread) for one in calls if one.name in _COMPLETES and one.result)
     arriving: dict[int, list[Taken]] = collections.defaultdict(list)
-    for one in taken:
+    for one, batch, _ in _within(calls, taken):
+        if batch is not None:
+            continue
         parts = arriving[one.socket]
         parts.append(one)
         if not one.drained:
@@ -424,16 +479,15 @@ def percentile_of(ordered: Sequence[int], share: float) -> int | None:
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None
 
 
-def slept_on(calls: Iterable[Call]) -> tuple[SleptOn, ...]:
-    """The sleeps of these calls by wait queue, the longest first."""
+def slept_on(sleeps: Iterable[Sleep]) -> tuple[SleptOn, ...]:
+    """These sleeps by wait queue, the longest first."""
     queues: dict[str, list[Sleep]] = collections.defaultdict(list)
-    for call in calls:
-        for sleep in call.sleeps:
-            queues[sleep.queue].append(sleep)
+    for sleep in sleeps:
+        queues[sleep.queue].append(sleep)
     rows = []
-    for queue, sleeps in queues.items():
-        chains = collections.Counter(one.waker.words for one in sleeps if one.waker)
-        rows.append(SleptOn(queue, len(sleeps), sum(one.wait for one in sleeps), tuple(chains.most_common())))
+    for queue, group in queues.items():
+        chains = collections.Counter(one.waker.words for one in group if one.waker)
+        rows.append(SleptOn(queue, len(group), sum(one.wait for one in group), tuple(chains.most_common())))
     return tuple(sorted(rows, key=lambda row: -row.ns))
 
 
@@ -460,7 +514,7 @@ def table(calls: Sequence[Call], attached: Iterable[Probe]) -> tuple[CallRow, ..
                 **{phase: sum(map(operator.attrgetter(phase), group)) for phase in PHASES},
                 p50=p50,
                 p99=p99,
-                slept_on=slept_on(group),
+                slept_on=slept_on(sleep for call in group for sleep in call.sleeps),
                 copy_quality=copy_quality,
                 copy_reason=copy_reason,
                 p_quality=quality,

@@ -38,7 +38,10 @@ QUEUES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("flock", ("locks_lock_inode_wait", "flock_lock_inode_wait")),
     ("rcu", ("synchronize_rcu", "wait_rcu_gp", "__wait_rcu_gp", "rcu_barrier", "synchronize_rcu_expedited")),
     ("kernel worker", ("__flush_work", "flush_workqueue", "wait_for_completion")),
-    # last: what waits inside the call by a function that the compiler merged into it (io_cqring_wait on 5.10)
+    # last, as they are in each stack of a worker (io_wqe_worker: until 6.6)
+    ("io_uring worker", ("io_wq_worker", "io_wqe_worker")),
+    ("io_uring submission thread", ("io_sq_thread",)),
+    # and what waits inside the call by a function that the compiler merged into it (io_cqring_wait on 5.10)
     ("io_uring", ("__do_sys_io_uring_enter", "__se_sys_io_uring_enter", "__x64_sys_io_uring_enter",
                   "__arm64_sys_io_uring_enter")),
 )  # fmt: skip
@@ -63,6 +66,10 @@ LINKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("child's end", ("do_notify_parent", "__wake_up_parent", "exit_notify")),
     ("io_uring", ("io_cqring_wake", "io_req_task_work_add", "__io_req_task_work_add", "io_req_normal_work_add",
                   "io_req_local_work_add", "io_poll_wake")),
+    ("io_uring's work queue", ("io_wq_enqueue", "io_wqe_enqueue", "io_wq_activate_free_worker", "io_wqe_activate_free_worker",
+                               "io_queue_iowq", "io_queue_async_work")),
+    ("io_uring's completion", ("io_cq_unlock_post", "__io_cq_unlock_post", "__io_submit_flush_completions",
+                               "io_req_complete_post", "io_cqring_ev_posted", "__io_cqring_ev_posted")),
     ("socket", ("sock_def_readable", "sock_def_wakeup", "sk_stream_write_space", "sock_def_write_space",
                 "sock_def_error_report", "sock_wfree", "unix_write_space")),
     ("epoll's callback (ep_poll_callback)", ("ep_poll_callback",)),

@@ -30,6 +30,7 @@ class Kind(enum.IntEnum):
     EXEC = 6  # the thread's program was replaced
     EXIT = 7  # the thread ended; its totals
     TAKEN = 8  # data was copied from a socket by something else than a reading call: io_uring, AIO, a kernel's worker
+    NAME = 9  # the thread has another name from here on
 
 
 class Loss(enum.IntEnum):
@@ -55,6 +56,9 @@ class Hit(enum.IntEnum):
     READY = 7
     COPY = 8
     COPIED = 9
+    START = 10
+    NAME = 11
+    RECEIVED = 12
 
 
 class CallFlag(enum.IntFlag):
@@ -62,7 +66,6 @@ class CallFlag(enum.IntFlag):
 
     NO_RETURN = 1  # exit, exit_group, or the thread was killed inside it
     OPEN = 2  # still under way when the recording ended
-    COPIED = 4  # a copy to user space was bracketed (upper bound by tracepoints)
     DRAINED = 8  # the socket's receive queue was empty after this call's last copy
 
 
@@ -157,8 +160,9 @@ def _layout(kind: Kind, text: str) -> Layout:
 LAYOUTS: dict[Kind, Layout] = {
     one.kind: one
     for one in (
-        # tid, ns_tid, ns_tgid: as the host sees it, and as the thread's own pid namespace does
-        _layout(Kind.THREAD, f"u32 tid, u32 ns_tid, u32 ns_tgid, u32 parent, u64 start, char comm[{COMM}]"),
+        # tid, ns_tid, ns_tgid: as the host sees it, and as the thread's own pid namespace does; worker: 1 for a thread that
+        # the kernel made for its own work in this process
+        _layout(Kind.THREAD, f"u32 tid, u32 ns_tid, u32 ns_tgid, u32 parent, u64 start, u64 worker, char comm[{COMM}]"),
         _layout(
             Kind.CALL,
             "s32 nr, u32 flags, u64 enter, u64 exit, s64 ret, u64 args[4],"
@@ -179,11 +183,13 @@ LAYOUTS: dict[Kind, Layout] = {
         ),
         _layout(Kind.STACK, f"u64 id, u64 depth, u64 frames[{STACK_FRAMES}]"),
         _layout(Kind.TAKEN, "u64 socket, u64 ready, u64 started, u64 copied, u64 bytes, u32 arrivals, u32 unread"),
+        _layout(Kind.NAME, f"u64 at, char comm[{COMM}]"),
         _layout(Kind.EXEC, f"u64 at, u32 ns_tid, u32 ns_tgid, char comm[{COMM}]"),
         _layout(
             Kind.EXIT,
-            # what happened outside calls, and the kernel's own counts to hold the records against
-            "u64 end, u64 calls, u64 runs, u64 wait, u64 delay, u64 preempted, u64 birth,"
+            # what happened outside calls (birth: at work before the first return to user code, copy: copying there), and the
+            # kernel's own counts to hold the records against
+            "u64 end, u64 calls, u64 runs, u64 wait, u64 delay, u64 preempted, u64 birth, u64 copy,"
             f"u32 sleeps, u32 preemptions, char comm[{COMM}]",
         ),
     )

@@ -169,6 +169,8 @@ class Thread:
     voluntary_switches: int
     involuntary_switches: int
     ended: bool = True  # False: it lived on when the recording ended
+    kernel_worker: bool = False  # made by the kernel for its own work (io_uring): no call, no user code
+    slept_on: tuple[SleptOn, ...] = ()  # its sleeps outside of calls: page faults, and all of a kernel's worker
 
     @property
     def wall(self) -> int:

@@ -118,6 +118,8 @@ def _thread(thread: Thread) -> dict[str, Any]:
         "voluntary_switches": thread.voluntary_switches,
         "involuntary_switches": thread.involuntary_switches,
         "ended": thread.ended,
+        "kernel_worker": thread.kernel_worker,
+        "slept_on": [{"queue": one.queue, "count": one.count, "ns": one.ns} for one in thread.slept_on],
     }
 
 

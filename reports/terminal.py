@@ -196,7 +196,8 @@ def _errors(errors: dict[str, int]) -> str:
 
 
 def _sleeps(result: Result, out: Console, most: int = _ROWS) -> None:
-    rows = [(row, slept) for row in result.rows for slept in row.slept_on]
+    rows = [(row.name, slept) for row in result.rows for slept in row.slept_on]
+    rows += [(one.name, slept) for one in result.threads if one.kernel_worker for slept in one.slept_on]
     if not rows:
         return
     if most == _ROWS:
@@ -204,8 +205,8 @@ def _sleeps(result: Result, out: Console, most: int = _ROWS) -> None:
     else:
         out.print()
     rows.sort(key=lambda one: -one[1].ns)
-    for row, slept in rows[:most]:
-        line = Text.assemble((f"{duration(slept.ns):>9}", STATES["asleep"][2]), f"  {row.name} on ", (slept.queue, "bold"))
+    for name, slept in rows[:most]:
+        line = Text.assemble((f"{duration(slept.ns):>9}", STATES["asleep"][2]), f"  {name} on ", (slept.queue, "bold"))
         line.append(f", {count(slept.count, 'sleep')}")
         out.print(line)
         for chain, number in slept.woken_by[:3]:

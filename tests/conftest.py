@@ -37,6 +37,11 @@ def cannot(reason: str, remedy: str) -> None:
     pytest.skip(words)
 
 
+def kernel_lacks(reason: str) -> None:
+    """Skips the test, also where live tests are required: it asks for what no setting gives to this kernel."""
+    pytest.skip(f"{reason}; to make it run: another kernel (invoke kernels)")
+
+
 @pytest.fixture(scope="session")
 def _tracing() -> CannotTrace | None:
     from probes.instrument import Instrument

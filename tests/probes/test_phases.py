@@ -130,6 +130,21 @@ def test_every_loss_makes_the_run_unsound(loss: str) -> None:
     assert not phases.measure(recording(stream, **{loss: 1})).events.sound
 
 
+def test_a_worker_of_the_kernel_has_no_user_code() -> None:
+    stream = [
+        record(Kind.THREAD, start=100, worker=1, comm="server"),
+        record(Kind.NAME, at=110, comm="iou-wrk-7"),
+        record(Kind.SLEEP, flags=1, off=200, woken=300, on=310, stack=1, waker_stack=2),
+        record(Kind.EXIT, end=400, wait=100, delay=10 + 20, birth=150, copy=20, sleeps=1),
+    ]
+    (thread,) = phases.measure(recording(stream)).threads
+    assert (thread.kernel_worker, thread.name, thread.user) == (True, "iou-wrk-7", 0)
+    assert (thread.wait, thread.sched_delay, thread.copy, thread.kernel) == (100, 30, 20, 150)
+    assert [(one.queue, one.count, one.ns) for one in thread.slept_on] == [("epoll", 1, 100)]
+    stream[-1] = record(Kind.EXIT, end=401, wait=100, delay=30, birth=150, copy=20, sleeps=1)
+    assert not phases.measure(recording(stream)).events.sound
+
+
 def one_call(name: str, **values: Any) -> Result:
     values = {"nr": NUMBERS[name], "enter": 10, "exit": 20} | values
     return phases.measure(
@@ -216,6 +231,18 @@ def test_a_completion_tells_of_data_that_is_in_hand_already() -> None:
     (message,) = phases.completions([call("io_uring_enter", 90, 150), call("io_uring_enter", 160, 170)], taken)
     assert (message.ready, message.read, message.copied, message.told, message.in_hand) == (100, 120, 130, 150, 150)
     assert (message.bytes, message.reads, message.told_to_copied, message.told_by) == (64, 2, 0, "io_uring_enter")
+
+
+def test_what_recvmmsg_took_is_told_of_before_it_and_in_hand_with_it() -> None:
+    batch = call("recvmmsg", 120, 190, result=2)
+    taken = [Taken(1, socket=1, ready=at, started=130, copied=130 + at, bytes=9, arrivals=1, drained=True) for at in (20, 30)]
+    calls = [call("epoll_wait", 10, 110), batch, call("io_uring_enter", 200, 210)]
+    found = list(phases.batches(calls, taken))
+    assert [(one.ready, one.told, one.told_by, one.copied, one.in_hand) for one in found] == [
+        (20, 110, "epoll_wait", 150, 190),
+        (30, 110, "epoll_wait", 160, 190),
+    ]
+    assert not list(phases.completions(calls, taken))
 
 
 def test_percentiles_of_runs_are_bounds() -> None:
