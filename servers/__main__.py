@@ -1,8 +1,9 @@
 """Starts one server: `python -m servers epoll --port 7007`, then `nc 127.0.0.1 7007` (or `--udp`, then `nc -u ...`).
 
 It listens on loopback, prints `ready HOST PORT` when it does, and ends with status 0 on SIGTERM or Ctrl-C. A variant of a
-server is named after a colon: `io_uring:sqpoll` is the function sqpoll of servers/io_uring.py. A runner adds --follow, so
-that the instrument follows the server from here on and not the start of the interpreter before it.
+server is named after a colon: `io_uring:sqpoll` is the function sqpoll of servers/io_uring.py. What this machine can't do
+ends with status 2, before anything listens, and a sentence that says what is missing. A runner adds --follow, so that the
+instrument follows the server from here on and not the start of the interpreter before it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import inspect
 import os
 import pkgutil
 import signal
 import socket
 import sys
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, ModuleType
 
 import servers
 from probes.prctl import end_with_parent, follow_me, name_me
@@ -41,12 +43,39 @@ def find(name: str, udp: bool = False) -> Callable[[socket.socket], None] | None
     Servers with a classic mistake live in servers/mistakes and are named `mistakes.slow_handler:broken`.
     """
     module, _, variant = name.partition(":")
-    try:
-        loaded = importlib.import_module(f"servers.{module}")
-    except ModuleNotFoundError:
+    function = getattr(_load(module), variant or ("serve_udp" if udp else "serve"), None)
+    return function if inspect.isfunction(function) and _serves(function, "sock" if udp else "listener") else None
+
+
+def missing(name: str, udp: bool = False) -> str | None:
+    """What this machine lacks for the server, in a sentence; None if nothing. `name` is one that `find` finds."""
+    module, _, variant = name.partition(":")
+    ask: Callable[[str], str | None] | None = getattr(_load(module), "missing", None)
+    return ask(variant or ("serve_udp" if udp else "serve")) if ask else None
+
+
+def _load(module: str) -> ModuleType | None:
+    if not all(part.isidentifier() and not part.startswith("_") for part in module.split(".")):
         return None
-    function: Callable[[socket.socket], None] | None = getattr(loaded, variant or ("serve_udp" if udp else "serve"), None)
-    return function
+    try:
+        return importlib.import_module(f"servers.{module}")
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("servers."):
+            raise  # the server is there, and something that it imports is not
+        return None
+
+
+def _serves(function: Callable[..., object], parameter: str) -> bool:
+    """Is it a server, and not one of its helpers? Its one parameter says of which kind of socket."""
+    signature = inspect.signature(function)
+    plain = not inspect.iscoroutinefunction(function) and signature.return_annotation in (None, "None")
+    return plain and list(signature.parameters) == [parameter]
+
+
+def variants(model: str, udp: bool = False) -> list[str]:
+    """The names after the colon that there are for this model, beside the plain one."""
+    functions = inspect.getmembers(_load(model), inspect.isfunction)
+    return [name for name, one in functions if name not in ("serve", "serve_udp") and find(f"{model}:{name}", udp) is one]
 
 
 def speaks_udp(model: str) -> bool:
@@ -57,7 +86,7 @@ def speaks_udp(model: str) -> bool:
 def main() -> int:
     """Runs the server that the command line names. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m servers", description="An echo server of one I/O model.")
-    parser.add_argument("model", metavar="MODEL", help=f"one of {', '.join(models())}, or MODEL:VARIANT")
+    parser.add_argument("model", metavar="MODEL", nargs="?", help=f"one of {', '.join(models())}, or MODEL:VARIANT")
     parser.add_argument("--host", default="127.0.0.1", help="loopback, unless in a network namespace of its own")
     parser.add_argument("--port", type=int, default=0, help="0: any free one, which the ready line tells")
     parser.add_argument("--udp", action="store_true", help="datagrams instead of connections")
@@ -66,13 +95,22 @@ def main() -> int:
     parser.add_argument("--follow", type=int, metavar="COOKIE", help=argparse.SUPPRESS)
     parser.add_argument("--with-parent", type=int, metavar="PID", help="end when this process, which started it, ends")
     options = parser.parse_args()
+    if not options.model:
+        parser.error(f"name the server to start: {', '.join(models())}")
     serve = find(options.model, options.udp)
     if serve is None:
         if options.udp and find(options.model):
             parser.error(f"{options.model} has no server for UDP; those that have: {', '.join(filter(speaks_udp, models()))}")
+        if (model := options.model.partition(":")[0]) in models() and (names := variants(model, options.udp)):
+            parser.error(
+                f"there is no server {options.model!r}; of {model} there are {model}, {model}:{f', {model}:'.join(names)}"
+            )
         near = difflib.get_close_matches(options.model, models(), 1)
         hint = f"did you mean {near[0]}? " if near else ""
         parser.error(f"there is no server {options.model!r}; {hint}the servers: {', '.join(models())}")
+    if lacking := missing(options.model, options.udp):
+        print(f"servers: {options.model} can't run here: {lacking}", file=sys.stderr)
+        return 2
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     name_me(options.model)

@@ -8,7 +8,7 @@ thread ever sleeps is epoll_wait (UNP 6.2, "I/O Multiplexing Model"; man 7 epoll
 import select
 import socket
 
-from servers.kit.echo import accept, echo
+from servers.kit.echo import accept, echo, receive, send_back
 
 
 def serve(listener: socket.socket) -> None:
@@ -33,4 +33,21 @@ def serve(listener: socket.socket) -> None:
                     unsent[fd] = rest
                     epoll.modify(fd, select.EPOLLOUT)  # a slow reader: wait for room before reading on
                 elif events & select.EPOLLOUT:
+                    epoll.modify(fd, select.EPOLLIN)
+
+
+def serve_udp(sock: socket.socket) -> None:
+    """One socket for all clients: asleep in epoll_wait until it has a datagram, or room for one."""
+    sock.setblocking(False)
+    unsent = None
+    with select.epoll() as epoll:
+        epoll.register(sock, select.EPOLLIN)
+        while True:
+            for fd, events in epoll.poll():
+                unsent = unsent or receive(sock)
+                if unsent and not send_back(sock, unsent):
+                    epoll.modify(fd, select.EPOLLOUT)  # wait for room before reading on
+                    continue
+                unsent = None
+                if events & select.EPOLLOUT:
                     epoll.modify(fd, select.EPOLLIN)

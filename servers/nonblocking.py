@@ -7,7 +7,7 @@ possible what a sleeping thread would have been told (UNP 6.2, "Nonblocking I/O 
 import socket
 import time
 
-from servers.kit.echo import accept, echo
+from servers.kit.echo import accept, echo, receive, send_back
 
 PAUSE = 0.0  # seconds between two rounds; a pause saves CPU and costs response time
 
@@ -26,5 +26,17 @@ def serve(listener: socket.socket) -> None:
                 connection.close()
             else:
                 unsent[connection] = rest
+        if PAUSE:
+            time.sleep(PAUSE)
+
+
+def serve_udp(sock: socket.socket) -> None:
+    """Asks the one socket, for ever: for a datagram, or for room to send it back."""
+    sock.setblocking(False)
+    unsent = None
+    while True:
+        unsent = unsent or receive(sock)
+        if unsent and send_back(sock, unsent):
+            unsent = None
         if PAUSE:
             time.sleep(PAUSE)

@@ -6,7 +6,7 @@ The whole array is still copied in and out, and every descriptor still asked, at
 import select
 import socket
 
-from servers.kit.echo import accept, echo
+from servers.kit.echo import accept, echo, receive, send_back
 
 
 def serve(listener: socket.socket) -> None:
@@ -31,3 +31,17 @@ def serve(listener: socket.socket) -> None:
                 if rest:
                     unsent[fd] = rest
                 wishes.modify(fd, select.POLLOUT if rest else select.POLLIN)
+
+
+def serve_udp(sock: socket.socket) -> None:
+    """One socket for all clients: asleep in poll until it has a datagram, or room for one."""
+    sock.setblocking(False)
+    unsent = None
+    wishes = select.poll()
+    wishes.register(sock, select.POLLIN)
+    while True:
+        wishes.poll()
+        unsent = unsent or receive(sock)
+        if unsent and send_back(sock, unsent):
+            unsent = None
+        wishes.modify(sock, select.POLLOUT if unsent else select.POLLIN)

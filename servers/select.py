@@ -7,7 +7,7 @@ answer in the place of the question. No descriptor above 1023 fits in (UNP 6.3; 
 import select
 import socket
 
-from servers.kit.echo import accept, echo
+from servers.kit.echo import accept, echo, receive, send_back
 
 
 def serve(listener: socket.socket) -> None:
@@ -28,3 +28,14 @@ def serve(listener: socket.socket) -> None:
                 connections.pop(fd).close()
             elif rest:
                 unsent[fd] = rest  # a slow reader: wait for room before reading on
+
+
+def serve_udp(sock: socket.socket) -> None:
+    """One socket for all clients: asleep in select until it has a datagram, or room for one."""
+    sock.setblocking(False)
+    unsent = None
+    while True:
+        select.select([] if unsent else [sock], [sock] if unsent else [], [])
+        unsent = unsent or receive(sock)
+        if unsent and send_back(sock, unsent):
+            unsent = None

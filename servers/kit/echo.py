@@ -1,8 +1,10 @@
-"""One connection's echo, blocking and non-blocking."""
+"""One connection's echo, and one datagram's, blocking and non-blocking."""
 
 from __future__ import annotations
 
 import socket
+
+Datagram = tuple[bytes, tuple[str, int]]  # and where it came from
 
 
 def talk(connection: socket.socket) -> None:
@@ -61,3 +63,32 @@ def drain(connection: socket.socket, data: bytes) -> bytes | None:
         return data
     except ConnectionError:
         return None
+
+
+def receive(sock: socket.socket) -> Datagram | None:
+    """The next datagram, perhaps of 0 bytes; None if there is none (a blocking socket waits for it)."""
+    while True:
+        try:
+            data, address = sock.recvfrom(65535)
+        except BlockingIOError:
+            return None
+        except ConnectionError:
+            continue  # ICMP "port unreachable": an echo found its client gone. It is told once, before what is in the queue
+        return data, address
+
+
+def send_back(sock: socket.socket, datagram: Datagram) -> bool:
+    """Sends it to where it came from: whole, as datagrams are. False if there was no room (a blocking socket waits for it).
+
+    What can't be delivered (a sender's port 0, no route back) is dropped, as UDP may.
+    """
+    while True:
+        try:
+            sock.sendto(*datagram)
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            continue  # an earlier one found nobody; that is told in place of sending this one
+        except OSError:
+            pass
+        return True
