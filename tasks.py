@@ -135,6 +135,7 @@ _SHARED_HELP = {
         "size": "bytes of each message",
         "gap-ms": "pause before each message, ms",
         "seed": "of payloads and pauses",
+        "udp": "datagrams instead of connections, where the model has a server for them",
         "save": "keep the recording in this file, for invoke show",
     }
 )
@@ -147,6 +148,7 @@ def lab(
     size: str = "",
     gap_ms: str = "",
     seed: str = "",
+    udp: bool = False,
     json: bool = False,
     save: str = "",
     out: str = "",
@@ -162,7 +164,8 @@ def lab(
     _check(save, out)
     found = labs.find(name)
     given = {"clients": clients, "messages": messages, "size": size, "gap_ms": gap_ms, "seed": seed}
-    traffic = dataclasses.replace(found.traffic, **{key: _number(key, text) for key, text in given.items() if text})
+    changed = {key: _number(key, text) for key, text in given.items() if text} | ({"udp": True} if udp else {})
+    traffic = dataclasses.replace(found.traffic, **changed)
     recording = run.record(name, traffic, _progress)
     return _VERDICT_CODES[_present(recording, json, save, out, stacks, sys.stdout).verdict]
 

@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import labs
 from labs.kit import run
 from labs.kit.lab import Case, Finding, confirmed, failed, refined, refuted
 from labs.kit.traffic import Traffic
@@ -18,6 +17,7 @@ from probes import syscalls
 from probes.instrument import Instrument
 from probes.phases import measure, percentile_of
 from probes.result import Call, Check, Result, Verdict
+from servers.__main__ import models
 
 TRAFFIC = Traffic(messages=11)
 CROWDS = (1, 10, 200)
@@ -102,11 +102,6 @@ def judge(comparison: Comparison) -> tuple[Check, ...]:
         verdict, evidence = function(comparison)
         found.append(Check(name, claims, verdict if comparison.sound else Verdict.INCONCLUSIVE, evidence))
     return tuple(found)
-
-
-def models() -> list[str]:
-    """The labs that are about a model: each has a server of its own name."""
-    return [name for name in labs.names() if labs.find(name).server == name]
 
 
 def rows(traffic: Traffic, progress: Callable[[str], None]) -> Iterator[Row]:

@@ -25,7 +25,7 @@ from probes.prctl import follow_me, name_me
 from probes.recording import Recording
 from probes.result import Result
 from servers.__main__ import find as find_server
-from servers.__main__ import models, speaks_udp
+from servers.__main__ import speaks_udp
 
 Progress = Callable[[str], None]
 
@@ -39,8 +39,8 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
     need_privileges()
     if lab.experiment:
         return _experiment(lab, name, progress)
-    for case in lab.servers:
-        _check_udp(case, traffic)
+    if traffic.udp and not lab.traffic.udp:
+        _check_udp(lab, name)
     plain, missing = {}, {}
     for case in lab.servers:
         progress(f"{_label(case)}untraced, to know what tracing costs: {_of(case, traffic).words}")
@@ -86,10 +86,10 @@ def _of(case: Case, traffic: Traffic) -> Traffic:
     return dataclasses.replace(traffic, **case.traffic)
 
 
-def _check_udp(case: Case, traffic: Traffic) -> None:
-    if traffic.udp and not find_server(case.server, udp=True):
-        able = ", ".join(filter(speaks_udp, models()))
-        raise WrongUsage(f"{case.server} has no server for UDP", f"leave --udp out, or take one of {able}")
+def _check_udp(lab: Lab, name: str) -> None:
+    if lab.cases or not find_server(str(lab.server), udp=True):
+        able = ", ".join(one for one in labs.names() if labs.find(one).server and speaks_udp(one))
+        raise WrongUsage(f"lab {name} has no server for UDP", f"leave --udp out, or take one of {able}")
 
 
 def _told(plain: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
