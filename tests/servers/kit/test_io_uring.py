@@ -224,7 +224,7 @@ def test_a_signal_ends_the_sleep_and_loses_nothing(pair: Pair) -> None:
     try:
         with Ring(2) as ring:
             ring.request(RECV, here.fileno(), ctypes.addressof(memory), 8, data=1)
-            helper = threading.Thread(target=lambda: (_until_asleep(thread), os.kill(os.getpid(), signal.SIGUSR1)))
+            helper = threading.Thread(target=_signal_when_asleep, args=(thread,))
             helper.start()
             assert ring.wait() == []
             helper.join()
@@ -241,10 +241,11 @@ def _until(condition: Callable[[], bool], seconds: float = 10) -> None:
         os.sched_yield()
 
 
-def _until_asleep(thread: int) -> None:
-    """Until the thread is asleep in system call 426, io_uring_enter, on every architecture."""
+def _signal_when_asleep(thread: int) -> None:
+    """Once the thread is asleep in system call 426, which is io_uring_enter on every architecture."""
     call = Path(f"/proc/self/task/{thread}/syscall")
     _until(lambda: call.read_text().startswith("426 "))
+    os.kill(os.getpid(), signal.SIGUSR1)
 
 
 def multishot(ring: Ring, sock: socket.socket, buffers: Buffers) -> None:

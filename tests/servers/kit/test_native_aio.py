@@ -9,7 +9,7 @@ import os
 import select
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,12 +44,13 @@ def test_a_poll_tells_once_with_its_mask(context: Context, pair: tuple[socket.so
 
 def test_errors_at_once(context: Context, pair: tuple[socket.socket, socket.socket]) -> None:
     fd = pair[0].fileno()
-    for wrong, number in [
+    attempts: list[tuple[Callable[[], object], int]] = [
         (lambda: context.submit(POLL, 9999, select.POLLIN), errno.EBADF),
         (lambda: context.submit(99, fd, 0), errno.EINVAL),
         (lambda: Context(0), errno.EINVAL),
         (lambda: Context(1 << 30), errno.EINVAL),
-    ]:
+    ]
+    for wrong, number in attempts:
         with pytest.raises(OSError, match="io_") as caught:
             wrong()
         assert caught.value.errno == number

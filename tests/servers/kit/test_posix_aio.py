@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_a_bad_descriptor_is_an_error_of_the_request() -> None:
 
 
 def test_a_file_opened_for_reading_only_can_not_be_written() -> None:
-    with open("/dev/null") as file:
+    with Path("/dev/null").open() as file:
         request = Request(file.fileno(), DONE)
         request.write(1)
         assert told() == file.fileno()
@@ -84,7 +85,7 @@ def test_a_write_that_finds_no_room_goes_on_when_there_is(pair: tuple[socket.soc
     """A megabyte fits into no socket: nobody reads, the request stays under way; then every byte comes, and one end."""
     here, there = pair
     request = Request(here.fileno(), DONE, size=SIZE)
-    request._buffer[:] = data = os.urandom(SIZE)
+    request._buffer.raw = data = os.urandom(SIZE)
     request.write(SIZE)
     back = there.recv(1)  # it has begun
     assert request.result() is None and request.writing
