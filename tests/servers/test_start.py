@@ -59,6 +59,12 @@ def test_helpers_are_no_servers() -> None:
     assert missing("epoll") is None
 
 
+def test_the_servers_with_a_mistake_are_found_by_their_variants() -> None:
+    assert variants("mistakes.slow_handler") == ["broken", "mended"]
+    assert variants("mistakes.poll_pause") == ["pause_10ms", "pause_2ms"]
+    assert {"mended", "one_each", "raced"} <= set(variants("mistakes.lost_signal", udp=True))
+
+
 @pytest.mark.parametrize(
     ("model", "number", "error", "words"),
     [
