@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import importlib
 import inspect
 import os
@@ -44,7 +45,9 @@ def find(name: str, udp: bool = False) -> Callable[[socket.socket], None] | None
     """
     module, _, variant = name.partition(":")
     function = getattr(_load(module), variant or ("serve_udp" if udp else "serve"), None)
-    return function if inspect.isfunction(function) and _serves(function, "sock" if udp else "listener") else None
+    if not (inspect.isfunction(function) or isinstance(function, functools.partial)):
+        return None
+    return function if _serves(function, "sock" if udp else "listener") else None
 
 
 def missing(name: str, udp: bool = False) -> str | None:
@@ -66,16 +69,16 @@ def _load(module: str) -> ModuleType | None:
 
 
 def _serves(function: Callable[..., object], parameter: str) -> bool:
-    """Is it a server, and not one of its helpers? Its one parameter says of which kind of socket."""
+    """Is it a server, and not one of its helpers? Its first parameter says of which kind of socket; others have defaults."""
     signature = inspect.signature(function)
-    plain = not inspect.iscoroutinefunction(function) and signature.return_annotation in (None, "None")
-    return plain and list(signature.parameters) == [parameter]
+    needed = [name for name, one in signature.parameters.items() if one.default is one.empty]
+    return needed == [parameter] and signature.return_annotation in (None, "None") and not inspect.iscoroutinefunction(function)
 
 
 def variants(model: str, udp: bool = False) -> list[str]:
     """The names after the colon that there are for this model, beside the plain one."""
-    functions = inspect.getmembers(_load(model), inspect.isfunction)
-    return [name for name, one in functions if name not in ("serve", "serve_udp") and find(f"{model}:{name}", udp) is one]
+    names = sorted(vars(_load(model)).keys() - {"serve", "serve_udp"})
+    return [name for name in names if find(f"{model}:{name}", udp)]
 
 
 def speaks_udp(model: str) -> bool:

@@ -35,7 +35,10 @@ def serve(listener: socket.socket) -> None:
 
 
 def worker(listener: socket.socket) -> None:
-    """Each receive goes to a worker thread of the kernel (iou-wrk), which copies; the process only waits."""
+    """Each receive goes to a worker thread of the kernel (iou-wrk), which copies; the process only waits.
+
+    A worker that finds no data sleeps on the socket in older kernels, and in newer ones leaves word there (poll) and is free.
+    """
     with Ring() as ring:
         echo(listener, ring, receive_flags=ASYNC)
 

@@ -116,7 +116,7 @@ class Ring:
 
     def request(
         self, operation: int, fd: int, address: int, size: int, data: int,
-        *, flags: int = 0, priority: int = 0, group: int = 0,
+        *, flags: int = 0, priority: int = 0, group: int = 0, message_flags: int = 0,
     ) -> None:  # fmt: skip
         """Puts a request into the ring; the kernel sees it at the next `wait` (or at once with SQPOLL).
 
@@ -128,7 +128,9 @@ class Ring:
                 os.sched_yield()  # its thread is awake now, and may want this very CPU
         tail = self._words[self._sq_tail]
         place = (tail & self._sq_mask) * _SQE.size
-        _SQE.pack_into(self._sqes, place, operation, flags, priority, fd, 0, address, size, 0, data, group, 0, 0, 0, 0)
+        _SQE.pack_into(
+            self._sqes, place, operation, flags, priority, fd, 0, address, size, message_flags, data, group, 0, 0, 0, 0
+        )
         if self._polled:  # otherwise it is this very thread that reads the request, inside io_uring_enter
             _barrier()
         self._words[self._sq_tail] = tail + 1 & _WORD  # last: from here on the kernel may take it

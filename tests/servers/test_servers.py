@@ -1,11 +1,10 @@
-"""Every server with what servers meet: bytes in any pieces, resets, half-closed peers, slow readers, SIGTERM, a taken port."""
+"""Every server over TCP with what servers meet: bytes in any pieces, resets, half-closed peers, slow readers, SIGTERM."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import random
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -17,27 +16,40 @@ import pytest
 
 from servers.__main__ import models
 from tests.conftest import ROOT
+from tests.servers.running import Server, ended, falls_quiet, started
 
-Server = tuple[subprocess.Popen[str], int]
 
-
-@pytest.fixture(params=models())
+@pytest.fixture(params=[*models(), "io_uring:multishot", "io_uring:sqpoll", "io_uring:worker"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    line = [sys.executable, "-m", "servers", request.param, "--port", "0", "--with-parent", str(os.getpid())]
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        ready, host, port = process.stdout.readline().split()
-        assert (ready, host) == ("ready", "127.0.0.1")
-        try:
-            yield process, int(port)
-        finally:
-            process.kill()
+    with started(request.param) as one:
+        yield one
 
 
 def connect(port: int) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port))
     connection.settimeout(20)
     return connection
+
+
+def test_a_client_that_does_not_read_holds_up_nobody_else(server: Server) -> None:
+    """Its echo fills every buffer on the way; but the blocking server has just one client at a time, and that is its point."""
+    if server[0].args[3] == "blocking":  # type: ignore[index]
+        pytest.skip("blocking serves one connection after the other")
+    with connect(server[1]) as deaf, connect(server[1]) as other:
+        deaf.setblocking(False)
+        while select.select([], [deaf], [], 0.3)[1]:  # until nothing has moved for so long: the server waits for room
+            deaf.send(b"x" * 65536)
+        for number in range(50):
+            other.sendall(str(number).encode())
+            assert receive(other, len(str(number))) == str(number).encode()
+
+
+def test_the_server_does_not_spin_while_its_client_is_silent(server: Server) -> None:
+    process, port = server
+    with connect(port) as connection:
+        connection.sendall(b"hello")
+        assert receive(connection, 5) == b"hello"
+        assert falls_quiet(process, connection) == (process.args[3] != "nonblocking")  # type: ignore[index]
 
 
 def receive(connection: socket.socket, size: int) -> bytes:
@@ -105,15 +117,6 @@ def test_connections_come_and_go(server: Server) -> None:
             assert receive(connection, len(data)) == data
 
 
-def ended(process: subprocess.Popen[str], how: signal.Signals) -> int | None:
-    """Its status. Python may look just before a signal comes and sleep just after (labs/kit/processes.py): then once more."""
-    for _ in range(3):
-        process.send_signal(how)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(5)
-    return None
-
-
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_on_a_signal_with_an_open_connection(server: Server, how: signal.Signals) -> None:
     process, port = server
@@ -123,6 +126,26 @@ def test_it_ends_on_a_signal_with_an_open_connection(server: Server, how: signal
         assert ended(process, how) == 0
         assert connection.recv(1) == b""
     assert process.stderr and process.stderr.read() == ""
+
+
+def test_netcat_is_a_client_like_any_other(server: Server) -> None:
+    """nc, else bash, else a socket of our own."""
+    port = str(server[1])
+    if nc := shutil.which("nc"):
+        line = [nc, "127.0.0.1", port]
+    elif bash := shutil.which("bash"):
+        line = [bash, "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}; head -n 1 >&3; head -n 1 <&3"]
+    else:
+        with connect(server[1]) as connection:
+            connection.sendall(b"typed by hand\n")
+            assert receive(connection, 14) == b"typed by hand\n"
+        return
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdin and client.stdout
+        client.stdin.write("typed by hand\n")
+        client.stdin.flush()
+        assert client.stdout.readline() == "typed by hand\n"
+        client.kill()
 
 
 def test_a_taken_port_is_an_error_in_words() -> None:

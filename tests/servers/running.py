@@ -1,0 +1,73 @@
+"""Servers as processes of their own, for the tests: started, watched, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import ROOT
+
+Server = tuple[subprocess.Popen[str], int]
+
+
+@contextlib.contextmanager
+def started(*arguments: str) -> Iterator[Server]:
+    """`python -m servers ARGUMENTS` and its port. Skips the test where the server says that the machine can't run it."""
+    line = [sys.executable, "-m", "servers", *arguments, "--port", "0", "--with-parent", str(os.getpid())]
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        words = process.stdout.readline()
+        if not words:
+            said = process.stderr.read()
+            assert process.wait() == 2 and "can't run here" in said, said
+            pytest.skip(said.strip())
+        ready, host, port = words.split()
+        assert (ready, host) == ("ready", "127.0.0.1")
+        try:
+            yield process, int(port)
+        finally:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[str], how: signal.Signals) -> int | None:
+    """Its status. Python may look just before a signal comes and sleep just after (labs/kit/processes.py): then once more."""
+    for _ in range(3):
+        process.send_signal(how)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(5)
+    return None
+
+
+def runnable_ns(pid: int) -> int:
+    """Nanoseconds on a CPU or waiting for one so far, of all threads of the process and of its children.
+
+    A server that spins wants a CPU all the time, whether a busy machine gives it one or not (/proc/PID/schedstat).
+    """
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    tasks = (task for one in processes for task in Path(f"/proc/{one.pid}/task").iterdir())
+    return sum(sum(map(int, (task / "schedstat").read_text().split()[:2])) for task in tasks)
+
+
+def falls_quiet(process: subprocess.Popen[str], client: socket.socket) -> bool:
+    """Does the server, all its clients silent, come to want less than a tenth of a CPU over 0.2 s, within 5 s?
+
+    That takes some: a thread of SQPOLL looks for requests for another 0.1 s before it goes to sleep.
+    """
+    limit = time.monotonic() + 5
+    while time.monotonic() < limit:
+        began, before = time.monotonic_ns(), runnable_ns(process.pid)
+        assert not select.select([client], [], [], 0.2)[0], "nobody sent anything"
+        if runnable_ns(process.pid) - before < (time.monotonic_ns() - began) / 10:
+            return True
+    return False
