@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from labs.kit.compare import TRAFFIC, WORKER, Comparison, Crowd, Row, judge, models, row
+from labs.kit.lab import Run
 from probes.phases import measure
 from probes.recording import Recording
 from probes.result import Verdict
@@ -37,8 +38,10 @@ PHASES = {
 
 
 def made(name: str, recorded: Callable[[str], Recording]) -> Row:
-    recording = recorded(name)
-    return row(name, measure(recording.with_context(witness={"memory_bytes": 1_000_000})))
+    result = measure(recorded(name).with_context(witness={"memory_bytes": 1_000_000}))
+    if "cases" in result.context:  # the model itself is the first of them
+        result = next(iter(Run(result).cases.values())).result
+    return row(name, result)
 
 
 def test_every_server_is_compared() -> None:
