@@ -19,10 +19,7 @@ LAB = Lab(
 @LAB.check("multiplexing underneath", claims=("C45",))
 def multiplexing(run: Run) -> Finding:
     """It sleeps in epoll_wait only, and reads by itself what epoll told of."""
-    slept = evidence.asleep_only_in(run, "epoll")
-    copied = evidence.read_without_waiting(run)
-    found = f"{slept.evidence}; {copied.evidence}"
-    return confirmed(found) if slept.verdict == copied.verdict == "confirmed" else failed(found)
+    return evidence.together(evidence.asleep_only_in(run, "epoll"), evidence.read_without_waiting(run))
 
 
 @LAB.check("waits that don't wait", claims=("C45",))

@@ -55,6 +55,8 @@ def nothing_set(run: Run) -> Finding:
 def two_phases(run: Run) -> Finding:
     """Phase 1 and phase 2 of one message lie inside one system call: asleep first, then the copy."""
     both = [one for one in run.reads if one.sleeps and one.copied and one.sleeps[-1].on <= one.copied <= one.exit]
+    if run.udp and not any(one.copied for one in run.reads):
+        return unavailable(f"{len(run.reads)} reads; {evidence.NO_COPY}")
     if not both:
         return failed(f"none of {len(run.reads)} reads both slept and copied: the phases are in different calls")
     size = sum(one.bytes for one in both)
@@ -68,6 +70,8 @@ def two_phases(run: Run) -> Finding:
 @LAB.check("one silent client holds up the rest", claims=("C13",))
 def held_up(run: Run) -> Finding:
     """Connections are served strictly one after the other, while data of the next ones lies ready."""
+    if run.udp:
+        return unavailable("datagrams of all clients come to 1 socket: without --udp there are connections")
     if len(run.connections) < 2:
         return unavailable("one connection has nobody to hold up: use --clients 2 or more")
     count, served = turns(run.reads)

@@ -70,6 +70,8 @@ def registered_once(run: Run) -> Finding:
 @LAB.check("one thread serves many connections", claims=("C24",))
 def one_thread(run: Run) -> Finding:
     """All connections were open together and served in turns, by one thread that was hardly ever on the CPU."""
+    if run.udp:
+        return unavailable("datagrams of all clients come to 1 socket: without --udp there are connections")
     if len(run.connections) < 2:
         return unavailable("one connection is not many: use --clients 2 or more")
     if len(run.result.threads) > 1:

@@ -90,15 +90,14 @@ def worker(run: Run) -> Finding:
     case = run.case("worker")
     theirs = sum(count for who, count in copiers(case).items() if who.startswith("iou-wrk"))
     workers = [one for one in case.result.threads if one.kernel_worker and one.name.startswith("iou-wrk")]
-    slept: Counter[str] = Counter()
+    slept = Counter(dict.fromkeys(("socket", "io_uring worker"), 0))
     for thread in workers:
         for one in thread.slept_on:
             slept[one.queue] += one.count
     woken = [s for call in case.calls("io_uring_enter") for s in call.sleeps if s.waker and s.waker.chain[0] == "packet"]
-    found = (
-        f"{words(case)}; {len(workers)} workers slept {slept['socket']} times on sockets, {slept['io_uring worker']} on their"
-    )
-    found += f" work queue; {len(woken)} packets woke the process's own thread first, to hand them over"
+    on_sockets, on_queue = slept["socket"], slept["io_uring worker"]
+    found = f"{words(case)}; {len(workers)} workers slept {on_sockets} times on sockets, {on_queue} times on their work queue;"
+    found += f" {len(woken)} packets woke the process's own thread first, to hand them over"
     return refined(found) if theirs and theirs == len(case.result.messages) else failed(found)
 
 

@@ -28,10 +28,7 @@ LAB = Lab(
 @LAB.check("readiness only: the thread copies by itself", claims=("C44",))
 def readiness(run: Run) -> Finding:
     """It slept in io_getevents, and made every copy in its own recvfrom."""
-    found = evidence.asleep_only_in(run, "native aio")
-    copied = evidence.read_without_waiting(run)
-    words = f"{found.evidence}; {copied.evidence}"
-    return confirmed(words) if found.verdict == copied.verdict == "confirmed" else failed(words)
+    return evidence.together(evidence.asleep_only_in(run, "native aio"), evidence.read_without_waiting(run))
 
 
 @LAB.check("a submitted read blocks in io_submit", claims=("C42",))

@@ -6,7 +6,18 @@ from collections.abc import Collection
 
 from labs.kit.lab import Finding, Run, confirmed, failed, sleeps, unavailable, waited
 from probes import syscalls
-from probes.result import Call, Thread
+from probes.result import Call, Thread, Verdict
+
+NO_COPY = "no tracepoint brackets the copy of a datagram: fentry or kprobes would show it"
+
+
+def together(*findings: Finding) -> Finding:
+    """One finding of several: failed if one failed, unavailable if one is, else confirmed."""
+    verdicts = {one.verdict for one in findings}
+    words = "; ".join(one.evidence for one in findings)
+    if Verdict.FAILED in verdicts:
+        return failed(words)
+    return unavailable(words) if Verdict.UNAVAILABLE in verdicts else confirmed(words)
 
 
 def asleep_only_in(run: Run, queue: str) -> Finding:
@@ -46,6 +57,8 @@ def read_without_waiting(run: Run) -> Finding:
         f"{len(copied)} of {len(brought)} reads copied their data themselves ({size:,} B, {took / 1e6:.3f} ms at most),"
         f" {len(slept)} of them slept before"
     )
+    if run.udp and brought and not copied and not slept:
+        return unavailable(f"{len(brought)} reads brought data without a sleep; {NO_COPY}")
     return confirmed(evidence) if brought and len(copied) == len(brought) and not slept else failed(evidence)
 
 

@@ -128,6 +128,11 @@ class Run:
                 current[call.thread].append(call)
         return found
 
+    @property
+    def udp(self) -> bool:
+        """Were datagrams sent instead of connections made?"""
+        return bool((self.result.context.get("traffic") or {}).get("udp"))
+
     @cached_property
     def server(self) -> Thread:
         """The server's first thread."""

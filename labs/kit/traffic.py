@@ -74,7 +74,8 @@ class Traffic:
         return f"{clients}, {messages} of {self.size:,} B{each}, {self.gap_ms:g} ms apart{beside}"
 
 
-def _message(payload: bytes, number: int, slow: bool) -> bytes:
+def message(payload: bytes, number: int, slow: bool) -> bytes:
+    """The client's message of that number: its payload, turned, so that no two in a row are the same."""
     turned = payload[number % len(payload) :] + payload[: number % len(payload)]
     first = SLOW if slow else b"." if turned[:1] == SLOW else turned[:1]
     return first + turned[1:]
@@ -93,11 +94,11 @@ async def _client(index: int, traffic: Traffic, address: tuple[str, int]) -> dic
     exchanges = []
     for number in range(traffic.messages):
         await asyncio.sleep(gap * seeded.uniform(1 - traffic.jitter, 1 + traffic.jitter))
-        message = _message(payload, number, index < traffic.slow)
+        data = message(payload, number, index < traffic.slow)
         sent = time.monotonic_ns()
-        echo = await peer.exchange(message)
+        echo = await peer.exchange(data)
         exchanges.append((sent, time.monotonic_ns()))
-        if echo != message:
+        if echo != data:
             raise SystemExit(f"client {index}: message {number} came back changed")
     await peer.close()
     slow = {"slow": True} if index < traffic.slow else {}
@@ -115,9 +116,9 @@ class _Connection:
     async def open(cls, address: tuple[str, int]) -> _Connection:
         return cls(*await asyncio.open_connection(*address))
 
-    async def exchange(self, message: bytes) -> bytes:
-        self.writer.write(message)
-        return await self.reader.readexactly(len(message))
+    async def exchange(self, data: bytes) -> bytes:
+        self.writer.write(data)
+        return await self.reader.readexactly(len(data))
 
     async def close(self) -> None:
         self.writer.close()
@@ -144,16 +145,16 @@ class _Datagrams(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, _address: Any) -> None:
         self.echoes.put_nowait(data)
 
-    async def exchange(self, message: bytes) -> bytes:
+    async def exchange(self, data: bytes) -> bytes:
         for _ in range(20):
-            self.transport.sendto(message)
+            self.transport.sendto(data)
             end = time.monotonic() + LOST_AFTER
             while (left := end - time.monotonic()) > 0:
                 try:
                     echo = await asyncio.wait_for(self.echoes.get(), left)
                 except TimeoutError:
                     break
-                if echo == message:
+                if echo == data:
                     return echo
             self.resent += 1
         raise SystemExit("a datagram was sent twenty times and never came back")

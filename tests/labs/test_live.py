@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 import labs
+from servers.__main__ import speaks_udp
 from tests.conftest import ROOT, iolab, readable_by_all
 
 pytestmark = pytest.mark.live
@@ -53,14 +54,38 @@ def test_an_experiment_holds(kernel: None, lab: str) -> None:
 def test_a_lab_holds_and_its_bytes_are_the_clients(kernel: None, lab: str, options: tuple[str, ...]) -> None:
     found = run(lab, *options, "--gap-ms", "5")
     clients, messages, size = (int(one) for one in options[1::2])
-    if lab != "io_uring":  # which makes no reading call at all
-        assert read_by(found) == clients * messages * size
+    assert read_by(found) == clients * messages * size
     assert found["messages"]["bytes"] == clients * messages * size
     assert found["events"]["lost"] == found["events"]["unmatched"] == 0
     for row in found["calls"]:
         assert row["total_ns"] == sum(row[one] for one in PHASES)
     for thread in found["threads"]:
         assert thread["wall_ns"] == thread["user_ns"] + sum(thread[one] for one in PHASES)
+
+
+@pytest.mark.parametrize("lab", sorted(name for name in labs.names() if labs.find(name).cases))
+def test_every_server_of_a_lab_answers_and_its_checks_hold(kernel: None, lab: str) -> None:
+    found = run(lab)
+    assert found["events"]["lost"] == found["events"]["unmatched"] == 0
+    ran = [one for one in found["cases"] if not one["skipped"]]
+    assert len(ran) == len(labs.find(lab).cases) or lab == "io_uring"  # whose variants not every kernel offers
+    assert sum(len(one["threads"]) for one in ran) == len(found["threads"])
+    for one in ran:
+        assert one["round_trip_ns"]["p50"] > 0
+        for row in one["calls"]:
+            assert row["total_ns"] == sum(row[phase] for phase in PHASES)
+
+
+@pytest.mark.parametrize("lab", sorted(name for name in SERVED if speaks_udp(name)))
+def test_a_lab_holds_over_udp(kernel: None, lab: str) -> None:
+    found = run(lab, "--udp", "--messages", "7", "--gap-ms", "5")
+    assert read_by(found) >= 3 * 7 * 64  # what a client took for lost it sent again
+    assert found["events"]["lost"] == found["events"]["unmatched"] == 0
+
+
+def test_a_lab_without_datagrams_says_which_have_them(kernel: None) -> None:
+    done = iolab("lab", "threads", "--udp")
+    assert done.returncode == 2 and "no server for UDP" in done.stderr and "epoll" in done.stderr
 
 
 @pytest.mark.parametrize("lab", SERVED)
@@ -75,7 +100,7 @@ def test_the_witnesses_agree(kernel: None, lab: str) -> None:
         assert on_cpu >= 0.8 * witness["cpu_ns"] or found["events"]["reasons"].get("unseen")
 
 
-@pytest.mark.parametrize("lab", ["blocking", "epoll", "threads", "io_uring"])
+@pytest.mark.parametrize("lab", ["blocking", "epoll", "threads"])
 def test_two_hundred_clients(kernel: None, lab: str) -> None:
     found = run(lab, "--clients", "200", "--messages", "3", "--gap-ms", "1")
     assert found["messages"]["bytes"] == 200 * 3 * 64

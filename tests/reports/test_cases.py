@@ -1,0 +1,45 @@
+"""Several servers side by side, as the terminal and JSON show them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+
+import labs
+from labs.kit.run import show
+from probes.recording import Recording
+from reports import document, terminal
+
+SIDE_BY_SIDE = [name for name in labs.names() if labs.find(name).cases]
+
+
+def written(recording: Recording) -> str:
+    file = io.StringIO()
+    terminal.write(show(recording), file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("lab", SIDE_BY_SIDE)
+def test_every_case_has_its_column_and_its_calls_in_80_columns(lab: str, recorded: Callable[[str], Recording]) -> None:
+    text = written(recorded(lab))
+    assert max(map(len, text.splitlines())) <= 80 and "…" not in text
+    heading = text.splitlines()[text.splitlines().index(next(one for one in text.splitlines() if "side by side" in one)) + 1]
+    for case in labs.find(lab).cases:
+        assert case.name in heading and f"{case.name}: system calls" in text
+
+
+def test_a_case_that_could_not_be_run_is_told(recorded: Callable[[str], Recording]) -> None:
+    first, second, *rest = recorded("silent_client").context["cases"]
+    skipped = {"name": second["name"], "server": second["server"], "skipped": "no such thing here"}
+    text = written(recorded("silent_client").with_context(cases=[first, skipped, *rest]))
+    assert "mended could not be run here: no such thing here" in text
+
+
+def test_json_tells_each_case(recorded: Callable[[str], Recording]) -> None:
+    found = document.document(show(recorded("silent_client")))
+    assert [one["name"] for one in found["cases"]] == ["broken", "mended", "one thread"]
+    broken, mended, _ = found["cases"]
+    assert broken["round_trip_ns"]["p100"] > 10 * mended["round_trip_ns"]["p100"] > 0
+    assert sum(row["count"] for case in found["cases"] for row in case["calls"]) == sum(row["count"] for row in found["calls"])
