@@ -138,7 +138,8 @@ class Ring:
     def wait(self) -> list[Completion]:
         """Submits what was requested, sleeps until something has ended, and takes all that has.
 
-        Nothing, if a signal came first.
+        Nothing, if a signal came first. None is lost or doubled when more end than the ring has room for, but on older kernels
+        (seen on 5.10) those that then find room come before those that waited for it.
         """
         self._take()
         if not self._ended or self._needs_the_kernel():

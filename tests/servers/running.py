@@ -54,9 +54,17 @@ def runnable_ns(pid: int) -> int:
 
     A server that spins wants a CPU all the time, whether a busy machine gives it one or not (/proc/PID/schedstat).
     """
+    return sum(sum(map(int, (task / "schedstat").read_text().split()[:2])) for task in _tasks(pid))
+
+
+def runnable(pid: int) -> bool:
+    """Is any of its threads on a CPU or waiting for one now? The figures above count a wait only when it is over."""
+    return any((task / "stat").read_text().rpartition(")")[2].split()[0] == "R" for task in _tasks(pid))
+
+
+def _tasks(pid: int) -> list[Path]:
     processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    tasks = (task for one in processes for task in Path(f"/proc/{one.pid}/task").iterdir())
-    return sum(sum(map(int, (task / "schedstat").read_text().split()[:2])) for task in tasks)
+    return [task for one in processes for task in Path(f"/proc/{one.pid}/task").iterdir()]
 
 
 def falls_quiet(process: subprocess.Popen[str], client: socket.socket) -> bool:
@@ -68,6 +76,7 @@ def falls_quiet(process: subprocess.Popen[str], client: socket.socket) -> bool:
     while time.monotonic() < limit:
         began, before = time.monotonic_ns(), runnable_ns(process.pid)
         assert not select.select([client], [], [], 0.2)[0], "nobody sent anything"
-        if runnable_ns(process.pid) - before < (time.monotonic_ns() - began) / 10:
+        wanted = runnable_ns(process.pid) - before
+        if wanted < (time.monotonic_ns() - began) / 10 and not runnable(process.pid):
             return True
     return False

@@ -41,12 +41,14 @@ Pair = tuple[socket.socket, socket.socket]
 
 @pytest.fixture(autouse=True)
 def _offered() -> None:
-    need("serve")
+    if lacking := missing("serve"):
+        cannot(lacking, "allow io_uring (a container: --privileged)")
 
 
 def need(variant: str) -> None:
+    """Skips where this kernel is too old for it: nothing that one could do makes the test run on it."""
     if lacking := missing(variant):
-        cannot(lacking, "a newer kernel, or --privileged")
+        pytest.skip(lacking)
 
 
 @pytest.fixture
@@ -70,7 +72,10 @@ def ended(ring: Ring, count: int) -> list[Completion]:
 
 
 def ends_once(entries: int, flags: int, batches: list[int]) -> None:
-    """Batches up to several times the size of both rings; each request's own number comes back, in order."""
+    """Batches up to several times the size of both rings; each request's own number comes back, once.
+
+    Not always in order: on 5.10 a completion that finds room overtakes those that wait for it.
+    """
     with Ring(entries, flags=flags) as ring:
         asked, back = 0, []
         for size in batches:
@@ -80,7 +85,7 @@ def ends_once(entries: int, flags: int, batches: list[int]) -> None:
             back += [one.data for one in ring.wait()]
         if rest := asked - len(back):
             back += [one.data for one in ended(ring, rest)]
-        assert back == list(range(asked))
+        assert sorted(back) == list(range(asked))
 
 
 @pytest.mark.parametrize("entries", [1, 2, 4])
@@ -124,7 +129,7 @@ def test_completions_that_found_no_room_are_kept_by_the_kernel_and_fetched(entri
             nop(ring, number)
         ring._enter(0)
         assert _overflowed(ring), "that was to overflow"
-        assert [one.data for one in ended(ring, count)] == list(range(count))
+        assert sorted(one.data for one in ended(ring, count)) == list(range(count))
         assert not _overflowed(ring)
         nop(ring, count)
         assert [one.data for one in ended(ring, 1)] == [count]
@@ -157,7 +162,7 @@ def test_a_request_into_a_full_ring_with_overflow_loses_nothing() -> None:
             nop(ring, number)
             if number % 7 == 0:
                 ring._enter(0)
-        assert [one.data for one in ended(ring, 50)] == list(range(50))
+        assert sorted(one.data for one in ended(ring, 50)) == list(range(50))
 
 
 def test_errors_come_as_results(pair: Pair) -> None:
@@ -180,8 +185,7 @@ def test_a_wrong_request_in_a_batch_stops_none_behind_it() -> None:
         for number in range(8):
             ring.request(NOP if number != 3 else 200, -1, 0, 0, data=number)
         found = ended(ring, 8)
-    assert [one.data for one in found] == list(range(8))
-    assert [one.result for one in found] == [0] * 3 + [-errno.EINVAL] + [0] * 4
+    assert {one.data: one.result for one in found} == {number: 0 if number != 3 else -errno.EINVAL for number in range(8)}
 
 
 def test_setup_errors_name_their_reason() -> None:
