@@ -18,6 +18,11 @@ LAB = Lab(
         "invoke lab connect      the other side",
         "invoke lab input_calls  which it resembles",
     ),
+    reading=(
+        "UNP 4.6 and 16.6 (non-blocking accept)",
+        "man 2 accept",
+        "net/ipv4/inet_connection_sock.c: inet_csk_accept",
+    ),
     experiment="labs.accept:experiment",
 )
 

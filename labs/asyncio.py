@@ -13,6 +13,11 @@ LAB = Lab(
         "invoke lab epoll  without the coroutines",
         "invoke lab io_uring  asynchronous below, too",
     ),
+    reading=(
+        "docs.python.org, asyncio: Event Loop",
+        "UNP 6.2 on multiplexing: where the loop sleeps",
+        "fs/eventpoll.c: ep_poll",
+    ),
 )
 
 

@@ -17,6 +17,11 @@ LAB = Lab(
         "invoke lab blocking --size 1000000  phase 2 grows with the data",
         "invoke lab epoll  the same traffic, nobody held up",
     ),
+    reading=(
+        "UNP 6.2, Blocking I/O Model; 1.5, a simple daytime server",
+        "man 2 recv, man 2 accept",
+        "net/core/sock.c: sk_wait_data; kernel/sched/wait.c: wait_woken",
+    ),
 )
 
 

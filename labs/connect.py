@@ -19,6 +19,11 @@ LAB = Lab(
         "invoke lab accept        the other side",
         "invoke lab output_calls  which it resembles",
     ),
+    reading=(
+        "UNP 4.3 and 16.3 (non-blocking connect)",
+        "man 2 connect, man 2 listen (what a full backlog does)",
+        "net/ipv4/af_inet.c: __inet_stream_connect",
+    ),
     experiment="labs.connect:experiment",
 )
 

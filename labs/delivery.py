@@ -20,6 +20,11 @@ LAB = Lab(
         "invoke lab input_calls   the calls that take them out",
         "invoke lab output_calls  what happens when they don't",
     ),
+    reading=(
+        "UNP 2.11, TCP Output: what a successful write means",
+        "man 7 tcp (SIOCINQ, SIOCOUTQ)",
+        "net/ipv4/tcp_input.c: tcp_clean_rtx_queue; net/ipv4/tcp.c: tcp_recvmsg_locked",
+    ),
     experiment="labs.delivery:experiment",
 )
 SIZE, FIRST = 1000, 400

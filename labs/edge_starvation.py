@@ -17,6 +17,10 @@ LAB = Lab(
         "invoke lab epoll_edge  drained, with well-behaved clients",
         "invoke lab epoll       told again, so nothing needs to be drained",
     ),
+    reading=(
+        "man 7 epoll: Starvation (edge-triggered)",
+        "fs/eventpoll.c: ep_send_events",
+    ),
     cases=(Case("broken", "mistakes.edge_starvation:broken"), Case("mended", "mistakes.edge_starvation:mended")),
     traffic=Traffic(clients=2, messages=6, gap_ms=10, flood_ms=80),
 )

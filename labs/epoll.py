@@ -28,6 +28,11 @@ LAB = Lab(
         "invoke lab epoll --size 1000000  phase 2 is its own work",
         "invoke lab blocking  the same, one by one",
     ),
+    reading=(
+        "man 7 epoll, man 2 epoll_ctl, man 2 epoll_wait",
+        "fs/eventpoll.c: ep_insert, ep_poll_callback, ep_poll, ep_send_events",
+        "UNP 6.2 on multiplexing, and 14.9 on what comes after poll",
+    ),
     asides=("labs.epoll:is_anything_shared", "labs.kit.growth:measure", "labs.kit.growth:limit"),
 )
 

@@ -19,6 +19,10 @@ LAB = Lab(
         "invoke lab epoll  level-triggered",
         "invoke lab epoll_edge --size 1000000  many reads for one telling",
     ),
+    reading=(
+        "man 7 epoll: level-triggered and edge-triggered, and the questions at its end",
+        "fs/eventpoll.c: ep_send_events puts a level-triggered entry back on the ready list",
+    ),
     asides=("labs.epoll_edge:read_half",),
 )
 

@@ -21,6 +21,11 @@ LAB = Lab(
         "invoke lab epoll  where sockets are watched",
         "invoke lab poll   which says ready for a file",
     ),
+    reading=(
+        "UNP 6.3 on select and regular files",
+        "man 2 epoll_ctl (EPERM), man 2 select, man 2 poll",
+        "fs/eventpoll.c: do_epoll_ctl asks file_can_poll; include/linux/poll.h: DEFAULT_POLLMASK",
+    ),
     experiment="labs.files:experiment",
 )
 

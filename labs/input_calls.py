@@ -21,6 +21,11 @@ LAB = Lab(
         "invoke lab output_calls  the same for output",
         "invoke lab blocking      a server made of one of them",
     ),
+    reading=(
+        "UNP 14.3 to 14.5, readv, recvmsg and their flags",
+        "man 2 recv, man 2 readv",
+        "net/ipv4/tcp.c: tcp_recvmsg_locked; net/core/sock.c: sk_wait_data",
+    ),
     experiment="labs.input_calls:experiment",
 )
 CALLS: dict[str, Callable[[socket.socket], object]] = {

@@ -17,6 +17,11 @@ LAB = Lab(
         "invoke lab epoll  told first, then read",
         "invoke lab posix_aio  other threads instead",
     ),
+    reading=(
+        "man 7 io_uring, man 2 io_uring_enter",
+        "J. Axboe, Efficient IO with io_uring",
+        "io_uring/poll.c: io_arm_poll_handler; io_uring/io-wq.c; io_uring/sqpoll.c",
+    ),
     cases=(
         Case("single", "io_uring"),
         Case("multishot", "io_uring:multishot"),

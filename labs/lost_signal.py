@@ -14,6 +14,11 @@ LAB = Lab(
         "invoke lab signal_driven  queued signals, one for each event",
         "invoke lab epoll          a ready list, which nobody can miss",
     ),
+    reading=(
+        "UNP 25.3, UDP echo server using SIGIO",
+        "man 7 signal (standard signals do not queue), man 2 sigwaitinfo, man 2 sigsuspend",
+        "kernel/signal.c: legacy_queue",
+    ),
     cases=(
         Case("broken", "mistakes.lost_signal:one_each"),
         Case("raced", "mistakes.lost_signal:raced", traffic={"clients": 1, "messages": 12, "gap_ms": 2, "jitter": 1.0}),

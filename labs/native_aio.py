@@ -21,6 +21,10 @@ LAB = Lab(
         "invoke lab epoll  told of readiness without asking again",
         "invoke lab io_uring  its successor",
     ),
+    reading=(
+        "man 2 io_submit, man 2 io_getevents",
+        "fs/aio.c: aio_read, aio_poll, read_events",
+    ),
     asides=("labs.native_aio:submit_a_read",),
 )
 

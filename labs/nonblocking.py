@@ -15,6 +15,11 @@ LAB = Lab(
         "invoke lab select  asked once, told when it is so",
         "invoke lab blocking  asleep instead",
     ),
+    reading=(
+        "UNP 6.2, Nonblocking I/O Model; 16.1 and 16.2",
+        "man 2 fcntl (O_NONBLOCK)",
+        "net/ipv4/tcp.c: tcp_recvmsg_locked, where a time-out of 0 becomes EAGAIN",
+    ),
 )
 
 

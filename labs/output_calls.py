@@ -21,6 +21,11 @@ LAB = Lab(
         "invoke lab input_calls  the same for input",
         "invoke lab epoll        where a full buffer is waited for by EPOLLOUT",
     ),
+    reading=(
+        "UNP 2.11, TCP Output; 14.2 to 14.5",
+        "man 2 send, man 7 tcp (SO_SNDBUF)",
+        "net/core/stream.c: sk_stream_wait_memory; net/ipv4/tcp.c: tcp_sendmsg_locked",
+    ),
     experiment="labs.output_calls:experiment",
 )
 DATA = b"x" * 4096

@@ -21,6 +21,11 @@ LAB = Lab(
         "invoke lab select  the older one",
         "invoke lab epoll  registered once",
     ),
+    reading=(
+        "UNP 6.10 and 6.11",
+        "man 2 poll",
+        "fs/select.c: do_sys_poll, do_poll, do_pollfd",
+    ),
     asides=("labs.poll:wish_and_answer", "labs.kit.growth:measure"),
 )
 

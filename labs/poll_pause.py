@@ -13,6 +13,10 @@ LAB = Lab(
         "invoke lab nonblocking  without a pause: a whole core",
         "invoke lab select       told instead of asking",
     ),
+    reading=(
+        "UNP 6.2, Nonblocking I/O Model: polling",
+        "man 2 clock_nanosleep; man 7 time (timer slack)",
+    ),
     cases=(
         Case("no pause", "mistakes.poll_pause:serve"),
         Case("2 ms", "mistakes.poll_pause:pause_2ms"),

@@ -15,6 +15,10 @@ LAB = Lab(
         "invoke lab thread_pool   the model by itself",
         "invoke lab process_pool  the same ceiling, of processes",
     ),
+    reading=(
+        "UNP 30.6 to 30.12 on preforked and prethreaded servers",
+        "docs.python.org, concurrent.futures",
+    ),
     cases=(Case("broken", "thread_pool"), Case("mended", "threads"), Case("one thread", "epoll")),
     traffic=Traffic(clients=6, messages=11, gap_ms=20),
 )

@@ -13,6 +13,11 @@ LAB = Lab(
         "invoke lab native_aio  the kernel's older AIO",
         "invoke lab threads  the same threads, in plain sight",
     ),
+    reading=(
+        "UNP 6.2, Asynchronous I/O Model",
+        "man 7 aio, man 3 aio_read, man 7 sigevent",
+        "glibc: sysdeps/pthread/aio_misc.c, the helper threads",
+    ),
 )
 
 

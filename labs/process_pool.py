@@ -15,6 +15,11 @@ LAB = Lab(
         "invoke lab process_pool --clients 4  within the ceiling",
         "invoke lab processes --clients 6  a fork for each",
     ),
+    reading=(
+        "UNP 30.6, preforked server without locking",
+        "man 2 accept",
+        "net/ipv4/inet_connection_sock.c: inet_csk_wait_for_connect (an exclusive wait)",
+    ),
     traffic=Traffic(clients=6, messages=11),
 )
 

@@ -13,6 +13,11 @@ LAB = Lab(
         "invoke lab threads  a thread instead",
         "invoke lab processes --clients 50 --messages 5  fifty address spaces",
     ),
+    reading=(
+        "UNP 4.8, Concurrent Servers; 30.5",
+        "man 2 fork, man 2 wait",
+        "kernel/fork.c: kernel_clone, dup_mm",
+    ),
 )
 
 

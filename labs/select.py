@@ -22,6 +22,11 @@ LAB = Lab(
         "invoke lab epoll  registered once",
         "invoke lab select --clients 200  more to look at, every time",
     ),
+    reading=(
+        "UNP 6.2, I/O Multiplexing Model; 6.3 to 6.8",
+        "man 2 select, man 2 select_tut",
+        "fs/select.c: do_select, __pollwait, poll_freewait",
+    ),
     asides=("labs.select:beyond_the_limit", "labs.kit.growth:measure"),
 )
 

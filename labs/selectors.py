@@ -13,6 +13,11 @@ LAB = Lab(
         "invoke lab epoll  the same without callbacks",
         "invoke lab asyncio  coroutines on top of a selector",
     ),
+    reading=(
+        "docs.python.org, selectors",
+        "D. C. Schmidt, Reactor: an object behavioral pattern for demultiplexing and dispatching handles",
+        "UNP 6.2",
+    ),
 )
 
 

@@ -13,6 +13,11 @@ LAB = Lab(
         "invoke lab epoll  a ready list instead of a queue of signals",
         "invoke lab posix_aio  a signal that means: it is done",
     ),
+    reading=(
+        "UNP 6.2, Signal-Driven I/O Model; chapter 25",
+        "man 2 fcntl (F_SETOWN, F_SETSIG, O_ASYNC), man 2 sigwaitinfo",
+        "fs/fcntl.c: send_sigio, kill_fasync",
+    ),
 )
 
 

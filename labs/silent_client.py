@@ -14,6 +14,10 @@ LAB = Lab(
         "invoke lab blocking  the model by itself",
         "invoke lab epoll     one thread, and nobody held up",
     ),
+    reading=(
+        "UNP 6.8, Denial-of-Service Attacks",
+        "UNP 4.8 and 26.4, a process or a thread for each client",
+    ),
     cases=(Case("broken", "blocking"), Case("mended", "threads"), Case("one thread", "epoll")),
     traffic=Traffic(clients=3, messages=5, gap_ms=10, silent_ms=400),
 )

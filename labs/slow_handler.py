@@ -15,6 +15,11 @@ LAB = Lab(
         "invoke lab selectors  the loop that dispatches: the Reactor",
         "invoke lab asyncio    the same trap, under await",
     ),
+    reading=(
+        "docs.python.org, asyncio: Running Blocking Code",
+        "man 2 epoll_ctl (EPOLLONESHOT)",
+        "D. C. Schmidt, Reactor",
+    ),
     cases=(Case("broken", "mistakes.slow_handler:broken"), Case("mended", "mistakes.slow_handler:mended")),
     traffic=Traffic(clients=4, messages=15, gap_ms=25, jitter=0.5, slow=1),
 )

@@ -20,6 +20,11 @@ LAB = Lab(
         "invoke lab blocking     a call that blocks",
         "invoke lab input_calls  the same call, both ways",
     ),
+    reading=(
+        "UNP 6.2, Synchronous I/O versus Asynchronous I/O",
+        "man 7 pthreads; docs.python.org, concurrent.futures",
+        "kernel/sched/core.c: __schedule, try_to_wake_up",
+    ),
     experiment="labs.terms:experiment",
 )
 

@@ -15,6 +15,11 @@ LAB = Lab(
         "invoke lab thread_pool --clients 4  within the ceiling",
         "invoke lab threads --clients 6  no ceiling, and no end to the cost",
     ),
+    reading=(
+        "UNP 30.11 and 30.12, prethreaded servers",
+        "docs.python.org, concurrent.futures.ThreadPoolExecutor",
+        "kernel/futex/waitwake.c: futex_wait, futex_wake",
+    ),
     traffic=Traffic(clients=6, messages=11),
 )
 

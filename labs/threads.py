@@ -14,6 +14,11 @@ LAB = Lab(
         "invoke lab thread_pool  four threads, no more",
         "invoke lab blocking  the same code, one thread",
     ),
+    reading=(
+        "UNP 26.4, TCP echo server using threads; 30.10",
+        "man 3 pthread_create, man 2 clone",
+        "kernel/fork.c: kernel_clone; kernel/futex: where Python's threads wait for their lock",
+    ),
 )
 
 

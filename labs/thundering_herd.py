@@ -13,6 +13,11 @@ LAB = Lab(
         "invoke lab accept        what accept waits for",
         "invoke lab process_pool  four processes, asleep in accept",
     ),
+    reading=(
+        "UNP 30.6, Thundering Herd",
+        "man 2 epoll_ctl (EPOLLEXCLUSIVE), man 7 socket (SO_REUSEPORT)",
+        "kernel/sched/wait.c: __wake_up_common stops at the first exclusive waiter",
+    ),
     cases=tuple(
         Case(name.replace("_", " "), f"mistakes.thundering_herd:{name}", ("--reuse-port",) if name == "reuseport" else ())
         for name in ("in_accept", "in_select", "in_epoll", "exclusive", "reuseport")

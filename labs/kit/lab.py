@@ -2,7 +2,7 @@
 
 A lab file makes one `LAB` and decorates its checks with it:
 
-    LAB = Lab(model="blocking", chapter="Blocking", question="...", try_next=("...",))
+    LAB = Lab(model="blocking", chapter="Blocking", question="...", ...)
 
     @LAB.check("asleep in recv", claims=("C03",))
     def asleep(run: Run) -> Finding:
@@ -217,7 +217,8 @@ class Lab:
     chapter: str  # one of CHAPTERS
     question: str
     watch: str  # one sentence: what to look at in the output
-    try_next: tuple[str, ...]
+    try_next: tuple[str, ...]  # "invoke ...  why", two blanks between
+    reading: tuple[str, ...]  # books, man pages, functions of the kernel
     server: str | None = None
     traffic: Traffic = field(default_factory=Traffic)
     cases: tuple[Case, ...] = ()  # several servers on the same traffic, one after the other, instead of one
