@@ -1,0 +1,34 @@
+"""docs/labs holds a page for each lab, and each page is what the lab's own file, its server and its recording say today."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import labs
+from labs.kit.run import show
+from probes.recording import Recording
+from reports import handout
+from tests.conftest import ROOT
+
+PAGES = ROOT / "docs" / "labs"
+AGAIN = "write it again: ./iolab handout --out docs/labs"
+
+
+@pytest.mark.parametrize("name", labs.names())
+def test_a_page_is_true(name: str, recorded: Callable[[str], Recording]) -> None:
+    path = PAGES / f"{name}.md"
+    assert path.exists(), f"there is no docs/labs/{name}.md; {AGAIN}"
+    assert path.read_text() == handout.page(name, show(recorded(name))), f"docs/labs/{name}.md is not up to date; {AGAIN}"
+
+
+def test_the_index_is_true_and_nothing_is_left_over() -> None:
+    assert (PAGES / "README.md").read_text() == handout.index(), AGAIN
+    assert {one.stem for one in PAGES.glob("*.md")} == {*labs.names(), "README"}, "docs/labs has a page of no lab"
+
+
+def test_a_page_has_all_that_a_course_hands_out(recorded: Callable[[str], Recording]) -> None:
+    text = handout.page("epoll", show(recorded("epoll")))
+    for part in ("# lab epoll: ", "## Predict", "1. ", "./iolab lab epoll --predict", "ep_poll_callback", "> C33", "man 7 epoll"):
+        assert part in text
