@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 
 from labs.kit.evidence import ms
+from labs.kit.experiment import PAUSE
 from labs.kit.lab import Run
 from labs.kit.questions.question import Question, Truth, Undecided, count
 from probes import syscalls
@@ -91,10 +92,11 @@ def _who(section: str, kinds: Set[str], text: str) -> Question:
         asleep = _sleeps(call)
         if not asleep:
             return Truth(_ENDS[""], f"{call.name}: 0 sleeps")
-        waker = max(asleep, key=lambda one: one.wait).waker
-        if waker is None:
+        longest = max(asleep, key=lambda one: one.wait)
+        if longest.waker is None:
             raise Undecided("this machine did not show who ended the sleep")
-        return Truth(_ENDS.get(waker.chain[0], waker.words), f"{call.name} was woken so: {waker.words} -> thread")
+        words = f"{call.name} was woken after {ms(longest.wait)}, so: {longest.waker.words} -> thread"
+        return Truth(_ENDS.get(longest.waker.chain[0], longest.waker.words), words)
 
     return Question(f"{_id(section)}-woken-by", f"{text}: what ends its sleep?", tuple(_ENDS.values()), truth)
 
@@ -117,10 +119,9 @@ _STILL, _DONE = "no, it goes on beside", "yes, submit comes back with the result
 def _done_early(run: Run) -> Truth:
     if "done_early" not in run.aside:
         raise Undecided("the experiment did not ask")
-    done = run.aside["done_early"]
-    return Truth(
-        _DONE if done else _STILL, f"done() right after submit: {done}; told later by: {', '.join(run.aside.get('told', []))}"
-    )
+    done, told = run.aside["done_early"], ", ".join(run.aside.get("told", []))
+    words = f"work of {PAUSE * 1000:.0f} ms: done() right after submit says {done}; told of its end by: {told or 'nothing'}"
+    return Truth(_DONE if done else _STILL, words)
 
 
 _NEVER_ASLEEP, _ASLEEP_TOO = "none of it: it is runnable all the time", "some or all of it, as in a blocking read"

@@ -77,9 +77,9 @@ WAITS_IN = Question(
 
 _STRAIGHT = "directly: the thread itself stands on the socket's wait queue"
 _POLLWAKE = "by poll's callback (pollwake), left on the queue of every socket"
-_EPOLL = "by epoll's callback (ep_poll_callback), which wakes a queue of epoll's own"
+_EPOLL = "by epoll's callback (ep_poll_callback), on to a queue of epoll's own"
 _SIGNAL = "by a signal that the socket's packet sends"
-_REQUEST = "by a request (io_uring, AIO) that stands on the socket's queue in its place"
+_REQUEST = "by a request (io_uring, AIO) that stands on the socket's queue"
 _UNWOKEN = "not at all: no packet wakes it, it looks by itself"
 
 
