@@ -258,6 +258,10 @@ def _lay_ready(name: str) -> Question:
 
 
 SIDE_BY_SIDE: dict[str, tuple[Question, ...]] = {
+    "io_uring": (
+        WAITS_IN.at("single"), CALLS.at("single"), COPIES.at("single"), COPIES.at("multishot"), COPIES.at("worker"),
+        COPIES.at("SQPOLL"), CALLS.at("SQPOLL"), READERS.at("single"),
+    ),
     "silent_client": (
         latest("broken", "mended", "one thread"), _factor("broken", "mended"), MEANWHILE.at("broken"),
         THROUGH_THE_SILENCE.at("broken"), THROUGH_THE_SILENCE.at("mended"), THROUGH_THE_SILENCE.at("one thread"),

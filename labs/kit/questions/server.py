@@ -118,7 +118,7 @@ WOKEN_BY = Question(
 )
 
 _HOW_MANY_CALLS = Ranges(
-    (1, "1"), (2, "2"), (3, "3"), (5, "4 or 5"), (12, "6 to 12"), (100, "13 to 100"), beyond="more than 100"
+    (0, "none"), (1, "1"), (2, "2"), (3, "3"), (5, "4 or 5"), (12, "6 to 12"), (100, "13 to 100"), beyond="more than 100"
 )  # fmt: skip
 
 
@@ -177,7 +177,7 @@ _FIRST_READS = "the server's first thread, in a call that reads (recvfrom, read)
 _FIRST_RING = "the server's first thread, inside io_uring_enter"
 _OTHER_THREAD = "another thread of its process, in a call that reads"
 _OTHER_PROCESS = "another process, in a call that reads"
-_KERNEL = "a worker of the kernel: no thread of the program takes part"
+_KERNEL = "a thread of the kernel, which is none of the program's own"
 _NOBODY = "nobody: the program is shown the kernel's own memory (mmap)"
 
 
@@ -187,9 +187,10 @@ def _copies(run: Run) -> Truth:
     for call in run.result.calls:
         if call.copied is not None and (call.name in syscalls.READS or call.name == "io_uring_enter"):
             made[call.name, call.thread] += call.count
-    workers = [threads[one.thread] for one in run.result.messages if threads[one.thread].name.startswith("iou-")]
-    if len(workers) > sum(made.values()):
-        return Truth(_KERNEL, f"{len(workers)} of {len(run.result.messages)} messages were copied by {workers[0].name}")
+    workers = [one for one in (threads[message.thread] for message in run.result.messages) if one.kernel_worker]
+    if len(workers) > 0.5 * len(run.result.messages):
+        words = f"{len(workers)} of {len(run.result.messages)} messages were copied by a thread of the kernel"
+        return Truth(_KERNEL, f"{words} ({workers[0].name}), in no system call")
     if not made:
         raise Undecided("no copy was seen on this kernel")
     kinds: collections.Counter[tuple[str, str]] = collections.Counter()
@@ -207,8 +208,6 @@ def _copies(run: Run) -> Truth:
 def _copier(run: Run, name: str, thread: Thread) -> str:
     if thread.serial == run.server.serial:
         return _FIRST_RING if name == "io_uring_enter" else _FIRST_READS
-    if thread.name.startswith("iou-"):
-        return _KERNEL
     return _OTHER_THREAD if thread.pid == run.server.pid else _OTHER_PROCESS
 
 

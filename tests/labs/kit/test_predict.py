@@ -97,7 +97,7 @@ def test_another_process_asks_the_same() -> None:
 
 
 # The truth is the run's: what is said of each server, by the very same questions.
-ON_ITSELF, IN_RING = "recvfrom or read, on the connection itself", "io_uring_enter"
+ON_ITSELF = "recvfrom or read, on the connection itself"
 FIRST, OTHER_THREAD, OTHER_PROCESS = (
     "the server's first thread, in a call that reads (recvfrom, read)",
     "another thread of its process, in a call that reads",
@@ -115,7 +115,6 @@ EXPECTED = {
     "signal_driven": ("a call that waits for signals", "4 or 5", FIRST),
     "posix_aio": (ON_ITSELF, "13 to 100", OTHER_THREAD),
     "native_aio": ("io_getevents, of native AIO", "4 or 5", FIRST),
-    "io_uring": (IN_RING, "2", "the server's first thread, inside io_uring_enter"),
 }
 
 
@@ -124,6 +123,13 @@ def test_the_truth_is_that_of_the_server_not_of_the_lab(model: str, recorded: Ca
     asked = [one for one in predict.questions("blocking", 1) if one.id in ("waits-in", "calls", "copies")]
     found = truths(phases.measure(recorded(model)), asked)
     assert (found["waits-in"], found["calls"], found["copies"]) == EXPECTED[model]
+
+
+def test_who_copies_is_found_for_each_way_to_use_io_uring(recorded: Callable[[str], Recording]) -> None:
+    found = truths(phases.measure(recorded("io_uring")), every("io_uring"))
+    assert found["waits-in@single"] == "io_uring_enter"
+    assert found["copies@single"] == found["copies@multishot"] == "the server's first thread, inside io_uring_enter"
+    assert found["copies@worker"] == found["copies@SQPOLL"] == "a thread of the kernel, which is none of the program's own"
 
 
 def test_every_rule_about_a_server_has_more_than_one_truth(recorded: Callable[[str], Recording]) -> None:
