@@ -192,7 +192,7 @@ def _copies(run: Run) -> Truth:
         words = f"{len(workers)} of {len(run.result.messages)} messages were copied by a thread of the kernel"
         return Truth(_KERNEL, f"{words} ({workers[0].name}), in no system call")
     if not made:
-        raise Undecided("no copy was seen on this kernel")
+        raise Undecided(f"0 copies were seen in this run, of {count(len(run.result.messages), 'message')}")
     kinds: collections.Counter[tuple[str, str]] = collections.Counter()
     for (name, serial), times in made.items():
         kinds[_copier(run, name, threads[serial]), name] += times
@@ -231,7 +231,7 @@ def _readers(run: Run) -> Truth:
     for one in run.result.messages:
         read_by.setdefault(one.socket, set()).add(one.thread)
     if len(read_by) < 2:
-        raise Undecided(f"{count(len(read_by), 'connection')} had messages: with two or more it shows (--clients 2)")
+        raise Undecided(f"{count(len(read_by), 'socket')} had messages: two or more connections show it (--clients 2)")
     threads = [one for one in run.result.threads if one.serial in set().union(*read_by.values())]
     processes = len({one.pid for one in threads})
     shared = sum(1 for one in read_by.values() if len(one) > 1)
