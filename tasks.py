@@ -119,6 +119,39 @@ def _progress(words: str) -> None:
     print(f"iolab: {words}", file=sys.stderr, flush=True)
 
 
+def _predicted(lab: str | None, about: str, seed: int, predict: bool, answers: str) -> dict[str, Any]:
+    """What is said of a lab before it shows anything: from a file, or asked on the terminal. {} if nobody is to be asked.
+
+    `about` is its traffic in words. It goes into the recording's context.
+    """
+    from labs.kit import predict as predicting
+
+    if not predict and not answers:
+        return {}
+    if lab is None:
+        raise WrongUsage("there are questions about labs only, and this is a trace", "show it without --predict and --answers")
+    asked = predicting.questions(lab, seed)
+    if answers:
+        said = predicting.answers(asked, predicting.read(answers))
+    elif sys.stdin.isatty() and sys.stderr.isatty():
+        from reports import prediction
+        from reports.terminal import console
+
+        out = console(sys.stderr)
+        prediction.introduce(lab, about, out)
+        said = prediction.ask(asked, sys.stdin.readline, out)
+    else:
+        raise WrongUsage(
+            "--predict asks on a terminal, and there is none",
+            f"invoke lab {lab} --questions prints the questions, --answers FILE takes the answers",
+        )
+    return {"prediction": {"seed": seed, "answers": said}}
+
+
+_PREDICT_HELP = {
+    "predict": "first ask what it will show, then mark the answers; the exit status stays the lab's",
+    "answers": 'mark the answers in this file (- is stdin): {"calls": "b", ...}, as --questions names them',
+}
 _SHARED_HELP = {
     "json": "the answer as one JSON document",
     "out": "write the answer to this file",
@@ -128,13 +161,15 @@ _SHARED_HELP = {
 
 @task(
     help=_SHARED_HELP
+    | _PREDICT_HELP
     | {
+        "questions": "print the questions of --predict as JSON, and run nothing",
         "name": "the lab: invoke labs lists them",
         "clients": "number of clients",
         "messages": "messages of each client",
         "size": "bytes of each message",
         "gap-ms": "pause before each message, ms",
-        "seed": "of payloads and pauses",
+        "seed": "of payloads and pauses, and of what --predict asks",
         "udp": "datagrams instead of connections, where the model has a server for them",
         "save": "keep the recording in this file, for invoke show",
     }
@@ -153,6 +188,9 @@ def lab(
     save: str = "",
     out: str = "",
     stacks: bool = False,
+    predict: bool = False,
+    questions: bool = False,
+    answers: str = "",
 ) -> int:
     """Run one lab: its server and clients under the probes; picture, phase table, checks."""
     _progress(f"lab {name}")
@@ -160,13 +198,24 @@ def lab(
 
     import labs
     from labs.kit import run
+    from probes.capabilities import need_privileges
 
     _check(save, out)
     found = labs.find(name)
     given = {"clients": clients, "messages": messages, "size": size, "gap_ms": gap_ms, "seed": seed}
     changed = {key: _number(key, text) for key, text in given.items() if text} | ({"udp": True} if udp else {})
     traffic = dataclasses.replace(found.traffic, **changed)
-    recording = run.record(name, traffic, _progress)
+    if questions:
+        from labs.kit import predict as predicting
+        from reports import prediction
+
+        with _answer(out, sys.stdout) as file:
+            prediction.write_questions(name, traffic.seed, predicting.questions(name, traffic.seed), file)
+        return 0
+    if predict:
+        need_privileges()  # before somebody thinks about questions in vain
+    said = _predicted(name, "" if found.experiment else traffic.words, traffic.seed, predict, answers)
+    recording = run.record(name, traffic, _progress).with_context(**said)
     return _VERDICT_CODES[_present(recording, json, save, out, stacks, sys.stdout).verdict]
 
 
@@ -226,13 +275,30 @@ def claims(_context: Context, run: bool = False, json: bool = False, out: str = 
     return max(verdicts, default=0)
 
 
-@task(help=_SHARED_HELP | {"file": "a recording made by --save"})
+@task(
+    help=_SHARED_HELP
+    | _PREDICT_HELP
+    | {"file": "a recording made by --save", "seed": "of what --predict asks; else that of the recording"}
+)
 @command
-def show(_context: Context, file: str, json: bool = False, out: str = "", stacks: bool = False) -> int:
+def show(
+    _context: Context,
+    file: str,
+    json: bool = False,
+    out: str = "",
+    stacks: bool = False,
+    predict: bool = False,
+    answers: str = "",
+    seed: str = "",
+) -> int:
     """Show a saved recording again; needs neither root nor BCC."""
     from probes.recording import load
 
-    return _VERDICT_CODES[_present(load(Path(file)), json, "", out, stacks, sys.stdout).verdict]
+    recording = load(Path(file))
+    context = recording.context
+    number = _number("seed", seed) if seed else (context.get("prediction") or context.get("traffic") or {}).get("seed", 1)
+    said = _predicted(context.get("lab"), context.get("traffic_words", ""), number, predict, answers)
+    return _VERDICT_CODES[_present(recording.with_context(**said), json, "", out, stacks, sys.stdout).verdict]
 
 
 @task(help=_SHARED_HELP | {"save": "keep the recording in this file, for invoke show"})

@@ -8,6 +8,7 @@ from typing import IO, Any
 from labs.kit.lab import Run
 from probes.phases import percentile_of
 from probes.result import CallRow, Result, Thread
+from reports import prediction
 
 SCHEMA_VERSION = 1
 
@@ -40,6 +41,7 @@ def document(result: Result) -> dict[str, Any]:
         "overhead": context.get("overhead"),
         "witness": context.get("witness"),
         "cases": [_case(result, one) for one in context["cases"]] if "cases" in context else None,
+        "prediction": prediction.as_data(result),
         "checks": [
             {"name": c.name, "claims": list(c.claims), "verdict": c.verdict, "evidence": c.evidence} for c in result.checks
         ],

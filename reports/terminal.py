@@ -19,7 +19,7 @@ from rich.text import Text
 
 from labs.kit.lab import Run
 from probes.result import CallRow, Check, Quality, Result, Thread, Verdict
-from reports import cases, drawing
+from reports import cases, drawing, prediction
 from reports.drawing import STATES
 from reports.words import called, count, duration, milliseconds, share
 
@@ -65,6 +65,9 @@ def write(result: Result, file: IO[str], stacks: bool = False) -> None:
 def show(result: Result, out: Console, stacks: bool = False) -> None:
     """The whole report. `stacks` adds the kernel stack behind each kind of sleep and wake-up."""
     _heading(result, out)
+    if "prediction" in result.context:
+        _section(out, "what you said, and what it was")
+        prediction.show(result, out, _plain(out))
     if "cases" in result.context:
         _cases(result, out)
     else:

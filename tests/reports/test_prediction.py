@@ -1,0 +1,107 @@
+"""The questions and the marks for the eye and as JSON: nothing is told before it is asked, and they fit the width."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+
+import pytest
+
+import labs
+from labs.kit import predict
+from labs.kit import run as running
+from probes import phases
+from probes.recording import Recording
+from reports import document, prediction, terminal
+
+MARKS = {"id": str, "question": str, "options": dict, "truth": str, "right": bool, "evidence": str}
+
+
+def asked(lab: str, lines: list[str], width: int = 80) -> tuple[dict[str, str], str]:
+    """What is answered to the questions of a lab, and all that was printed."""
+    file, waiting = io.StringIO(), iter(lines)
+    out = terminal.console(file, width)
+    prediction.introduce(lab, "some traffic", out)
+    said = prediction.ask(predict.questions(lab, 1), lambda: next(waiting), out)
+    return said, file.getvalue()
+
+
+def shown(recording: Recording, width: int, encoding: str = "utf-8") -> str:
+    file = io.TextIOWrapper(raw := io.BytesIO(), encoding=encoding)
+    terminal.show(running.show(recording), terminal.console(file, width))
+    file.flush()
+    return raw.getvalue().decode(encoding)
+
+
+def answered(recording: Recording, lab: str) -> Recording:
+    """With the first question answered rightly, the second wrongly, and the others not at all."""
+    marks = predict.against(phases.measure(recording), predict.questions(lab, 1), {}, 1).marks
+    wrong = next(one for one in marks[1].question.options if one != marks[1].truth)
+    said = {marks[0].question.id: marks[0].truth, marks[1].question.id: wrong}
+    return recording.with_context(prediction={"seed": 1, "answers": said})
+
+
+@pytest.mark.parametrize("lab", labs.names())
+@pytest.mark.parametrize("width", [80, 140])
+def test_questions_fit_and_tell_nothing(lab: str, width: int, recorded: Callable[[str], Recording]) -> None:
+    said, text = asked(lab, ["A\n"] * predict.MOST, width)
+    questions = predict.questions(lab, 1)
+    assert said == {one.id: one.options[0] for one in questions}
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert labs.find(lab).watch not in " ".join(text.split())
+    for mark in predict.against(phases.measure(recorded(lab)), questions, {}, 1).marks:
+        assert mark.evidence not in " ".join(text.split())
+    for one in questions:
+        assert all(f"  {letter}  {text_}" in text for letter, text_ in predict.lettered(one).items()), "one line each"
+
+
+def test_what_is_no_letter_is_asked_again_and_nothing_is_no_answer() -> None:
+    said, text = asked("epoll", ["x\n", "ab\n", "b\n", "\n", "\n", "\n", "\n"])
+    assert list(said) == ["waits-in"] and text.count("one of a, b, c") == 2
+
+
+def test_the_end_of_the_input_is_leaving() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        asked("epoll", ["a\n", ""])
+
+
+@pytest.mark.parametrize("lab", labs.names())
+@pytest.mark.parametrize("width", [80, 140])
+def test_marks_fit_and_quote_the_evidence(lab: str, width: int, recorded: Callable[[str], Recording]) -> None:
+    text = shown(answered(recorded(lab), lab), width)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    part = text.split("what you said, and what it was")[1].split(" points")[0]
+    assert part.count("✓") == 1 and part.count("✗") == part.count("evidence") - 1 >= 2
+    assert part.count("it was") == part.count("✗")
+    assert f"1 of {part.count('evidence')} points" in text and "not answered; seed 1" in text
+
+
+def test_marks_are_words_where_only_ascii_can_be_shown(recorded: Callable[[str], Recording]) -> None:
+    text = shown(answered(recorded("epoll"), "epoll"), 80, "ascii")
+    assert text.isascii() and "right  asked" in text and "wrong  asked" in text
+
+
+def test_what_could_not_be_marked_is_said(recorded: Callable[[str], Recording]) -> None:
+    recording = answered(recorded("epoll"), "epoll")
+    recording.meta["losses"]["RING_FULL"] = 12
+    text = " ".join(shown(recording, 80).split())
+    assert "left out: How many system calls" in text and "12 events were lost" in text and "0 of 0 points" in text
+
+
+def test_the_document_has_every_mark(recorded: Callable[[str], Recording]) -> None:
+    result = running.show(answered(recorded("silent_client"), "silent_client"))
+    found = json.loads(json.dumps(document.document(result)))["prediction"]
+    assert (found["seed"], found["points"], found["of"]) == (1, 1, len(found["questions"]))
+    for one in found["questions"]:
+        for key, kind in MARKS.items():
+            assert isinstance(one[key], kind), key
+        assert one["truth"] in one["options"].values()
+        assert one["answer"] is None or one["answer"] in one["options"].values()
+        assert one["right"] == (one["answer"] == one["truth"])
+    assert found["left_out"] == []
+
+
+def test_nobody_asked_nothing_said(recorded: Callable[[str], Recording]) -> None:
+    assert document.document(running.show(recorded("epoll")))["prediction"] is None
+    assert "what you said" not in shown(recorded("epoll"), 80)
