@@ -250,6 +250,38 @@ def labs(_context: Context, json: bool = False, out: str = "") -> None:
         catalogue.write_labs([(name, rooms.find(name)) for name in rooms.names()], file, json)
 
 
+@task(
+    help={
+        "name": "of which lab; all: every lab's page, into the folder that --out names",
+        "recording": "show this run of it; without one, a run that comes with iolab",
+        "out": "the file, or the folder",
+    },
+)
+@command
+def handout(_context: Context, name: str, recording: str = "", out: str = "") -> None:
+    """Write a page about a lab to hand out: what to predict, run and see, in Markdown."""
+    import labs as rooms
+    from labs.kit import run
+    from probes.recording import load
+    from reports import handout as pages
+
+    def example(lab: str) -> Any:
+        return run.show(load(Path(recording) if recording else Path(__file__).parent / "tests" / "data" / f"{lab}.iolab"))
+
+    if name != "all":
+        rooms.find(name)
+        with _answer(out, sys.stdout) as file:
+            file.write(pages.page(name, example(name)))
+        return
+    if not out or recording:
+        raise WrongUsage("all pages need a folder", "invoke handout all --out docs/labs")
+    Path(out).mkdir(parents=True, exist_ok=True)
+    texts = {"README": pages.index()} | {lab: pages.page(lab, example(lab)) for lab in rooms.names()}
+    for lab, text in texts.items():
+        with files.whole(str(Path(out) / f"{lab}.md")) as file:
+            file.write(text)
+
+
 @task(help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"], "run": "run every lab first, and show the verdicts"})
 @command
 def claims(_context: Context, run: bool = False, json: bool = False, out: str = "") -> int:

@@ -57,7 +57,9 @@ def index() -> str:
     lines = ["# The labs", "", "A page for each, to hand out: what to predict, what to run, what to see, what it proves."]
     for chapter in CHAPTERS:
         lines += ["", f"## {chapter}", ""]
-        lines += [f"- [{name}]({name}.md): {labs.find(name).question}" for name in labs.names() if labs.find(name).chapter == chapter]
+        lines += [
+            f"- [{name}]({name}.md): {labs.find(name).question}" for name in labs.names() if labs.find(name).chapter == chapter
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -13,7 +13,7 @@ from reports import handout
 from tests.conftest import ROOT
 
 PAGES = ROOT / "docs" / "labs"
-AGAIN = "write it again: ./iolab handout --out docs/labs"
+AGAIN = "write it again: ./iolab handout all --out docs/labs"
 
 
 @pytest.mark.parametrize("name", labs.names())
@@ -30,5 +30,13 @@ def test_the_index_is_true_and_nothing_is_left_over() -> None:
 
 def test_a_page_has_all_that_a_course_hands_out(recorded: Callable[[str], Recording]) -> None:
     text = handout.page("epoll", show(recorded("epoll")))
-    for part in ("# lab epoll: ", "## Predict", "1. ", "./iolab lab epoll --predict", "ep_poll_callback", "> C33", "man 7 epoll"):
+    for part in (
+        "# lab epoll: ",
+        "## Predict",
+        "1. ",
+        "./iolab lab epoll --predict",
+        "ep_poll_callback",
+        "> C33",
+        "man 7 epoll",
+    ):
         assert part in text
