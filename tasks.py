@@ -124,6 +124,7 @@ _SHARED_HELP = {
     "out": "write the answer to this file",
     "stacks": "show the kernel stack behind each kind of sleep and wake-up",
 }
+_LINK_HELP = "clients and server in network namespaces, joined by a link: delay=20ms,jitter=5ms,loss=1%,rate=10mbit, each way"
 
 
 @task(
@@ -136,6 +137,7 @@ _SHARED_HELP = {
         "gap-ms": "pause before each message, ms",
         "seed": "of payloads and pauses",
         "udp": "datagrams instead of connections, where the model has a server for them",
+        "link": _LINK_HELP,
         "save": "keep the recording in this file, for invoke show",
     }
 )
@@ -149,6 +151,7 @@ def lab(
     gap_ms: str = "",
     seed: str = "",
     udp: bool = False,
+    link: str = "",
     json: bool = False,
     save: str = "",
     out: str = "",
@@ -159,6 +162,7 @@ def lab(
     import dataclasses
 
     import labs
+    from labs.kit import link as links
     from labs.kit import run
 
     _check(save, out)
@@ -166,25 +170,37 @@ def lab(
     given = {"clients": clients, "messages": messages, "size": size, "gap_ms": gap_ms, "seed": seed}
     changed = {key: _number(key, text) for key, text in given.items() if text} | ({"udp": True} if udp else {})
     traffic = dataclasses.replace(found.traffic, **changed)
-    recording = run.record(name, traffic, _progress)
+    with links.optional(link, _progress) as between:
+        recording = run.record(name, traffic, _progress, between)
     return _VERDICT_CODES[_present(recording, json, save, out, stacks, sys.stdout).verdict]
 
 
 @task(
     help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"]}
     | {"clients": "number of clients", "messages": "messages of each client", "size": "bytes of each message"}
+    | {"link": _LINK_HELP}
 )
 @command
-def compare(_context: Context, clients: str = "", messages: str = "", size: str = "", json: bool = False, out: str = "") -> int:
+def compare(
+    _context: Context,
+    clients: str = "",
+    messages: str = "",
+    size: str = "",
+    link: str = "",
+    json: bool = False,
+    out: str = "",
+) -> int:
     """Run every model on the same traffic and put them into one table."""
     import dataclasses
 
     from labs.kit import compare as comparing
+    from labs.kit import link as links
     from reports import comparison
 
     given = {"clients": clients, "messages": messages, "size": size}
     traffic = dataclasses.replace(comparing.TRAFFIC, **{key: _number(key, text) for key, text in given.items() if text})
-    found = comparing.compare(traffic, _progress)
+    with links.optional(link, _progress) as between:
+        found = comparing.compare(traffic, _progress, between)
     with _answer(out, sys.stdout) as file:
         comparison.write(found, file, json)
     return _VERDICT_CODES[comparing.verdict(found)]
@@ -255,11 +271,12 @@ def trace(_context: Context, json: bool = False, save: str = "", out: str = "", 
 def doctor(_context: Context, json: bool = False, out: str = "") -> int:
     """What this machine can trace, what it can't, and the remedy for each gap."""
     import labs as rooms
+    from labs.kit import link
     from probes import capabilities
     from reports import catalogue
 
-    _progress("loading a real program for each kind of probe")
-    findings = capabilities.examine()
+    _progress("loading a real program for each kind of probe, and making a link")
+    findings = [*capabilities.examine(), link.examine()]
     with _answer(out, sys.stdout) as file:
         catalogue.write_doctor(findings, rooms.names(), file, json)
     return 0 if capabilities.can_trace(findings) else 4

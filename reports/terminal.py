@@ -17,6 +17,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from labs.kit import link
 from labs.kit.lab import Run
 from probes.result import CallRow, Check, Quality, Result, Thread, Verdict
 from reports import cases, drawing
@@ -95,6 +96,8 @@ def _heading(result: Result, out: Console) -> None:
         traffic = f", {context['traffic_words']}" if "traffic_words" in context else ""
         kind = "server thread" if traffic else "thread"
         out.print(Text(f"{count(len(result.threads), kind)}{traffic}", style="dim"))
+        if "link" in context:
+            out.print(Text(link.words(context["link"]), style="dim"))
         out.print(Text(context["watch"]))
     else:
         command = " ".join(context.get("command", ["?"]))
