@@ -68,8 +68,8 @@ class Shape:
         >>> str(Shape(delay=1500, loss=10_000, rate=10_000_000)), str(Shape())
         ('delay=1500us,loss=1%,rate=10mbit', 'delay=0us')
         """
-        told = [f"{one.name}={_words(getattr(self, one.name), one.metadata['units'])}" for one in fields(self)]
-        return ",".join(words for words in told if not re.search(r"=0\D", words)) or told[0]
+        told = [one for one in fields(self) if getattr(self, one.name)] or fields(self)[:1]
+        return ",".join(f"{one.name}={_words(getattr(self, one.name), one.metadata['units'])}" for one in told)
 
     @property
     def round_trip(self) -> float:
@@ -142,7 +142,7 @@ class Link:
         return replace(traffic, gap_ms=min(traffic.gap_ms + self.pause_ms, 60_000), lost_after=traffic.lost_after + way)
 
     def seconds(self, traffic: Traffic) -> float:
-        """About how much longer the traffic takes than on loopback. A loss costs TCP a retransmission timeout (0.2 s) or more."""
+        """About how much longer the traffic takes than on loopback. A loss costs TCP a retransmission timeout, 0.2 s on."""
         lost = 2 * self.used.loss / 1e6 * (1 + traffic.size / 65536)
         each = self.used.round_trip + self.used.serialised(traffic.size) + lost
         return traffic.clients * (self.used.round_trip + lost + traffic.messages * each)
@@ -300,7 +300,8 @@ def main() -> None:
     try:
         found = _join(parse(sys.argv[2]))
     except _Cannot as error:
-        found = dict(zip(("problem", "remedy"), error.args, strict=True))
+        print(json.dumps(dict(zip(("problem", "remedy"), error.args, strict=True))))
+        return
     print(json.dumps(found), flush=True)
     signal.pause()
 
