@@ -39,6 +39,7 @@ from probes.prctl import end_with_parent, name_me
 _TIME = {"us": 1, "ms": 1_000, "s": 1_000_000}
 _SHARE = {"%": 10_000}
 _SPEED = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
+_PATIENCE = 120  # seconds: pyroute2 imports itself whole, which is long on an emulated CPU
 _EXAMPLE = "for example --link delay=20ms,jitter=5ms,loss=1%,rate=10mbit"
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _ROOM = 64 << 20  # bytes, and at most so many packets as that makes of full size: a queue so long that a rate drops nothing
@@ -152,7 +153,7 @@ class Link:
 def joined(shape: Shape) -> Iterator[Link]:
     """Two namespaces and a link of this shape between them, until the block is left. Raises CannotTrace, LabBroken."""
     with Child("labs.kit.link", str(os.getpid()), str(shape)) as holder:
-        found = json.loads(holder.line(30))
+        found = json.loads(holder.line(_PATIENCE))
         if "problem" in found:
             raise CannotTrace(found["problem"], found["remedy"])
         used = replace(shape, **dict.fromkeys(found["missing"], 0))
