@@ -54,8 +54,11 @@ def choose(result: Result) -> Scene | None:
     writes = [one for one in mine if one.name in syscalls.WRITES and one.enter >= message.in_hand]
     end = writes[0].exit if writes and writes[0].enter - message.in_hand < 20 * _span(message) else message.in_hand
     sent, far = _sent(result, message), None
-    if sent is not None and message.ready - sent > 20 * _span(message):
-        sent, far = None, sent if "link" in result.context else None  # on loopback that was another message's
+    if sent is not None and "link" in result.context:
+        if message.ready - sent > 3 * _span(message):
+            sent, far = None, sent  # to scale, its way would leave no room for the rest
+    elif sent is not None and message.ready - sent > 20 * _span(message):
+        sent = None  # that was another message's
     start = min(sent or message.ready, message.ready)
     calls = tuple(one for one in mine if one.exit >= start and one.enter <= end)
     return _without_probe(Scene(message, calls, sent, end, far))
