@@ -156,7 +156,7 @@ def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = 
     here, there = (link.server, link.clients) if link else ((), ())
     with Child("servers", case.server, "--with-parent", str(os.getpid()), *options, within=here) as server:
         try:
-            _ready, host, port = server.line(10).split()
+            _ready, host, port = server.line(60).split()
         except ChildEnded as error:
             if error.status == 2:
                 raise NotHere(server.complaint or str(error)) from error
