@@ -115,8 +115,8 @@ def test_a_delay_is_one_ways_both_ways() -> None:
     for client in seen:
         assert client["connected"] - client["asked"] >= 60e6, "SYN, and SYN with ACK"
         assert all(back - sent >= 60e6 for sent, back in client["exchanges"])
-    # the slowest of them may have waited for a CPU, the fastest has not
-    assert min(back - sent for client in seen for sent, back in client["exchanges"]) < 90e6
+    # the slowest of them may have waited for a CPU, the fastest has not: put on twice, the delay would make 120 ms
+    assert min(back - sent for client in seen for sent, back in client["exchanges"]) < 120e6
 
 
 @pytest.mark.live
