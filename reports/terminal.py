@@ -111,7 +111,8 @@ def _picture(result: Result, out: Console) -> None:
     scene = drawing.choose(result)
     if scene is None:
         return
-    _section(out, f"one message of {scene.message.bytes:,} B, the median of {len(result.messages)}; to scale from send on")
+    begin = "ready" if scene.far else "send"
+    _section(out, f"one message of {scene.message.bytes:,} B, the median of {len(result.messages)}; to scale from {begin} on")
     for line in drawing.draw(scene, max(out.width, 60), _plain(out)):
         out.print(line, no_wrap=True, overflow="crop")
     out.print(drawing.legend(_plain(out)), no_wrap=True, overflow="crop")
