@@ -157,6 +157,7 @@ _SHARED_HELP = {
     "out": "write the answer to this file",
     "stacks": "show the kernel stack behind each kind of sleep and wake-up",
 }
+_LINK_HELP = "clients and server in network namespaces, joined by a link: delay=20ms,jitter=5ms,loss=1%,rate=10mbit, each way"
 
 
 @task(
@@ -171,6 +172,7 @@ _SHARED_HELP = {
         "gap-ms": "pause before each message, ms",
         "seed": "of payloads and pauses, and of what --predict asks",
         "udp": "datagrams instead of connections, where the model has a server for them",
+        "link": _LINK_HELP,
         "save": "keep the recording in this file, for invoke show",
     }
 )
@@ -184,6 +186,7 @@ def lab(
     gap_ms: str = "",
     seed: str = "",
     udp: bool = False,
+    link: str = "",
     json: bool = False,
     save: str = "",
     out: str = "",
@@ -197,6 +200,7 @@ def lab(
     import dataclasses
 
     import labs
+    from labs.kit import link as links
     from labs.kit import run
     from probes.capabilities import need_privileges
 
@@ -215,25 +219,37 @@ def lab(
     if predict:
         need_privileges()  # before somebody thinks about questions in vain
     said = _predicted(name, "" if found.experiment else traffic.words, traffic.seed, predict, answers)
-    recording = run.record(name, traffic, _progress).with_context(**said)
+    with links.optional(link, _progress) as between:
+        recording = run.record(name, traffic, _progress, between).with_context(**said)
     return _VERDICT_CODES[_present(recording, json, save, out, stacks, sys.stdout).verdict]
 
 
 @task(
     help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"]}
     | {"clients": "number of clients", "messages": "messages of each client", "size": "bytes of each message"}
+    | {"link": _LINK_HELP}
 )
 @command
-def compare(_context: Context, clients: str = "", messages: str = "", size: str = "", json: bool = False, out: str = "") -> int:
+def compare(
+    _context: Context,
+    clients: str = "",
+    messages: str = "",
+    size: str = "",
+    link: str = "",
+    json: bool = False,
+    out: str = "",
+) -> int:
     """Run every model on the same traffic and put them into one table."""
     import dataclasses
 
     from labs.kit import compare as comparing
+    from labs.kit import link as links
     from reports import comparison
 
     given = {"clients": clients, "messages": messages, "size": size}
     traffic = dataclasses.replace(comparing.TRAFFIC, **{key: _number(key, text) for key, text in given.items() if text})
-    found = comparing.compare(traffic, _progress)
+    with links.optional(link, _progress) as between:
+        found = comparing.compare(traffic, _progress, between)
     with _answer(out, sys.stdout) as file:
         comparison.write(found, file, json)
     return _VERDICT_CODES[comparing.verdict(found)]
@@ -353,11 +369,12 @@ def trace(_context: Context, json: bool = False, save: str = "", out: str = "", 
 def doctor(_context: Context, json: bool = False, out: str = "") -> int:
     """What this machine can trace, what it can't, and the remedy for each gap."""
     import labs as rooms
+    from labs.kit import link
     from probes import capabilities
     from reports import catalogue
 
-    _progress("loading a real program for each kind of probe")
-    findings = capabilities.examine()
+    _progress("loading a real program for each kind of probe, and making a link")
+    findings = [*capabilities.examine(), link.examine()]
     with _answer(out, sys.stdout) as file:
         catalogue.write_doctor(findings, rooms.names(), file, json)
     return 0 if capabilities.can_trace(findings) else 4

@@ -44,7 +44,7 @@ def examine() -> list[Finding]:
     """Everything that decides what can be traced here; loads real programs, and removes them again."""
     findings = [_system(), _capabilities(), _btf(), _bcc(), _symbols()]
     findings += _probes()
-    findings += [_fentry(), _kprobe(), _tracefs(), _container(), _seccomp(), _io_uring(), _netem(), *_limits()]
+    findings += [_fentry(), _kprobe(), _tracefs(), _container(), _seccomp(), _io_uring(), *_limits()]
     return findings
 
 
@@ -225,13 +225,6 @@ def _io_uring() -> Finding:
     else:
         remedy = "Docker's default seccomp filter refuses it: --security-opt seccomp=unconfined; some kernels lack it"
     return Finding("io_uring", State.LIMITED, f"refused: {words}", remedy)
-
-
-def _netem() -> Finding:
-    module = Path("/lib/modules", platform.release(), "kernel/net/sched")
-    if Path("/sys/module/sch_netem").exists() or list(module.glob("sch_netem.ko*")):
-        return Finding("netem", State.YES, "delay and loss can be put on a link")
-    return Finding("netem", State.INFO, "not seen as a module; the clients' own pauses shape the traffic")
 
 
 def _limits() -> list[Finding]:

@@ -9,6 +9,7 @@ from typing import IO
 from rich.table import Table
 from rich.text import Text
 
+from labs.kit import link
 from labs.kit.compare import ALIKE, WORKER, Comparison, Crowd, Row, as_data, judge
 from reports import terminal
 from reports.terminal import console
@@ -29,6 +30,8 @@ def write(comparison: Comparison, file: IO[str], json: bool = False) -> None:
     out = console(target)
     rows, crowds = list(comparison.rows), list(comparison.crowds)
     out.print(Text.assemble(("compare", "bold"), f": every model on the same traffic: {comparison.traffic.words}"))
+    if comparison.link:
+        out.print(Text(link.words(comparison.link), style="dim"))
     out.print()
     for one in (_phases(rows), _figures(rows)):
         out.print(one)

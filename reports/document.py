@@ -26,6 +26,7 @@ def document(result: Result) -> dict[str, Any]:
         "verdict": result.verdict,
         "machine": result.machine,
         "traffic": context.get("traffic"),
+        "link": context.get("link"),
         "probes": [
             {"name": p.name, "attached": p.attached, "quality": p.quality, "hits": p.hits, "reason": p.reason}
             for p in result.probes

@@ -37,11 +37,15 @@ class Scene:
     calls: tuple[Call, ...]  # of the serving thread, from the one under way when the client sent to the echo
     sent: int | None  # when the client called send, if the client told
     end: int
+    far: int | None = None  # when it called send, if that was so long before that the picture can't hold it (over a link)
 
 
 def choose(result: Result) -> Scene | None:
-    """The most typical message: of those that the thread waited for, the median by ready -> in hand. None without any."""
+    """The most typical message: of those that the thread waited for, and whose sending is known if there are any, the median
+    by ready -> in hand. None without any.
+    """
     waited = [one for one in result.messages if _asleep_at(result, one)] or list(result.messages)
+    waited = [one for one in waited if _sent(result, one)] or waited
     if not waited:
         return None
     waited.sort(key=lambda one: one.in_hand - one.ready)
@@ -49,12 +53,15 @@ def choose(result: Result) -> Scene | None:
     mine = [one for one in result.calls if one.thread == message.thread and one.histogram is None]
     writes = [one for one in mine if one.name in syscalls.WRITES and one.enter >= message.in_hand]
     end = writes[0].exit if writes and writes[0].enter - message.in_hand < 20 * _span(message) else message.in_hand
-    sent = max((s for s in _sends(result) if s <= message.ready), default=None)
-    if sent is not None and message.ready - sent > 20 * _span(message):
+    sent, far = _sent(result, message), None
+    if sent is not None and "link" in result.context:
+        if message.ready - sent > 3 * _span(message):
+            sent, far = None, sent  # to scale, its way would leave no room for the rest
+    elif sent is not None and message.ready - sent > 20 * _span(message):
         sent = None  # that was another message's
     start = min(sent or message.ready, message.ready)
     calls = tuple(one for one in mine if one.exit >= start and one.enter <= end)
-    return _without_probe(Scene(message, calls, sent, end))
+    return _without_probe(Scene(message, calls, sent, end, far))
 
 
 def _without_probe(scene: Scene) -> Scene:
@@ -85,7 +92,7 @@ def _without_probe(scene: Scene) -> Scene:
         copied=earlier(scene.message.copied),
         in_hand=earlier(scene.message.in_hand),
     )
-    return Scene(message, tuple(map(moved, scene.calls)), scene.sent, earlier(scene.end))
+    return Scene(message, tuple(map(moved, scene.calls)), scene.sent, earlier(scene.end), scene.far)
 
 
 def _span(message: Message) -> int:
@@ -98,9 +105,16 @@ def _asleep_at(result: Result, message: Message) -> bool:
     )
 
 
-def _sends(result: Result) -> list[int]:
+def _sent(result: Result, message: Message) -> int | None:
+    """When the client sent this message. On loopback the last send before "ready" was its; over a link others' may be later,
+    and only an exchange that alone was under way from "ready" to "in hand" tells.
+    """
     seen: Any = result.context.get("traffic_seen") or {}
-    return [sent for client in seen.get("clients", ()) for sent, _echoed in client["exchanges"]]
+    exchanges = [one for client in seen.get("clients", ()) for one in client["exchanges"]]
+    if "link" not in result.context:
+        return max((sent for sent, _echoed in exchanges if sent <= message.ready), default=None)
+    around = [sent for sent, echoed in exchanges if sent <= message.ready and message.in_hand <= echoed]
+    return around[0] if len(around) == 1 else None
 
 
 def draw(scene: Scene, width: int, ascii_only: bool = False) -> list[Text]:
@@ -150,7 +164,8 @@ def _phases(message: Message, column: Any, ascii_only: bool) -> list[Text]:
 def _client(scene: Scene, column: Any, columns: int) -> Text:
     line = _lane("client")
     if scene.sent is None:
-        line.append(" " * _BROKEN + "(its send is not known)"[:columns], style="dim")
+        words = f"(sent {duration(scene.message.ready - scene.far)} before)" if scene.far else "(its send is not known)"
+        line.append(" " * _BROKEN + words[:columns], style="dim")
         return line
     line.append(" " * _BROKEN + " " * column(scene.sent))
     line.append("|send", style="bold")
@@ -285,8 +300,8 @@ def steps(scene: Scene) -> list[tuple[int, str]]:
     """The same message in words: (ns from "data ready", what happened), in order."""
     message = scene.message
     told = [(message.ready, f"the data ({message.bytes:,} B) is ready in the socket")]
-    if scene.sent is not None:
-        told.append((scene.sent, "the client calls send"))
+    if sent := scene.sent or scene.far:
+        told.append((sent, "the client calls send"))
     sleep = _sleep_before(scene, message.ready)
     if sleep:
         call, one = sleep

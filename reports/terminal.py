@@ -17,6 +17,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from labs.kit import link
 from labs.kit.lab import Run
 from probes.result import CallRow, Check, Quality, Result, Thread, Verdict
 from reports import cases, drawing, prediction
@@ -98,6 +99,8 @@ def _heading(result: Result, out: Console) -> None:
         traffic = f", {context['traffic_words']}" if "traffic_words" in context else ""
         kind = "server thread" if traffic else "thread"
         out.print(Text(f"{count(len(result.threads), kind)}{traffic}", style="dim"))
+        if "link" in context:
+            out.print(Text(link.words(context["link"]), style="dim"))
         out.print(Text(context["watch"]))
     else:
         command = " ".join(context.get("command", ["?"]))
@@ -111,7 +114,8 @@ def _picture(result: Result, out: Console) -> None:
     scene = drawing.choose(result)
     if scene is None:
         return
-    _section(out, f"one message of {scene.message.bytes:,} B, the median of {len(result.messages)}; to scale from send on")
+    begin = "ready" if scene.far else "send"
+    _section(out, f"one message of {scene.message.bytes:,} B, the median of {len(result.messages)}; to scale from {begin} on")
     for line in drawing.draw(scene, max(out.width, 60), _plain(out)):
         out.print(line, no_wrap=True, overflow="crop")
     out.print(drawing.legend(_plain(out)), no_wrap=True, overflow="crop")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from labs.kit import run
 from labs.kit.lab import Case, Finding, confirmed, failed, refined, refuted
+from labs.kit.link import Link, Told
 from labs.kit.traffic import Traffic
 from probes import syscalls
 from probes.instrument import Instrument
@@ -65,6 +66,7 @@ class Comparison:
     traffic: Traffic
     rows: tuple[Row, ...]
     crowds: tuple[Crowd, ...]
+    link: Told | None = None
 
     def row(self, model: str) -> Row:
         """One model's row."""
@@ -90,9 +92,10 @@ def check(name: str, claims: tuple[str, ...]) -> Callable[[CompareCheck], Compar
     return register
 
 
-def compare(traffic: Traffic, progress: Callable[[str], None]) -> Comparison:
+def compare(traffic: Traffic, progress: Callable[[str], None], link: Link | None = None) -> Comparison:
     """Runs everything; some 20 seconds."""
-    return Comparison(traffic, tuple(rows(traffic, progress)), tuple(crowds(progress)))
+    measured, crowded = tuple(rows(traffic, progress, link)), tuple(crowds(progress, link))
+    return Comparison(traffic, measured, crowded, link.told if link else None)
 
 
 def judge(comparison: Comparison) -> tuple[Check, ...]:
@@ -104,26 +107,26 @@ def judge(comparison: Comparison) -> tuple[Check, ...]:
     return tuple(found)
 
 
-def rows(traffic: Traffic, progress: Callable[[str], None]) -> Iterator[Row]:
+def rows(traffic: Traffic, progress: Callable[[str], None], link: Link | None = None) -> Iterator[Row]:
     """Runs every model on this traffic, under the instrument."""
     names = models()
     for number, name in enumerate(names, 1):
         progress(f"{number} of {len(names)}: {name}, {traffic.words}")
         with Instrument() as instrument:
-            seen = run.serve(Case(name, name), traffic, instrument.cookie)
+            seen = run.serve(Case(name, name), traffic, instrument.cookie, link)
             instrument.wait_until_gone(2)
             result = measure(instrument.stop({"witness": seen["witness"]}))
         yield row(name, result)
 
 
-def crowds(progress: Callable[[str], None]) -> Iterator[Crowd]:
+def crowds(progress: Callable[[str], None], link: Link | None = None) -> Iterator[Crowd]:
     """The rivals at few and at many connections, untraced, so that only the model makes the difference."""
     for connections in CROWDS:
         traffic = Traffic(clients=connections, messages=max(5, 100 // connections), gap_ms=2 if connections < 100 else 50)
         trips = {}
         for name in RIVALS:
             progress(f"{connections} connection{'s' * (connections > 1)}: {name}, untraced")
-            seen = run.serve(Case(name, name), traffic, None)
+            seen = run.serve(Case(name, name), traffic, None, link)
             times = sorted(back - sent for client in seen["traffic"]["clients"] for sent, back in client["exchanges"])
             trips[name] = percentile_of(times, 0.5) or 0
         yield Crowd(connections, trips)
@@ -231,6 +234,7 @@ def as_data(comparison: Comparison) -> dict[str, object]:
         "schema_version": 1,
         "verdict": verdict(comparison),
         "traffic": dataclasses.asdict(comparison.traffic),
+        "link": comparison.link,
         "models": [dataclasses.asdict(one) for one in comparison.rows],
         "crowds": [dataclasses.asdict(one) | {"winner": one.winner} for one in comparison.crowds],
         "checks": [

@@ -129,6 +129,11 @@ class Run:
         return found
 
     @property
+    def link(self) -> bool:
+        """Did clients and server sit at the two ends of a link of their own?"""
+        return bool(self.result.context.get("link"))
+
+    @property
     def udp(self) -> bool:
         """Were datagrams sent instead of connections made?"""
         return bool((self.result.context.get("traffic") or {}).get("udp"))

@@ -15,6 +15,7 @@ import psutil
 
 import labs
 from labs.kit.lab import Case, Lab
+from labs.kit.link import Link
 from labs.kit.processes import Child, ChildEnded
 from labs.kit.traffic import Traffic, describe
 from probes import VERSION, phases
@@ -30,14 +31,16 @@ from servers.__main__ import speaks_udp
 Progress = Callable[[str], None]
 
 
-def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
+def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = None) -> Recording:
     """Runs the lab of that name under the instrument. Raises CannotTrace, LabBroken, WrongUsage.
 
-    `progress` is told, in a few words, what goes on.
+    `progress` is told, in a few words, what goes on. With a link the clients are at its other end; else all is on loopback.
     """
     lab = labs.find(name)
     need_privileges()
     if lab.experiment:
+        if link:
+            raise WrongUsage(f"lab {name} has no clients at the other end of a link", "leave --link out")
         return _experiment(lab, name, progress)
     if traffic.udp and not lab.traffic.udp:
         _check_udp(lab, name)
@@ -45,7 +48,7 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
     for case in lab.servers:
         progress(f"{_label(case)}untraced, to know what tracing costs: {_of(case, traffic).words}")
         try:
-            plain[case.name] = serve(case, traffic, cookie=None)
+            plain[case.name] = serve(case, traffic, cookie=None, link=link)
         except NotHere as error:
             if not lab.cases:
                 raise CannotTrace(str(error), "invoke doctor says what this machine lacks") from error
@@ -56,7 +59,7 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
         for case in lab.servers:
             if case.name not in missing:
                 progress(f"{_label(case)}traced: {_of(case, traffic).words}")
-                seen[case.name] = serve(case, traffic, instrument.cookie)
+                seen[case.name] = serve(case, traffic, instrument.cookie, link)
         instrument.wait_until_gone(2)  # workers end a moment after the server that forked them
         progress("reading what the kernel said")
         recording = instrument.stop({})
@@ -75,6 +78,7 @@ def record(name: str, traffic: Traffic, progress: Progress) -> Recording:
         traffic=dataclasses.asdict(traffic),
         traffic_words=traffic.words,
         aside={key: value for place in lab.asides for key, value in _aside(place).items()},
+        **({"link": link.told} if link else {}),
     )
 
 
@@ -139,24 +143,27 @@ class NotHere(LabBroken):
     """The server said that this machine does not offer what it needs (status 2)."""
 
 
-def serve(case: Case, traffic: Traffic, cookie: int | None) -> dict[str, Any]:
+def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = None) -> dict[str, Any]:
     """One server and its clients, from start to end; what the clients and the process's own accounts say.
 
     Raises LabBroken; NotHere if the server says that it can't be run on this machine.
     """
     traffic = _of(case, traffic)
+    longer = link.seconds(traffic) if link else 0
+    traffic = link.paced(traffic) if link else traffic
     options = [] if cookie is None else ["--follow", str(cookie)]
-    options += [*case.options, *(["--udp"] if traffic.udp else [])]
-    with Child("servers", case.server, "--with-parent", str(os.getpid()), *options) as server:
+    options += [*case.options, *(["--udp"] if traffic.udp else []), *(["--host", link.host] if link else [])]
+    here, there = (link.server, link.clients) if link else ((), ())
+    with Child("servers", case.server, "--with-parent", str(os.getpid()), *options, within=here) as server:
         try:
-            _ready, host, port = server.line(10).split()
+            _ready, host, port = server.line(60).split()
         except ChildEnded as error:
             if error.status == 2:
                 raise NotHere(server.complaint or str(error)) from error
             raise
         before = _accounts(server.pid)
-        with Child("labs.kit.traffic", host, port, describe(traffic), str(os.getpid())) as clients:
-            seen = json.loads(clients.rest(30 + 3 * traffic.seconds))
+        with Child("labs.kit.traffic", host, port, describe(traffic), str(os.getpid()), within=there) as clients:
+            seen = json.loads(clients.rest(30 + 3 * (traffic.seconds + longer)))
         after = _accounts(server.pid)
         process = psutil.Process(server.pid)
         memory = {

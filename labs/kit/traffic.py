@@ -38,6 +38,7 @@ class Traffic:
     silent_ms: float = 0  # one more client comes first, says nothing for so long, and goes
     flood_ms: float = 0  # one more client comes first, and sends for so long as fast as it can
     slow: int = 0  # so many clients ask for what takes long to handle
+    lost_after: float = LOST_AFTER  # seconds; a link with a delay needs more (labs/kit/link.py)
 
     def __post_init__(self) -> None:
         largest = LARGEST_DATAGRAM if self.udp else 64 << 20
@@ -91,6 +92,8 @@ async def _client(index: int, traffic: Traffic, address: tuple[str, int]) -> dic
     asked = time.monotonic_ns()
     peer = await (_Datagrams if traffic.udp else _Connection).open(address)
     connected = time.monotonic_ns()
+    if isinstance(peer, _Datagrams):
+        peer.lost_after = traffic.lost_after
     exchanges = []
     for number in range(traffic.messages):
         await asyncio.sleep(gap * seeded.uniform(1 - traffic.jitter, 1 + traffic.jitter))
@@ -126,11 +129,11 @@ class _Connection:
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    """The client's end of UDP. What is not echoed in LOST_AFTER seconds is sent again; echoes of earlier ones are let go."""
+    """The client's end of UDP. What is not echoed in `lost_after` seconds is sent again; echoes of earlier ones are let go."""
 
     def __init__(self) -> None:
         self.echoes: asyncio.Queue[bytes] = asyncio.Queue()
-        self.resent = 0
+        self.resent, self.lost_after = 0, LOST_AFTER
 
     @classmethod
     async def open(cls, address: tuple[str, int]) -> _Datagrams:
@@ -148,7 +151,7 @@ class _Datagrams(asyncio.DatagramProtocol):
     async def exchange(self, data: bytes) -> bytes:
         for _ in range(20):
             self.transport.sendto(data)
-            end = time.monotonic() + LOST_AFTER
+            end = time.monotonic() + self.lost_after
             while (left := end - time.monotonic()) > 0:
                 try:
                     echo = await asyncio.wait_for(self.echoes.get(), left)

@@ -72,3 +72,26 @@ def test_no_message_no_picture(recorded: Callable[[str], Recording]) -> None:
 def test_states_have_their_glyphs() -> None:
     plain = [ascii_glyph for _, ascii_glyph, _ in drawing.STATES.values()]
     assert len(set(plain)) == len(plain) and all(one.isascii() for one in plain)
+
+
+def over_a_link(recording: Recording, flight: int) -> Scene:
+    """The scene as if each message had been so long on its way, ns."""
+    clients = recording.context["traffic_seen"]["clients"]
+    earlier = [one | {"exchanges": [(sent - flight, back + flight) for sent, back in one["exchanges"]]} for one in clients]
+    return scene_of(recording.with_context(traffic_seen={"clients": earlier}, link={"used": "delay=..."}))
+
+
+def test_a_message_that_was_long_on_its_way_is_not_drawn_to_scale(recorded: Callable[[str], Recording]) -> None:
+    recording = recorded("epoll")
+    scene = over_a_link(recording, 2_000_000)
+    assert scene.sent is None and scene.far is not None
+    assert 2_000_000 < scene.message.ready - scene.far < 3_000_000
+    assert "(sent 2." in "".join(line.plain for line in draw(scene, 80))
+    assert any(at < -2_000_000 and words == "the client calls send" for at, words in steps(scene))
+
+
+def test_where_many_messages_are_on_their_way_no_send_is_guessed(recorded: Callable[[str], Recording]) -> None:
+    scene = over_a_link(recorded("epoll"), 10_000_000_000)
+    assert scene.sent is None and scene.far is None
+    assert "(its send is not known)" in "".join(line.plain for line in draw(scene, 80))
+    assert "the client calls send" not in [words for _at, words in steps(scene)]
