@@ -1,8 +1,8 @@
 """What is attached where: each probe with its candidates, tried in order until the kernel takes one.
 
-A candidate is a hook and the program that serves it. Whether the kernel has the hook is asked of its BTF; whether it takes
-the program, by loading it. A probe that finds no candidate is reported as unavailable, with the reason; only the required
-ones stop the instrument.
+A candidate is one hook or several together, each with the program that serves it. Whether the kernel has the hook is asked of
+its BTF; whether it takes the program, by loading it. A probe that finds no candidate is reported as unavailable, with the
+reason; only the required ones stop the instrument.
 """
 
 from __future__ import annotations
@@ -18,75 +18,184 @@ from probes.result import Probe, Quality
 
 @dataclass(frozen=True)
 class Hook:
-    """One place in the kernel and the program for it. `kind` is tracepoint (raw), later fentry and kprobe as well."""
+    """One place in the kernel and the program for it.
+
+    `kind` is tracepoint (raw), with a program by name, or fentry, fexit, kprobe or kretprobe: there `place` is a function,
+    and its program bears its name.
+    """
 
     place: str
-    program: str
-    quality: Quality = Quality.MEASURED
+    program: str = ""
     kind: str = "tracepoint"
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.place}"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Hooks that are attached all together or not at all, and what can be said of the figures that they give."""
+
+    hooks: tuple[Hook, ...]
+    quality: Quality = Quality.MEASURED
+
+    def __str__(self) -> str:
+        return " + ".join(map(str, self.hooks))
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A probe by what it shows, its candidates in order of preference, and what is lost without it."""
+    """A probe by what it shows, its candidates in order of preference, and what is lost without it.
+
+    `more`: it shows what tracepoints can't, and most kernels have a place for it, but not all.
+    """
 
     name: str
     hit: Hit | None
-    hooks: tuple[Hook, ...]
+    candidates: tuple[Candidate, ...]
     without: str
     required: bool = False
+    more: bool = False
 
+
+def _point(place: str, program: str, quality: Quality = Quality.MEASURED) -> Candidate:
+    return Candidate((Hook(place, program),), quality)
+
+
+def _functions(*places: str, kind: str = "fentry", quality: Quality = Quality.MEASURED) -> Candidate:
+    return Candidate(tuple(Hook(place, kind=kind) for place in places), quality)
+
+
+_COPY, _CHECK, _UDP = "skb_copy_datagram_iter", "__check_object_size", "__skb_recv_udp"
+_POLL_METHODS = ("sock_poll", "pipe_poll", "eventfd_poll")
+_WAIT_QUEUES = ("add_wait_queue", "add_wait_queue_exclusive", "remove_wait_queue")
 
 PROBES = (
-    Wanted("call enter", Hit.ENTER, (Hook("raw_syscalls:sys_enter", "on_enter"),), "no system calls", required=True),
-    Wanted("call exit", Hit.EXIT, (Hook("raw_syscalls:sys_exit", "on_exit"),), "no system calls", required=True),
-    Wanted("switch", Hit.SWITCH, (Hook("sched:sched_switch", "on_switch"),), "no sleeps", required=True),
-    Wanted("wake-up", Hit.WAKING, (Hook("sched:sched_waking", "on_waking"),), "no wakers", required=True),
-    Wanted("fork", Hit.FORK, (Hook("sched:sched_process_fork", "on_fork"),), "children are not followed", required=True),
-    Wanted("kernel worker", Hit.START, (Hook("sched:sched_wakeup_new", "on_start"),), "workers of the kernel are not followed"),
-    Wanted("rename", Hit.NAME, (Hook("task:task_rename", "on_name"),), "new names of threads show only at their end"),
-    Wanted("exec", Hit.EXEC, (Hook("sched:sched_process_exec", "on_exec"),), "programs are not named", required=True),
-    Wanted("exit", Hit.GONE, (Hook("sched:sched_process_exit", "on_gone"),), "threads have no end", required=True),
+    Wanted("call enter", Hit.ENTER, (_point("raw_syscalls:sys_enter", "on_enter"),), "no system calls", required=True),
+    Wanted("call exit", Hit.EXIT, (_point("raw_syscalls:sys_exit", "on_exit"),), "no system calls", required=True),
+    Wanted("switch", Hit.SWITCH, (_point("sched:sched_switch", "on_switch"),), "no sleeps", required=True),
+    Wanted("wake-up", Hit.WAKING, (_point("sched:sched_waking", "on_waking"),), "no wakers", required=True),
+    Wanted("fork", Hit.FORK, (_point("sched:sched_process_fork", "on_fork"),), "children are not followed", required=True),
+    Wanted(
+        "kernel worker", Hit.START, (_point("sched:sched_wakeup_new", "on_start"),), "workers of the kernel are not followed"
+    ),
+    Wanted("rename", Hit.NAME, (_point("task:task_rename", "on_name"),), "new names of threads show only at their end"),
+    Wanted("exec", Hit.EXEC, (_point("sched:sched_process_exec", "on_exec"),), "programs are not named", required=True),
+    Wanted("exit", Hit.GONE, (_point("sched:sched_process_exit", "on_gone"),), "threads have no end", required=True),
     Wanted(
         "data ready",
         Hit.READY,
         (
-            Hook("sock:sk_data_ready", "on_ready"),
-            Hook("tcp:tcp_probe", "on_segment", Quality.BOUNDED),
+            _point("sock:sk_data_ready", "on_ready"),
+            _functions("sock_def_readable"),
+            _functions("sock_def_readable", kind="kprobe"),
+            _point("tcp:tcp_probe", "on_segment", Quality.BOUNDED),
         ),
         "when data became ready",
     ),
-    Wanted("new connection", None, (Hook("sock:inet_sock_set_state", "on_state"),), "when data became ready"),
-    Wanted("copy", Hit.COPY, (Hook("skb:skb_copy_datagram_iovec", "on_copy", Quality.BOUNDED),), "the copy to user space"),
+    Wanted("new connection", None, (_point("sock:inet_sock_set_state", "on_state"),), "when data became ready"),
     Wanted(
-        "copied", Hit.COPIED, (Hook("tcp:tcp_rcv_space_adjust", "on_copied"),), "the end of the copy, and which socket it was"
+        "copy",
+        Hit.COPY,
+        (
+            Candidate((Hook(_COPY, kind="fentry"), Hook(_COPY, kind="fexit"))),
+            # the function sleeps only in a page fault; a return that gets lost is counted (records.Loss.COPY_END)
+            Candidate((Hook(_COPY, kind="kprobe"), Hook(_COPY, kind="kretprobe"))),
+            _point("skb:skb_copy_datagram_iovec", "on_copy", Quality.BOUNDED),
+        ),
+        "the copy to user space",
     ),
-    Wanted("datagram taken", Hit.RECEIVED, (Hook("sock:sock_recv_length", "on_received"),), "messages over UDP"),
+    Wanted(
+        "copied", Hit.COPIED, (_point("tcp:tcp_rcv_space_adjust", "on_copied"),), "the end of the copy, and which socket it was"
+    ),
+    Wanted(
+        "datagram taken",
+        Hit.RECEIVED,
+        (
+            _functions("skb_consume_udp"),
+            _point("sock:sock_recv_length", "on_received"),
+            _functions("skb_consume_udp", kind="kprobe"),
+        ),
+        "messages over UDP",
+    ),
+    Wanted(
+        "datagram copy",
+        Hit.DATAGRAM,
+        (
+            Candidate((Hook(_UDP, kind="fentry"), Hook(_CHECK, kind="fexit"))),
+            Candidate((Hook(_UDP, kind="kprobe"), Hook(_CHECK, kind="kprobe")), Quality.BOUNDED),
+        ),
+        "the copy of a datagram in one piece",
+        more=True,
+    ),
+    Wanted(
+        "poll methods",
+        Hit.POLLED,
+        (_functions(*_POLL_METHODS), _functions(*_POLL_METHODS, kind="kprobe")),
+        "how many descriptors a call asked",
+        more=True,
+    ),
+    Wanted(
+        "wait queues",
+        Hit.QUEUED,
+        (_functions(*_WAIT_QUEUES), _functions(*_WAIT_QUEUES, kind="kprobe")),
+        "in how many wait queues a call entered its thread",
+        more=True,
+    ),
+    Wanted(
+        "epoll's callback",
+        Hit.LISTED,
+        (_functions("ep_poll_callback"), _functions("ep_poll_callback", kind="kprobe")),
+        "when epoll's callback put a descriptor on the ready list",
+        more=True,
+    ),
 )
 
 
-def attach(btf: Btf, load: Callable[[Hook], None], wanted: tuple[Wanted, ...] = PROBES) -> list[Probe]:
+def _has(btf: Btf, hook: Hook) -> bool:
+    if hook.kind == "tracepoint":
+        return btf.tracepoint(hook.place.split(":")[1]) is not None
+    return btf.has_function(hook.place)
+
+
+def attach(
+    btf: Btf, load: Callable[[Hook], None], unload: Callable[[Hook], None], wanted: tuple[Wanted, ...] = PROBES
+) -> list[Probe]:
     """Attaches each probe's first candidate that works, by calling `load`, which raises OSError when refused.
 
-    Raises CannotTrace if a required one finds none.
+    `unload` takes back the hooks of a candidate that works only in part. Raises CannotTrace if a required probe finds none.
     """
     attached = []
     for one in wanted:
         reasons = []
-        for hook in one.hooks:
-            if btf.tracepoint(hook.place.split(":")[1]) is None:
-                reasons.append(f"{hook.kind}:{hook.place}: this kernel has none")
-                continue
-            try:
-                load(hook)
-            except OSError as error:
-                reasons.append(f"{hook.kind}:{hook.place}: {error}")
-                continue
-            attached.append(Probe(one.name, f"{hook.kind}:{hook.place}", hook.quality))
-            break
+        for candidate in one.candidates:
+            reason = _try(btf, load, unload, candidate)
+            if reason is None:
+                attached.append(Probe(one.name, str(candidate), candidate.quality, more=one.more))
+                break
+            reasons.append(reason)
         else:
             why = "; ".join(reasons)
             if one.required:
                 raise CannotTrace(f"the kernel takes no probe for {one.name} ({why})", "invoke doctor says what is missing")
-            attached.append(Probe(one.name, None, Quality.UNAVAILABLE, f"{why}; without it: {one.without}"))
+            words = f"{why}; without it: {one.without}"
+            attached.append(Probe(one.name, None, Quality.UNAVAILABLE, words, more=one.more))
     return attached
+
+
+def _try(btf: Btf, load: Callable[[Hook], None], unload: Callable[[Hook], None], candidate: Candidate) -> str | None:
+    """Attaches a candidate whole, or says why not."""
+    done: list[Hook] = []
+    for hook in candidate.hooks:
+        reason = None if _has(btf, hook) else "this kernel has none"
+        if reason is None:
+            try:
+                load(hook)
+            except OSError as error:
+                reason = str(error)
+        if reason is not None:
+            for one in reversed(done):
+                unload(one)
+            return f"{hook}: {reason}"
+        done.append(hook)
+    return None

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from probes.errors import CannotTrace
 
-_STRUCT, _TYPEDEF = 4, 8  # BTF_KIND_*
+_STRUCT, _TYPEDEF, _FUNCTION = 4, 8, 12  # BTF_KIND_*
 _POINTER, _INT = 2, 1
 _MODIFIERS = {8, 9, 10, 11, 18}  # typedef, volatile, const, restrict, type tag
 
@@ -87,6 +87,10 @@ class Btf:
                 if below is not None:
                     return bits // 8 + below
         return None
+
+    def has_function(self, name: str) -> bool:
+        """Is there a function of this name, not merged into its callers? (Whether it can be traced is another matter.)"""
+        return self._find(name, _FUNCTION) is not None
 
     def tracepoint(self, name: str) -> list[bool] | None:
         """The arguments of a tracepoint, in order, as "is it a pointer?"; None if this kernel has no such tracepoint.

@@ -126,19 +126,28 @@ def _symbols() -> Finding:
 
 def _probes() -> list[Finding]:
     from probes.instrument import Instrument
-    from probes.result import Quality
 
     try:
         with Instrument(ring_bytes=1 << 20) as instrument:
             attached = instrument.probes
     except CannotTrace as error:
         return [Finding("instrument", State.NO, error.problem, error.remedy)]
-    missing = [one for one in attached if one.quality is Quality.UNAVAILABLE]
+    kinds = sorted({hook.split(":")[0] for one in attached if one.attached for hook in one.attached.split(" + ")})
     found = [
-        Finding("instrument", State.YES, f"compiled without kernel headers; {len(attached) - len(missing)} of {len(attached)}"
-                " probes attached, all raw tracepoints")
+        Finding("instrument", State.YES, f"compiled without kernel headers; {sum(1 for one in attached if one.attached)}"
+                f" of {len(attached)} probes attached, by {', '.join(kinds)}")
     ]  # fmt: skip
-    return found + [Finding(f"probe: {one.name}", State.LIMITED, one.reason, "a newer kernel has it") for one in missing]
+    for one in attached:
+        name = f"probe: {one.name}"
+        if one.attached:
+            found.append(Finding(name, State.YES, f"{one.quality}, by {one.attached}"))
+        elif one.more:
+            found.append(
+                Finding(name, State.INFO, f"not here: {one.reason}", "a kernel that allows fentry or kprobes shows it")
+            )
+        else:
+            found.append(Finding(name, State.LIMITED, one.reason, "a newer kernel has it"))
+    return found
 
 
 def _try_program(text: bytes, then: Callable[[Any], None]) -> str | None:
@@ -162,10 +171,16 @@ def _try_program(text: bytes, then: Callable[[Any], None]) -> str | None:
     return words[:160] or str(failure)
 
 
+def _attach_fentry(bpf: Any, function: str) -> None:
+    from probes.instrument import program_on
+
+    bpf.attach_kfunc(fn_name=program_on(bpf, "kfunc", function))
+
+
 def _fentry() -> Finding:
     if not Path("/sys/kernel/btf/vmlinux").exists():
         return Finding("fentry", State.LIMITED, "needs BTF", "see BTF")
-    complaint = _try_program(b"KFUNC_PROBE(tcp_recvmsg) { return 0; }", lambda _bpf: None)
+    complaint = _try_program(b"KFUNC_PROBE(tcp_recvmsg) { return 0; }", lambda bpf: _attach_fentry(bpf, "tcp_recvmsg"))
     if complaint is None:
         return Finding("fentry", State.YES, "a program on tcp_recvmsg was loaded and attached")
     return Finding(

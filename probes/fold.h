@@ -39,6 +39,8 @@ struct thread {
   u64 probed;              /* our own work in the waker, ns: it prolongs the sleep */
   u32 waker_tid;
   u32 arrivals, unread, drained;
+  u32 bracketed, datagram; /* inside a copy whose end will be told; inside the receiving of a datagram */
+  u32 polled, queued, unqueued, linear;
   u64 socket, ready;
   u64 taking_at, taken;    /* the copies since the last drained socket: their start, their bytes */
   char waker_comm[COMM];
@@ -49,12 +51,27 @@ static inline __attribute__((always_inline)) u64 off_cpu(const struct phases *p)
 }
 
 static inline __attribute__((always_inline)) void fold_enter(struct thread *t, s64 nr, u64 now) {
-  t->where = IN_CALL;
   t->nr = nr;
   t->enter = now;
   t->in = (struct phases){};
   t->copy = t->copied = t->copy_at = t->socket = t->ready = 0;
-  t->copies = t->arrivals = t->unread = t->drained = 0;
+  t->copies = t->arrivals = t->unread = t->drained = t->bracketed = t->datagram = 0;
+  t->polled = t->queued = t->unqueued = t->linear = 0;
+  __asm__ __volatile__("" ::: "memory");
+  t->where = IN_CALL;
+}
+
+/* Since 6.13 a thread may be preempted in the middle of our own program at sys_enter. If it was, after `now` was read, that
+ * belongs to the time before the call, which starts again. */
+static inline __attribute__((always_inline)) int fold_enter_interrupted(const struct thread *t) {
+  return t->off_at > t->enter;
+}
+
+static inline __attribute__((always_inline)) void fold_enter_again(struct thread *t, u64 now) {
+  t->out.preempted += t->in.preempted;
+  t->out.preemptions += t->in.preemptions;
+  t->in = (struct phases){};
+  t->enter = now;
 }
 
 /* A switch-out. `asleep`: the task left the run queue; else it was preempted or yielded. `off` is written last: a waker on
@@ -120,10 +137,20 @@ static inline __attribute__((always_inline)) void fold_copy_start(struct thread 
   }
 }
 
-/* The end of a call. The caller reports it, then the thread is in user code. */
-static inline __attribute__((always_inline)) void fold_exit(struct thread *t, u64 now) {
+/* A copy starts, or the one that seemed to have started starts only now. */
+static inline __attribute__((always_inline)) void fold_copy_restart(struct thread *t, u64 now) {
+  if (t->where != IN_USER) {
+    t->copies += !t->copy_at;
+    t->copy_at = now;
+    t->copy_off = off_cpu(&t->in);
+  }
+}
+
+/* The end of a call, or of a birth: what the thread was in. It is in user code already, so that nothing is added to the call
+ * while it is reported. */
+static inline __attribute__((always_inline)) void fold_exit(struct thread *t, u32 was, u64 now) {
   fold_copy_end(t, now);
-  if (t->where == IN_BIRTH) {
+  if (was == IN_BIRTH) {
     t->out.wait += t->in.wait;
     t->out.delay += t->in.delay;
     t->out.preempted += t->in.preempted;

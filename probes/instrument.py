@@ -18,12 +18,13 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from probes import ring, syscalls
-from probes.attach import PROBES, Hook, attach
+from probes.attach import PROBES, Hook, Wanted, attach
 from probes.btf import Btf
 from probes.capabilities import need_privileges
 from probes.errors import CannotTrace
@@ -31,10 +32,11 @@ from probes.prctl import MARKER, new_cookie
 from probes.queues import readable
 from probes.recording import Recording, without_addresses
 from probes.records import LAYOUTS, CallFlag, Hit, Kind, Loss, SleepFlag, c_source, encode
-from probes.result import Probe
 
 _HERE = Path(__file__).parent
+_PARTS = ("instrument", "threads", "sched", "calls", "data", "poll")  # one text: BCC finds programs in its main file only
 RING_BYTES = 64 << 20
+_FUNCTION_ENDS = {"fentry": "kfunc", "fexit": "kretfunc"}  # BCC's words for them
 MAX_THREADS, MAX_RUNS = 16384, 8192
 MAX_WAITING = 16  # datagrams in one socket whose arrival is remembered; a power of two
 DRAIN_EVERY = 0.02  # seconds; the ring holds 0.8 s of the busiest server seen, so a late reader loses nothing
@@ -75,22 +77,37 @@ def import_bcc() -> Any:
 
 
 def compile_bpf(text: bytes, **options: Any) -> Any:
-    """A bcc.BPF of this program, compiled against our stub headers (BCC takes their place from the environment)."""
+    """A bcc.BPF of this program, compiled against our stub headers (BCC takes their place from the environment).
+
+    Nothing is attached yet, whatever the programs' names: BCC would attach all those that are named like a hook of theirs.
+    """
+
+    class Bpf(import_bcc().BPF):  # type: ignore[misc]
+        def _trace_autoload(self) -> None:
+            pass
+
     before = os.environ.get("BCC_KERNEL_SOURCE")
     os.environ["BCC_KERNEL_SOURCE"] = str(_HERE / "headers")
     try:
-        return import_bcc().BPF(text=text, **options)
+        return Bpf(text=text, **options)
     finally:
         del os.environ["BCC_KERNEL_SOURCE"]
         if before is not None:
             os.environ["BCC_KERNEL_SOURCE"] = before
 
 
+def program_on(bpf: Any, prefix: str, function: str) -> bytes:
+    """The name that KFUNC_PROBE(function) gave to its program: newer BCCs put "vmlinux__" before the function's."""
+    names = [f"{prefix}__{module}{function}".encode() for module in ("vmlinux__", "")]
+    return next(name for name in names if import_bcc().lib.bpf_function_start(bpf.module, name))
+
+
 class Instrument:
     """Follows processes from construction to `stop`. Raises CannotTrace where the machine can't."""
 
-    def __init__(self, ring_bytes: int = RING_BYTES) -> None:
+    def __init__(self, ring_bytes: int = RING_BYTES, wanted: tuple[Wanted, ...] = PROBES) -> None:
         need_privileges()
+        self._wanted = wanted
         self.cookie = new_cookie()
         self._ring_bytes = ring_bytes
         self._bcc = import_bcc()
@@ -100,7 +117,7 @@ class Instrument:
         btf = Btf()
         self._bpf: Any = self._compile(btf)
         try:
-            self.probes = attach(btf, self._load)
+            self.probes = attach(btf, self._load, self._unload, wanted)
             self._ring = ring.Ring(self._bpf[b"records"].map_fd, ring_bytes)
         except BaseException:
             self._detach()
@@ -138,6 +155,8 @@ class Instrument:
             "OFF_PID_NUMBERS": ("pid", "numbers"),
             "OFF_UPID_NR": ("upid", "nr"),
             "OFF_SOCK_PROTOCOL": ("sock", "sk_protocol"),
+            "OFF_SOCK_WQ": ("sock", "sk_wq"),
+            "OFF_WQ_WAIT": ("socket_wq", "wait"),
             "OFF_SKB_CB": ("sk_buff", "cb"),
             "OFF_TCP_RCV_NXT": ("tcp_sock", "rcv_nxt"),
             "OFF_TCP_COPIED_SEQ": ("tcp_sock", "copied_seq"),
@@ -168,7 +187,9 @@ class Instrument:
             "IS_READ(nr)": f"({reads})",
             "REGS_ARGS": machine.start,
             **{f"REG_ARG{index}": place for index, place in enumerate(machine.order)},
+            **{f"REGISTER{index}": offset for index, offset in enumerate(machine.function)},
             "NR_PRCTL": numbers["prctl"],
+            "NR_EPOLL_CTL": numbers["epoll_ctl"],
             "NR_CLOSE": numbers["close"],
             "POLLED_CALLS": ", ".join(str(numbers[one]) for one in syscalls.POLLED),
             "MARKER": f"{MARKER}U",
@@ -184,7 +205,7 @@ class Instrument:
 
     def _compile(self, btf: Btf) -> Any:
         defines = "".join(f"#define {name} {value}\n" for name, value in self._constants(btf).items())
-        source = defines + c_source() + (_HERE / "instrument.c").read_text()
+        source = defines + c_source() + "".join((_HERE / f"{part}.c").read_text() for part in _PARTS)
         with quiet() as said:
             try:
                 return compile_bpf(source.encode(), cflags=[f"-I{_HERE}", "-Wno-unused-function"])
@@ -194,16 +215,38 @@ class Instrument:
 
     def _load(self, hook: Hook) -> None:
         """Loads a hook's program and attaches it; OSError if the kernel refuses."""
+        if hook.kind == "tracepoint":
+            name, kind = hook.program.encode(), self._bcc.BPF.RAW_TRACEPOINT
+        elif hook.kind in _FUNCTION_ENDS:
+            name, kind = self._program_on(hook), self._bcc.BPF.TRACING
+        else:
+            name, kind = f"{hook.kind}_on_{hook.place}".encode(), self._bcc.BPF.KPROBE
         with quiet() as said:
             try:
-                program = self._bpf.load_func(hook.program.encode(), self._bcc.BPF.RAW_TRACEPOINT)
-                self._bpf.attach_raw_tracepoint(hook.place.split(":")[1].encode(), hook.program.encode())
+                program = self._bpf.load_func(name, kind)
+                if hook.kind == "tracepoint":
+                    self._bpf.attach_raw_tracepoint(hook.place.split(":")[1].encode(), name)
+                elif hook.kind in _FUNCTION_ENDS:
+                    getattr(self._bpf, f"attach_{_FUNCTION_ENDS[hook.kind]}")(fn_name=name)
+                else:
+                    getattr(self._bpf, f"attach_{hook.kind}")(event=hook.place.encode(), fn_name=name)
             except Exception as error:
                 failure = error
             else:
-                self._programs[hook.program] = program
+                self._programs[str(hook)] = program
                 return
-        raise OSError(f"{failure} {said[-1][-600:]}".strip())
+        raise OSError(complaint(said[-1]) or str(failure))
+
+    def _unload(self, hook: Hook) -> None:
+        """Takes back what `_load` did for a hook at a function."""
+        if hook.kind in _FUNCTION_ENDS:
+            getattr(self._bpf, f"detach_{_FUNCTION_ENDS[hook.kind]}")(fn_name=self._program_on(hook))
+        else:
+            getattr(self._bpf, f"detach_{hook.kind}")(event=hook.place.encode())
+        del self._programs[str(hook)]
+
+    def _program_on(self, hook: Hook) -> bytes:
+        return program_on(self._bpf, _FUNCTION_ENDS[hook.kind], hook.place)
 
     # -- running ------------------------------------------------------------------------------------------------------
 
@@ -261,8 +304,8 @@ class Instrument:
             data,
             machine=machine(),
             probes=[
-                Probe(p.name, p.attached, p.quality, p.reason, hits[w.hit] if p.attached and w.hit is not None else None)
-                for p, w in zip(self.probes, PROBES, strict=True)
+                replace(p, hits=hits[w.hit] if p.attached and w.hit is not None else None)
+                for p, w in zip(self.probes, self._wanted, strict=True)
             ],
             losses={loss.name: losses[loss] for loss in Loss} | {"MISSED": missed},
             seen=sum(hits.values()),
@@ -274,7 +317,7 @@ class Instrument:
         return recording
 
     def _tracepoint_of(self, program: str) -> bytes:
-        hooks = (hook for wanted in PROBES for hook in wanted.hooks)
+        hooks = (hook for wanted in PROBES for candidate in wanted.candidates for hook in candidate.hooks)
         return next(hook.place for hook in hooks if hook.program == program).split(":")[1].encode()
 
     def _total(self, table: bytes, index: int) -> int:
@@ -300,6 +343,7 @@ class Instrument:
                     Kind.CALL, t.serial, t.nr, CallFlag.OPEN, t.enter, end, 0, tuple(t.args),
                     inside.wait + waiting, inside.delay, inside.preempted + late, t.copy,
                     inside.sleeps + (t.off == 1), inside.preemptions, t.socket, t.ready, t.copied, t.arrivals, t.unread,
+                    t.polled, t.queued, t.unqueued, t.copies,
                 )  # fmt: skip
             outside = [t.out.wait, t.out.delay, t.out.preempted, t.birth, t.birth_copy, t.out.sleeps, t.out.preemptions]
             if t.where != 1:
@@ -310,6 +354,16 @@ class Instrument:
                 born = (inside.wait, inside.delay, inside.preempted, birth, t.copy, inside.sleeps, inside.preemptions)
                 outside = [a + b for a, b in zip(outside, born, strict=True)]
             yield LAYOUTS[Kind.EXIT].record(Kind.EXIT, t.serial, end, t.calls + (t.where == 1), t.runs, *outside, "")
+
+
+def complaint(said: str) -> str:
+    """Why the kernel refused, in what BCC and libbpf printed: the last line that says something."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    if "kprobe_events" in lines[-1] and not Path("/sys/bus/event_source/devices/kprobe").exists():
+        return "this kernel is built without kprobes"
+    return lines[-1].removeprefix("libbpf: ").removeprefix("bpf: Failed to load program: ")[:160]
 
 
 def _misses(program: int) -> int:

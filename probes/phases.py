@@ -21,10 +21,11 @@ from probes import records, syscalls
 from probes.queues import own, queue_name, wake_chain
 from probes.recording import Recording
 from probes.records import CallFlag, Kind, Loss, SleepFlag
-from probes.result import Call, CallRow, Events, Message, Probe, Quality, Result, Sleep, SleptOn, Taken, Thread, Waker
+from probes.result import Call, CallRow, Events, Listed, Message, Probe, Quality, Result, Sleep, SleptOn, Taken, Thread, Waker
 
 PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")
-_UNFINISHED, _OPEN, _DRAINED = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN), int(CallFlag.DRAINED)
+_UNFINISHED, _OPEN = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN)
+_DRAINED, _LINEAR = int(CallFlag.DRAINED), int(CallFlag.LINEAR)
 _MOVES = (syscalls.READS | syscalls.WRITES) - {"recvmmsg", "sendmmsg"}  # whose result counts messages
 _REAL_LOSSES = (Loss.RING_FULL, Loss.THREADS_FULL)
 
@@ -39,6 +40,7 @@ class _Life:
     sleeps: list[Sleep] = field(default_factory=list)  # of the call that has not been reported yet
     outside: list[Sleep] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
+    listed: list[Listed] = field(default_factory=list)
     end: Any = None
     runs: int = 0
     inside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PHASES, 0))  # sums over the calls
@@ -81,6 +83,7 @@ def measure(recording: Recording) -> Result:
         messages=tuple(sorted([*messages(calls), *batches(calls, taken), *completions(calls, taken)], key=_in_hand)),
         threads=threads,
         context=recording.context,
+        listed=tuple(sorted((one for life in lives for one in life.listed), key=lambda one: one.at)) if reader.lists else None,
     )
 
 
@@ -90,6 +93,9 @@ class _Reader:
         self._names = syscalls.names(recording.meta["machine"]["arch"])
         self._layouts = records.from_description(recording.meta["layouts"])
         self._lives: dict[int, _Life] = {}
+        attached = {one.name for one in recording.probes if one.attached}
+        self._polls, self._queues_told = "poll methods" in attached, "wait queues" in attached
+        self.lists = "epoll's callback" in attached
         self._wakers: dict[tuple[int, str, int], Waker] = {}
         self._queues: dict[int, tuple[str, tuple[str, ...]]] = {}
         self.unmatched: collections.Counter[str] = collections.Counter()
@@ -100,6 +106,7 @@ class _Reader:
             int(Kind.RUN): self._on_run,
             int(Kind.SLEEP): self._on_sleep,
             int(Kind.TAKEN): self._on_taken,
+            int(Kind.LISTED): self._on_listed,
             int(Kind.EXEC): self._on_exec,
             int(Kind.NAME): self._on_name,
             int(Kind.EXIT): self._on_exit,
@@ -131,6 +138,9 @@ class _Reader:
                 drained=not record.unread,
             )
         )
+
+    def _on_listed(self, record: Any, life: _Life) -> None:
+        life.listed.append(Listed(record.thread, record.ready or None, record.at))
 
     def _on_exec(self, record: Any, life: _Life) -> None:
         life.name = record.comm
@@ -203,6 +213,10 @@ class _Reader:
                 ready=record.ready or None,
                 arrivals=record.arrivals,
                 drained=bool(record.flags & _DRAINED),
+                linear=bool(record.flags & _LINEAR),
+                polled=record.polled if self._polls else None,
+                queued=record.queued if self._queues_told else None,
+                unqueued=record.unqueued if self._queues_told else None,
             )
         )
 
@@ -233,6 +247,9 @@ class _Reader:
                 count=record.count,
                 histogram=record.buckets,
                 longest=getattr(record, "longest", 1 << 63),
+                polled=record.polled if self._polls else None,
+                queued=record.queued if self._queues_told else None,
+                unqueued=record.unqueued if self._queues_told else None,
             )
         )
 
@@ -504,7 +521,7 @@ def table(calls: Sequence[Call], attached: Iterable[Probe]) -> tuple[CallRow, ..
             if call.errno:
                 errors[call.errno] += call.count
         (p50, p99), quality = percentiles(group, 0.5, 0.99)
-        copy_quality, copy_reason = _copy_quality(group, probes["copy"])
+        copy_quality, copy_reason = _copy_quality(group, probes["copy"], probes.get("datagram copy"))
         rows.append(
             CallRow(
                 name=name,
@@ -518,24 +535,38 @@ def table(calls: Sequence[Call], attached: Iterable[Probe]) -> tuple[CallRow, ..
                 copy_quality=copy_quality,
                 copy_reason=copy_reason,
                 p_quality=quality,
+                polled=_sum(group, "polled"),
+                queued=_sum(group, "queued"),
+                unqueued=_sum(group, "unqueued"),
             )
         )
     return tuple(sorted(rows, key=lambda row: (-row.total, row.name)))
 
 
-def _copy_quality(calls: Sequence[Call], probe: Any) -> tuple[Quality, str]:
-    """A copy of 0 ns is a figure only where the call moves no data, or where a probe watched the copy."""
-    if any(call.copied for call in calls):
-        return probe.quality, ""
+def _sum(calls: Sequence[Call], counted: str) -> int | None:
+    known = [number for number in map(operator.attrgetter(counted), calls) if number is not None]
+    return sum(known) if known else None
+
+
+def _copy_quality(calls: Sequence[Call], probe: Probe, datagrams: Probe | None) -> tuple[Quality, str]:
+    """A copy of 0 ns is a figure only where the call moves no data, or where a probe watched the copy of all that it moved."""
+    name = calls[0].name
+    seen = {bool(datagrams and call.linear) for call in calls if call.copied}
+    if seen:
+        unseen = sum(1 for call in calls if call.bytes and not call.copied)
+        if unseen:
+            return Quality.UNAVAILABLE, f"the copy of {unseen} of these calls is not bracketed: there it is part of kernel"
+        used = {datagrams.quality if datagrams and linear else probe.quality for linear in seen}
+        return (Quality.BOUNDED if Quality.BOUNDED in used else Quality.MEASURED), ""
     if probe.attached is None:
         return Quality.UNAVAILABLE, probe.reason
-    if calls[0].name in syscalls.COPIES_NOTHING or (calls[0].name in _MOVES and not any(call.bytes for call in calls)):
+    if name in syscalls.COPIES_NOTHING or (name in _MOVES and not any(call.bytes for call in calls)):
         return Quality.MEASURED, ""
-    if calls[0].name in syscalls.WRITES:
-        return Quality.UNAVAILABLE, "no tracepoint brackets the copy into the kernel: it is part of kernel"
-    if calls[0].name in syscalls.READS:
-        return Quality.UNAVAILABLE, "no tracepoint brackets the copy of this kind of file: it is part of kernel"
-    return Quality.UNAVAILABLE, "no tracepoint brackets what this call copies, arguments and answers: it is part of kernel"
+    if name in syscalls.WRITES:
+        return Quality.UNAVAILABLE, "no probe brackets the copy into the kernel: it is part of kernel"
+    if name in syscalls.READS:
+        return Quality.UNAVAILABLE, "no probe brackets the copy of this kind of file: it is part of kernel"
+    return Quality.UNAVAILABLE, "no probe brackets what this call copies, arguments and answers: it is part of kernel"
 
 
 def with_checks(result: Result, checks: Sequence[Any]) -> Result:

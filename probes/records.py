@@ -31,6 +31,7 @@ class Kind(enum.IntEnum):
     EXIT = 7  # the thread ended; its totals
     TAKEN = 8  # data was copied from a socket by something else than a reading call: io_uring, AIO, a kernel's worker
     NAME = 9  # the thread has another name from here on
+    LISTED = 10  # epoll's callback put something that this thread watches on the ready list
 
 
 class Loss(enum.IntEnum):
@@ -41,6 +42,7 @@ class Loss(enum.IntEnum):
     UNMATCHED = 2  # a system call ended that never began
     STACK_FAILED = 3  # the kernel gave no stack
     UNSEEN = 4  # the kernel did not tell of a switch-in: a phase is an upper bound (no loss)
+    COPY_END = 5  # the kernel did not tell of the end of a copy: it is an upper bound (no loss)
 
 
 class Hit(enum.IntEnum):
@@ -59,6 +61,10 @@ class Hit(enum.IntEnum):
     START = 10
     NAME = 11
     RECEIVED = 12
+    DATAGRAM = 13
+    POLLED = 14
+    QUEUED = 15
+    LISTED = 16
 
 
 class CallFlag(enum.IntFlag):
@@ -67,6 +73,7 @@ class CallFlag(enum.IntFlag):
     NO_RETURN = 1  # exit, exit_group, or the thread was killed inside it
     OPEN = 2  # still under way when the recording ended
     DRAINED = 8  # the socket's receive queue was empty after this call's last copy
+    LINEAR = 16  # the copy was a datagram's in one piece, which has a probe of its own
 
 
 class SleepFlag(enum.IntFlag):
@@ -169,12 +176,14 @@ LAYOUTS: dict[Kind, Layout] = {
             "u64 wait, u64 delay, u64 preempted, u64 copy, u32 sleeps, u32 preemptions,"
             # the socket read from (0: none known), when its oldest unread data arrived (0: not seen),
             # when the last copy of this call ended, arrivals taken together, bytes left unread
-            "u64 socket, u64 ready, u64 copied, u32 arrivals, u32 unread",
+            "u64 socket, u64 ready, u64 copied, u32 arrivals, u32 unread,"
+            # descriptors asked by their poll method, entries made in wait queues and taken from them, buffers copied
+            "u32 polled, u32 queued, u32 unqueued, u32 copies",
         ),
         _layout(
             Kind.RUN,
             "s32 nr, u32 fd, s64 ret, u64 count, u64 first, u64 last, u64 total, u64 delay, u64 preempted,"
-            f"u64 preemptions, u64 longest, u32 buckets[{RUN_BUCKETS}]",
+            f"u64 preemptions, u64 longest, u64 polled, u64 queued, u64 unqueued, u32 buckets[{RUN_BUCKETS}]",
         ),
         _layout(
             Kind.SLEEP,
@@ -183,6 +192,7 @@ LAYOUTS: dict[Kind, Layout] = {
         ),
         _layout(Kind.STACK, f"u64 id, u64 depth, u64 frames[{STACK_FRAMES}]"),
         _layout(Kind.TAKEN, "u64 socket, u64 ready, u64 started, u64 copied, u64 bytes, u32 arrivals, u32 unread"),
+        _layout(Kind.LISTED, "u64 ready, u64 at"),  # ready: 0, if it was not data for a socket
         _layout(Kind.NAME, f"u64 at, char comm[{COMM}]"),
         _layout(Kind.EXEC, f"u64 at, u32 ns_tid, u32 ns_tgid, char comm[{COMM}]"),
         _layout(

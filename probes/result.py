@@ -24,6 +24,7 @@ class Probe:
     quality: Quality
     reason: str = ""
     hits: int | None = None
+    more: bool = False  # shows what no tracepoint can; many kernels have no place for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,22 @@ class Call:
     ready: int | None = None
     arrivals: int = 0
     drained: bool = False
+    linear: bool = False  # the copy was a datagram's in one piece: the probe "datagram copy" bracketed it
+    polled: int | None = None  # how many descriptors it asked by their poll method; None: no probe counts that here
+    queued: int | None = None  # how many entries it made in wait queues of descriptors
+    unqueued: int | None = None  # how many it took out again
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Epoll's callback (ep_poll_callback) put a descriptor that the thread had added on the ready list, at `at`.
+
+    `ready`: when the data that was the reason had become ready in its socket; None if it wasn't data for a socket.
+    """
+
+    thread: int
+    ready: int | None
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +225,9 @@ class CallRow:
     copy_quality: Quality
     copy_reason: str
     p_quality: Quality = Quality.MEASURED
+    polled: int | None = None  # sums over the calls; None: not counted here
+    queued: int | None = None
+    unqueued: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +279,7 @@ class Result:
     threads: tuple[Thread, ...]
     context: dict[str, Any]
     checks: tuple[Check, ...] = ()
+    listed: tuple[Listed, ...] | None = None  # None: no probe tells of epoll's callback here
 
     @property
     def verdict(self) -> str:

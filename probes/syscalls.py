@@ -19,18 +19,20 @@ from probes.errors import CannotTrace
 class Architecture:
     """Where a system call's first four arguments stand in struct pt_regs, an ABI of both architectures.
 
-    `start` is the offset of eight registers read at once, `order` the place of each argument among them.
+    `start` is the offset of eight registers read at once, `order` the place of each argument among them; `function` has the
+    offsets of the first four arguments of a function in the kernel.
     """
 
     name: str
     start: int
     order: tuple[int, int, int, int]
+    function: tuple[int, int, int, int]
 
 
 ARCHITECTURES = {
-    # x86_64: di, si, dx, r10 stand at 112, 104, 96 and 56
-    "x86_64": Architecture("x86_64", 56, (7, 6, 5, 0)),
-    "aarch64": Architecture("aarch64", 0, (0, 1, 2, 3)),
+    # x86_64: di, si, dx, r10 stand at 112, 104, 96 and 56; a function has cx, at 88, for r10
+    "x86_64": Architecture("x86_64", 56, (7, 6, 5, 0), (112, 104, 96, 88)),
+    "aarch64": Architecture("aarch64", 0, (0, 1, 2, 3), (0, 8, 16, 24)),
 }
 
 READS = {"read", "readv", "recvfrom", "recvmsg", "recvmmsg", "pread64", "preadv", "preadv2"}

@@ -38,6 +38,7 @@ def document(result: Result) -> dict[str, Any]:
             "reasons": result.events.reasons,
         },
         **_measured(result),
+        "epoll_callbacks": _listed(result),
         "classification": None,
         "overhead": context.get("overhead"),
         "witness": context.get("witness"),
@@ -75,6 +76,17 @@ def _case(result: Result, told: dict[str, Any]) -> dict[str, Any]:
     return about | _measured(run.result) | {"round_trip_ns": trips}
 
 
+def _listed(result: Result) -> dict[str, Any] | None:
+    """Epoll's callbacks, and how long after the data was ready in its socket they put it on the ready list; null: not known."""
+    if result.listed is None:
+        return None
+    after = sorted(one.at - one.ready for one in result.listed if one.ready is not None)
+    return {
+        "count": len(result.listed),
+        "ready_to_listed_ns": {"p50": percentile_of(after, 0.5), "p99": percentile_of(after, 0.99)},
+    }
+
+
 def _row(row: CallRow) -> dict[str, Any]:
     return {
         "name": row.name,
@@ -92,6 +104,9 @@ def _row(row: CallRow) -> dict[str, Any]:
         "percentile_quality": row.p_quality,
         "copy_quality": row.copy_quality,
         "copy_reason": row.copy_reason,
+        "polled": row.polled,
+        "queued": row.queued,
+        "unqueued": row.unqueued,
         "slept_on": [
             {
                 "queue": one.queue,

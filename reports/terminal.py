@@ -191,11 +191,28 @@ def _calls(result: Result, out: Console, most: int = _ROWS) -> None:
 def _notes(result: Result, out: Console) -> None:
     notes = []
     if any(row.copy_quality is Quality.BOUNDED and row.copy for row in result.rows):
-        notes.append("< an upper bound: tracepoints bracket the copy")
+        notes.append("< an upper bound: what brackets the copy holds a little more")
     if any(row.copy_quality is Quality.UNAVAILABLE for row in result.rows):
-        notes.append("n/a: no tracepoint shows this copy, it is part of kernel")
+        notes.append("n/a: no probe shows this copy, it is part of kernel")
+    notes += _polling(result)
     for note in notes:
         out.print(Text(note, style="dim"))
+
+
+def _polling(result: Result) -> list[str]:
+    """What calls did in descriptors' poll methods and wait queues, and epoll's callback: where probes in functions tell."""
+    notes = []
+    for row in result.rows[:_ROWS]:
+        parts = [f"asked {count(row.polled, 'descriptor')}"] if row.polled else []
+        if row.queued or row.unqueued:
+            parts.append(f"made {row.queued:,} and took out {row.unqueued:,} entries in wait queues")
+        if parts:
+            notes.append(f"{row.name} ({row.count:,}) {', '.join(parts)}")
+    if result.listed:
+        after = sorted(one.at - one.ready for one in result.listed if one.ready is not None)
+        median = f", {duration(after[len(after) // 2])} after the data was ready (median)" if after else ""
+        notes.append(f"epoll's callback put something on the ready list {count(len(result.listed), 'time')}{median}")
+    return notes
 
 
 def _errors(errors: dict[str, int]) -> str:
@@ -272,7 +289,11 @@ def _trust(result: Result, out: Console) -> None:
         )
     missing = [one for one in result.probes if one.quality is Quality.UNAVAILABLE]
     for probe in missing:
-        out.print(Text(f"not shown here: {probe.name} ({probe.reason})", style="yellow"))
+        if not probe.more:
+            out.print(Text(f"not shown here: {probe.name} ({probe.reason})", style="yellow"))
+    if more := [probe.name for probe in missing if probe.more]:
+        words = f"not shown by this kernel, which takes no probe in its functions: {', '.join(more)} (doctor says why)"
+        out.print(Text(words, style="dim"))
     kinds = sorted({one.attached.split(":")[0] for one in result.probes if one.attached})
     out.print(
         Text(

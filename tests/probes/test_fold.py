@@ -21,7 +21,7 @@ EVENTS = ("call", "sleep", "preempt", "waking", "copy", "copied")
 def fold(compiled: Callable[..., Path]) -> Any:
     library = ctypes.CDLL(str(compiled("fold_driver", shared=True)))
     library.thread_size.restype = ctypes.c_size_t
-    for name in ("leave", "waking", "in", "copy_start", "copy_end"):
+    for name in ("leave", "entered", "waking", "in", "copy_start", "copy_end"):
         getattr(library, name).argtypes = [ctypes.c_void_p, ctypes.c_uint64]
     library.enter.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64]
     library.out.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint64]
@@ -154,3 +154,22 @@ def test_buckets_know_a_duration_to_a_quarter(fold: Any, ns: int) -> None:
     assert bucket_floor(index) <= ns
     if index < RUN_BUCKETS - 1:
         assert ns < bucket_floor(index + 1) <= max(1.25 * bucket_floor(index), 80)
+
+
+def test_preempted_inside_our_own_program_at_the_entry_is_before_the_call(fold: Any) -> None:
+    thread = ctypes.create_string_buffer(fold.thread_size())
+    fold.enter(thread, 1, 100)
+    fold.out(thread, 0, 110)  # the program at sys_enter has read the clock, and is preempted
+    getattr(fold, "in")(thread, 500)
+    fold.entered(thread, 520)
+    fold.leave(thread, 600)
+    assert phases(fold, thread) == [0, 0, 0, 0, 0, 0]
+    outside = (ctypes.c_uint64 * 6)()
+    fold.phases(thread, 1, outside)
+    assert list(outside) == [0, 0, 390, 0, 0, 1]
+    fold.enter(thread, 2, 700)
+    fold.entered(thread, 999)  # nothing came between: the call began when it said
+    fold.out(thread, 0, 710)
+    getattr(fold, "in")(thread, 730)
+    fold.leave(thread, 800)
+    assert phases(fold, thread) == [0, 0, 20, 0, 0, 1]

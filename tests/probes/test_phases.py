@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from typing import Any
 
@@ -186,6 +187,29 @@ def test_a_copy_of_zero_is_never_silent(name: str, ret: int, copied: int, qualit
     row = one_call(name, ret=ret, copied=copied).rows[0]
     assert row.copy_quality is quality
     assert bool(row.copy_reason) == (quality is Quality.UNAVAILABLE)
+
+
+def test_a_row_is_as_good_as_the_worst_copy_in_it() -> None:
+    copy = Probe("copy", "fentry:skb_copy_datagram_iter", Quality.MEASURED)
+    datagrams = Probe("datagram copy", "kprobe:__skb_recv_udp", Quality.BOUNDED)
+    stream, datagram = read(10, 20), read(30, 40, linear=True)
+    unseen = read(50, 60)
+    unseen.copied = None
+    assert phases._copy_quality([stream], copy, datagrams)[0] is Quality.MEASURED
+    assert phases._copy_quality([stream, datagram], copy, datagrams)[0] is Quality.BOUNDED
+    quality, reason = phases._copy_quality([stream, unseen], copy, datagrams)
+    assert quality is Quality.UNAVAILABLE and reason.startswith("the copy of 1 of these calls")
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_what_no_probe_counted_is_none_and_not_nought(counted: bool) -> None:
+    attached = "fentry:sock_poll" if counted else None
+    probes = [*PROBES, Probe("poll methods", attached, Quality.MEASURED if counted else Quality.UNAVAILABLE)]
+    told = recording([record(Kind.THREAD, start=1), record(Kind.CALL, nr=NUMBERS["poll"], enter=10, exit=20, polled=5)])
+    told.meta["probes"] = [dataclasses.asdict(one) for one in probes]
+    result = phases.measure(told)
+    assert result.calls[0].polled == result.rows[0].polled == (5 if counted else None)
+    assert (result.rows[0].queued, result.listed) == (None, None)
 
 
 def call(name: str, enter: int, leave: int, **values: Any) -> Call:

@@ -9,7 +9,8 @@ typedef long long s64;
 
 size_t thread_size(void) { return sizeof(struct thread); }
 void enter(struct thread *t, s64 nr, u64 now) { fold_enter(t, nr, now); }
-void leave(struct thread *t, u64 now) { fold_exit(t, now); t->where = IN_USER; }
+void entered(struct thread *t, u64 now) { if (fold_enter_interrupted(t)) fold_enter_again(t, now); }
+void leave(struct thread *t, u64 now) { u32 was = t->where; t->where = IN_USER; fold_exit(t, was, now); }
 void out(struct thread *t, int asleep, u64 now) { fold_out(t, asleep, 1, now); }
 void waking(struct thread *t, u64 now) { if (fold_wakes(t)) t->woken_at = now; }
 int in(struct thread *t, u64 now) { return fold_in(t, now); }

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from labs.kit import run
 from probes.recording import Recording
+from probes.result import Listed, Quality, Result
 from reports import terminal
 from reports.terminal import account
+from reports.words import duration
 
 
 def shown(recording: Recording, width: int = 80, encoding: str = "utf-8", stacks: bool = False) -> str:
@@ -83,3 +86,24 @@ def test_a_trace_names_its_command(recorded: Callable[[str], Recording]) -> None
     text = shown(recorded("trace"))
     assert re.search(r"^trace sh -c .*ended with status 3", " ".join(text.split()))
     assert "phase 1" not in text
+
+
+def test_what_probes_in_functions_add_is_shown_where_they_are(recorded: Callable[[str], Recording]) -> None:
+    result = run.show(recorded("epoll"))
+    bounded = written(result)
+    assert "<" in bounded and "an upper bound" in bounded and "asked" not in bounded and "ready list 1" not in bounded
+    rows = tuple(
+        replace(row, copy_quality=Quality.MEASURED, polled=7 if row.name == "epoll_wait" else 0, queued=3, unqueued=1)
+        for row in result.rows
+    )
+    listed = (Listed(thread=1, ready=100, at=1600), Listed(thread=1, ready=None, at=9000))
+    exact = written(replace(result, rows=rows, listed=listed))
+    assert "an upper bound: what" not in exact
+    assert "asked 7 descriptors, made 3 and took out 1 entries in wait queues" in " ".join(exact.split())
+    assert f"on the ready list 2 times, {duration(1500)} after the data was ready (median)" in " ".join(exact.split())
+
+
+def written(result: Result) -> str:
+    file = io.StringIO()
+    terminal.write(result, file)
+    return file.getvalue()

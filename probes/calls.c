@@ -1,0 +1,194 @@
+/* System calls: reported one by one, or, where they brought nothing, folded into runs. */
+
+static inline int report_call(struct thread *t, s64 ret, u32 flags, u64 now) {
+  t->calls++;
+  REPORT(call_record, r);
+  r->kind = KIND_CALL;
+  r->thread = t->serial;
+  r->nr = t->nr;
+  r->flags = flags | (t->drained ? CALL_DRAINED : 0) | (t->linear ? CALL_LINEAR : 0);
+  r->enter = t->enter;
+  r->exit = now;
+  r->ret = ret;
+  r->args[0] = t->args[0];
+  r->args[1] = t->args[1];
+  r->args[2] = t->args[2];
+  r->args[3] = t->args[3];
+  r->wait = t->in.wait;
+  r->delay = t->in.delay;
+  r->preempted = t->in.preempted;
+  r->copy = t->copy;
+  r->sleeps = t->in.sleeps;
+  r->preemptions = t->in.preemptions;
+  r->socket = t->socket;
+  r->ready = t->ready;
+  r->copied = t->copied;
+  r->arrivals = t->arrivals;
+  r->unread = t->unread;
+  r->polled = t->polled;
+  r->queued = t->queued;
+  r->unqueued = t->unqueued;
+  r->copies = t->copies;
+  submit(r);
+  return 0;
+}
+
+static inline int report_run(struct run_record *run) {
+  REPORT(run_record, r);
+  bpf_probe_read_kernel(r, sizeof(*r), run);
+  submit(r);
+  return 0;
+}
+
+/* A call that brought nothing and did not sleep: EAGAIN, or a multiplexer that found nothing ready. */
+static inline int fruitless(struct thread *t, s64 ret) {
+  return !t->in.sleeps && !t->copies && (ret == -11 || (ret == 0 && IS_MULTIPLEXER(t->nr)));
+}
+
+/* Folds the call into the run of its kind on its descriptor. Returns 0 if the table of runs is full: the caller then
+ * reports the call by itself, and nothing is lost. */
+static inline int fold_run(struct thread *t, struct run_key *key, s64 ret, u64 now) {
+  struct run_record *run = runs.lookup(key);
+  if (run && run->ret != ret) {
+    report_run(run);
+    runs.delete(key);
+    run = 0;
+  }
+  if (!run) {
+    int zero = 0;
+    struct run_record *blank = fresh_run.lookup(&zero);
+    if (!blank || runs.update(key, blank))
+      return 0;
+    run = runs.lookup(key);
+    if (!run)
+      return 0;
+    run->kind = KIND_RUN;
+    run->thread = t->serial;
+    run->nr = t->nr;
+    run->fd = key->fd;
+    run->ret = ret;
+    run->first = t->enter;
+  }
+  run->count++;
+  run->last = now;
+  run->total += now - t->enter;
+  if (now - t->enter > run->longest)
+    run->longest = now - t->enter;
+  run->delay += t->in.delay;
+  run->preempted += t->in.preempted;
+  run->preemptions += t->in.preemptions;
+  run->polled += t->polled;
+  run->queued += t->queued;
+  run->unqueued += t->unqueued;
+  run->buckets[run_bucket(now - t->enter) & (RUN_BUCKETS - 1)]++;
+  t->runs++;
+  return 1;
+}
+
+static inline void end_run(struct run_key *key) {
+  struct run_record *run = runs.lookup(key);
+  if (run) {
+    report_run(run);
+    runs.delete(key);
+  }
+}
+
+/* After close the number may soon be another file's: its runs end here. */
+static inline void end_runs_of(struct thread *t) {
+  s32 polled[] = {POLLED_CALLS};
+#pragma unroll
+  for (u32 i = 0; i < sizeof(polled) / sizeof(*polled); i++) {
+    struct run_key key = {.thread = t->serial, .nr = polled[i], .fd = (u32)t->args[0]};
+    end_run(&key);
+  }
+}
+
+/* sys_enter(regs, nr) */
+int on_enter(struct raw *ctx) {
+  s64 nr = ctx->args[1];
+  u64 regs[8];
+  struct thread *t = current_thread(HIT_ENTER);
+  if (!t) {
+    /* The marker: prctl(MARKER, cookie) is how a thread asks to be followed, whatever pid namespace it lives in. */
+    if (nr != NR_PRCTL)
+      return 0;
+    bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
+    if ((u32)regs[REG_ARG0] == MARKER && regs[REG_ARG1] == COOKIE)
+      follow(bpf_get_current_task(), 0, ON_CPU, 0, bpf_ktime_get_ns());
+    return 0;
+  }
+  bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
+  came_back_unseen(t, bpf_ktime_get_ns());
+  t->args[0] = regs[REG_ARG0];
+  t->args[1] = regs[REG_ARG1];
+  t->args[2] = regs[REG_ARG2];
+  t->args[3] = regs[REG_ARG3];
+  fold_enter(t, nr, bpf_ktime_get_ns());  /* last: our own work belongs to the time before the call */
+  if (fold_enter_interrupted(t))
+    fold_enter_again(t, bpf_ktime_get_ns());
+  return 0;
+}
+
+/* sys_exit(regs, ret) */
+int on_exit(struct raw *ctx) {
+  u64 now = bpf_ktime_get_ns();  /* first: our own work belongs to the time after the call */
+  s64 ret = ctx->args[1];
+  struct thread *t = current_thread(HIT_EXIT);
+  if (!t)
+    return 0;
+  if (t->where == IN_USER) {
+    count(LOSS_UNMATCHED);
+    return 0;
+  }
+  came_back_unseen(t, now);
+  u32 was = t->where;
+  t->where = IN_USER;
+  __asm__ __volatile__("" ::: "memory");
+  if (t->off_at > now)
+    now = bpf_ktime_get_ns();  /* preempted since then, as sys_exit allows: that was still the call's */
+  if (t->bracketed)
+    count(LOSS_COPY_END);
+  fold_exit(t, was, now);
+  if (was == IN_CALL) {
+    struct run_key key = {.thread = t->serial, .nr = t->nr, .fd = (u32)t->args[0]};
+    if (!fruitless(t, ret) || !fold_run(t, &key, ret, now)) {
+      end_run(&key);
+      if (t->nr == NR_CLOSE)
+        end_runs_of(t);
+      report_call(t, ret, 0, now);
+    }
+  }
+  return 0;
+}
+
+/* sched_process_exit(task): closes the call that never returns, and hands over the totals. */
+int on_gone(struct raw *ctx) {
+  u64 now = bpf_ktime_get_ns();
+  u32 tid = (u32)bpf_get_current_pid_tgid();
+  struct thread *t = thread_of(tid, HIT_GONE);
+  if (!t)
+    return 0;
+  came_back_unseen(t, now);
+  fold_exit(t, t->where, now);
+  if (t->where == IN_CALL)
+    report_call(t, 0, CALL_NO_RETURN, now);
+  struct exit_record *r = reserve(sizeof(*r));
+  if (r) {
+    r->kind = KIND_EXIT;
+    r->thread = t->serial;
+    r->end = now;
+    r->calls = t->calls;
+    r->runs = t->runs;
+    r->wait = t->out.wait;
+    r->delay = t->out.delay;
+    r->preempted = t->out.preempted;
+    r->birth = t->birth;
+    r->copy = t->birth_copy;
+    r->sleeps = t->out.sleeps;
+    r->preemptions = t->out.preemptions;
+    bpf_get_current_comm(r->comm, sizeof(r->comm));
+    submit(r);
+  }
+  threads.delete(&tid);
+  return 0;
+}

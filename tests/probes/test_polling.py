@@ -1,0 +1,127 @@
+"""What probes in functions add, where the kernel takes them: poll methods and wait queues counted, epoll's callback, copies.
+
+The counts are what the kernel's own algorithm must do (fs/select.c, fs/eventpoll.c), not what another run showed.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probes.attach import PROBES, Wanted
+from probes.result import CallRow, Quality
+from tests.conftest import Followed, kernel_lacks
+
+pytestmark = pytest.mark.live
+N, M = 37, 11
+
+
+def need(run: Followed, *names: str) -> None:
+    """Skips where this kernel has no place for one of these probes."""
+    for probe in run.result.probes:
+        if probe.name in names and probe.quality is Quality.UNAVAILABLE:
+            kernel_lacks(f"{probe.name}: {probe.reason}")
+
+
+def counts(row: CallRow | Any) -> tuple[int | None, int | None, int | None]:
+    return row.polled, row.queued, row.unqueued
+
+
+def test_poll_and_select_ask_every_descriptor_and_epoll_only_the_ready(
+    follow: Callable[..., Followed], compiled: Callable[..., Path]
+) -> None:
+    run = follow(compiled("multiplexes"), str(N), str(M))
+    assert run.result.events.sound, run.result.events
+    need(run, "poll methods", "wait queues")
+    for name in ("ppoll", "pselect6"):
+        (row,) = [one for one in run.result.rows if one.name == name]
+        assert row.count == 2 * M
+        assert row.polled == N * M + 2 * N * M, "asked once where there is no time to sleep, else before the sleep and after it"
+        assert row.queued == row.unqueued == N * M, "entered once in each queue, and only where there is time to sleep"
+        slept = [call for call in run.result.named(name) if call.sleeps]
+        assert {counts(call) for call in slept} <= {(2 * N, N, N)}
+    added, removed = run.result.named("epoll_ctl")[:N], run.result.named("epoll_ctl")[N:]
+    assert [counts(call) for call in added] == [(1, 1, 0)] * N
+    assert [counts(call) for call in removed] == [(0, 0, 1)] * N
+    waits = run.result.named("epoll_pwait", "epoll_wait")
+    silent = [call for call in waits if not call.result]
+    assert (sum(call.count for call in silent), sum(call.polled or 0 for call in silent)) == (M, 0), "they cost a wait nothing"
+    assert [call.polled for call in waits if call.result] == [1]
+
+
+def test_epolls_callback_is_told_of_with_its_reason(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+    run = follow(compiled("multiplexes"), str(N), str(M))
+    need(run, "wait queues", "epoll's callback")
+    assert run.result.listed is not None and len(run.result.listed) == M, "once for each byte written"
+    (writer,) = run.result.threads
+    for one, write in zip(run.result.listed, run.result.named("write"), strict=True):
+        assert one.thread == writer.serial
+        assert one.ready is not None and write.enter < one.ready <= one.at < write.exit
+
+
+@pytest.mark.parametrize("size", [64, 1 << 20])
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_the_copy_of_a_stream_is_measured(
+    kind: str, size: int, follow: Callable[..., Followed], compiled: Callable[..., Path]
+) -> None:
+    run = follow(compiled("copies"), kind, str(size), "20")
+    assert run.result.events.sound, run.result.events
+    (copy,) = [one for one in run.result.probes if one.name == "copy"]
+    if copy.quality is not Quality.MEASURED:
+        kernel_lacks(f"the copy is {copy.quality} here, by {copy.attached}")
+    (row,) = [one for one in run.result.rows if one.name == "recvfrom"]
+    assert (row.copy_quality, row.bytes, row.count) == (Quality.MEASURED, 20 * size, 20)
+    for call in run.result.named("recvfrom"):
+        assert 0 < call.copy < call.total and call.copied is not None and call.enter < call.copied < call.exit
+    if size > 64:
+        assert row.copy > 0.3 * row.total, "most of reading a megabyte is copying it"
+
+
+@pytest.mark.parametrize("size", [64, 4096, 20000])
+def test_the_copy_of_a_datagram(size: int, follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+    run = follow(compiled("copies"), "udp", str(size), "20")
+    assert run.result.events.sound, run.result.events
+    need(run, "datagram copy")
+    quality = {one.name: one.quality for one in run.result.probes}
+    reads = run.result.named("recvfrom")
+    (row,) = [one for one in run.result.rows if one.name == "recvfrom"]
+    assert row.copy_quality is quality["datagram copy" if all(call.linear for call in reads) else "copy"]
+    assert [call.linear for call in reads] == [size <= 4096] * 20
+    assert all(0 < call.copy < call.total for call in reads)
+    assert len(run.result.messages) == 20 and all(one.copied < one.in_hand for one in run.result.messages)
+
+
+def by_tracepoints() -> tuple[Wanted, ...]:
+    """The probes as a kernel without kprobes and fentry would have them."""
+
+    def plain(one: Wanted) -> Wanted:
+        kept = tuple(c for c in one.candidates if all(hook.kind == "tracepoint" for hook in c.hooks))
+        return Wanted(one.name, one.hit, kept, one.without, one.required, one.more)
+
+    return tuple(map(plain, PROBES))
+
+
+def test_the_bounded_copy_is_no_shorter_than_the_measured_one(kernel: None, compiled: Callable[..., Path]) -> None:
+    import subprocess
+
+    from probes import phases
+    from probes.instrument import Instrument
+
+    def copies(wanted: tuple[Wanted, ...]) -> tuple[Quality, float]:
+        with Instrument(wanted=wanted) as instrument:
+            subprocess.run([compiled("copies"), "tcp", "65536", "200", str(instrument.cookie)], check=True)
+            result = phases.measure(instrument.stop({}))
+        assert result.events.sound, result.events
+        (row,) = [one for one in result.rows if one.name == "recvfrom"]
+        return row.copy_quality, statistics.median(call.copy for call in result.named("recvfrom"))
+
+    measured, exact = copies(PROBES)
+    if measured is not Quality.MEASURED:
+        kernel_lacks("the copy is an upper bound here in any case")
+    bounded, bound = copies(by_tracepoints())
+    assert bounded is Quality.BOUNDED
+    assert bound > 0.5 * exact, "two runs: their medians differ by what else the machine does"
