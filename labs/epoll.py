@@ -60,6 +60,10 @@ def woken_by_the_callback(run: Run) -> Finding:
     called = [one for one in seen if one.waker and "ep_poll_callback" in one.waker.stack]
     evidence = f"{len(called)} of {len(seen)} wake-ups came through ep_poll_callback"
     evidence += f", {len(own)} of {len(asleep)} sleeps were on epoll's own queue"
+    if listed := run.result.listed:
+        after = sorted(one.at - one.ready for one in listed if one.ready is not None)
+        evidence += f"; it put something on the ready list {len(listed)} times"
+        evidence += f", {after[len(after) // 2]:,} ns (median) after the data was ready" if after else ""
     return confirmed(evidence) if called and len(called) == len(seen) and len(own) == len(asleep) else failed(evidence)
 
 
@@ -69,7 +73,12 @@ def registered_once(run: Run) -> Finding:
     added = [one for one in run.calls("epoll_ctl") if one.args[1] == 1]  # EPOLL_CTL_ADD
     expected = len(run.connections) + 1
     evidence = f"{len(added)} EPOLL_CTL_ADD for {expected} descriptors (listener and connections), {len(run.waits)} waits"
-    return confirmed(evidence) if len(added) == expected and len(run.waits) > 1 else failed(evidence)
+    once = True
+    if any(one.queued is not None for one in added):  # counted by probes in functions
+        made, later = sum(one.queued or 0 for one in added), sum(one.queued or 0 for one in run.waits)
+        evidence += f"; {made} entries made in wait queues by them, {later} by the waits"
+        once = made == len(added) and not later
+    return confirmed(evidence) if len(added) == expected and len(run.waits) > 1 and once else failed(evidence)
 
 
 @LAB.check("one thread serves many connections", claims=("C24",))

@@ -20,6 +20,7 @@ from labs.kit.lab import Finding, Run, confirmed, failed, refined, unavailable
 from probes.result import Call
 from servers.kit.system import system_call
 
+NOT_COUNTED = "where fentry or kprobes can be attached, it is counted"
 SIZES = (10, 100, 900)  # select ends at 1023
 _BATCHES = 9
 _SOON = (ctypes.c_long * 2)(1, 0)  # seconds, ns: a time-out that never comes, as one descriptor is ready
@@ -148,8 +149,15 @@ def asks_all(run: Run, call: str, calls: list[Call]) -> Finding:
     """Every call asks every descriptor (its poll method): counted, else by the cost of a call that joins no queue."""
     if missing := _missing(run, call, calls):
         return missing
+    if counted := _counted(run, calls):
+        whole = [one for one, watched in counted if one.polled and one.polled % watched == 0]
+        found = (
+            f"{sum(one.polled or 0 for one, _ in counted):,} descriptors asked by {len(counted)} calls; {len(whole)} of them"
+        )
+        found += " asked all that they watched, once or after the wake-up once more"
+        return (confirmed if len(whole) >= 0.9 * len(counted) else failed)(found)
     costs = run.aside["growth"][f"{call}, no wait"]
-    found = f"asked without waiting, {_words(call, costs)}"
+    found = f"asked without waiting, {_words(call, costs)}; {NOT_COUNTED}"
     return (confirmed if _factor(costs) > 0.5 * SIZES[2] / SIZES[1] else failed)(found)
 
 
@@ -157,12 +165,23 @@ def joins_all(run: Run, call: str, calls: list[Call]) -> Finding:
     """A call that may wait joins every wait queue: counted, else shown by the wake-ups and by what the joining costs."""
     if missing := _missing(run, call, calls):
         return missing
+    if counted := [(one, watched) for one, watched in _counted(run, calls) if one.sleeps]:
+        joined = [one for one, watched in counted if one.queued == one.unqueued == watched]
+        found = (
+            f"{sum(one.queued or 0 for one, _ in counted):,} entries made in wait queues by {len(counted)} calls that slept,"
+        )
+        found += (
+            f" {sum(one.unqueued or 0 for one, _ in counted):,} taken out again; {len(joined)} joined and left the queue of"
+        )
+        found += " every descriptor that they watched"
+        return (confirmed if len(joined) >= 0.9 * len(counted) else failed)(found)
     sockets = {one.socket for one in run.result.messages if one.told_by in {two.name for two in calls}}
     woken = [s for one in calls for s in one.sleeps if s.waker and "pollwake" in s.waker.stack]
     most = str(SIZES[-1])
     free, waiting = run.aside["growth"][f"{call}, no wait"][most], run.aside["growth"][call][most]
     found = f"{len(woken)} wake-ups came through pollwake from {len(sockets)} sockets' own queues; with {most} descriptors"
     found += f" a call that may wait costs {waiting / 1e3:.0f} us, one that may not, and joins no queue, {free / 1e3:.0f} us"
+    found += f"; {NOT_COUNTED}"
     good = len(woken) > 1 and (len(sockets) > 1 or run.udp) and waiting > 1.2 * free
     return (confirmed if good else failed)(found)
 
@@ -190,6 +209,25 @@ def _missing(run: Run, call: str, calls: list[Call]) -> Finding | None:
     if "growth" not in run.aside:
         return unavailable(str(run.aside.get("growth_skipped", "the experiment beside the traffic did not run")))
     return None
+
+
+def _counted(run: Run, calls: list[Call]) -> list[tuple[Call, int]]:
+    """The calls whose poll methods a probe counted, each with how many descriptors it watched: the listener, and what was open.
+
+    A call that was interrupted by the end is left out, and one of a run.
+    """
+    mine = {id(one) for one in calls if one.polled is not None and one.histogram is None}
+    accepted = {id(one) for one in run.connections}
+    opened: set[int] = set()
+    found = []
+    for call in run.result.calls:
+        if id(call) in mine:
+            found.append((call, 1 + len(opened)))
+        elif id(call) in accepted and call.result is not None:
+            opened.add(call.result)
+        elif call.name == "close" and call.fd is not None:
+            opened.discard(call.fd)
+    return found
 
 
 def _factor(costs: dict[str, int]) -> float:
