@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from probes import phases, records, syscalls
 from probes.recording import Recording
 from probes.records import LAYOUTS, RUN_BUCKETS, CallFlag, Kind, Loss, bucket_floor
-from probes.result import Call, Probe, Quality, Result, Taken
+from probes.result import Call, Listed, Probe, Quality, Result, Taken
 
 NUMBERS = syscalls.numbers("x86_64")
 STACKS = {1: ["__schedule", "schedule", "do_epoll_wait"], 2: ["try_to_wake_up", "ep_poll_callback", "sock_def_readable"]}
@@ -255,6 +255,14 @@ def test_a_completion_tells_of_data_that_is_in_hand_already() -> None:
     (message,) = phases.completions([call("io_uring_enter", 90, 150), call("io_uring_enter", 160, 170)], taken)
     assert (message.ready, message.read, message.copied, message.told, message.in_hand) == (100, 120, 130, 150, 150)
     assert (message.bytes, message.reads, message.told_to_copied, message.told_by) == (64, 2, 0, "io_uring_enter")
+
+
+def test_epolls_callbacks_are_the_threads_that_added_what_they_watch() -> None:
+    told = recording([record(Kind.THREAD, start=1), record(Kind.LISTED, ready=40, at=50), record(Kind.LISTED, at=20)])
+    assert phases.measure(told).listed is None, "no probe, no answer"
+    probe = Probe("epoll's callback", "fentry:ep_poll_callback", Quality.MEASURED)
+    told.meta["probes"] = [dataclasses.asdict(one) for one in (*PROBES, probe)]
+    assert phases.measure(told).listed == (Listed(1, None, 20), Listed(1, 40, 50))
 
 
 def test_what_recvmmsg_took_is_told_of_before_it_and_in_hand_with_it() -> None:
