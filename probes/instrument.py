@@ -231,11 +231,11 @@ class Instrument:
                 else:
                     getattr(self._bpf, f"attach_{hook.kind}")(event=hook.place.encode(), fn_name=name)
             except Exception as error:
-                failure = error
+                failure = str(error)  # the exception itself would hold this frame, and us, until the garbage is collected
             else:
                 self._programs[str(hook)] = program
                 return
-        raise OSError(complaint(said[-1]) or str(failure))
+        raise OSError(complaint(said[-1]) or failure)
 
     def _unload(self, hook: Hook) -> None:
         """Takes back what `_load` did for a hook at a function."""
@@ -260,6 +260,7 @@ class Instrument:
         if not self._stopped.is_set():
             self._stopped.set()
             self._drainer.join()
+            self._ring.close()
         self._detach()
 
     def _detach(self) -> None:
