@@ -22,6 +22,7 @@ as_owner() {
         ;;
     esac
     kept=+$(echo "$held" | sed 's/,/,+/g')
+    export HOME=/tmp # not root's, which this user may not read
     exec setpriv --reuid "$owner" --regid "$group" --clear-groups --inh-caps "$kept" --ambient-caps "$kept" -- "$@"
 }
 
