@@ -23,8 +23,12 @@ ARG PIP_FIND_LINKS
 ARG PIP_NO_INDEX
 RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv
 WORKDIR /opt/iolab
-COPY iolab pyproject.toml ./
-RUN ./iolab --version && .venv/bin/python -m pip uninstall --quiet --yes pip
+COPY pyproject.toml ./
+RUN python3 -m venv --system-site-packages .venv \
+    && .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --ignore-installed --no-deps \
+        $(python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])') \
+    && .venv/bin/python -m pip uninstall --quiet --yes pip \
+    && cp pyproject.toml .venv/installed
 
 # The source, with its bytecode: a container starts anew each time, and would compile all of it each time.
 FROM bcc AS source

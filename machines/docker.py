@@ -34,6 +34,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iola
 SUITE, PYTHON = "trixie", "3.13"
 BASE = f"debian:{SUITE}-slim"
 IMAGE = "iolab"
+GROUP = 23456  # who may use a daemon started here, besides root: nobody's group, but for the trial of it
 _PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "containerd", "tini", "mmdebstrap")
 _RUNC = "runc"  # bound to the C library of its release: the machine's own
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -50,6 +51,11 @@ class Docker:
     program: str
     environment: dict[str, str] = field(default_factory=dict)
     own: bool = False  # started here: no bridge, so a build needs the machine's own network
+
+    @property
+    def socket(self) -> Path:
+        """Where the daemon listens."""
+        return Path((os.environ | self.environment).get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://"))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """`docker ARGUMENTS`, running; its output and errors in pipes."""
@@ -204,15 +210,15 @@ exec docker-init -- dockerd "$@"
 @contextlib.contextmanager
 def _started(programs: Path, progress: Progress) -> Iterator[Docker]:
     progress("starting a Docker daemon of our own, for the time of the trial")
-    run = CACHE / "run"
-    shutil.rmtree(run, ignore_errors=True)
-    run.mkdir()
+    run = Path(tempfile.mkdtemp(prefix="iolab-docker-"))
+    run.chmod(0o711)  # who is in the socket's group gets to it
     new = [path for path in (Path("/run/containerd"), Path("/run/docker")) if not path.exists()]
     socket, log = run / "docker.sock", run / "log"
     path = f"{programs / 'bin'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     options = [
         f"--config-file={programs / 'configuration.json'}", f"--data-root={CACHE / 'data'}", f"--host=unix://{socket}",
-        f"--pidfile={run / 'pid'}", f"--cgroup-parent={_CGROUP}", "--exec-opt=native.cgroupdriver=cgroupfs", "--bridge=none",
+        f"--pidfile={run / 'pid'}", f"--group={GROUP}",
+        f"--cgroup-parent={_CGROUP}", "--exec-opt=native.cgroupdriver=cgroupfs", "--bridge=none",
         "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--userland-proxy=false",
     ]  # fmt: skip
     line = ["unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "sh", "-c", _IN_NAMESPACE, "sh", *options]
@@ -232,13 +238,14 @@ def _started(programs: Path, progress: Progress) -> Iterator[Docker]:
         end = time.monotonic() + 60
         while not (socket.exists() and docker.run("version").returncode == 0):
             if process.poll() is not None or time.monotonic() > end:
-                raise CannotTrace(f"the Docker daemon did not start: {_last_words(log.read_text())}", f"{log} has all of it")
+                raise CannotTrace(f"the Docker daemon did not start: {_last_words(log.read_text())}", "see docs/docker.md")
             time.sleep(0.1)
         yield docker
     finally:
         process.kill()  # the namespace's first process dies with it, and takes the rest along
         process.wait()
         _clean_up(new)
+        shutil.rmtree(run, ignore_errors=True)
 
 
 def _clean_up(new: list[Path]) -> None:
@@ -337,17 +344,16 @@ def served(folder: Path) -> Iterator[dict[str, str]]:
 
 
 @contextlib.contextmanager
-def built(docker: Docker, progress: Progress) -> Iterator[list[str]]:
-    """Builds IMAGE. Yields the options with which `docker run` can install packages, too, as `iolab test` does."""
+def built(docker: Docker, progress: Progress) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """Builds IMAGE. Yields what a container or another build needs to install packages here: the options, pip's settings."""
     pulled = base(docker, progress)
     with contextlib.ExitStack() as stack:
         settings = {} if pulled else stack.enter_context(served(wheels(progress)))
         network = ["--network=host"] if docker.own or not pulled else []
         progress(f"building {IMAGE}")
         revision = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-        arguments = {"REVISION": revision or "unknown", **settings}
+        arguments = [f"{name}={value}" for name, value in {"REVISION": revision or "unknown", **settings}.items()]
         docker.ask(
-            "build", *network, *(word for name in arguments.items() for word in ("--build-arg", "=".join(name))),
-            "--tag", IMAGE, str(ROOT),
+            "build", *network, *(word for one in arguments for word in ("--build-arg", one)), "--tag", IMAGE, str(ROOT)
         )  # fmt: skip
-        yield [*network, *(word for name in settings.items() for word in ("--env", "=".join(name)))]
+        yield network, settings

@@ -7,13 +7,15 @@ was not as it must be. The last trial is the host itself, which must be as it wa
 from __future__ import annotations
 
 import contextlib
+import functools
 import json as codec
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,7 +25,8 @@ from machines import host
 from machines.docker import IMAGE, Docker, Progress
 from probes.errors import WrongUsage
 
-SOMEBODY = (12345, 23456)  # the owner of the mounted folder
+SOMEBODY = (12345, daemons.GROUP)  # the owner of the mounted folder
+_SOME_LIVE_TESTS = "test_trace or test_instrument or test_ring"  # what a container's own pid namespace could break
 # The least that every lab and trace do with; the last two only give files to the owner of the mounted folder.
 LEAST = (
     "--cap-drop", "ALL", "--cap-add", "BPF", "--cap-add", "PERFMON", "--cap-add", "SYSLOG",
@@ -48,8 +51,10 @@ class Tried:
 class Place:
     """Where the trials run: the daemon, the image, a folder to mount; every container of ours carries a label."""
 
-    def __init__(self, docker: Docker, packages: Sequence[str], folder: Path) -> None:
-        self.docker, self.packages, self.folder = docker, packages, folder
+    def __init__(
+        self, docker: Docker, network: Sequence[str], settings: Mapping[str, str], folder: Path, whole: bool = False
+    ) -> None:
+        self.docker, self.network, self.settings, self.folder, self.whole = docker, network, settings, folder, whole
         self._label = f"iolab.trial={os.getpid()}"
         self._mount = f"{folder}:/out"
 
@@ -281,9 +286,45 @@ def buries_orphans(place: Place) -> str:
     return "none of 3 orphans"
 
 
+def starts_by_itself(place: Place) -> str:
+    """./iolab lab epoll of a user without root but in Docker's group."""
+    docker = place.docker
+    with tempfile.TemporaryDirectory(prefix="iolab-user-") as name:
+        home = Path(name)
+        home.chmod(0o755)
+        shutil.copytree(daemons.ROOT, home / "iolab", ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache"))
+        shutil.copy(docker.program, home / "docker")
+        if folder := docker.environment.get("DOCKER_CONFIG"):
+            shutil.copytree(folder, home / ".docker")
+        # the user's docker command; a build gets what this machine needs to reach its packages
+        options = " ".join([*place.network, *(f"--build-arg {key}={value}" for key, value in place.settings.items())])
+        (home / "bin").mkdir()
+        wrapper = home / "bin" / "docker"
+        wrapper.write_text(
+            f'#!/bin/sh\nif [ "$1" = build ]; then shift; set -- build {options} "$@"; fi\nexec {home}/docker "$@"\n'
+        )
+        wrapper.chmod(0o755)
+        for one in (home, *home.rglob("*")):
+            os.chown(one, *SOMEBODY, follow_symlinks=False)
+        groups = [docker.socket.stat().st_gid]
+        done = subprocess.run(
+            [str(home / "iolab" / "iolab"), "lab", "epoll", "--save", "mine.iolab"], cwd=place.folder, capture_output=True,
+            text=True, stdin=subprocess.DEVNULL, user=SOMEBODY[0], group=SOMEBODY[1], extra_groups=groups,
+            env={"PATH": f"{home / 'bin'}:/usr/bin:/bin", "HOME": name, "DOCKER_HOST": f"unix://{docker.socket}"},
+        )  # fmt: skip
+    ended(done, 0, "in the container image iolab")
+    if "./iolab lab blocking" not in done.stdout:
+        raise Unmet(f"the commands to try next are not ./iolab's: {_last(done.stdout)}")
+    if (place.folder / "mine.iolab").stat().st_uid != SOMEBODY[0]:
+        raise Unmet("the file does not belong to the user")
+    return f"built and used the image; its file belongs to user {SOMEBODY[0]}"
+
+
 def tests_itself(place: Place) -> str:
-    """Command test --live: the live tests, inside."""
-    done = place.run("--privileged", *place.packages, IMAGE, "test", "--live", status=0, says="passed")
+    """Command test --live: live tests, inside."""
+    options = [*place.network, *(word for name in place.settings.items() for word in ("--env", "=".join(name)))]
+    chosen = [] if place.whole else ["--only", _SOME_LIVE_TESTS]
+    done = place.run("--privileged", *options, IMAGE, "test", "--live", *chosen, status=0, says="passed")
     return next((line.strip("= ") for line in reversed(done.stdout.splitlines()) if "passed" in line), "passed")
 
 
@@ -291,22 +332,28 @@ TRIALS: dict[str, Callable[[Place], str]] = {
     trial.__name__: trial
     for trial in (
         is_small, examines, saves, traces, lists, refuses_without, refuses_users, refuses_rootless, refuses_without_btf,
-        does_with_least, needs_each, runs_twice, stops, is_interrupted, is_killed, buries_orphans, compares, tests_itself,
+        does_with_least, needs_each, runs_twice, stops, is_interrupted, is_killed, buries_orphans, compares, starts_by_itself,
+        tests_itself,
     )
 }  # fmt: skip
 
 
-def _try(name: str, function: Callable[[], str]) -> Tried:
+def _try(name: str, function: Callable[[], str], progress: Progress) -> Tried:
     begin = time.monotonic()
     try:
         seen, verdict = function(), "pass"
     except (Unmet, subprocess.TimeoutExpired) as error:
         seen, verdict = str(error), "fail"
-    return Tried(name, verdict, time.monotonic() - begin, seen)
+    row = Tried(name, verdict, time.monotonic() - begin, seen)
+    progress(f"{row.verdict}, {row.seconds:.1f} s: {name}" + (f": {seen}" if verdict == "fail" else ""))
+    return row
 
 
-def tried(progress: Progress, only: str = "") -> Iterator[Tried]:
-    """Builds the image and makes the trials whose function's name has `only` in it. Raises CannotTrace without a daemon."""
+def tried(progress: Progress, only: str = "", whole: bool = False) -> Iterator[Tried]:
+    """Builds the image and makes the trials whose function's name has `only` in it. Raises CannotTrace without a daemon.
+
+    `whole`: with all live tests inside, not only those of the instrument.
+    """
     chosen = {name: trial for name, trial in TRIALS.items() if only in name}
     if not chosen:
         raise WrongUsage(f"no trial has {only!r} in its name", f"there are {', '.join(TRIALS)}")
@@ -314,19 +361,16 @@ def tried(progress: Progress, only: str = "") -> Iterator[Tried]:
     with tempfile.TemporaryDirectory(prefix="iolab-out-") as out, daemons.daemon(progress) as docker:
         os.chown(out, *SOMEBODY)
         begin = time.monotonic()
-        with daemons.built(docker, progress) as packages:
+        with daemons.built(docker, progress) as (network, settings):
             version = docker.ask("version", "--format", "{{.Server.Version}}")
             yield Tried("docker build -t iolab .", "pass", time.monotonic() - begin, f"Docker {version}")
-            place = Place(docker, packages, Path(out))
+            place = Place(docker, network, settings, Path(out), whole)
             try:
                 for trial in chosen.values():
-                    name = (trial.__doc__ or "").strip(".")
-                    progress(name)
-                    yield _try(name, lambda trial=trial: trial(place))  # type: ignore[misc]
+                    yield _try((trial.__doc__ or "").removesuffix("."), functools.partial(trial, place), progress)
             finally:
                 place.remove()
-    progress("the host")
-    yield _try("the host afterwards: sysctls, BPF programs, namespaces, processes, mounts, links", lambda: _same(before))
+    yield _try("The host afterwards", lambda: _same(before), progress)
 
 
 def _same(before: host.Host) -> str:
