@@ -9,7 +9,8 @@ iolab=/opt/iolab/iolab
 export IOLAB_CALLED="${IOLAB_CALLED:-docker run --rm -it --privileged iolab}"
 
 as_owner() {
-    owner=$(stat -c %u .) group=$(stat -c %g .)
+    here=$(pwd) # not ".": a folder that only its owner may enter can't be asked from within
+    owner=$(stat -c %u "$here") group=$(stat -c %g "$here")
     held=$(setpriv --dump | sed -n 's/^Capability bounding set: //p')
     if [ "$owner" = 0 ] || [ "$(id -u)" != 0 ]; then
         exec "$@"

