@@ -380,6 +380,22 @@ def doctor(_context: Context, json: bool = False, out: str = "") -> int:
     return 0 if capabilities.can_trace(findings) else 4
 
 
+@task(
+    help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"], "only": "the trials with this in their name"}
+    | {"whole": "all live tests in the container, not only those of the instrument"}
+)
+@command
+def image(_context: Context, only: str = "", whole: bool = False, json: bool = False, out: str = "") -> int:
+    """Build the container image and try it: every command, with and without privileges; the host must stay as it was."""
+    from machines import image as trying
+
+    _check(out)
+    rows = list(trying.tried(_progress, only, whole))
+    with _answer(out, sys.stdout) as file:
+        trying.write(rows, file, json)
+    return 0 if all(row.verdict == "pass" for row in rows) else 1
+
+
 @task(help={"live": "only the tests that need the kernel", "pure": "only those that don't", "only": "as pytest's -k"})
 @command
 def test(context: Context, live: bool = False, pure: bool = False, only: str = "") -> int:

@@ -37,6 +37,7 @@ class Finding:
 
 _CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24, "CAP_SYSLOG": 34, "CAP_PERFMON": 38, "CAP_BPF": 39}
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO
+_INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO
 _IO_URING_SETUP = 425  # the same number on every architecture
 
 
@@ -71,9 +72,15 @@ def _missing_capabilities() -> list[str]:
 
 
 def need_privileges() -> None:
-    """Raises CannotTrace at once where the user may not load a probe; everything else shows when one is loaded."""
-    if platform.system() == "Linux" and _capabilities().state is State.NO:
-        raise CannotTrace("tracing needs root (CAP_BPF and CAP_PERFMON at least)", _capabilities().remedy)
+    """Raises CannotTrace at once where the user may not load a probe, or would not see what it says."""
+    if platform.system() != "Linux":
+        return
+    if (container := _container()).state is State.NO:
+        raise CannotTrace(container.found, container.remedy)
+    if (held := _capabilities()).state is State.NO:
+        raise CannotTrace("tracing needs root (CAP_BPF and CAP_PERFMON at least)", held.remedy)
+    if (symbols := _symbols()).state is State.NO:  # checks on wait queues would fail for want of their names
+        raise CannotTrace(symbols.found, symbols.remedy)
 
 
 def _capabilities() -> Finding:
@@ -87,7 +94,7 @@ def _capabilities() -> Finding:
         )
     return Finding(
         "privileges", State.NO, f"{who} without {', '.join(missing)}",
-        "sudo ./iolab ...; in a container: docker run --privileged, or --cap-add BPF,PERFMON,SYSLOG",
+        _WITH_PRIVILEGES if _signs_of_container() else "sudo ./iolab ...",
     )  # fmt: skip
 
 
@@ -120,7 +127,8 @@ def _symbols() -> Finding:
         return Finding("kernel symbols", State.YES, "/proc/kallsyms shows addresses: queues and wakers can be named")
     return Finding(
         "kernel symbols", State.NO, "/proc/kallsyms hides addresses: no wait queue could be named",
-        "run as root with CAP_SYSLOG; kernel.kptr_restrict=2 hides them from everyone",
+        "run as root with CAP_SYSLOG (in a container: --privileged, or --cap-add SYSLOG);"
+        " kernel.kptr_restrict=2 hides them from everyone",
     )  # fmt: skip
 
 
@@ -209,12 +217,29 @@ def _tracefs() -> Finding:
     return Finding("tracefs", State.INFO, "not mounted; raw tracepoints don't need it, kprobes would")
 
 
-def _container() -> Finding:
-    namespace = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116 (follows the namespace link, which pathlib reads as text)
+_WITH_PRIVILEGES = "docker run --privileged ..., as root of the image (no --user); docs/docker.md has the least that will do"
+
+
+def _namespace(kind: str) -> int:
+    return os.stat(f"/proc/self/ns/{kind}").st_ino  # noqa: PTH116 (follows the link, which pathlib reads as text)
+
+
+def _signs_of_container() -> list[str]:
     signs = [sign for sign in ("/.dockerenv", "/run/.containerenv") if Path(sign).exists()]
-    if signs or namespace != _INITIAL_PID_NAMESPACE:
-        return Finding("container", State.INFO, f"yes ({', '.join(signs) or 'an own pid namespace'}); --pid=host is not needed")
-    return Finding("container", State.INFO, "no")
+    return signs or ["an own pid namespace"] * (_namespace("pid") != _INITIAL_PID_NAMESPACE)
+
+
+def _container() -> Finding:
+    signs = _signs_of_container()
+    if _namespace("user") != _INITIAL_USER_NAMESPACE:
+        return Finding(
+            "container", State.NO, "this is root of a user namespace only (rootless Docker or Podman, userns-remap, unshare)",
+            "the kernel lets only its own root trace: sudo docker run --privileged ... (sudo podman), and --userns=host where"
+            " the daemon remaps users",
+        )  # fmt: skip
+    if not signs:
+        return Finding("container", State.INFO, "no")
+    return Finding("container", State.INFO, f"yes ({', '.join(signs)}); --pid=host is not needed")
 
 
 def _seccomp() -> Finding:
@@ -222,7 +247,11 @@ def _seccomp() -> Finding:
     if mode in ("0", ""):
         return Finding("seccomp", State.INFO, "no filter")
     return Finding(
-        "seccomp", State.LIMITED, "a filter is active", "if bpf or io_uring is refused: --security-opt seccomp=unconfined"
+        "seccomp",
+        State.LIMITED,
+        "a filter is active",
+        "it refuses io_uring, and each refused call leaves an event without its partner, so that the run is inconclusive:"
+        " --security-opt seccomp=unconfined",
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import DATA, ROOT, cannot, readable_by_all
+from tests.conftest import DATA, ROOT, cannot, readable_by_all, tool
 
 NOBODY = 65534
 
@@ -25,7 +25,9 @@ def bare(tmp_path: Path) -> Path:
     for name in ("iolab", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "bin").mkdir()
-    for name in ("sh", "dirname", "id", "uname", "cmp", "mktemp", "tail", "rm", "grep", "cat"):
+    for name in (
+        "sh", "dirname", "id", "uname", "cmp", "mktemp", "tail", "rm", "grep", "cat", "find", "sort", "xargs", "cksum",
+    ):  # fmt: skip
         found = shutil.which(name)
         assert found
         (tmp_path / "bin" / name).symlink_to(found)
@@ -39,13 +41,17 @@ def fake(bare: Path, name: str, script: str) -> None:
     path.chmod(0o755)
 
 
-def start(bare: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def start(bare: Path, *arguments: str, before: list[str] | None = None) -> subprocess.CompletedProcess[str]:
     # the system's Python and its BCC are looked for at fixed places: point the script elsewhere
     script = (bare / "iolab").read_text()
     script = script.replace("/usr/bin/python3", str(bare / "bin" / "python3")).replace("/usr/lib/python3", str(bare / "lib"))
     (bare / "iolab").write_text(script)
     return subprocess.run(
-        [str(bare / "iolab"), *arguments], capture_output=True, text=True, env={"PATH": str(bare / "bin"), "HOME": str(bare)}
+        [*(before or []), str(bare / "iolab"), *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={"PATH": str(bare / "bin"), "HOME": str(bare)},
     )
 
 
@@ -66,6 +72,72 @@ def test_without_root_it_says_sudo(bare: Path) -> None:
     fake(bare, "id", "echo 1000")
     done = start(bare, "lab", "epoll")
     assert done.returncode == 4 and "sudo ./iolab lab" in done.stderr
+
+
+_DOCKER = """
+echo "$*" >>"${0%/*}/.calls"
+case $1 in
+info) echo "26.1.5 [name=seccomp,profile=builtin]" ;;
+image) cat "${0%/*}/.label" 2>/dev/null ;;
+build) for word; do case $word in SOURCE_SUM=*) echo "${word#SOURCE_SUM=}" >"${0%/*}/.label" ;; esac; done ;;
+run) echo "ran in a container"; exit 3 ;;
+esac
+"""
+
+
+def docker_calls(bare: Path) -> list[str]:
+    """What the faked docker was asked since the last time, without what it was asked about itself."""
+    path = bare / "bin" / ".calls"
+    calls = [line for line in path.read_text().splitlines() if line.split()[0] in ("build", "run")]
+    path.unlink()
+    return calls
+
+
+@pytest.mark.parametrize("system", ["Linux, no Debian", "Darwin", "Debian, no root"])
+def test_where_it_may_not_trace_but_docker_is_it_builds_and_uses_the_image(bare: Path, system: str) -> None:
+    fake(bare, "docker", _DOCKER)
+    fake(bare, "uname", f"echo {system.split(',')[0].replace('Debian', 'Linux')}")
+    fake(bare, "id", f"echo {1000 if system == 'Debian, no root' else 0}")
+    line: list[str] = []
+    if system == "Debian, no root":
+        fake(bare, "apt-get", "exit 0")
+        if os.geteuid() == 0:  # root's capabilities would do: take them away
+            line = [tool("setpriv", "util-linux"), "--bounding-set", "-all", "--inh-caps", "-all"]
+    done = start(bare, "lab", "epoll", "--save", "run.iolab", before=line)
+    assert (done.returncode, done.stdout) == (3, "ran in a container\n"), done.stderr
+    built, ran = docker_calls(bare)
+    assert built.startswith("build --build-arg SOURCE_SUM=") and built.endswith(f"--tag iolab {bare}")
+    assert "--privileged" in ran and ran.endswith("target=/out iolab lab epoll --save run.iolab")
+    assert "--tty" not in ran  # no terminal here: docker refuses one
+
+    start(bare, "lab", "epoll", before=line)
+    assert [one.split()[0] for one in docker_calls(bare)] == ["run"], "nothing has changed, nothing is to build"
+    (bare / "iolab").write_text((bare / "iolab").read_text() + "\n# changed\n")
+    start(bare, "lab", "epoll", before=line)
+    assert [one.split()[0] for one in docker_calls(bare)] == ["build", "run"]
+
+
+def test_a_docker_that_can_not_be_used_is_named_with_its_own_words(bare: Path) -> None:
+    fake(bare, "docker", "echo 'permission denied while trying to connect' >&2; exit 1")
+    done = start(bare, "lab", "epoll")
+    assert done.returncode == 4 and "daemon can't be reached: permission denied" in done.stderr
+    assert "dnf install python3-bcc" in done.stderr
+    fake(bare, "docker", "echo '26.1.5 [name=seccomp,profile=builtin name=rootless]'")
+    done = start(bare, "lab", "epoll")
+    assert done.returncode == 4 and "rootless" in done.stderr
+
+
+def test_a_build_that_fails_ends_with_4(bare: Path) -> None:
+    fake(bare, "docker", 'case $1 in info) echo 26;; image) exit 1;; build) echo "no space left" >&2; exit 1;; esac')
+    done = start(bare, "lab", "epoll")
+    assert done.returncode == 4
+    assert "no space left" in done.stderr and "Docker could not build the image" in done.stderr
+
+
+def test_an_old_python_is_no_matter_where_docker_is(bare: Path) -> None:
+    fake(bare, "docker", _DOCKER)
+    fake(bare, "python3", 'case "$*" in *version_info*) exit 1;; --version) echo Python 3.9.2;; *) exit 0;; esac')
+    assert start(bare, "show", "run.iolab").stdout == "ran in a container\n"
 
 
 def test_a_failing_apt_is_quoted(bare: Path) -> None:

@@ -1,0 +1,55 @@
+# iolab with everything it needs, for any machine that runs Linux containers:
+#
+#     docker build -t iolab .
+#     docker run --privileged iolab
+#
+# Nothing here needs BuildKit: Debian's and Ubuntu's own docker.io builds it, too, and so does podman. docs/docker.md says
+# what takes the room, which privileges are needed, and what to do when something goes wrong.
+
+ARG BASE=debian:trixie-slim
+
+# BCC for Debian's own Python, with the LLVM that compiles the probes: 260 MB, and the same as long as the base is.
+FROM ${BASE} AS bcc
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends ca-certificates python3-bpfcc tini \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log
+
+# The packages of PyPI, exactly as pyproject.toml pins them; pip itself stays behind. The arguments are pip's own settings,
+# for a machine that reaches its packages by another way; this stage is left behind, and they with it.
+FROM bcc AS packages
+ARG PIP_INDEX_URL
+ARG PIP_TRUSTED_HOST
+ARG PIP_FIND_LINKS
+ARG PIP_NO_INDEX
+RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv
+WORKDIR /opt/iolab
+COPY pyproject.toml ./
+RUN python3 -m venv --system-site-packages .venv \
+    && .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --ignore-installed --no-deps \
+        $(python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])') \
+    && .venv/bin/python -m pip uninstall --quiet --yes pip \
+    && cp pyproject.toml .venv/installed
+
+# The source, with its bytecode: a container starts anew each time, and would compile all of it each time.
+FROM bcc AS source
+WORKDIR /opt/iolab
+COPY . .
+RUN python3 -m compileall -q --invalidation-mode checked-hash .
+
+FROM bcc
+COPY --from=packages /opt/iolab/.venv /opt/iolab/.venv
+COPY --from=source /opt/iolab /opt/iolab
+RUN ln -s /opt/iolab/machines/entry.sh /usr/local/bin/iolab
+# Where files come out: docker run -v "$PWD:/out"
+WORKDIR /out
+ENV LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
+# tini is process 1: it passes on the signals that process 1 would ignore, and buries orphans.
+ENTRYPOINT ["tini", "-s", "--", "/opt/iolab/machines/entry.sh"]
+ARG REVISION=unknown
+ARG SOURCE_SUM=unknown
+LABEL org.opencontainers.image.title="iolab" \
+    org.opencontainers.image.description="A Linux systems lab: what each I/O model really does, with evidence from the kernel" \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.revision="${REVISION}" \
+    org.opencontainers.image.base.name="docker.io/library/debian:trixie-slim" \
+    iolab.source="${SOURCE_SUM}"

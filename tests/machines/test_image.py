@@ -1,0 +1,157 @@
+"""The container image: what can be told from its files, and, where a Docker daemon can be had, what it does."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from machines import docker as daemons
+from machines import host, image
+from tests.conftest import ROOT, iolab
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+ENTRY = ROOT / "machines" / "entry.sh"
+GUIDE = (ROOT / "docs" / "docker.md").read_text()
+
+
+def test_whatever_is_copied_and_started_exists() -> None:
+    for source in re.findall(r"^COPY (?!--from)(\S+) \S+$", DOCKERFILE, re.MULTILINE):
+        assert (ROOT / source).exists(), source
+    for path in re.findall(r"/opt/iolab/([\w./]+)", DOCKERFILE):
+        assert path == ".venv" or (ROOT / path).exists(), path
+    assert os.access(ENTRY, os.X_OK)
+    subprocess.run(["sh", "-n", str(ENTRY)], check=True)
+
+
+def test_it_builds_without_buildkit() -> None:
+    instructions = [line for line in DOCKERFILE.splitlines() if not line.startswith("#")]
+    assert not [line for line in instructions if re.search(r"--mount=|--chmod=|--link|<<", line)]
+    assert not DOCKERFILE.startswith("# syntax=")
+
+
+def test_it_says_the_project_s_version_and_what_it_is() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f'org.opencontainers.image.version="{project["version"]}"' in DOCKERFILE
+    assert f'org.opencontainers.image.description="{project["description"]}"' in DOCKERFILE
+
+
+def test_what_git_ignores_stays_out_of_the_image() -> None:
+    ignored = {line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split()}
+    kept_out = {line.removeprefix("**/") for line in (ROOT / ".dockerignore").read_text().splitlines()}
+    assert ignored | {".git", ".ci"} <= kept_out
+
+
+def test_no_command_is_named_as_what_the_entry_point_takes_for_itself() -> None:
+    cases = re.findall(r"^([a-z |]+)\) exec", ENTRY.read_text(), re.MULTILINE)
+    own = {word.strip() for case in cases for word in case.split("|")}
+    commands = set(re.findall(r"^  ([\w-]+) ", iolab("--list").stdout, re.MULTILINE))
+    assert own & commands == {"test"}  # which runs ./iolab test, as root
+    named = set(re.findall(r"\biolab (\w+)", ENTRY.read_text().split("<<END")[1].split("\nEND")[0]))
+    assert named <= commands | {"bash"}, "the entry point offers a command that there is not"
+
+
+def test_every_trial_has_a_name() -> None:
+    names = [trial.__doc__ for trial in image.TRIALS.values()]
+    assert all(names) and len(set(names)) == len(names)
+
+
+def test_the_guide_has_the_least_privileges_as_they_are_tried() -> None:
+    words = " ".join(image.LEAST)
+    assert words in re.sub(r"\s*\\\n\s*", " ", GUIDE)
+
+
+def test_the_guide_quotes_what_the_program_says() -> None:
+    said = "".join(
+        re.sub(r'"\n\s+f?"', "", path.read_text())
+        for path in (*ROOT.glob("probes/*.py"), *ROOT.glob("machines/*.py"), ROOT / "iolab", ENTRY)
+    )
+    quotes = re.findall(r"^### `(.+)`$", GUIDE, re.MULTILINE)
+    assert len(quotes) >= 8
+    for quote in quotes:
+        for part in quote.split("..."):
+            assert part.strip() in said, f"docs/docker.md quotes {part.strip()!r}, which nothing says"
+
+
+def test_the_table_says_what_failed() -> None:
+    import io
+
+    rows = [image.Tried("one", "pass", 1.0, "fine"), image.Tried("two", "fail", 2.0, "ended with 1, not 0")]
+    text = io.StringIO()
+    image.write(rows, text, json=False)
+    assert "fail     2.0 s  two  ended with 1, not 0" in text.getvalue()
+    assert text.getvalue().endswith("1 passed, 1 failed, 3 s\n")
+
+
+def test_a_container_that_ends_otherwise_is_found_out() -> None:
+    done = subprocess.CompletedProcess([], 3, "", "a reason\n")
+    with pytest.raises(image.Unmet, match="ended with 3, not 0: a reason"):
+        image.ended(done, 0)
+    with pytest.raises(image.Unmet, match="did not say 'why'"):
+        image.ended(done, 3, "why")
+    assert image.ended(done, 3, "a reason") is done
+
+
+def test_a_trial_that_there_is_not_is_wrong_usage() -> None:
+    done = iolab("image", "--only", "nothing_of_that_name")
+    assert done.returncode == 2 and "there are is_small" in done.stderr
+
+
+def test_a_change_of_the_host_is_seen() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root sees every process of the host; run the tests as root")
+    before = host.look()
+    line = ["unshare", "--mount", "--net", "sh", "-c", "echo here; exec sleep 60"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout and process.stdout.readline() == "here\n"
+            found = host.differences(before, seconds=0)
+        finally:
+            process.kill()
+    assert any(one.startswith("namespaces: +net:") for one in found)
+    assert any(one.startswith("processes: +") and "sleep 60" in one for one in found)
+
+
+@pytest.mark.live
+def test_a_daemon_of_ours_ends_with_the_runner_even_if_it_is_killed() -> None:
+    if daemons.reachable():
+        pytest.skip("a Docker daemon is here already, and none of ours is started; stop it to run this test")
+    if problem := daemons.why_none():
+        pytest.skip(f"{problem.problem}; to make it run: {problem.remedy}")
+    if not (daemons.CACHE / "programs" / "complete").exists():
+        pytest.skip("Docker's programs are not in the cache; to make it run: ./iolab image")
+    script = (
+        "import sys, time\nfrom machines import docker\n"
+        "with docker.daemon(lambda words: None) as found:\n    print(found.socket, flush=True)\n    sys.stdin.read()"
+    )
+    line = [sys.executable, "-c", script]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as runner:
+        assert runner.stdout
+        socket = runner.stdout.readline().strip()
+        try:
+            assert Path(socket).exists() and _who_has(socket)
+        finally:
+            runner.send_signal(signal.SIGKILL)
+    end = time.monotonic() + 20
+    while left := _who_has(socket):
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
+
+
+def _who_has(socket: str) -> list[str]:
+    """The processes that name this socket on their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if f"--host=unix://{socket}".encode() in path.read_bytes():
+                found.append(path.parent.name)
+        except OSError:  # it has just ended
+            continue
+    return found
