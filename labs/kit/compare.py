@@ -221,7 +221,7 @@ def _kind(row: Row) -> str:
     """Where a model waits, in the text's words."""
     if row.phase_1.startswith("awake"):
         return "polling"
-    if row.phase_1.startswith("rt_sig"):
+    if row.phase_1.startswith("rt_sig") or " on signalfd" in row.phase_1:
         return "waiting for a signal"
     if " on socket" in row.phase_1:
         return "blocked in a call on the socket" + (" by a worker" if row.phase_1.endswith(WORKER) else "")

@@ -42,12 +42,13 @@ def _in_vain(run: Run) -> int:
 
 _AGAIN = "none: it never sleeps, it asks again and again (EAGAIN)"
 _PAUSES = "nanosleep: it asks, pauses, and asks again"
+_FOR_SIGNALS = "a call that waits for signals"
 _WAITING = {
     "recvfrom or read, on the connection itself": syscalls.READS,
     "select": {"select", "pselect6"},
     "poll": {"poll", "ppoll"},
     "epoll_wait": {"epoll_wait", "epoll_pwait", "epoll_pwait2"},
-    "a call that waits for signals": {"rt_sigtimedwait", "rt_sigsuspend", "pause"},
+    _FOR_SIGNALS: {"rt_sigtimedwait", "rt_sigsuspend", "pause"},
     "io_uring_enter": {"io_uring_enter"},
     "io_getevents, of native AIO": {"io_getevents", "io_pgetevents"},
 }
@@ -60,6 +61,7 @@ def _waits_in(run: Run) -> Truth:
     if len(asleep) >= AFTER_A_PACKET * number:
         (name, queue), times = collections.Counter((call.name, sleep.queue) for call, sleep in asleep).most_common(1)[0]
         option = next((option for option, names in _WAITING.items() if name in names), name)
+        option = _FOR_SIGNALS if queue == "signalfd" else option  # a read, but of signals
         return Truth(option, f"{words}; {times} of the sleeps were in {name}, on the queue of: {queue}")
     if timers >= AFTER_A_PACKET * number:
         return Truth(_PAUSES, f"{words}; {timers} sleeps were ended by a timer")
