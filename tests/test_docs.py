@@ -1,0 +1,89 @@
+"""The documents speak of what is there: their commands exist, the messages they quote are said, the functions they name stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from invoke.loader import FilesystemLoader
+
+from tests.conftest import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+IDS = [str(page.relative_to(ROOT)) for page in PAGES]
+COMMAND = re.compile(r"(?:^|[`|(]|sudo |\$ )(?:\./iolab|invoke) ([a-z]\w*)([^`|\n]*)", re.MULTILINE)
+SOURCES = [ROOT / "iolab", ROOT / "tasks.py"] + [
+    one for room in ("labs", "probes", "reports", "servers") for one in sorted((ROOT / room).rglob("*.py"))
+]
+
+
+def tasks() -> dict[str, set[str]]:
+    """Every command with its options, as tasks.py declares them."""
+    module, _ = FilesystemLoader(start=str(ROOT)).load("tasks")
+    from invoke.collection import Collection
+
+    found = Collection.from_module(module)
+    return {
+        name: {flag for one in found[name].get_arguments() for flag in flags(one.names)} | {"--help"}
+        for name in found.task_names
+    }
+
+
+def flags(names: tuple[str, ...]) -> list[str]:
+    return [("--" if len(name) > 1 else "-") + name.replace("_", "-") for name in names]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_command_exists_with_its_options(page: Path) -> None:
+    known = tasks()
+    for name, rest in COMMAND.findall(page.read_text()):
+        assert name in known, f"{page.name}: there is no command {name}"
+        own = rest.split(" -- ")[0]  # after it comes another program's line
+        for option in re.findall(r"(?<=\s)--?[a-z][a-z-]*", own):
+            assert option in known[name], f"{page.name}: {name} has no option {option}"
+
+
+def said() -> str:
+    """The code, with string literals that stand side by side as one."""
+    text = "\n".join(path.read_text() for path in SOURCES)
+    return squeezed(re.sub(r'"\s*\n?\s*f?"', "", text))
+
+
+def squeezed(text: str) -> str:
+    return " ".join(text.replace("invoke ", "./iolab ").split())
+
+
+def test_every_symptom_is_a_message_of_the_code() -> None:
+    """In docs/troubleshooting.md a heading in code letters is a message; `...` stands for what differs from case to case."""
+    symptoms = re.findall(r"^### `(.*)`$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.MULTILINE)
+    assert len(symptoms) > 20
+    code = said()
+    for symptom in symptoms:
+        pieces = [squeezed(piece) for piece in symptom.split("...") if piece.strip()]
+        pattern = r".{0,80}?".join(map(re.escape, pieces))
+        assert re.search(pattern, code), f"nothing in the code says: {symptom}"
+
+
+PLACE = re.compile(r"`((?:probes|labs|servers|reports|tests)/[\w/]+\.(?:py|c|h))`(?:,[^:`\n]*)?(?::\s((?:`\w+`(?:,\s)?)+))?")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_place_in_the_code_exists(page: Path) -> None:
+    """`probes/fold.h`: `fold_in`, as docs/how-it-works.md names what stands behind a statement."""
+    if page.name == "add-a-model.md":
+        return  # it names files that it makes; its own test follows it
+    for name, functions in PLACE.findall(page.read_text()):
+        path = ROOT / name
+        assert path.exists(), f"{page.name}: there is no {name}"
+        for function in re.findall(r"`(\w+)`", functions):
+            assert re.search(rf"\b{function}\b", path.read_text()), f"{page.name}: {name} has no {function}"
+
+
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
