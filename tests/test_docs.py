@@ -1,4 +1,4 @@
-"""The documents speak of what is there: their commands exist, the messages they quote are said, the functions they name stand."""
+"""The documents speak of what is there: commands and options exist, quoted messages are said, named functions stand."""
 
 from __future__ import annotations
 
