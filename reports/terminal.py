@@ -149,7 +149,7 @@ def _cases(result: Result, out: Console) -> None:
 
 def _copy_cell(row: CallRow) -> str:
     if row.copy_quality is Quality.UNAVAILABLE:
-        return "n/a"
+        return f"{milliseconds(row.copy)}+" if row.copy else "n/a"
     return ("<" if row.copy_quality is Quality.BOUNDED and row.copy else "") + milliseconds(row.copy)
 
 
@@ -192,7 +192,9 @@ def _notes(result: Result, out: Console) -> None:
     notes = []
     if any(row.copy_quality is Quality.BOUNDED and row.copy for row in result.rows):
         notes.append("< an upper bound: what brackets the copy holds a little more")
-    if any(row.copy_quality is Quality.UNAVAILABLE for row in result.rows):
+    if any(row.copy_quality is Quality.UNAVAILABLE and row.copy for row in result.rows):
+        notes.append("+ and more: what no probe shows of this copy is part of kernel")
+    if any(row.copy_quality is Quality.UNAVAILABLE and not row.copy for row in result.rows):
         notes.append("n/a: no probe shows this copy, it is part of kernel")
     notes += _polling(result)
     for note in notes:

@@ -14,7 +14,7 @@ from probes.recording import Recording
 from probes.result import Listed, Quality, Result
 from reports import terminal
 from reports.terminal import account
-from reports.words import duration
+from reports.words import duration, milliseconds
 
 
 def shown(recording: Recording, width: int = 80, encoding: str = "utf-8", stacks: bool = False) -> str:
@@ -73,7 +73,8 @@ def test_lost_events_are_shouted(recorded: Callable[[str], Recording]) -> None:
 
 def test_a_missing_probe_is_said_with_its_reason(recorded: Callable[[str], Recording]) -> None:
     recording = recorded("epoll")
-    recording.meta["probes"][9] |= {"attached": None, "quality": "unavailable", "reason": "this kernel has none", "hits": None}
+    (copy,) = [one for one in recording.meta["probes"] if one["name"] == "copy"]
+    copy |= {"attached": None, "quality": "unavailable", "reason": "this kernel has none", "hits": None}
     assert "not shown here: copy (this kernel has none)" in " ".join(shown(recording).split())
 
 
@@ -107,3 +108,15 @@ def written(result: Result) -> str:
     file = io.StringIO()
     terminal.write(result, file)
     return file.getvalue()
+
+
+def test_a_copy_that_is_shown_in_part_stays_in_the_row(recorded: Callable[[str], Recording]) -> None:
+    """A server's reads of its own files are not bracketed: what is seen of the others' copies is in no other column."""
+    result = run.show(recorded("epoll"))
+    rows = [replace(one, copy_quality=Quality.UNAVAILABLE) if one.name == "recvfrom" else one for one in result.rows]
+    (row,) = [one for one in rows if one.name == "recvfrom"]
+    file = io.StringIO()
+    terminal.show(replace(result, rows=tuple(rows)), terminal.console(file, 100))
+    (line,) = [line for line in file.getvalue().splitlines() if line.startswith("recvfrom ")]
+    assert f"{milliseconds(row.copy)}+" in line
+    assert "+ and more: what no probe shows of this copy is part of kernel" in file.getvalue()
