@@ -83,7 +83,7 @@ def _try(line: str) -> str:
 
 def _report(result: Result) -> str:
     file = io.StringIO()
-    terminal.write(result, file)
+    terminal.write(result, file, width=80)  # wherever it is made
     kept = file.getvalue().split("\ntry next:")[0].rstrip()
     return kept.replace("invoke ", "./iolab ") + "\n"
 

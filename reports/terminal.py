@@ -51,13 +51,13 @@ def _width() -> int:
     return int(wanted) if wanted.isdigit() else _NARROWEST
 
 
-def write(result: Result, file: IO[str], stacks: bool = False) -> None:
+def write(result: Result, file: IO[str], stacks: bool = False, width: int | None = None) -> None:
     """The whole report into a terminal, a pipe or a file; elsewhere than on a terminal no line ends in blanks."""
     if file.isatty():
-        show(result, console(file), stacks)
+        show(result, console(file, width), stacks)
         return
     plain = io.TextIOWrapper(io.BytesIO(), encoding=getattr(file, "encoding", None) or "utf-8", errors="backslashreplace")
-    show(result, console(plain), stacks)
+    show(result, console(plain, width), stacks)
     plain.flush()
     text = plain.buffer.getvalue().decode(plain.encoding)
     file.write("".join(line.rstrip() + "\n" for line in text.splitlines()))

@@ -28,6 +28,11 @@ def test_the_index_is_true_and_nothing_is_left_over() -> None:
     assert {one.stem for one in PAGES.glob("*.md")} == {*labs.names(), "README"}, "docs/labs has a page of no lab"
 
 
+def test_a_page_is_the_same_on_a_wide_terminal(recorded: Callable[[str], Recording], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert handout.page("epoll", show(recorded("epoll"))) == (PAGES / "epoll.md").read_text()
+
+
 def test_a_page_has_all_that_a_course_hands_out(recorded: Callable[[str], Recording]) -> None:
     text = handout.page("epoll", show(recorded("epoll")))
     for part in (
