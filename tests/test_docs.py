@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,15 +56,38 @@ def squeezed(text: str) -> str:
     return " ".join(text.replace("invoke ", "./iolab ").split())
 
 
+def symptoms(*pages: str) -> list[str]:
+    """The messages that stand in code letters in a page's headings; `...` stands for what differs from case to case."""
+    headings = re.findall(r"^### (`.*`)$", "\n".join((ROOT / "docs" / page).read_text() for page in pages), re.MULTILINE)
+    return [symptom for heading in headings for symptom in re.findall(r"`([^`]*)`", heading)]
+
+
+def pattern(symptom: str) -> str:
+    return r".{0,80}?".join(re.escape(squeezed(piece)) for piece in symptom.split("...") if piece.strip())
+
+
 def test_every_symptom_is_a_message_of_the_code() -> None:
-    """In docs/troubleshooting.md a heading in code letters is a message; `...` stands for what differs from case to case."""
-    symptoms = re.findall(r"^### `(.*)`$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.MULTILINE)
-    assert len(symptoms) > 20
     code = said()
-    for symptom in symptoms:
-        pieces = [squeezed(piece) for piece in symptom.split("...") if piece.strip()]
-        pattern = r".{0,80}?".join(map(re.escape, pieces))
-        assert re.search(pattern, code), f"nothing in the code says: {symptom}"
+    for symptom in symptoms("troubleshooting.md"):
+        assert re.search(pattern(symptom), code), f"nothing in the code says: {symptom}"
+
+
+def complaints() -> Iterator[tuple[str, str]]:
+    """Every message with which our errors are raised, and where; `...` for what is put in."""
+    for path in SOURCES[1:]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"CannotTrace", "WrongUsage", "LabBroken"}:
+                parts = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else node.args[:1]
+                words = "".join(str(one.value) if isinstance(one, ast.Constant) else "..." for one in parts)
+                if words != "...":
+                    yield str(path.relative_to(ROOT)), words
+
+
+def test_every_complaint_is_explained() -> None:
+    known = [pattern(one) for one in symptoms("troubleshooting.md", "docker.md")]
+    for place, words in complaints():
+        explained = any(re.search(one, squeezed(words)) for one in known)
+        assert explained, f"docs/troubleshooting.md: add a heading ### `{words}` ({place})"
 
 
 PLACE = re.compile(r"`((?:probes|labs|servers|reports|tests)/[\w/]+\.(?:py|c|h))`(?:,[^:`\n]*)?(?::\s((?:`\w+`(?:,\s)?)+))?")
