@@ -16,7 +16,7 @@ from reports import document
 SHAPE: dict[str, Any] = {
     "schema_version": int, "iolab": str, "lab": str, "model": str, "verdict": str,
     "machine": {"kernel": str, "arch": str, "cpus": int},
-    "probes": [{"name": str, "attached": str, "quality": str}],
+    "probes": [{"name": str, "attached": (str, type(None)), "quality": str}],
     "events": {"seen": int, "lost": int, "unmatched": int},
     "calls": [{
         "name": str, "count": int, "errors": dict, "bytes": int, "total_ns": int, "wait_ns": int, "sched_delay_ns": int,
