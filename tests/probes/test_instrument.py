@@ -46,7 +46,8 @@ def test_every_sleep_names_its_queue_and_its_waker(follow: Callable[..., Followe
 def test_cpu_time_is_what_the_thread_was_charged(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
     thread, kernel = thread_of(follow(compiled("work"), "600", "0"))
     on_cpu = thread.user + thread.kernel + thread.copy
-    assert on_cpu == pytest.approx(kernel["cpu_ns"], rel=0.02)
+    # the kernel's own account leaves out interrupts and what a hypervisor took for others; ours is all between two switches
+    assert 0.98 * kernel["cpu_ns"] <= on_cpu <= 1.1 * kernel["cpu_ns"]
     # getrusage splits by where the tick found the thread: a sample of 150 ticks
     assert thread.user / on_cpu == pytest.approx(kernel["user_us"] / (kernel["user_us"] + kernel["system_us"]), abs=0.15)
 
