@@ -22,7 +22,7 @@ from probes.errors import CannotTrace
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "sid"}
 DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 _KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
-_KERNEL_PARTS = re.compile(r"linux-(?:image|binary|modules)-\d\S*")  # one package until 6.12, three in newer suites
+_KERNEL_PARTS = re.compile(r"linux-(?:base|binary|image|modules)-\d\S*")  # one package until 6.12, then four
 
 
 @dataclass(frozen=True)
