@@ -154,12 +154,16 @@ class Suite:
         """apt-cache's list of what the package needs, and what that needs in turn."""
         return self._apt("apt-cache", "depends", "--recurse", "--important", package)
 
-    def unpack(self, packages: Sequence[str], tree: Path) -> dict[str, str]:
-        """Downloads the packages and unpacks them into `tree`; returns each one's version."""
+    def simulate(self, packages: Sequence[str]) -> str:
+        """What apt-get says it would install, on a machine that has nothing yet."""
+        return self._apt("apt-get", "--simulate", "--no-install-recommends", "install", *packages)
+
+    def unpack(self, packages: Sequence[str], tree: Path, first: str = "") -> dict[str, str]:
+        """Downloads the packages and unpacks them into `tree`, the one named `first` first; returns each one's version."""
         with tempfile.TemporaryDirectory(dir=self._folder, prefix="download-") as folder:
             self._apt("apt-get", "download", *packages, cwd=Path(folder))
             versions = {}
-            for file in Path(folder).glob("*.deb"):
+            for file in sorted(Path(folder).glob("*.deb"), key=lambda file: not file.name.startswith(f"{first}_")):
                 remedy = "make room in the cache's file system, and try again"
                 run("dpkg-deb", "--extract", str(file), str(tree), remedy=remedy)
                 name, version = run("dpkg-deb", "--showformat", "${Package}\t${Version}", "--show", str(file), remedy=remedy).split("\t")
@@ -168,7 +172,7 @@ class Suite:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """One process at a time fills a part of the cache."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
@@ -180,7 +184,7 @@ def fetch(name: str, arch: str = "amd64", refresh: bool = False, say: Callable[[
     """The kernel of SUITES by name, from the cache or, when it isn't there or `refresh` asks for it, from Debian."""
     suite = SUITES[name]
     place = cache() / f"{suite}-{arch}"
-    with _alone(place.with_suffix(".lock")):
+    with alone(place.with_suffix(".lock")):
         if refresh or not (place / "package").exists():
             say(f"fetching the kernel of {suite} ({arch}); this happens once")
             _fill(Suite(suite, arch), place)

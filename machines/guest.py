@@ -17,6 +17,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ _QEMU = {"amd64": ("qemu-system-x86_64", "qemu-system-x86"), "arm64": ("qemu-sys
 _MODULES = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay")
 _PORTS = ("out", "err", "status")
 _BOOT_SECONDS = 180  # measured: 4 to 9 s on two free cores
+_LOOK_UP = 0.5  # seconds
 
 
 @dataclass(frozen=True)
@@ -189,11 +191,13 @@ def run(
     shares: Sequence[Share] = (),
     out: Callable[[bytes], object] | None = None,
     err: Callable[[bytes], object] | None = None,
+    stop: threading.Event | None = None,
 ) -> Ended:
     """Boots the kernel, runs the command in `directory` (else: in ours), and returns how it ended.
 
-    `seconds` bounds the command, not the boot. `out` and `err` get what the command prints at once, too. Raises LabBroken with
-    the console's last lines where the guest hangs, crashes or ends without a status.
+    `seconds` bounds the command, not the boot. `out` and `err` get what the command prints at once, too. `stop` ends
+    it all from another thread. Raises LabBroken with the console's last lines where the guest hangs, crashes or ends without a
+    status.
     """
     program, package = _QEMU[kernel.arch]
     debian.install({program: package, "modprobe": "kmod"})
@@ -222,7 +226,7 @@ def run(
             try:
                 for one in theirs:
                     one.close()
-                return _Follower(kernel, qemu, ours, seconds, (out, err)).follow()
+                return _Follower(kernel, qemu, ours, seconds, (out, err), stop).follow()
             finally:
                 qemu.kill()
     finally:
@@ -241,8 +245,9 @@ class _Follower:
         ports: Sequence[socket.socket],
         seconds: float,
         listeners: Sequence[Callable[[bytes], object] | None],
+        stop: threading.Event | None,
     ) -> None:
-        self._kernel, self._seconds = kernel, seconds
+        self._kernel, self._seconds, self._stop = kernel, seconds, stop
         self._listeners = dict(zip(_PORTS, (*listeners, None), strict=True))
         self._said = {name: bytearray() for name in (*_PORTS, "console")}
         self._started = time.monotonic()
@@ -257,8 +262,10 @@ class _Follower:
         deadline = self._started + _BOOT_SECONDS
         with self._selector:
             while self._selector.get_map():
-                ready = self._selector.select(max(deadline - time.monotonic(), 0))
-                if not ready:
+                if self._stop and self._stop.is_set():
+                    raise self._broken("it was interrupted")
+                ready = self._selector.select(_LOOK_UP)
+                if not ready and time.monotonic() > deadline:
                     raise self._broken(
                         f"its command did not end within {self._seconds:.0f} s" if self._up else f"it did not boot within {_BOOT_SECONDS} s"
                     )
