@@ -443,7 +443,7 @@ def kernels(
         report.write(trials, file, json)
     if write:
         with files.whole(write) as file:
-            report.write_page(trials, file)
+            report.write_page(trials, rooms.names(), file)
     return _VERDICT_CODES[machines.verdict(trials)]
 
 

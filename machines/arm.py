@@ -25,9 +25,9 @@ _PACKAGES = (
 
 
 def chosen(simulated: str) -> list[str]:
-    """The packages that `apt-get --simulate install` said it would install.
+    r"""The packages that `apt-get --simulate install` said it would install.
 
-    >>> chosen("Inst libc6 (2.41-12 Debian:13/stable [arm64])\\nConf libc6 (2.41-12 Debian:13/stable [arm64])\\n")
+    >>> chosen("Inst libc6 (2.41-12 Debian:13/stable [arm64])\nConf libc6 (2.41-12 Debian:13/stable [arm64])\n")
     ['libc6']
     """
     return re.findall(r"^Inst (\S+)", simulated, re.MULTILINE)

@@ -87,9 +87,9 @@ def _which(program: str) -> str | None:
 
 
 def mirrors(targets: str) -> list[str]:
-    """The archives of Debian itself among the lines "URI|origin|label|release" that apt-get indextargets printed.
+    r"""The archives of Debian itself among the lines "URI|origin|label|release" that apt-get indextargets printed.
 
-    >>> mirrors("http://a/debian/|Debian|Debian|trixie\\nhttp://a/sec/|Debian|Debian-Security|trixie-security\\n")
+    >>> mirrors("http://a/debian/|Debian|Debian|trixie\nhttp://a/sec/|Debian|Debian-Security|trixie-security\n")
     ['http://a/debian/']
     """
     rows = [line.split("|") for line in targets.splitlines() if line.count("|") == 3]
@@ -97,9 +97,9 @@ def mirrors(targets: str) -> list[str]:
 
 
 def parts(depends: str) -> list[str]:
-    """The packages that make up a kernel, in what `apt-cache depends --recurse linux-image-ARCH` printed.
+    r"""The packages that make up a kernel, in what `apt-cache depends --recurse linux-image-ARCH` printed.
 
-    >>> parts("linux-image-amd64\\n  Depends: linux-image-6.1.0-50-amd64\\nlinux-image-6.1.0-50-amd64\\n  Depends: kmod\\nkmod")
+    >>> parts("linux-image-amd64\n  Depends: linux-image-6.1.0-50-amd64\nlinux-image-6.1.0-50-amd64\n  Depends: kmod\nkmod")
     ['linux-image-6.1.0-50-amd64']
     """
     return [line for line in depends.splitlines() if _KERNEL_PARTS.fullmatch(line)]
@@ -166,7 +166,9 @@ class Suite:
             for file in sorted(Path(folder).glob("*.deb"), key=lambda file: not file.name.startswith(f"{first}_")):
                 remedy = "make room in the cache's file system, and try again"
                 run("dpkg-deb", "--extract", str(file), str(tree), remedy=remedy)
-                name, version = run("dpkg-deb", "--showformat", "${Package}\t${Version}", "--show", str(file), remedy=remedy).split("\t")
+                name, version = run(
+                    "dpkg-deb", "--showformat", "${Package}\t${Version}", "--show", str(file), remedy=remedy
+                ).split("\t")
                 versions[name] = version
             return versions
 

@@ -56,7 +56,7 @@ class Ended:
 
 
 def _archive(files: dict[str, tuple[int, bytes]]) -> bytes:
-    """An initramfs (cpio, format "newc") of {path: (mode, content)}; the kernel's early-userspace/buffer-format describes it."""
+    """An initramfs (cpio "newc") of {path: (mode, content)}; the kernel's early-userspace/buffer-format describes it."""
     archive = bytearray()
     for number, (path, (mode, content)) in enumerate([*files.items(), ("TRAILER!!!", (0, b""))], 1):
         name = path.encode() + b"\0"
@@ -137,7 +137,9 @@ $b poweroff -f
 """
 
 
-def _initramfs(kernel: debian.Kernel, shares: Sequence[Share], command: Sequence[str], directory: str, environment: dict[str, str]) -> bytes:
+def _initramfs(
+    kernel: debian.Kernel, shares: Sequence[Share], command: Sequence[str], directory: str, environment: dict[str, str]
+) -> bytes:
     mounts = "\n".join(f"share t{number} {shlex.quote('/root' + share.target)}" for number, share in enumerate(shares))
     words = " ".join(shlex.quote(f"{key}={value}") for key, value in environment.items())
     line = f"cd {shlex.quote(directory)} && exec /usr/bin/env -i {words} {shlex.join(command)}\n"
@@ -181,6 +183,12 @@ def _machine(kernel: debian.Kernel, shares: Sequence[Share], initramfs: int, por
     return line
 
 
+def need_qemu(arch: str) -> None:
+    """Installs QEMU for that architecture where we may; else raises CannotTrace."""
+    program, package = _QEMU[arch]
+    debian.install({program: package, "modprobe": "kmod"})
+
+
 def run(
     kernel: debian.Kernel,
     command: Sequence[str],
@@ -199,8 +207,7 @@ def run(
     it all from another thread. Raises LabBroken with the console's last lines where the guest hangs, crashes or ends without a
     status.
     """
-    program, package = _QEMU[kernel.arch]
-    debian.install({program: package, "modprobe": "kmod"})
+    need_qemu(kernel.arch)
     shares = shares or (Share("/", "/"),)
     shares = (*shares, Share(str(kernel.modules), f"/lib/modules/{kernel.release}"))
     given = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
@@ -267,7 +274,9 @@ class _Follower:
                 ready = self._selector.select(_LOOK_UP)
                 if not ready and time.monotonic() > deadline:
                     raise self._broken(
-                        f"its command did not end within {self._seconds:.0f} s" if self._up else f"it did not boot within {_BOOT_SECONDS} s"
+                        f"its command did not end within {self._seconds:.0f} s"
+                        if self._up
+                        else f"it did not boot within {_BOOT_SECONDS} s"
                     )
                 for key, _ in ready:
                     self._read(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -66,7 +67,14 @@ class Trial:
             self.probes = self.probes or answer.get("probes", [])
             return f"lab {answer['name']}: {tried.verdict}" + (f" ({tried.words})" if tried.verdict != "pass" else "")
         self.tests = {key: answer[key] for key in ("status", "passed", "skipped", "failed", "seconds")}
-        return f"live tests: {len(self.tests['failed'])} failed, {self.tests['passed']} passed, {len(self.tests['skipped'])} skipped"
+        return f"live tests: {self.tests_words}"
+
+    @property
+    def tests_words(self) -> str:
+        """The live tests in numbers."""
+        if self.tests is None:
+            return "-"
+        return f"{self.tests['passed']} passed, {len(self.tests['failed'])} failed, {len(self.tests['skipped'])} skipped"
 
     @property
     def verdict(self) -> str:
@@ -102,7 +110,14 @@ def architecture(word: str) -> str:
 
 
 def matrix(
-    kernels: Sequence[str], arch: str, labs: Sequence[str], tests: str | None, *, at_once: int, refresh: bool, progress: Progress
+    kernels: Sequence[str],
+    arch: str,
+    labs: Sequence[str],
+    tests: str | None,
+    *,
+    at_once: int,
+    refresh: bool,
+    progress: Progress,
 ) -> list[Trial]:
     """Tries every kernel, `at_once` of them at a time. `tests`: an expression for pytest's -k ("": all), or None for none.
 
@@ -132,7 +147,7 @@ def _try(kernel: debian.Kernel, labs: Sequence[str], tests: str | None, stop: th
             progress(f"{kernel.release}: {trial.take(json.loads(line))}")
 
     root = Path(__file__).resolve().parents[1]
-    python = str(root / ".venv/bin/python")
+    python = sys.executable if kernel.arch == "amd64" else str(root / ".venv/bin/python")
     command = [python, "-m", "machines.inside", ",".join(labs) or "-", "-" if tests is None else tests]
     environment = {"IOLAB_SLOW": str(SLOWER)} | guest.inherited()
     place = arm.place(root, progress) if kernel.arch == "arm64" else ()
@@ -169,6 +184,7 @@ def load(path: str) -> list[Trial]:
             labs = {name: Tried(**one) for name, one in row["labs"].items()}
             trials.append(Trial(**{key: value for key, value in row.items() if key in known} | {"labs": labs}))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WrongUsage(f"{path} is no answer of this command ({error})", "--add takes files made by --json --out FILE") from error
+        raise WrongUsage(
+            f"{path} is no answer of this command ({error})", "--add takes files made by --json --out FILE"
+        ) from error
     return trials
-

@@ -1,4 +1,4 @@
-"""The kernel matrix: kernel x probe x quality and kernel x lab x verdict, on the terminal, as JSON, as the page docs/kernels.md."""
+"""The kernel matrix: kernel x probe x quality and kernel x lab x verdict, on the terminal, as JSON, as a page for docs/."""
 
 from __future__ import annotations
 
@@ -43,25 +43,19 @@ def probe_rows(trials: Sequence[Trial]) -> Rows:
     return rows
 
 
-def lab_rows(trials: Sequence[Trial]) -> Rows:
-    """A row for each lab: its verdict in each kernel. "-": it was not tried."""
-    every = dict.fromkeys(name for trial in trials for name in sorted(trial.labs))
+def lab_rows(trials: Sequence[Trial], names: Sequence[str] = ()) -> Rows:
+    """A row for each lab, of `names` and whatever else was tried: its verdict in each kernel. "-": it was not tried."""
+    every = sorted({*names, *(name for trial in trials for name in trial.labs)})
     return [[name, *(trial.labs[name].verdict if name in trial.labs else "-" for trial in trials)] for name in every]
 
 
 def figure_rows(trials: Sequence[Trial]) -> Rows:
     """Seconds of each part, and the live tests."""
-
-    def tests(trial: Trial) -> str:
-        if trial.tests is None:
-            return "-"
-        return f"{trial.tests['passed']} passed, {len(trial.tests['failed'])} failed, {len(trial.tests['skipped'])} skipped"
-
     return [
         ["boot, s", *(f"{one.boot_seconds:.0f}" if one.boot_seconds else "-" for one in trials)],
         ["doctor, s", *(f"{one.doctor_seconds:.0f}" for one in trials)],
         ["labs, s", *(f"{sum(lab.seconds for lab in one.labs.values()):.0f}" for one in trials)],
-        ["live tests", *map(tests, trials)],
+        ["live tests", *(one.tests_words for one in trials)],
         ["live tests, s", *(f"{one.tests['seconds']:.0f}" if one.tests else "-" for one in trials)],
     ]
 
@@ -73,8 +67,8 @@ def remarks(trials: Sequence[Trial]) -> list[str]:
         if trial.broken:
             found.append(f"{trial.release}: {trial.broken}")
         found += [f"{trial.release}, lab {name}: {one.words}" for name, one in trial.labs.items() if one.verdict != "pass"]
-        for name, words in (trial.tests or {"failed": {}})["failed"].items():
-            found.append(f"{trial.release}, {name}: {words}")
+        failed = trial.tests["failed"] if trial.tests else {}
+        found += [f"{trial.release}, {name}: {words}" for name, words in failed.items()]
     return [" ".join(line.split())[:600] for line in found]
 
 
@@ -113,19 +107,20 @@ def _markdown(first: str, heads: Sequence[str], rows: Rows) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
 
 
-def write_page(trials: Sequence[Trial], file: IO[str]) -> None:
-    """The page for docs/: the same tables, with the day, the versions, and how they were made."""
+def write_page(trials: Sequence[Trial], names: Sequence[str], file: IO[str]) -> None:
+    """The page for docs/, with a row for each lab of `names`: the tables, the day, the versions, and how it was made."""
     heads = _heads(trials)
     today = datetime.datetime.now(tz=datetime.UTC).date()
     packages = "".join(f"* {trial.package} ({trial.arch})\n" for trial in trials)
-    said = "".join(f"* {line}\n" for line in remarks(trials)) or "Nothing to remark: every lab passed in every kernel.\n"
+    said = "".join(f"* {line}\n" for line in remarks(trials)) or "Nothing: every lab that was tried passed.\n"
     host = f"{platform.machine()}, Python {platform.python_version()}"
     file.write(f"""# The kernels that iolab was tried on
 
-Written on {today} by `{AGAIN}`, iolab {VERSION}, on {host}: each kernel is Debian's own package, booted under
-QEMU with 2 CPUs and 2 GiB over this machine's files (Python, BCC, the checkout); every lab ran in it once, then the live tests. The tables are
-what came out; nothing in them is written by hand. Emulated machines are 10 to 20 times slower, so every time limit was multiplied by {kernels.SLOWER}
-(`IOLAB_SLOW`); no figure of time below says anything about a real machine.
+Written on {today} by `{AGAIN}`, iolab {VERSION}, on {host}. Each kernel is Debian's own package,
+booted under QEMU with 2 CPUs and 2 GiB over this machine's files (Python, BCC, the checkout; for arm64 over a Debian of its
+own); each lab that has a verdict ran in it once. The tables are what came out; nothing in them is written by hand, and the
+command makes them anew. An emulated machine is many times slower, so every time limit was multiplied by {kernels.SLOWER}
+(`IOLAB_SLOW`), and no time below says anything about a real one.
 
 {packages}
 ## What each probe gives
@@ -139,7 +134,7 @@ brackets the kind of attachment. The last rows are doctor's findings.
 `pass`: every check held. `fail`: a check did not. `inconclusive`: events were lost, so nothing is claimed. `cannot`: the kernel
 lacks what the lab is about. `broken`: the lab did not come to its end. `-`: not tried.
 
-{_markdown("lab", heads, lab_rows(trials))}
+{_markdown("lab", heads, lab_rows(trials, names))}
 ## Time and tests
 
 {_markdown("", heads, figure_rows(trials))}
