@@ -172,7 +172,7 @@ def _machine(kernel: debian.Kernel, shares: Sequence[Share], initramfs: int, por
         _QEMU[kernel.arch][0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
         "-machine", board, "-accel", "kvm" if kvm else "tcg,thread=multi", "-cpu", cpu, "-smp", "2", "-m", "2G",
         "-kernel", str(kernel.image), "-initrd", f"/proc/self/fd/{initramfs}",
-        "-append", f"console={console} quiet panic=-1 mitigations=off tsc=reliable",
+        "-append", f"console={console} quiet panic=-1 mitigations=off tsc=reliable no_timer_check",
         "-device", "virtio-serial-pci",
     ]  # fmt: skip
     for name, port in zip(_PORTS, ports, strict=True):

@@ -61,6 +61,15 @@ def test_the_mirror_is_debians_own_as_this_machine_has_it() -> None:
     assert debian.mirrors("") == []
 
 
+def test_without_root_a_missing_qemu_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(
+        CannotTrace, match=r"qemu-system-x86 must be installed\n  sudo apt-get install .* qemu-system-x86"
+    ) as error:
+        debian.install({"no-such-program": "qemu-system-x86", "sh": "dash"})
+    assert error.value.code == 4
+
+
 def test_kernels_are_chosen_by_name_or_suite() -> None:
     assert kernels.names("", "amd64") == ["5.10", "6.1", "6.12", "newest"]
     assert kernels.names("trixie,6.1", "amd64") == ["6.12", "6.1"]
