@@ -211,7 +211,7 @@ def run(
     shares = shares or (Share("/", "/"),)
     shares = (*shares, Share(str(kernel.modules), f"/lib/modules/{kernel.release}"))
     given = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
-    given |= {"PYTHONDONTWRITEBYTECODE": "1"} | (environment or {})
+    given |= environment or {}
     content = _initramfs(kernel, shares, command, directory or str(Path.cwd()), given)
     initramfs = os.memfd_create("initramfs")
     ours: list[socket.socket] = []
