@@ -73,7 +73,8 @@ def remarks(trials: Sequence[Trial]) -> list[str]:
 
 
 def _heads(trials: Sequence[Trial]) -> list[str]:
-    return [f"{trial.release}" + (" arm64" if trial.arch == "arm64" else "") for trial in trials]
+    short = [trial.release.removesuffix(f"-{trial.arch}") for trial in trials]
+    return [head + ("" if trial.arch == "amd64" else f" {trial.arch}") for head, trial in zip(short, trials, strict=True)]
 
 
 def write(trials: Sequence[Trial], file: IO[str], json: bool = False) -> None:
@@ -116,8 +117,8 @@ def write_page(trials: Sequence[Trial], names: Sequence[str], file: IO[str]) -> 
     host = f"{platform.machine()}, Python {platform.python_version()}"
     file.write(f"""# The kernels that iolab was tried on
 
-Written on {today} by `{AGAIN}`, iolab {VERSION}, on {host}. Each kernel is Debian's own package,
-booted under QEMU with 2 CPUs and 2 GiB over this machine's files (Python, BCC, the checkout; for arm64 over a Debian of its
+Written on {today} by `{AGAIN}`,
+iolab {VERSION}, on {host}. Each kernel is Debian's own package, booted under QEMU with 2 CPUs and 2 GiB over this machine's files (Python, BCC, the checkout; for arm64 over a Debian of its
 own); each lab that has a verdict ran in it once. The tables are what came out; nothing in them is written by hand, and the
 command makes them anew. An emulated machine is many times slower, so every time limit was multiplied by {kernels.SLOWER}
 (`IOLAB_SLOW`), and no time below says anything about a real one.

@@ -149,7 +149,7 @@ def test_the_tables_hold_every_kernel_and_say_what_failed(tmp_path: Path) -> Non
     assert report.documented_labs(page.getvalue()) == ["epoll", "poll", "select"]
     text = io.StringIO()
     report.write(trials, text)
-    assert "6.1.0-50-amd64" in text.getvalue() and "asleep: 0 of 3" in text.getvalue()
+    assert "6.1.0-50" in text.getvalue() and "asleep: 0 of 3" in text.getvalue()
 
 
 def test_an_answer_can_be_shown_again_beside_others(tmp_path: Path) -> None:
