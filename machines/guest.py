@@ -109,6 +109,8 @@ exec $b switch_root /root /run/iolab/busybox sh /run/iolab/start
 _START = """
 b=/run/iolab/busybox
 $b mkdir -p /dev/pts /dev/shm
+$b ln -s /proc/self/fd /dev/fd
+$b ln -s fd/0 /dev/stdin; $b ln -s fd/1 /dev/stdout; $b ln -s fd/2 /dev/stderr
 $b mount -t devpts -o mode=620,ptmxmode=666 devpts /dev/pts
 $b mount -t tmpfs shm /dev/shm
 $b mount -t tracefs tracefs /sys/kernel/tracing
@@ -304,7 +306,7 @@ class _Follower:
 
     def _console(self) -> list[str]:
         text = re.sub(r"\x1b[\[\dc;?]*[A-Za-z]?", "", self._said["console"].decode(errors="replace"))
-        return list(deque((line.rstrip() for line in text.splitlines() if line.strip()), maxlen=15))
+        return list(deque((line.rstrip() for line in text.splitlines() if line.strip()), maxlen=40))
 
     def _broken(self, what: str) -> LabBroken:
         last = "\n  ".join(self._console()) or "(nothing)"

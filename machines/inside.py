@@ -72,10 +72,11 @@ def outcomes(xml: str) -> dict[str, Any]:
 
 def main(labs: str, tests: str) -> None:
     """Doctor first, then the labs, then the tests."""
+    from labs.kit import link
     from probes import capabilities
 
     started = time.monotonic()
-    findings = capabilities.examine()
+    findings = [*capabilities.examine(), link.examine()]
     _say("doctor", started, can_trace=capabilities.can_trace(findings), findings=[dataclasses.asdict(one) for one in findings])
     for name in labs.split(",") if labs != "-" else ():
         started = time.monotonic()

@@ -21,7 +21,7 @@ _STYLES = {
     "pass": "green", "measured": "green", "yes": "green", "fail": "bold red", "broken": "bold red", "no": "bold red",
     "inconclusive": "bold yellow", "bounded": "yellow", "limited": "yellow", "cannot": "dim", "unavailable": "dim", "-": "dim",
 }  # fmt: skip
-_ASKED_OF_DOCTOR = ("BTF", "fentry", "kprobe", "io_uring", "netem")
+_ASKED_OF_DOCTOR = ("BTF", "fentry", "kprobe", "io_uring", "link")
 AGAIN = "invoke kernels --write docs/kernels.md"
 
 Rows = list[list[str]]
