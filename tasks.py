@@ -396,6 +396,57 @@ def image(_context: Context, only: str = "", whole: bool = False, json: bool = F
     return 0 if all(row.verdict == "pass" for row in rows) else 1
 
 
+@task(
+    help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"]}
+    | {
+        "only": "these kernels: 5.10, 6.1, 6.12, newest, with commas between",
+        "arch": "amd64 or arm64",
+        "labs": "these labs, with commas between; none for none",
+        "tests": "only the live tests that this expression chooses, as pytest's -k; none for none",
+        "at-once": "how many kernels run at the same time",
+        "refresh": "fetch the kernels anew, even if they are in the cache",
+        "add": "earlier answers (--json --out FILE) to show beside, with commas between",
+        "write": "write the page for docs/ to this file, too",
+    }
+)
+@command
+def kernels(
+    _context: Context,
+    only: str = "",
+    arch: str = "amd64",
+    labs: str = "",
+    tests: str = "",
+    at_once: int = 1,
+    refresh: bool = False,
+    add: str = "",
+    write: str = "",
+    json: bool = False,
+    out: str = "",
+) -> int:
+    """Boot Debian's kernels under QEMU, run every lab and the live tests in each; kernel x probe, kernel x lab."""
+    import labs as rooms
+    from machines import kernels as machines
+    from reports import kernels as report
+
+    _check(out, write)
+    architecture = machines.architecture(arch)
+    chosen = [] if labs == "none" else [one for one in labs.split(",") if one] or rooms.names()
+    for one in chosen:
+        rooms.find(one)
+    trials = [trial for path in add.split(",") if path for trial in machines.load(path)]
+    if only != "none":
+        trials += machines.matrix(
+            machines.names(only, architecture), architecture, chosen, None if tests == "none" else tests,
+            at_once=at_once, refresh=refresh, progress=_progress,
+        )  # fmt: skip
+    with _answer(out, sys.stdout) as file:
+        report.write(trials, file, json)
+    if write:
+        with files.whole(write) as file:
+            report.write_page(trials, rooms.names(), file)
+    return _VERDICT_CODES[machines.verdict(trials)]
+
+
 @task(help={"live": "only the tests that need the kernel", "pure": "only those that don't", "only": "as pytest's -k"})
 @command
 def test(context: Context, live: bool = False, pure: bool = False, only: str = "") -> int:

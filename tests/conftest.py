@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from labs.kit.processes import PATIENCE
 from probes import phases
 from probes.errors import CannotTrace
 from probes.recording import Recording, load
@@ -110,7 +111,7 @@ def follow(kernel: None) -> Iterator[Callable[..., Followed]]:
             with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
                 if beside:
                     beside(process)
-                output, _ = process.communicate(timeout=60)
+                output, _ = process.communicate(timeout=60 * PATIENCE)
             assert process.returncode == 0, output
             return Followed(output, instrument.stop({}))
 
@@ -135,5 +136,5 @@ def iolab(*arguments: str, stdin: str = "", timeout: float = 120, **environment:
     """`invoke ARGUMENTS` as a user would run it, in the environment of the tests."""
     return subprocess.run(
         [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *arguments],
-        input=stdin, capture_output=True, text=True, timeout=timeout, env=os.environ | environment,
+        input=stdin, capture_output=True, text=True, timeout=timeout * PATIENCE, env=os.environ | environment,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from types import TracebackType
 from probes.errors import LabBroken
 
 _AGAIN = 0.5  # seconds
+PATIENCE = float(os.environ.get("IOLAB_SLOW") or 1)  # multiplies every time limit: an emulated machine is slow, not stuck
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -58,7 +59,7 @@ class Child:
     def line(self, seconds: float) -> str:
         """The next line that it prints. Raises LabBroken if it ends or stays silent that long."""
         assert self._process.stdout is not None
-        descriptor, said = self._process.stdout.fileno(), b""
+        descriptor, said, seconds = self._process.stdout.fileno(), b"", seconds * PATIENCE
         while not said.endswith(b"\n"):
             if not select.select([descriptor], [], [], seconds)[0]:
                 raise LabBroken(f"{self.name} said nothing for {seconds:g} s", "is the machine overloaded? run it again")
@@ -70,6 +71,7 @@ class Child:
 
     def rest(self, seconds: float) -> str:
         """All that it prints until it ends. Raises LabBroken if it fails or takes longer than that."""
+        seconds *= PATIENCE
         try:
             out, _ = self._process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired as error:
@@ -86,7 +88,7 @@ class Child:
         Python sees a signal when it looks. One that comes between that look and the system call that goes to sleep wakes
         nobody, so it is sent again.
         """
-        for _ in range(round(seconds / _AGAIN)):
+        for _ in range(round(seconds * PATIENCE / _AGAIN)):
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return self._process.wait(_AGAIN)

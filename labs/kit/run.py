@@ -16,7 +16,7 @@ import psutil
 import labs
 from labs.kit.lab import Case, Lab
 from labs.kit.link import Link
-from labs.kit.processes import Child, ChildEnded
+from labs.kit.processes import PATIENCE, Child, ChildEnded
 from labs.kit.traffic import Traffic, describe
 from probes import VERSION, phases
 from probes.capabilities import need_privileges
@@ -60,7 +60,7 @@ def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = 
             if case.name not in missing:
                 progress(f"{_label(case)}traced: {_of(case, traffic).words}")
                 seen[case.name] = serve(case, traffic, instrument.cookie, link)
-        instrument.wait_until_gone(2)  # workers end a moment after the server that forked them
+        instrument.wait_until_gone(2 * PATIENCE)  # workers end a moment after the server that forked them
         progress("reading what the kernel said")
         recording = instrument.stop({})
     found = [
@@ -124,7 +124,7 @@ def _experiment(lab: Lab, name: str, progress: Progress) -> Recording:
         progress("the experiment")
         with Child("labs.kit.run", str(lab.experiment), str(instrument.cookie)) as child:
             found = json.loads(child.rest(30))
-        instrument.wait_until_gone(2)
+        instrument.wait_until_gone(2 * PATIENCE)
         progress("reading what the kernel said")
         return instrument.stop({**_about(lab, name), "aside": found})
 

@@ -1,0 +1,93 @@
+"""What happens inside a guest: `python -m machines.inside LABS TESTS` prints one JSON line for each thing tried.
+
+One process for all of it, because starting Python is what costs most under emulation. LABS are names with commas between, or
+"-" for none; TESTS is an expression for pytest's -k, "" for every live test, or "-" for none. A lab that breaks is an answer,
+too: the next one runs all the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parents[1]
+_answers = sys.stdout
+
+
+def _say(kind: str, started: float, **words: Any) -> None:
+    print(json.dumps({"kind": kind, "seconds": round(time.monotonic() - started, 1), **words}), file=_answers, flush=True)
+
+
+def _lab(name: str) -> dict[str, Any]:
+    import labs
+    from labs.kit import run
+    from probes.errors import IolabError
+
+    try:
+        result = run.show(run.record(name, labs.find(name).traffic, lambda _words: None))
+    except IolabError as error:
+        return {"verdict": "cannot" if error.code == 4 else "broken", "why": str(error), "checks": []}
+    except Exception:
+        return {"verdict": "broken", "why": traceback.format_exc(), "checks": []}
+    return {
+        "verdict": result.verdict,
+        "why": "" if result.events.sound else f"lost or unmatched: {result.events.reasons}",
+        "checks": [dataclasses.asdict(one) for one in result.checks],
+        "probes": [dataclasses.asdict(one) for one in result.probes],
+    }
+
+
+def _tests(only: str) -> dict[str, Any]:
+    """The live tests, by pytest in a process of its own."""
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        line = [sys.executable, "-m", "pytest", "-q", "-m", "live", "-p", "no:cacheprovider"]
+        line += ["--ignore=tests/machines", f"--junitxml={report.name}"]  # no machine in a machine
+        done = subprocess.run(line + (["-k", only] if only else []), cwd=ROOT, stdout=2)
+        try:
+            return {"status": done.returncode} | outcomes(Path(report.name).read_text())
+        except ElementTree.ParseError:
+            return {"status": done.returncode, "passed": 0, "skipped": {}, "failed": {"pytest": "it left no report"}}
+
+
+def outcomes(xml: str) -> dict[str, Any]:
+    """How many tests passed, and the words of those that did not, from pytest's JUnit report."""
+    found: dict[str, Any] = {"passed": 0, "skipped": {}, "failed": {}}
+    for case in ElementTree.fromstring(xml).iter("testcase"):
+        name = f"{case.get('classname')}.{case.get('name')}"
+        for kind, place in (("failure", "failed"), ("error", "failed"), ("skipped", "skipped")):
+            for one in case.findall(kind):
+                found[place][name] = one.get("message", "")
+        found["passed"] += not len([one for one in case if one.tag in ("failure", "error", "skipped")])
+    return found
+
+
+def main(labs: str, tests: str) -> None:
+    """Doctor first, then the labs, then the tests."""
+    from labs.kit import link
+    from probes import capabilities
+
+    started = time.monotonic()
+    findings = [*capabilities.examine(), link.examine()]
+    _say("doctor", started, can_trace=capabilities.can_trace(findings), findings=[dataclasses.asdict(one) for one in findings])
+    for name in labs.split(",") if labs != "-" else ():
+        started = time.monotonic()
+        answer = _lab(name)
+        _say("lab", started, name=name, **answer)
+    if tests != "-":
+        started = time.monotonic()
+        _say("tests", started, **_tests(tests))
+
+
+if __name__ == "__main__":
+    _answers = os.fdopen(os.dup(1), "w")  # ours alone: whatever else is printed here goes to stderr
+    os.dup2(2, 1)
+    main(sys.argv[1], sys.argv[2])

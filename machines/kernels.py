@@ -1,0 +1,190 @@
+"""The kernel matrix: Debian's kernels, booted one after the other, and what iolab shows in each."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from machines import arm, debian, guest
+from probes import VERSION
+from probes.errors import LabBroken, WrongUsage
+
+Progress = Callable[[str], None]
+SCHEMA_VERSION = 1
+SLOWER = 20  # how much more time everything gets in an emulated machine; measured: 10 to 15 times slower on free cores
+_PRELUDE_SECONDS, _LAB_SECONDS, _TEST_SECONDS = 900, 900, 7200  # bounds against a hang, not expectations
+ARCHITECTURES = {"amd64": "amd64", "x86_64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
+
+
+@dataclass
+class Tried:
+    """One lab in one kernel. `verdict`: pass, fail, inconclusive, cannot (the kernel lacks what it needs), broken."""
+
+    verdict: str
+    seconds: float
+    why: str = ""
+    checks: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        """Why it is not a pass, in one line."""
+        bad = [f"{one['name']}: {one['evidence']}" for one in self.checks if one["verdict"] in ("failed", "inconclusive")]
+        return "; ".join([line for line in (" ".join(self.why.split()), *bad) if line])
+
+
+@dataclass
+class Trial:
+    """Everything that was tried in one kernel."""
+
+    kernel: str  # as asked for: 6.1, newest
+    release: str
+    package: str
+    arch: str
+    boot_seconds: float = 0
+    can_trace: bool = False
+    doctor: list[dict[str, str]] = field(default_factory=list)
+    doctor_seconds: float = 0
+    probes: list[dict[str, Any]] = field(default_factory=list)
+    labs: dict[str, Tried] = field(default_factory=dict)
+    tests: dict[str, Any] | None = None
+    broken: str = ""  # why the guest did not get to its end
+
+    def take(self, answer: dict[str, Any]) -> str:
+        """Keeps one answer of machines.inside; returns a few words about it."""
+        if answer["kind"] == "doctor":
+            self.can_trace, self.doctor, self.doctor_seconds = answer["can_trace"], answer["findings"], answer["seconds"]
+            return "doctor: it can be traced" if self.can_trace else "doctor: it can't be traced"
+        if answer["kind"] == "lab":
+            tried = Tried(answer["verdict"], answer["seconds"], answer["why"], answer["checks"])
+            self.labs[answer["name"]] = tried
+            self.probes = self.probes or answer.get("probes", [])
+            return f"lab {answer['name']}: {tried.verdict}" + (f" ({tried.words})" if tried.verdict != "pass" else "")
+        self.tests = {key: answer[key] for key in ("status", "passed", "skipped", "failed", "seconds")}
+        return f"live tests: {self.tests_words}"
+
+    @property
+    def tests_words(self) -> str:
+        """The live tests in numbers."""
+        if self.tests is None:
+            return "-"
+        return f"{self.tests['passed']} passed, {len(self.tests['failed'])} failed, {len(self.tests['skipped'])} skipped"
+
+    @property
+    def verdict(self) -> str:
+        """pass, fail or inconclusive."""
+        verdicts = {one.verdict for one in self.labs.values()}
+        if "fail" in verdicts or (self.tests and self.tests["status"] not in (0, 5)) or (self.doctor and not self.can_trace):
+            return "fail"  # pytest's 5: the expression chose no test
+        return "inconclusive" if self.broken or verdicts & {"inconclusive", "broken"} else "pass"
+
+
+def verdict(trials: Iterable[Trial]) -> str:
+    """Of the whole matrix: the worst one."""
+    found = {one.verdict for one in trials}
+    return "fail" if "fail" in found else "inconclusive" if "inconclusive" in found else "pass"
+
+
+def names(only: str, arch: str) -> list[str]:
+    """The kernels meant by --only (names or suites with commas between; "" is all that there are for the architecture)."""
+    every = list(debian.SUITES) if arch == "amd64" else [arm.KERNEL]
+    suites = {suite: name for name, suite in debian.SUITES.items()}
+    chosen = [suites.get(one, one) for one in only.split(",")] if only else every
+    for one in chosen:
+        if one not in debian.SUITES:
+            raise WrongUsage(f"there is no kernel {one!r} to boot", f"--only takes {', '.join(debian.SUITES)}")
+    return list(dict.fromkeys(chosen))
+
+
+def architecture(word: str) -> str:
+    """Debian's name of the architecture that --arch means."""
+    if word not in ARCHITECTURES:
+        raise WrongUsage(f"there is no kernel for {word!r} to boot", "--arch takes amd64 or arm64")
+    return ARCHITECTURES[word]
+
+
+def matrix(
+    kernels: Sequence[str],
+    arch: str,
+    labs: Sequence[str],
+    tests: str | None,
+    *,
+    at_once: int,
+    refresh: bool,
+    progress: Progress,
+) -> list[Trial]:
+    """Tries every kernel, `at_once` of them at a time. `tests`: an expression for pytest's -k ("": all), or None for none.
+
+    Raises CannotTrace where this machine can't boot any; a kernel that breaks is a Trial that says so.
+    """
+    fetched = [debian.fetch(name, arch, refresh, progress) for name in kernels]
+    stop = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        futures = [pool.submit(_try, one, labs, tests, stop, progress) for one in fetched]
+        try:
+            return [one.result() for one in futures]
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _try(kernel: debian.Kernel, labs: Sequence[str], tests: str | None, stop: threading.Event, progress: Progress) -> Trial:
+    trial = Trial(kernel.name, kernel.release, kernel.package, kernel.arch)
+    lines = bytearray()
+
+    def hear(data: bytes) -> None:
+        lines.extend(data)
+        while b"\n" in lines:
+            line, _, rest = bytes(lines).partition(b"\n")
+            lines[:] = rest
+            progress(f"{kernel.release}: {trial.take(json.loads(line))}")
+
+    root = Path(__file__).resolve().parents[1]
+    python = sys.executable if kernel.arch == "amd64" else str(root / ".venv/bin/python")
+    command = [python, "-m", "machines.inside", ",".join(labs) or "-", "-" if tests is None else tests]
+    environment = {"IOLAB_SLOW": str(SLOWER)} | guest.inherited()
+    place = arm.place(root, progress) if kernel.arch == "arm64" else ()
+    seconds = _PRELUDE_SECONDS + _LAB_SECONDS * len(labs) + (0 if tests is None else _TEST_SECONDS)
+    progress(f"{kernel.release}: booting")
+    try:
+        ended = guest.run(
+            kernel, command, seconds=seconds, directory=str(root), environment=environment, shares=place, out=hear, stop=stop
+        )
+    except LabBroken as error:
+        trial.broken = str(error)
+        progress(f"{kernel.release}: {error}")
+        return trial
+    trial.boot_seconds = round(ended.boot_seconds, 1)
+    if ended.status:
+        trial.broken = f"what ran in the guest ended with status {ended.status}: {' | '.join(ended.err.splitlines()[-3:])}"
+        progress(f"{kernel.release}: {trial.broken}")
+    return trial
+
+
+def as_data(trials: Sequence[Trial]) -> dict[str, Any]:
+    """The answer as --json gives it."""
+    rows = [dataclasses.asdict(one) | {"verdict": one.verdict} for one in trials]
+    return {"schema_version": SCHEMA_VERSION, "iolab": VERSION, "verdict": verdict(trials), "kernels": rows}
+
+
+def load(path: str) -> list[Trial]:
+    """The trials of an earlier answer (--json --out FILE)."""
+    try:
+        data = json.loads(Path(path).read_text())
+        known = {one.name for one in dataclasses.fields(Trial)}
+        trials = []
+        for row in data["kernels"]:
+            labs = {name: Tried(**one) for name, one in row["labs"].items()}
+            trials.append(Trial(**{key: value for key, value in row.items() if key in known} | {"labs": labs}))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WrongUsage(
+            f"{path} is no answer of this command ({error})", "--add takes files made by --json --out FILE"
+        ) from error
+    return trials

@@ -1,0 +1,151 @@
+"""The kernel matrix: kernel x probe x quality and kernel x lab x verdict, on the terminal, as JSON, as a page for docs/."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json as codec
+import platform
+from collections.abc import Sequence
+from typing import IO
+
+from rich.table import Table
+from rich.text import Text
+
+from machines import kernels
+from machines.kernels import Trial
+from probes import VERSION
+from reports.terminal import console
+
+_STYLES = {
+    "pass": "green", "measured": "green", "yes": "green", "fail": "bold red", "broken": "bold red", "no": "bold red",
+    "inconclusive": "bold yellow", "bounded": "yellow", "limited": "yellow", "cannot": "dim", "unavailable": "dim", "-": "dim",
+}  # fmt: skip
+_ASKED_OF_DOCTOR = ("BTF", "fentry", "kprobe", "io_uring", "link")
+AGAIN = "invoke kernels --write docs/kernels.md"
+
+Rows = list[list[str]]
+
+
+def probe_rows(trials: Sequence[Trial]) -> Rows:
+    """A row for each probe: its quality in each kernel, with the kind of attachment; then what doctor found of the kernel."""
+    rows = []
+    for name in dict.fromkeys(probe["name"] for trial in trials for probe in trial.probes):
+        cells = []
+        for trial in trials:
+            found = next((one for one in trial.probes if one["name"] == name), None)
+            kind = f" ({found['attached'].split(':')[0]})" if found and found["attached"] else ""
+            cells.append(f"{found['quality']}{kind}" if found else "-")
+        rows.append([name, *cells])
+    for name in _ASKED_OF_DOCTOR:
+        states = [next((one["state"] for one in trial.doctor if one["name"] == name), "-") for trial in trials]
+        rows.append([name, *("no" if one == "info" else one for one in states)])
+    return rows
+
+
+def lab_rows(trials: Sequence[Trial], names: Sequence[str] = ()) -> Rows:
+    """A row for each lab, of `names` and whatever else was tried: its verdict in each kernel. "-": it was not tried."""
+    every = sorted({*names, *(name for trial in trials for name in trial.labs)})
+    return [[name, *(trial.labs[name].verdict if name in trial.labs else "-" for trial in trials)] for name in every]
+
+
+def figure_rows(trials: Sequence[Trial]) -> Rows:
+    """Seconds of each part, and the live tests."""
+    return [
+        ["boot, s", *(f"{one.boot_seconds:.0f}" if one.boot_seconds else "-" for one in trials)],
+        ["doctor, s", *(f"{one.doctor_seconds:.0f}" for one in trials)],
+        ["labs, s", *(f"{sum(lab.seconds for lab in one.labs.values()):.0f}" for one in trials)],
+        ["live tests", *(one.tests_words for one in trials)],
+        ["live tests, s", *(f"{one.tests['seconds']:.0f}" if one.tests else "-" for one in trials)],
+    ]
+
+
+def remarks(trials: Sequence[Trial]) -> list[str]:
+    """A line for each thing that is not as it should be, with its evidence; one line each, however many words it has."""
+    found = []
+    for trial in trials:
+        if trial.broken:
+            found.append(f"{trial.release}: {trial.broken}")
+        found += [f"{trial.release}, lab {name}: {one.words}" for name, one in trial.labs.items() if one.verdict != "pass"]
+        failed = trial.tests["failed"] if trial.tests else {}
+        found += [f"{trial.release}, {name}: {words}" for name, words in failed.items()]
+    return [" ".join(line.split())[:600] for line in found]
+
+
+def _heads(trials: Sequence[Trial]) -> list[str]:
+    short = [trial.release.removesuffix(f"-{trial.arch}") for trial in trials]
+    return [head + ("" if trial.arch == "amd64" else f" {trial.arch}") for head, trial in zip(short, trials, strict=True)]
+
+
+def write(trials: Sequence[Trial], file: IO[str], json: bool = False) -> None:
+    """The tables, or the JSON document."""
+    if json:
+        codec.dump(kernels.as_data(trials), file, indent=1)
+        file.write("\n")
+        return
+    target: IO[str] = file if file.isatty() else io.StringIO()
+    out = console(target)
+    for first, rows in (("probe", probe_rows(trials)), ("lab", lab_rows(trials)), ("", figure_rows(trials))):
+        if not rows:
+            continue
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+        table.add_column(first, style="bold", no_wrap=True)
+        for head in _heads(trials):
+            table.add_column(head, overflow="fold")
+        for name, *cells in rows:
+            table.add_row(name, *(Text(cell, style=_STYLES.get(cell.split(" ")[0], "")) for cell in cells))
+        out.print(table)
+        out.print()
+    for line in remarks(trials):
+        out.print(Text("- " + line))
+    if target is not file:
+        assert isinstance(target, io.StringIO)
+        file.write("".join(line.rstrip() + "\n" for line in target.getvalue().splitlines()))
+
+
+def _markdown(first: str, heads: Sequence[str], rows: Rows) -> str:
+    lines = [[first, *heads], ["---"] * (len(heads) + 1), *([f"`{name}`" if first else name, *cells] for name, *cells in rows)]
+    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
+
+
+def write_page(trials: Sequence[Trial], names: Sequence[str], file: IO[str]) -> None:
+    """The page for docs/, with a row for each lab of `names`: the tables, the day, the versions, and how it was made."""
+    heads = _heads(trials)
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    packages = "".join(f"* {trial.package} ({trial.arch})\n" for trial in trials)
+    said = "".join(f"* {line}\n" for line in remarks(trials)) or "Nothing: every lab that was tried passed.\n"
+    host = f"{platform.machine()}, Python {platform.python_version()}"
+    file.write(f"""# The kernels that iolab was tried on
+
+Written on {today} by `{AGAIN}`,
+iolab {VERSION}, on {host}. Each kernel is Debian's own package, booted under QEMU
+with 2 CPUs and 2 GiB over this machine's files (Python, BCC, the checkout; for arm64 over a Debian of its own); each lab that
+has a verdict ran in it once. The tables are what came out; nothing in them is written by hand, and the command makes them
+anew. An emulated machine is many times slower, so every time limit was multiplied by {kernels.SLOWER} (`IOLAB_SLOW`), and no
+time below says anything about a real one.
+
+{packages}
+## What each probe gives
+
+`measured`: an exact bracket; `bounded`: an upper bound; `unavailable`: this kernel can't show it, and every report says why. In
+brackets the kind of attachment. The last rows are doctor's findings.
+
+{_markdown("probe", heads, probe_rows(trials))}
+## What each lab says
+
+`pass`: every check held. `fail`: a check did not. `inconclusive`: events were lost, so nothing is claimed. `cannot`: the kernel
+lacks what the lab is about. `broken`: the lab did not come to its end. `-`: not tried.
+
+{_markdown("lab", heads, lab_rows(trials, names))}
+## Time and tests
+
+{_markdown("", heads, figure_rows(trials))}
+## Remarks
+
+{said}""")
+
+
+def documented_labs(page: str) -> list[str]:
+    """The labs that have a row in such a page."""
+    section = page.partition("\n## What each lab says\n")[2].partition("\n## ")[0]
+    return [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")]

@@ -1,0 +1,234 @@
+"""The kernel matrix: choosing packages, reading what came out of a guest, the tables; and one kernel booted for real."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import labs
+from machines import arm, debian, guest, inside, kernels
+from machines.kernels import Trial, Tried
+from probes.errors import CannotTrace, LabBroken, WrongUsage
+from reports import kernels as report
+from tests.conftest import ROOT, cannot, iolab
+
+PAGE = ROOT / "docs" / "kernels.md"
+
+OF_6_1 = """\
+linux-image-amd64
+  Depends: linux-image-6.1.0-50-amd64
+linux-image-6.1.0-50-amd64
+  Depends: kmod
+ |Depends: initramfs-tools
+kmod
+linux-base
+<linux-initramfs-tool>
+"""
+OF_7_2 = """\
+linux-image-amd64
+linux-base-amd64
+linux-base-7.2.13+deb14-amd64
+linux-image-7.2.13+deb14-amd64
+linux-binary-7.2.13+deb14-amd64
+linux-modules-7.2.13+deb14-amd64
+linux-base
+kmod
+"""
+
+
+def test_a_kernel_is_the_packages_that_its_suite_names() -> None:
+    assert debian.parts(OF_6_1) == ["linux-image-6.1.0-50-amd64"]
+    parts = debian.parts(OF_7_2)
+    assert [one.split("-7")[0] for one in parts] == ["linux-base", "linux-image", "linux-binary", "linux-modules"]
+
+
+def test_the_mirror_is_debians_own_as_this_machine_has_it() -> None:
+    targets = (
+        "http://one/other/|Node|Node|nodistro\n"
+        "http://mirror/security/|Debian|Debian-Security|trixie-security\n"
+        "http://mirror/debian/|Debian|Debian|trixie\n"
+        "http://mirror/debian/|Debian|Debian|trixie-updates\n"
+    )
+    assert debian.mirrors(targets) == ["http://mirror/debian/"]
+    assert debian.mirrors("") == []
+
+
+def test_without_root_a_missing_qemu_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(
+        CannotTrace, match=r"qemu-system-x86 must be installed\n  sudo apt-get install .* qemu-system-x86"
+    ) as error:
+        debian.install({"no-such-program": "qemu-system-x86", "sh": "dash"})
+    assert error.value.code == 4
+
+
+def test_kernels_are_chosen_by_name_or_suite() -> None:
+    assert kernels.names("", "amd64") == ["5.10", "6.1", "6.12", "newest"]
+    assert kernels.names("trixie,6.1", "amd64") == ["6.12", "6.1"]
+    assert kernels.names("", "arm64") == [arm.KERNEL]
+    with pytest.raises(WrongUsage, match=r"5\.10, 6\.1, 6\.12, newest"):
+        kernels.names("2.6", "amd64")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (["--only", "2.6"], "there is no kernel '2.6'"),
+        (["--arch", "vax"], "--arch takes amd64 or arm64"),
+        (["--labs", "epol"], "did you mean epoll"),
+        (["--only", "none", "--add", "/nowhere"], "is no answer of this command"),
+    ],
+)
+def test_wrong_usage_is_said_before_anything_is_fetched(line: list[str], words: str) -> None:
+    done = iolab("kernels", *line)
+    assert done.returncode == 2 and words in done.stderr and not done.stdout
+
+
+def test_pytests_report_becomes_names_and_words() -> None:
+    xml = """<testsuites><testsuite><testcase classname="tests.a" name="good"/>
+        <testcase classname="tests.a" name="bad"><failure message="assert 1 == 2">...</failure></testcase>
+        <testcase classname="tests.a" name="none"><skipped message="gcc is missing"/></testcase></testsuite></testsuites>"""
+    assert inside.outcomes(xml) == {
+        "passed": 1, "skipped": {"tests.a.none": "gcc is missing"}, "failed": {"tests.a.bad": "assert 1 == 2"}
+    }  # fmt: skip
+
+
+def _trial(**labs: str) -> Trial:
+    trial = Trial("6.1", "6.1.0-50-amd64", "linux-image-6.1.0-50-amd64 6.1.176-1", "amd64")
+    trial.take({"kind": "doctor", "seconds": 5.0, "can_trace": True, "findings": [{"name": "fentry", "state": "yes"}]})
+    for name, verdict in labs.items():
+        check = {"name": "asleep", "evidence": "0 of 3", "verdict": "failed" if verdict == "fail" else "confirmed"}
+        probe = {"name": "copy", "attached": "tracepoint:skb:x", "quality": "bounded", "reason": "", "hits": 1}
+        trial.take(
+            {"kind": "lab", "name": name, "verdict": verdict, "seconds": 9.0, "why": "", "checks": [check], "probes": [probe]}
+        )
+    return trial
+
+
+@pytest.mark.parametrize(
+    ("trial", "verdict"),
+    [
+        (_trial(epoll="pass", io_uring="cannot"), "pass"),
+        (_trial(epoll="pass", poll="inconclusive"), "inconclusive"),
+        (_trial(epoll="pass", poll="broken"), "inconclusive"),
+        (_trial(epoll="fail", poll="inconclusive"), "fail"),
+    ],
+)
+def test_a_kernel_is_as_good_as_its_worst_lab(trial: Trial, verdict: str) -> None:
+    assert trial.verdict == verdict
+    assert kernels.verdict([_trial(epoll="pass"), trial]) == verdict
+
+
+def test_a_kernel_that_broke_or_cant_be_traced_is_no_pass() -> None:
+    trial = _trial(epoll="pass")
+    trial.broken = "it did not boot"
+    assert trial.verdict == "inconclusive"
+    trial = _trial(epoll="pass")
+    trial.can_trace = False
+    assert trial.verdict == "fail"
+    trial = _trial(epoll="pass")
+    trial.take({"kind": "tests", "seconds": 3, "status": 1, "passed": 4, "skipped": {}, "failed": {"tests.a.bad": "no"}})
+    assert trial.verdict == "fail"
+
+
+def test_the_tables_hold_every_kernel_and_say_what_failed(tmp_path: Path) -> None:
+    trials = [_trial(epoll="pass", poll="fail"), _trial(epoll="pass")]
+    assert report.lab_rows(trials) == [["epoll", "pass", "pass"], ["poll", "fail", "-"]]
+    assert report.probe_rows(trials)[0] == ["copy", "bounded (tracepoint)", "bounded (tracepoint)"]
+    assert report.remarks(trials) == ["6.1.0-50-amd64, lab poll: asleep: 0 of 3"]
+    page = io.StringIO()
+    report.write_page(trials, ["select"], page)
+    assert report.documented_labs(page.getvalue()) == ["epoll", "poll", "select"]
+    text = io.StringIO()
+    report.write(trials, text)
+    assert "6.1.0-50" in text.getvalue() and "asleep: 0 of 3" in text.getvalue()
+
+
+def test_an_answer_can_be_shown_again_beside_others(tmp_path: Path) -> None:
+    file = tmp_path / "answer.json"
+    with file.open("w") as out:
+        report.write([_trial(epoll="fail")], out, json=True)
+    done = iolab("kernels", "--only", "none", "--add", str(file), "--json", "--write", str(tmp_path / "page.md"))
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout) == json.loads(file.read_text())
+    assert kernels.load(str(file))[0].labs == {"epoll": _trial(epoll="fail").labs["epoll"]}
+    assert isinstance(kernels.load(str(file))[0].labs["epoll"], Tried)
+    assert "| `epoll` | fail |" in (tmp_path / "page.md").read_text()
+
+
+def test_the_documented_table_has_the_labs_that_exist() -> None:
+    documented = report.documented_labs(PAGE.read_text())
+    missing, gone = set(labs.names()) - set(documented), set(documented) - set(labs.names())
+    assert not missing | gone, f"docs/kernels.md lacks {missing or 'none'} and has {gone or 'none'} too much: {report.AGAIN}"
+
+
+# -- a real kernel -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def booted() -> debian.Kernel:
+    """Debian's 6.1, fetched once."""
+    try:
+        kernel = debian.fetch("6.1")
+        guest.need_qemu(kernel.arch)
+    except CannotTrace as error:
+        cannot(error.problem, error.remedy)
+    return kernel
+
+
+@pytest.mark.live
+def test_doctor_in_another_kernel(booted: debian.Kernel) -> None:
+    line = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "doctor", "--json"]
+    ended = guest.run(booted, line, seconds=600, directory=str(ROOT))
+    assert ended.status == 0, ended.err
+    found = {one["name"]: one for one in json.loads(ended.out)["capabilities"]}
+    assert f"Linux {booted.release}" in found["system"]["found"]
+    assert found["fentry"]["state"] == "yes" and found["link"]["state"] == "yes"
+
+
+@pytest.mark.live
+def test_what_a_guest_writes_stays_in_it_and_its_words_come_out_apart(booted: debian.Kernel, tmp_path: Path) -> None:
+    ended = guest.run(
+        booted, ["sh", "-c", "pwd; echo $SAID; echo problem >&2; echo x > left; rm kept; echo y > /dev/stdout; exit 7"],
+        seconds=60, directory=str(_kept(tmp_path)), environment={"SAID": "a 'word'"},
+    )  # fmt: skip
+    assert (ended.status, ended.err) == (7, "problem\n")
+    assert ended.out == f"{tmp_path}\na 'word'\ny\n"
+    assert [one.name for one in tmp_path.iterdir()] == ["kept"]
+
+
+def _kept(folder: Path) -> Path:
+    (folder / "kept").touch()
+    return folder
+
+
+@pytest.mark.live
+def test_a_command_that_hangs_and_a_kernel_that_panics_end_in_a_sentence(booted: debian.Kernel) -> None:
+    with pytest.raises(LabBroken, match=r"did not end within 2 s(.|\n)*last lines"):
+        guest.run(booted, ["sleep", "600"], seconds=2, directory="/")
+    with pytest.raises(LabBroken, match=r"ended in the middle of its command(.|\n)*sysrq triggered crash"):
+        guest.run(booted, ["sh", "-c", "echo c > /proc/sysrq-trigger"], seconds=60, directory="/")
+
+
+@pytest.mark.live
+def test_nothing_is_left_after_kill_9(booted: debian.Kernel) -> None:
+    line = [sys.executable, "-m", "machines.guest", "6.1", "--", "sh", "-c", "echo up; sleep 600"]
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ) as runner:
+        try:
+            assert runner.stdout and runner.stdout.readline() == b"up\n"
+            machines = psutil.Process(runner.pid).children(recursive=True)
+            assert [one.name()[:4] for one in machines] == ["qemu"]
+        finally:
+            runner.kill()
+    end = time.monotonic() + 20
+    while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in machines):
+        assert time.monotonic() < end, "QEMU outlived its starter"
+        time.sleep(0.05)
