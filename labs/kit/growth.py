@@ -1,7 +1,7 @@
 """What one wait costs against the number of descriptors: select, poll and epoll asked about N sockets, of which one is ready.
 
 By system call number, without Python's own walk over lists, which would grow as well. The socket that is ready is the last
-one, so select and poll pass all the others first. Each figure is the fastest of several batches: the least disturbed.
+one, so select and poll pass all the others first. Each figure is the fastest of many calls: the least disturbed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from servers.kit.system import system_call
 
 NOT_COUNTED = "where fentry or kprobes can be attached, it is counted"
 SIZES = (10, 100, 900)  # select ends at 1023
-_BATCHES = 9
+_TIMES = 200
 _SOON = (ctypes.c_long * 2)(1, 0)  # seconds, ns: a time-out that never comes, as one descriptor is ready
 _NOW = (ctypes.c_long * 2)(0, 0)
 
@@ -79,12 +79,11 @@ def _calls(size: int) -> dict[str, int]:
 
 def _fastest(call: Callable[[], int]) -> int:
     assert call() == 1
-    best, count = 1 << 62, 20
-    for _ in range(_BATCHES):
+    best = 1 << 62
+    for _ in range(_TIMES):
         begin = time.perf_counter_ns()
-        for _ in range(count):
-            call()
-        best = min(best, (time.perf_counter_ns() - begin) // count)
+        call()
+        best = min(best, time.perf_counter_ns() - begin)
     return best
 
 
