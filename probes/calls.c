@@ -123,6 +123,8 @@ int on_enter(struct raw *ctx) {
   t->args[1] = regs[REG_ARG1];
   t->args[2] = regs[REG_ARG2];
   t->args[3] = regs[REG_ARG3];
+  if (t->where == IN_CALL)
+    count(LOSS_UNMATCHED);  /* the end of the call before was not told */
   fold_enter(t, nr, bpf_ktime_get_ns());  /* last: our own work belongs to the time before the call */
   if (fold_enter_interrupted(t))
     fold_enter_again(t, bpf_ktime_get_ns());
@@ -137,7 +139,8 @@ int on_exit(struct raw *ctx) {
   if (!t)
     return 0;
   if (t->where == IN_USER) {
-    count(LOSS_UNMATCHED);
+    /* Seccomp has its say before sys_enter (kernel/entry: syscall_trace_enter): what it refuses only ends. */
+    count(FILTERED_BY_SECCOMP ? LOSS_REFUSED : LOSS_UNMATCHED);
     return 0;
   }
   came_back_unseen(t, now);

@@ -175,11 +175,14 @@ class Instrument:
             if at is None or length is None:
                 raise CannotTrace(f"the kernel's BTF has no {struct_name}.{queue}", "please report this kernel")
             constants[name] = at + length
+        seccomp, mode = btf.offset("task_struct", "seccomp"), btf.offset("seccomp", "mode")
+        filtered = "0" if seccomp is None or mode is None else f"peek32(bpf_get_current_task(), {seccomp + mode})"
         upid = btf.size("upid")
         multiplexers = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.MULTIPLEXERS) if one in numbers)
         reads = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.READS - {"recvmmsg"}) if one in numbers)
         return constants | {
             "SIZE_UPID": upid or 16,
+            "FILTERED_BY_SECCOMP": filtered,
             "SWITCH_PREV": tasks[0],
             "SWITCH_NEXT": tasks[1],
             "SWITCH_PREV_STATE(ctx)": prev_state,
@@ -300,7 +303,10 @@ class Instrument:
         data, frames = without_addresses(ring.strip(self._spans) + runs + b"".join(encode(one) for one in live))
         losses = {loss: self._total(b"losses", loss) for loss in Loss}
         hits = {hit: self._total(b"hits", hit) for hit in Hit}
-        missed = sum(_misses(program.fd) for program in self._programs.values())
+        misses = {place: _misses(program.fd) for place, program in self._programs.items()}
+        # Where the two may be preempted the kernel skips one while it is half done for another thread on that CPU. If that was
+        # a followed thread's, the other of the two tells: an end without a begin, or a begin inside a call (Loss.UNMATCHED).
+        skipped = sum(number for place, number in misses.items() if "raw_syscalls:" in place)
         recording = Recording.new(
             data,
             machine=machine(),
@@ -308,7 +314,7 @@ class Instrument:
                 replace(p, hits=hits[w.hit] if p.attached and w.hit is not None else None)
                 for p, w in zip(self.probes, self._wanted, strict=True)
             ],
-            losses={loss.name: losses[loss] for loss in Loss} | {"MISSED": missed},
+            losses={loss.name: losses[loss] for loss in Loss} | {"MISSED": sum(misses.values()) - skipped, "SKIPPED": skipped},
             seen=sum(hits.values()),
             stacks={number: [self._symbol(one) for one in addresses] for number, addresses in frames.items()},
             end=end,

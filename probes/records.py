@@ -39,10 +39,11 @@ class Loss(enum.IntEnum):
 
     RING_FULL = 0  # a record found no room in the ring
     THREADS_FULL = 1  # a thread could not be followed: the table of threads was full
-    UNMATCHED = 2  # a system call ended that never began
+    UNMATCHED = 2  # a system call ended that never began, or began inside another
     STACK_FAILED = 3  # the kernel gave no stack
     UNSEEN = 4  # the kernel did not tell of a switch-in: a phase is an upper bound (no loss)
     COPY_END = 5  # the kernel did not tell of the end of a copy: it is an upper bound (no loss)
+    REFUSED = 6  # a seccomp filter refused a system call before the kernel told of its begin (no loss)
 
 
 class Hit(enum.IntEnum):

@@ -277,6 +277,8 @@ def _trust(result: Result, out: Console) -> None:
         out.print(Text(f"this machine hid {count(unseen, 'switch')} to us: there run queue is an upper bound", style="dim"))
     if late := events.reasons.get("copy_end"):
         out.print(Text(f"copies whose end was not told: {late:,}; there copy is an upper bound", style="dim"))
+    if refused := events.reasons.get("refused"):
+        out.print(Text(f"a seccomp filter refused {count(refused, 'system call')}, which no row shows", style="dim"))
     if witness := context.get("witness"):
         calls = (
             f"psutil: {witness['voluntary_switches']:.0f} voluntary and {witness['involuntary_switches']:.0f} other switches"

@@ -235,3 +235,11 @@ def test_no_probe_is_left_behind(kernel: None) -> None:
     with Instrument(ring_bytes=1 << 20):
         assert len(os.listdir("/proc/self/fd")) > before
     assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+def test_what_seccomp_refuses_is_no_lost_event(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+    """The kernel tells of the end of such a call, but not of its begin."""
+    run = follow(compiled("refused"), "23")
+    assert run.result.events.sound, run.result.events
+    assert run.result.events.reasons["refused"] == 23
+    assert not run.result.named("getppid") and len(run.result.named("prctl")) == 2
