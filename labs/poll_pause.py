@@ -18,7 +18,7 @@ LAB = Lab(
         "man 2 clock_nanosleep; man 7 time (timer slack)",
     ),
     cases=(
-        Case("no pause", "mistakes.poll_pause:serve"),
+        Case("no pause", "nonblocking"),
         Case("2 ms", "mistakes.poll_pause:pause_2ms"),
         Case("10 ms", "mistakes.poll_pause:pause_10ms"),
         Case("select", "select"),

@@ -9,11 +9,9 @@ import time
 
 from servers.kit.echo import accept, echo, receive, send_back
 
-PAUSE = 0.0  # seconds between two rounds; a pause saves CPU and costs response time
 
-
-def serve(listener: socket.socket) -> None:
-    """Asks the listener and every connection in turn, for ever."""
+def serve(listener: socket.socket, pause: float = 0.0) -> None:
+    """Asks the listener and every connection in turn, for ever, with `pause` seconds between two rounds."""
     listener.setblocking(False)
     unsent: dict[socket.socket, bytes] = {}
     while True:
@@ -26,8 +24,8 @@ def serve(listener: socket.socket) -> None:
                 connection.close()
             else:
                 unsent[connection] = rest
-        if PAUSE:
-            time.sleep(PAUSE)
+        if pause:
+            time.sleep(pause)
 
 
 def serve_udp(sock: socket.socket) -> None:
@@ -38,5 +36,3 @@ def serve_udp(sock: socket.socket) -> None:
         unsent = unsent or receive(sock)
         if unsent and send_back(sock, unsent):
             unsent = None
-        if PAUSE:
-            time.sleep(PAUSE)
