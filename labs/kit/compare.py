@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from labs.kit import run
-from labs.kit.lab import Case, Finding, confirmed, failed, refined, refuted
+from labs.kit.lab import Case, Finding, confirmed, failed, of_case, refined, refuted
 from labs.kit.link import Link, Told
 from labs.kit.traffic import Traffic
 from probes import syscalls
@@ -108,15 +108,17 @@ def judge(comparison: Comparison) -> tuple[Check, ...]:
 
 
 def rows(traffic: Traffic, progress: Callable[[str], None], link: Link | None = None) -> Iterator[Row]:
-    """Runs every model on this traffic, under the instrument."""
-    names = models()
-    for number, name in enumerate(names, 1):
-        progress(f"{number} of {len(names)}: {name}, {traffic.words}")
-        with Instrument() as instrument:
-            seen = run.serve(Case(name, name), traffic, instrument.cookie, link)
-            instrument.wait_until_gone(2)
-            result = measure(instrument.stop({"witness": seen["witness"]}))
-        yield row(name, result)
+    """Runs every model on this traffic, one after the other under one instrument."""
+    names, seen = models(), {}
+    with Instrument() as instrument:
+        for number, name in enumerate(names, 1):
+            progress(f"{number} of {len(names)}: {name}, {traffic.words}")
+            seen[name] = run.serve(Case(name, name), traffic, instrument.cookie, link)
+        instrument.wait_until_gone(2)
+        progress("reading what the kernel said")
+        result = measure(instrument.stop({}))
+    for name in names:
+        yield row(name, of_case(result, seen[name]))
 
 
 def crowds(progress: Callable[[str], None], link: Link | None = None) -> Iterator[Crowd]:
