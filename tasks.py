@@ -36,7 +36,10 @@ def _wrong_usage_is_2(parse: Callable[[Program], None]) -> Callable[[Program], N
         try:
             parse(program)
         except ParseError as error:
-            raise Exit(called(f"{error}\n  invoke --list names the commands, invoke --help COMMAND its options"), 2) from error
+            hint = "invoke --list names the commands, invoke --help COMMAND its options"
+            if "trace" in sys.argv and "--" not in sys.argv:
+                hint = "trace takes the program after two dashes: invoke trace -- CMD ARGS"
+            raise Exit(called(f"{error}\n  {hint}"), 2) from error
 
     return parse_tasks
 
@@ -208,6 +211,10 @@ def lab(
     found = labs.find(name)
     given = {"clients": clients, "messages": messages, "size": size, "gap_ms": gap_ms, "seed": seed}
     changed = {key: _number(key, text) for key, text in given.items() if text} | ({"udp": True} if udp else {})
+    if found.experiment and (link or set(changed) - {"seed"}):
+        raise WrongUsage(
+            f"lab {name} is an experiment without clients", "leave out what shapes traffic: clients, messages, link ..."
+        )
     traffic = dataclasses.replace(found.traffic, **changed)
     if questions:
         from labs.kit import predict as predicting

@@ -6,7 +6,7 @@ goes to a worker of the kernel at once (IOSQE_ASYNC); and requests that a thread
 
 from collections import Counter
 
-from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, refined, waited
+from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, refined, unavailable, waited
 
 LAB = Lab(
     model="io_uring",
@@ -67,7 +67,7 @@ def own_copy(run: Run) -> Finding:
     own = [one for one in single.calls("io_uring_enter") if one.copied and one.thread == single.server.serial]
     woken = [one for one in own if one.sleeps and one.sleeps[-1].on <= (one.copied or 0)]
     found = f"{len(own)} io_uring_enter of the process's own thread copied data, {len(woken)} when woken for it"
-    if not own or copiers(single)["own thread"] < len(single.result.messages):
+    if not own or not woken or copiers(single)["own thread"] < len(single.result.messages):
         return failed(f"{found}; {words(single)}")
     return refined(f"{found}: no thread of the kernel did, so phase 2 still took this thread's time")
 
@@ -76,6 +76,8 @@ def own_copy(run: Run) -> Finding:
 def multishot(run: Run) -> Finding:
     """One receive for a whole connection, into buffers that the kernel takes from a ring; still copied by the thread."""
     single, multi = run.case("single"), run.case("multishot")
+    if run.result.context["traffic"]["size"] > 4096:
+        return unavailable("messages of more than 4,096 B come in several buffers: leave out --size")
     before, now = (submitted(one) / max(len(one.result.messages), 1) for one in (single, multi))
     found = f"{now:.2f} requests a message instead of {before:.2f}; {words(multi)}"
     good = 0 < now < before - 0.5 and copiers(multi)["own thread"] == len(multi.result.messages)
@@ -99,10 +101,19 @@ def worker(run: Run) -> Finding:
     for thread in workers:
         for one in thread.slept_on:
             slept[one.queue] += one.count
-    woken = [s for call in case.calls("io_uring_enter") for s in call.sleeps if s.waker and s.waker.chain[0] == "packet"]
+    spans = [(one.ready, one.copied) for one in case.result.messages]
+    woken = [
+        sleep
+        for call in case.calls("io_uring_enter")
+        for sleep in call.sleeps
+        if sleep.waker and sleep.waker.chain[0] == "packet" and any(ready <= sleep.woken <= copied for ready, copied in spans)
+    ]
     on_sockets, on_queue = slept["socket"], slept["io_uring worker"]
-    found = f"{words(case)}; {len(workers)} workers slept {on_sockets} times on sockets, {on_queue} times on their work queue;"
-    found += f" {len(woken)} packets woke the process's own thread first, to hand them over"
+    found = (
+        f"{words(case)}; workers ({len(workers)}) slept {on_sockets} times on sockets, {on_queue} times on their work queue;"
+    )
+    if woken:
+        found += f" {len(woken)} packets woke the process's own thread first, which handed them over"
     return refined(found) if theirs and theirs == len(case.result.messages) else failed(found)
 
 

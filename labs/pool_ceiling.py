@@ -2,7 +2,7 @@
 
 from labs.kit import evidence
 from labs.kit.evidence import ms
-from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed
+from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
 from labs.kit.traffic import Traffic
 from servers.thread_pool import WORKERS
 
@@ -33,9 +33,13 @@ def first_answers(run: Run) -> list[int]:
 def ceiling(run: Run) -> Finding:
     """At most four connections were served at a time, and the others' first answers came when those were done."""
     broken = run.case("broken")
+    if min(len(client["exchanges"]) for client in broken.clients) < 2:
+        return unavailable("a client that sends 1 message does not stay: use --messages 2 or more")
     found = evidence.ceiling(broken, WORKERS, "threads")
     answers = first_answers(broken)
     late = sum(1 for one in answers if one > 0.5 * _stay(broken))
+    if found.verdict == "unavailable":
+        return found
     words = f"{found.evidence}; {late} of {len(answers)} clients waited for their first answer, up to {ms(answers[-1])}"
     return confirmed(words) if found.verdict == "confirmed" and late == max(len(answers) - WORKERS, 0) else failed(words)
 
@@ -43,6 +47,9 @@ def ceiling(run: Run) -> Finding:
 @LAB.check("without a ceiling, nobody does", claims=("C14",))
 def no_ceiling(run: Run) -> Finding:
     """With a thread for each connection every client got its first answer at once."""
+    made = len(evidence.created(run.case("mended")))
+    if made < len(run.case("mended").connections):
+        return failed(f"{made} threads were made for {len(run.case('mended').connections)} connections")
     return _at_once(run, "mended")
 
 
@@ -61,7 +68,9 @@ def _stay(run: Run) -> int:
 
 def _at_once(run: Run, name: str) -> Finding:
     case = run.case(name)
+    if min(len(client["exchanges"]) for client in case.clients) < 2:
+        return unavailable("a client that sends 1 message does not stay: use --messages 2 or more")
     answers = first_answers(case)
-    found = f"{len(case.result.threads)} threads: the latest of {len(answers)} first answers took {ms(answers[-1])},"
+    found = f"{evidence.threads(case)}: the latest of {len(answers)} first answers took {ms(answers[-1])},"
     found += f" where a client stays for {ms(_stay(case))} at least"
     return confirmed(found) if answers[-1] < 0.25 * _stay(case) else failed(found)

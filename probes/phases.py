@@ -418,7 +418,12 @@ def completions(calls: Sequence[Call], taken: Sequence[Taken]) -> Iterable[Messa
 
     Told by the next return, after the copy, of a call that hands out completions.
     """
-    returns = sorted((one.exit, one.name, one.thread) for one in calls if one.name in _COMPLETES and one.result)
+    # io_uring_enter tells how many requests it took, which is 0 where it only waited; of the others 0 is no completion
+    returns = sorted(
+        (one.exit, one.name, one.thread)
+        for one in calls
+        if one.name in _COMPLETES and one.result is not None and one.result >= (one.name != "io_uring_enter")
+    )
     arriving: dict[int, list[Taken]] = collections.defaultdict(list)
     for one, batch, _ in _within(calls, taken):
         if batch is not None:

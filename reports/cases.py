@@ -52,7 +52,8 @@ def _lay(run: Run, part: float) -> str:
 
 def _awake(run: Run) -> str:
     wall = sum(one.wall for one in run.result.threads)
-    return share(wall - sum(one.wait for one in run.result.threads), wall)
+    off = sum(one.wait + one.sched_delay for one in run.result.threads)  # nor counted how long they waited for a CPU
+    return share(wall - off, wall)
 
 
 def _each(run: Run, number: int) -> str:

@@ -17,7 +17,7 @@ from reports.words import count, duration
 
 _CAPTION = """\
 Calls, CPU and voluntary switches are a message's share; times are medians, from the data ready in the socket to the thread \
-told of it, and on to the data copied; MB is memory of its own, over all its processes."""
+told of it, and on to the data copied; MB is memory over all its processes, what several share counted in parts (PSS)."""
 
 
 def write(comparison: Comparison, file: IO[str], json: bool = False) -> None:
@@ -28,6 +28,8 @@ def write(comparison: Comparison, file: IO[str], json: bool = False) -> None:
         return
     target: IO[str] = file if file.isatty() else io.StringIO()
     out = console(target)
+    for model, reason in comparison.missing.items():
+        out.print(Text(f"{model} could not be run here: {reason}", style="yellow"))
     rows, crowds = list(comparison.rows), list(comparison.crowds)
     out.print(Text.assemble(("compare", "bold"), f": every model on the same traffic: {comparison.traffic.words}"))
     if comparison.link:
@@ -94,11 +96,12 @@ def seen(rows: list[Row], crowds: list[Crowd]) -> list[str]:
     others = sorted(row.cpu_per_message_ns for row in rows if row is not busiest)
     sentences.append(
         f"{busiest.model} takes {busiest.cpu_per_message_ns / max(others[len(others) // 2], 1):,.0f} times the CPU of the"
-        " median model: it is the one that never sleeps."
+        " median model" + (": it is the one that never sleeps." if busiest.phase_1.startswith("awake") else ".")
     )
+    known = [row for row in rows if row.phase_2 != "?"]
     free = [row.model for row in rows if row.phase_2.endswith(WORKER)]
     sentences.append(
-        f"In phase 2 the server's one thread is held in {len(rows) - len(free)} of {len(rows)} models;"
+        f"In phase 2 the server's one thread is held in {len(known) - len(free)} of {len(rows)} models;"
         f" a worker thread or process is in {', '.join(free)}."
     )
     slow = max((row for row in rows if row.ready_to_told_ns is not None), key=lambda row: row.ready_to_told_ns or 0)

@@ -7,6 +7,7 @@ column of the server's lane shows what the thread did for most of that time. Und
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +38,7 @@ class Scene:
     calls: tuple[Call, ...]  # of the serving thread, from the one under way when the client sent to the echo
     sent: int | None  # when the client called send, if the client told
     end: int
+    among: str = ""  # which messages it is the median of, if not of all
     far: int | None = None  # when it called send, if that was so long before that the picture can't hold it (over a link)
 
 
@@ -48,10 +50,11 @@ def choose(result: Result) -> Scene | None:
     waited = [one for one in waited if _sent(result, one)] or waited
     if not waited:
         return None
+    among = f"the {len(waited)} that were slept for, of {len(result.messages)}" if len(waited) < len(result.messages) else ""
     waited.sort(key=lambda one: one.in_hand - one.ready)
     message = waited[len(waited) // 2]
     mine = [one for one in result.calls if one.thread == message.thread and one.histogram is None]
-    writes = [one for one in mine if one.name in syscalls.WRITES and one.enter >= message.in_hand]
+    writes = _echoes(mine, message)
     end = writes[0].exit if writes and writes[0].enter - message.in_hand < 20 * _span(message) else message.in_hand
     sent, far = _sent(result, message), None
     if sent is not None and "link" in result.context:
@@ -61,7 +64,16 @@ def choose(result: Result) -> Scene | None:
         sent = None  # that was another message's
     start = min(sent or message.ready, message.ready)
     calls = tuple(one for one in mine if one.exit >= start and one.enter <= end)
-    return _without_probe(Scene(message, calls, sent, end, far))
+    return _without_probe(Scene(message, calls, sent, end, among, far))
+
+
+def _echoes(calls: Iterable[Call], message: Message) -> list[Call]:
+    """The calls that wrote something to the message's own connection after it was in hand."""
+    return [
+        one
+        for one in calls
+        if one.name in syscalls.WRITES and one.bytes and one.enter >= message.in_hand and one.fd == message.fd
+    ]
 
 
 def _without_probe(scene: Scene) -> Scene:
@@ -92,7 +104,7 @@ def _without_probe(scene: Scene) -> Scene:
         copied=earlier(scene.message.copied),
         in_hand=earlier(scene.message.in_hand),
     )
-    return Scene(message, tuple(map(moved, scene.calls)), scene.sent, earlier(scene.end), scene.far)
+    return Scene(message, tuple(map(moved, scene.calls)), scene.sent, earlier(scene.end), scene.among, scene.far)
 
 
 def _span(message: Message) -> int:
@@ -317,7 +329,6 @@ def steps(scene: Scene) -> list[tuple[int, str]]:
             told.append((one.woken, f"woken: {one.waker.words} -> thread; {whose}"))
         told.append((one.on, f"on a CPU, {duration(one.delay)} after the wake-up"))
     told += _reading(scene)
-    writes = [one for one in scene.calls if one.name in syscalls.WRITES and one.enter >= message.in_hand]
-    if writes:
+    if writes := _echoes(scene.calls, message):
         told.append((writes[0].exit, f"{writes[0].name} has sent the echo, in {duration(writes[0].total)}"))
     return sorted((at - message.ready, words) for at, words in told)

@@ -15,6 +15,7 @@ import labs
 from labs.claims import CLAIMS
 from labs.kit import predict
 from labs.kit.lab import CHAPTERS, Lab
+from probes.errors import WrongUsage
 from probes.result import Result
 from reports import terminal
 
@@ -25,6 +26,11 @@ SEED = 1
 def page(name: str, result: Result) -> str:
     """The page of one lab; `result` is of a run of it, as an example of what one sees."""
     lab = labs.find(name)
+    if result.context.get("lab") != name:
+        found = result.context.get("lab")
+        raise WrongUsage(
+            f"that is a recording of {f'lab {found}' if found else 'a trace'}, not of lab {name}", "name one of its own"
+        )
     parts = [
         f"# lab {name}: {lab.question}",
         _about(name, lab),

@@ -97,8 +97,12 @@ def _heading(result: Result, out: Console) -> None:
     if "lab" in context:
         out.print(Text.assemble(("lab " + context["lab"], "bold"), f": {context['question']}"))
         traffic = f", {context['traffic_words']}" if "traffic_words" in context else ""
-        kind = "server thread" if traffic else "thread"
-        out.print(Text(f"{count(len(result.threads), kind)}{traffic}", style="dim"))
+        cases = context.get("cases", ())
+        who = count(len(cases), "server") if cases else count(len(result.threads), "server thread" if traffic else "thread")
+        out.print(Text(f"{who}{traffic}", style="dim"))
+        for one in cases:
+            if one.get("traffic_words", context.get("traffic_words")) != context.get("traffic_words"):
+                out.print(Text(f"{one['name']}: {one['traffic_words']}", style="dim"))
         if "link" in context:
             out.print(Text(link.words(context["link"]), style="dim"))
         out.print(Text(context["watch"]))
@@ -115,7 +119,8 @@ def _picture(result: Result, out: Console) -> None:
     if scene is None:
         return
     begin = "ready" if scene.far else "send"
-    _section(out, f"one message of {scene.message.bytes:,} B, the median of {len(result.messages)}; to scale from {begin} on")
+    among = scene.among or f"{len(result.messages)}; to scale from {begin} on"
+    _section(out, f"one message of {scene.message.bytes:,} B, the median of {among}")
     for line in drawing.draw(scene, max(out.width, 60), _plain(out)):
         out.print(line, no_wrap=True, overflow="crop")
     out.print(drawing.legend(_plain(out)), no_wrap=True, overflow="crop")

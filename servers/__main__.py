@@ -98,6 +98,8 @@ def main() -> int:
     parser.add_argument("--follow", type=int, metavar="COOKIE", help=argparse.SUPPRESS)
     parser.add_argument("--with-parent", type=int, metavar="PID", help="end when this process, which started it, ends")
     options = parser.parse_args()
+    if not 0 <= options.port <= 65535:
+        parser.error(f"--port {options.port} is out of range; give 0 (any free one) to 65535")
     if not options.model:
         parser.error(f"name the server to start: {', '.join(models())}")
     serve = find(options.model, options.udp)
@@ -108,6 +110,11 @@ def main() -> int:
             parser.error(
                 f"there is no server {options.model!r}; of {model} there are {model}, {model}:{f', {model}:'.join(names)}"
             )
+        module, other = options.model.partition(":")[0], not options.udp
+        if find(options.model, other):
+            parser.error(f"{options.model} serves {'datagrams: add --udp' if other else 'connections: leave out --udp'}")
+        if _load(module) and (names := variants(module) or variants(module, udp=True)):
+            parser.error(f"there is no server {options.model!r}; there are {module}:{f', {module}:'.join(names)}")
         near = difflib.get_close_matches(options.model, models(), 1)
         hint = f"did you mean {near[0]}? " if near else ""
         parser.error(f"there is no server {options.model!r}; {hint}the servers: {', '.join(models())}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from labs.kit.lab import Finding, Run, confirmed, failed, sleeps, unavailable, waited
 from probes import syscalls
@@ -139,18 +139,24 @@ def each_refused(run: Run, names: Collection[str], kind: set[str]) -> Finding:
     return confirmed(found) if len(good) == len(names) else failed(found)
 
 
+def threads(run: Run) -> str:
+    """How many threads served, in words."""
+    number = len(run.result.threads)
+    return f"{number} thread{'s' * (number > 1)}"
+
+
 def ms(ns: float) -> str:
     """Ns as ms, for evidence."""
     return f"{ns / 1e6:.1f} ms" if ns >= 1e5 else f"{ns / 1e6:.2f} ms"
 
 
-def held_up(run: Run, queue: str) -> tuple[int, int]:
+def held_up(run: Run, queue: str, calls: Sequence[Call] | None = None) -> tuple[int, int]:
     """The longest that the thread slept on `queue`, outside a multiplexer, while another connection's data lay ready, ns;
-    and how long that data lay ready in all. 0, 0: never.
+    and how long that data lay ready in all. 0, 0: never. With `calls` only sleeps in these count.
     """
     asleep = [
         (call.socket, call.thread, sleep)
-        for call in run.result.calls
+        for call in (run.result.calls if calls is None else calls)
         if call.name not in syscalls.MULTIPLEXERS
         for sleep in call.sleeps
         if sleep.queue == queue

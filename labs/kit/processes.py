@@ -11,10 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from probes.errors import LabBroken
+from probes.errors import LabBroken, WrongUsage
 
 _AGAIN = 0.5  # seconds
-PATIENCE = float(os.environ.get("IOLAB_SLOW") or 1)  # multiplies every time limit: an emulated machine is slow, not stuck
+
+
+def _patience() -> float:
+    slow = os.environ.get("IOLAB_SLOW") or "1"
+    try:
+        return float(slow)
+    except ValueError:
+        raise WrongUsage(f"IOLAB_SLOW={slow} is not a number", "for example IOLAB_SLOW=20") from None
+
+
+PATIENCE = _patience()  # multiplies every time limit: an emulated machine is slow, not stuck
 ROOT = Path(__file__).resolve().parents[2]
 
 

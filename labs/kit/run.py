@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,10 +52,10 @@ def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = 
         try:
             plain[case.name] = serve(case, traffic, cookie=None, link=link)
         except NotHere as error:
-            if not lab.cases:
-                raise CannotTrace(str(error), "invoke doctor says what this machine lacks") from error
             missing[case.name] = str(error)
     progress("attaching the probes")
+    if missing and len(missing) == len(lab.servers):
+        raise CannotTrace(next(iter(missing.values())), "invoke doctor says what this machine lacks")
     with Instrument() as instrument:
         seen = {}
         for case in lab.servers:
@@ -168,11 +170,21 @@ def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = 
         process = psutil.Process(server.pid)
         memory = {
             "rss_bytes": process.memory_info().rss,
-            # what is nobody else's, of the server and of the processes it forked
-            "memory_bytes": sum(one.memory_full_info().uss for one in [process, *process.children(recursive=True)]),
+            "memory_bytes": sum(map(_memory, [process, *process.children(recursive=True)])),
         }
         server.end()
     return {"pid": server.pid, "traffic": seen, "witness": {key: after[key] - before[key] for key in before} | memory}
+
+
+_CPUCLOCK_SCHED = 2  # the CPU-time clock of another process (man 3 clock_getcpuclockid)
+
+
+def _memory(process: psutil.Process) -> int:
+    """Bytes of memory, what it shares with others counted in parts (PSS); 0 for a process that has just ended."""
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _accounts(pid: int) -> dict[str, float]:
@@ -181,14 +193,17 @@ def _accounts(pid: int) -> dict[str, float]:
     with process.oneshot():
         times, switches = process.cpu_times(), process.num_ctx_switches()
         threads = process.num_threads()
-    delays = [Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split() for tid in os.listdir(f"/proc/{pid}/task")]
+    delays = 0
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended just now
+            delays += int(Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[1])
     return {
         "user_s": times.user,
         "system_s": times.system,
         "voluntary_switches": switches.voluntary,
         "involuntary_switches": switches.involuntary,
-        "cpu_ns": sum(int(one[0]) for one in delays),
-        "run_delay_ns": sum(int(one[1]) for one in delays),
+        "cpu_ns": time.clock_gettime_ns(~pid << 3 | _CPUCLOCK_SCHED),  # with the threads that have ended
+        "run_delay_ns": delays,
         "more_threads": threads,
     }
 

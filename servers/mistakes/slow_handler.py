@@ -25,11 +25,17 @@ def handle(connection: socket.socket) -> bool:
         if data[:1] == SLOW:
             time.sleep(HANDLING)
         connection.sendall(data)
-    except BlockingIOError:
-        return True
     except ConnectionError:
         return False
     return bool(data)
+
+
+def join(listener: socket.socket) -> socket.socket | None:
+    """The next connection, blocking: it is read only when epoll says so, and a slow reader holds up its own handler."""
+    connection = accept(listener)
+    if connection:
+        connection.setblocking(True)
+    return connection
 
 
 def broken(listener: socket.socket) -> None:
@@ -41,7 +47,7 @@ def broken(listener: socket.socket) -> None:
         while True:
             for fd, _events in epoll.poll():
                 if fd == listener.fileno():
-                    if connection := accept(listener):
+                    if connection := join(listener):
                         connections[connection.fileno()] = connection
                         epoll.register(connection, select.EPOLLIN)
                 elif not handle(connections[fd]):
@@ -65,7 +71,7 @@ def mended(listener: socket.socket) -> None:
         while True:
             for fd, _events in epoll.poll():
                 if fd == listener.fileno():
-                    if connection := accept(listener):
+                    if connection := join(listener):
                         connections[connection.fileno()] = connection
                         epoll.register(connection, once)
                 else:

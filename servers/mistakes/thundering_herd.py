@@ -82,6 +82,8 @@ def exclusive(listener: socket.socket) -> None:
 
 def reuseport(listener: socket.socket) -> None:
     """All sleep in accept, each on a listener of its own; `listener` (made with --reuse-port) is the first one's."""
+    if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT):
+        raise SystemExit("servers: the first listener must allow others on its port: start it with --reuse-port")
     address = listener.getsockname()
     own = [listener] + [socket.create_server(address, reuse_port=True) for _ in range(WORKERS - 1)]
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from labs.kit import growth
+from labs.kit.run import show
+from probes.recording import load
+from probes.result import Verdict
+from tests.conftest import DATA
 
 
 def test_select_and_poll_grow_and_epoll_does_not() -> None:
@@ -12,6 +20,40 @@ def test_select_and_poll_grow_and_epoll_does_not() -> None:
     for name, costs in found.items():
         factor = costs[many] / costs[small]
         assert factor < 2 if name == "epoll" else factor > 3, (name, costs)
+
+
+def judged(lab: str, check: str, aside: dict[str, Any]) -> Verdict:
+    recording = load(DATA / f"{lab}.iolab")
+    whole = recording.context["aside"] | aside
+    return next(one.verdict for one in show(recording.with_context(aside=whole)).checks if one.name == check)
+
+
+GROWS = {"10": 10_000, "100": 30_000, "900": 200_000}
+STAYS = {"10": 4_000, "100": 4_000, "900": 4_100}
+SAME = {"select": GROWS, "select, no wait": GROWS, "poll": GROWS, "poll, no wait": GROWS, "epoll": GROWS}
+FLAT = dict.fromkeys(SAME, STAYS)
+
+
+@pytest.mark.parametrize("lab", ["select", "poll"])
+@pytest.mark.parametrize(
+    ("check", "growth"),
+    [
+        ("every descriptor is asked at every call", FLAT),
+        ("on every descriptor's wait queue, and off again", SAME),  # a call that may wait costs no more than one that may not
+        ("the cost grows with the descriptors", FLAT),
+    ],
+)
+def test_a_kernel_that_did_not_walk_would_fail_the_checks(lab: str, check: str, growth: dict[str, dict[str, int]]) -> None:
+    assert judged(lab, check, {"growth": growth}) is Verdict.FAILED
+
+
+def test_an_epoll_that_walked_would_fail_its_check() -> None:
+    assert judged("epoll", "the cost of a wait does not grow with the descriptors", {"growth": SAME}) is Verdict.FAILED
+
+
+def test_an_epoll_with_a_smaller_limit_of_its_own_would_fail_the_check() -> None:
+    told = load(DATA / "epoll.iolab").context["aside"]["limit"] | {"refused": "No space left on device from epoll_ctl"}
+    assert judged("epoll", "what limits it is the number of open files", {"limit": told}) is Verdict.FAILED
 
 
 def test_the_limit_is_that_of_open_files() -> None:
