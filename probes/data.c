@@ -116,6 +116,7 @@ int on_copy(struct raw *ctx) {
   if (!t)
     return 0;
   u64 now = bpf_ktime_get_ns();
+  came_back_unseen(t, now);  /* first: what it was off the CPU belongs to no copy */
   fold_copy_start(t, now);
   t->linear = 0;
   taking(t, ctx->args[1], now);
@@ -128,6 +129,7 @@ static inline int copy_begins(u64 skb, u64 length) {
   if (!t)
     return 0;
   u64 now = bpf_ktime_get_ns();
+  came_back_unseen(t, now);
   fold_copy_restart(t, now);
   t->bracketed = 1;
   t->linear = 0;
@@ -140,6 +142,7 @@ static inline int copy_ends(void) {
   u64 now = bpf_ktime_get_ns();
   struct thread *t = current_thread(HIT_COPY);
   if (t && t->bracketed) {
+    came_back_unseen(t, now);
     fold_copy_end(t, now);
     t->bracketed = 0;
   }
@@ -149,6 +152,7 @@ AT_EXIT(skb_copy_datagram_iter, copy_ends)
 
 /* The end of a copy by what follows it. If its true end was to be told, and wasn't, the figure is an upper bound. */
 static inline void copy_ended_before(struct thread *t, u64 now) {
+  came_back_unseen(t, now);
   if (t->bracketed)
     count(LOSS_COPY_END);
   t->bracketed = 0;
