@@ -72,7 +72,10 @@ def test_workers_of_the_kernel_are_followed(
         assert one.wall == one.wait + one.sched_delay + one.preempted + one.copy + one.kernel
         slack = max(5_000_000, 1_000_000 * int(switches))  # what our own work at each switch may take, in an emulator
         assert one.kernel + one.copy == pytest.approx(int(cpu), rel=0.1, abs=slack)
-        assert one.sched_delay + one.preempted == pytest.approx(int(delay), rel=0.2, abs=slack)
+        waited = one.sched_delay + one.preempted
+        assert waited >= 0.8 * int(delay) - slack
+        if not run.result.events.reasons.get("unseen"):  # else an upper bound; and it lives on after it was asked
+            assert waited <= 1.2 * int(delay) + 4 * slack
         assert int(switches) <= one.voluntary_switches <= int(switches) + 1, "it ends after it was asked"
     messages = run.result.messages
     assert len(messages) == 50 and sum(one.bytes for one in messages) == 50 * 64
