@@ -71,7 +71,10 @@ def test_workers_of_the_kernel_are_followed(
         assert (one.calls, one.user) == (0, 0)
         assert one.wall == one.wait + one.sched_delay + one.preempted + one.copy + one.kernel
         slack = max(5_000_000, 1_000_000 * int(switches))  # what our own work at each switch may take, in an emulator
-        assert one.kernel + one.copy == pytest.approx(int(cpu), rel=0.1, abs=slack)
+        on_cpu = one.kernel + one.copy
+        assert on_cpu >= 0.9 * int(cpu) - slack
+        if how == "async":  # which is idle when it is asked; the submission thread spins on until its end
+            assert on_cpu <= 1.1 * int(cpu) + slack
         waited = one.sched_delay + one.preempted
         assert waited >= 0.8 * int(delay) - slack
         if not run.result.events.reasons.get("unseen"):  # else an upper bound; and it lives on after it was asked
