@@ -43,7 +43,9 @@ def passed_over_any(run: Run) -> bool:
     reads = [one for one in run.result.named("recvfrom") if one.bytes and one.socket]
     busiest = collections.Counter(one.socket for one in reads).most_common(1)
     spans = [one for one in reads if busiest and one.socket == busiest[0][0]]
-    return any(spans[0].enter < one.ready < spans[-1].exit for one in run.result.messages if one.socket != spans[0].socket)
+    return bool(spans) and any(
+        spans[0].enter < one.ready < spans[-1].exit for one in run.result.messages if one.socket != spans[0].socket
+    )
 
 
 @LAB.check("drained without a limit, one sender starves the rest", claims=("C35",))

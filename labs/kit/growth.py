@@ -11,6 +11,7 @@ import ctypes
 import os
 import resource
 import select as python_select
+import socket
 import struct
 import time
 from collections.abc import Callable
@@ -46,8 +47,6 @@ def measure() -> dict[str, Any]:
 
 
 def _calls(size: int) -> dict[str, int]:
-    import socket
-
     with contextlib.ExitStack() as stack:
         idle = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(size - 1)]
         ready = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
