@@ -113,7 +113,9 @@ int on_enter(struct raw *ctx) {
     if (nr != NR_PRCTL)
       return 0;
     bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
-    if ((u32)regs[REG_ARG0] == MARKER && regs[REG_ARG1] == COOKIE)
+    int zero = 0;
+    u64 *wanted = cookie.lookup(&zero);
+    if (wanted && (u32)regs[REG_ARG0] == MARKER && regs[REG_ARG1] == *wanted)
       follow(bpf_get_current_task(), 0, ON_CPU, 0, bpf_ktime_get_ns());
     return 0;
   }

@@ -109,7 +109,7 @@ def _btf() -> Finding:
 
 def _bcc() -> Finding:
     try:
-        from probes.instrument import import_bcc
+        from probes.bpf import import_bcc
 
         bcc = import_bcc()
     except CannotTrace as error:
@@ -136,7 +136,7 @@ def _probes() -> list[Finding]:
     from probes.instrument import Instrument
 
     try:
-        with Instrument(ring_bytes=1 << 20) as instrument:
+        with Instrument() as instrument:
             attached = instrument.probes
     except CannotTrace as error:
         return [Finding("instrument", State.NO, error.problem, error.remedy)]
@@ -160,7 +160,7 @@ def _probes() -> list[Finding]:
 
 def _try_program(text: bytes, then: Callable[[Any], None]) -> str | None:
     """Compiles, loads and attaches a small program, and takes it away again; the kernel's complaint, or None."""
-    from probes.instrument import compile_bpf, quiet
+    from probes.bpf import compile_bpf, quiet
 
     with quiet() as said:
         try:
@@ -180,7 +180,7 @@ def _try_program(text: bytes, then: Callable[[Any], None]) -> str | None:
 
 
 def _attach_fentry(bpf: Any, function: str) -> None:
-    from probes.instrument import program_on
+    from probes.bpf import program_on
 
     bpf.attach_kfunc(fn_name=program_on(bpf, "kfunc", function))
 

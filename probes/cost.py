@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from probes.instrument import compile_bpf, complaint, program_on, quiet
+from probes.bpf import compile_bpf, complaint, program_on, quiet
 
 _CALLS, _ROUNDS = 1_000, 100  # many short rounds: some of them run undisturbed
 _FUNCTION = "__task_pid_nr_ns"  # getppid calls it once, on every architecture

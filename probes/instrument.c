@@ -13,6 +13,7 @@ struct raw { u64 args[4]; };
 BPF_HASH(threads, u32, struct thread, MAX_THREADS);
 BPF_PERCPU_ARRAY(losses, u64, LOSSES);
 BPF_PERCPU_ARRAY(hits, u64, HITS);
+BPF_ARRAY(cookie, u64, 1);  /* 0, which is nobody's, until the probes are attached */
 BPF_ARRAY(stopped, u32, 1);
 BPF_PERCPU_ARRAY(serials, u32, 1);
 BPF_RINGBUF_OUTPUT(records, RING_PAGES);

@@ -48,7 +48,7 @@ def _tracing() -> CannotTrace | None:
     from probes.instrument import Instrument
 
     try:
-        with Instrument(ring_bytes=1 << 20):
+        with Instrument():
             return None
     except CannotTrace as error:
         return error
