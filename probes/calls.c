@@ -29,6 +29,8 @@ static inline int report_call(struct thread *t, s64 ret, u32 flags, u64 now) {
   r->queued = t->queued;
   r->unqueued = t->unqueued;
   r->copies = t->copies;
+  r->handed_in = t->handed_in;
+  r->handed_out = fold_handed_out(t, now);
   submit(r);
   return 0;
 }

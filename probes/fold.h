@@ -41,6 +41,10 @@ struct thread {
   u32 arrivals, unread, drained;
   u32 bracketed, datagram; /* inside a copy whose end will be told; inside the receiving of a datagram */
   u32 polled, queued, unqueued, linear;
+  u64 handed_in;           /* ns on the CPU from the start of a multiplexer to the first descriptor that it asks */
+  u64 handing_at, handing_off;  /* from where on it may hand out what it found, and the time off the CPU before that */
+  u32 handing_sleeps, unused;
+  u64 object;              /* that the sleep under way is about */
   u64 socket, ready;
   u64 taking_at, taken;    /* the copies since the last drained socket: their start, their bytes */
   char waker_comm[COMM];
@@ -57,6 +61,7 @@ static inline __attribute__((always_inline)) void fold_enter(struct thread *t, s
   t->copy = t->copied = t->copy_at = t->socket = t->ready = 0;
   t->copies = t->arrivals = t->unread = t->drained = t->bracketed = t->datagram = 0;
   t->polled = t->queued = t->unqueued = t->linear = 0;
+  t->handed_in = t->handing_at = 0;
   __asm__ __volatile__("" ::: "memory");
   t->where = IN_CALL;
 }
@@ -144,6 +149,25 @@ static inline __attribute__((always_inline)) void fold_copy_restart(struct threa
     t->copy_at = now;
     t->copy_off = off_cpu(&t->in);
   }
+}
+
+/* A multiplexer asks a descriptor, or leaves its wait queue. By the first time it has copied in what it was handed. What it
+ * copies out comes after the last time, or, where each answer is written when its descriptor was asked (`each`: epoll_wait),
+ * after the first time since it slept. */
+static inline __attribute__((always_inline)) void fold_asked(struct thread *t, int each, u64 now) {
+  u64 off = off_cpu(&t->in);
+  if (!t->handing_at)
+    t->handed_in = now - t->enter - off;
+  if (each && t->handing_at && t->handing_sleeps == t->in.sleeps)
+    return;
+  t->handing_at = now;
+  t->handing_off = off;
+  t->handing_sleeps = t->in.sleeps;
+}
+
+/* ns on the CPU since then */
+static inline __attribute__((always_inline)) u64 fold_handed_out(const struct thread *t, u64 now) {
+  return t->handing_at ? now - t->handing_at - (off_cpu(&t->in) - t->handing_off) : 0;
 }
 
 /* The end of a call, or of a birth: what the thread was in. It is in user code already, so that nothing is added to the call

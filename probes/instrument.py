@@ -148,14 +148,14 @@ class Instrument:
             if t.off == 1:
                 yield LAYOUTS[Kind.SLEEP].record(
                     Kind.SLEEP, t.serial, SleepFlag.OPEN | (0 if t.where == 1 else SleepFlag.OUTSIDE),
-                    0, t.off_at, max(end, t.off_at), max(end, t.off_at), t.stack, 0, 0, "",
+                    0, t.off_at, max(end, t.off_at), max(end, t.off_at), t.stack, 0, 0, t.object, "",
                 )  # fmt: skip
             if t.where == 1:
                 yield LAYOUTS[Kind.CALL].record(
                     Kind.CALL, t.serial, t.nr, CallFlag.OPEN, t.enter, end, 0, tuple(t.args),
                     inside.wait + waiting, inside.delay, inside.preempted + late, t.copy,
                     inside.sleeps + (t.off == 1), inside.preemptions, t.socket, t.ready, t.copied, t.arrivals, t.unread,
-                    t.polled, t.queued, t.unqueued, t.copies,
+                    t.polled, t.queued, t.unqueued, t.copies, t.handed_in, 0,
                 )  # fmt: skip
             outside = [t.out.wait, t.out.delay, t.out.preempted, t.birth, t.birth_copy, t.out.sleeps, t.out.preemptions]
             if t.where != 1:

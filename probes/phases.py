@@ -95,6 +95,8 @@ class _Reader:
         self._lives: dict[int, _Life] = {}
         attached = {one.name for one in recording.probes if one.attached}
         self._polls, self._queues_told = "poll methods" in attached, "wait queues" in attached
+        told = {name for name, _, _ in self._layouts[Kind.CALL].fields}
+        self._hands = self._polls and self._queues_told and "handed_in" in told
         self.lists = "epoll's callback" in attached
         self._wakers: dict[tuple[int, str, int], Waker] = {}
         self._queues: dict[int, tuple[str, tuple[str, ...]]] = {}
@@ -172,17 +174,21 @@ class _Reader:
     def _on_sleep(self, record: Any, life: _Life) -> None:
         queue, stack = self._queue(record.stack)
         sleep = Sleep(record.off, record.woken, record.on, queue, stack, self._waker(record), record.probed)
+        if ordinal := getattr(record, "object", 0):
+            sleep = replace(sleep, object=ordinal)
         (life.outside if record.flags & SleepFlag.OUTSIDE else life.sleeps).append(sleep)
 
     def _on_call(self, record: Any, life: _Life) -> None:
         name = self._names.get(record.nr) or f"syscall_{record.nr}"
         sleeps: tuple[Sleep, ...] = ()
+        fd = _descriptor(name, record.args[0])
         if record.sleeps or life.sleeps:
-            sleeps, life.sleeps = tuple(life.sleeps), []
+            sleeps, life.sleeps = tuple(life.sleeps if fd is not None else map(_of_nothing, life.sleeps)), []
             asleep = sum(one.wait for one in sleeps), sum(one.delay for one in sleeps)
             if len(sleeps) != record.sleeps or asleep != (record.wait, record.delay):
                 self.unmatched["a call's sleeps don't add up"] += 1
         unfinished = record.flags & _UNFINISHED
+        hands = self._hands and record.polled and not unfinished and name in syscalls.MULTIPLEXERS
         result = None if unfinished else record.ret
         total = record.exit - record.enter
         kernel = total - record.wait - record.delay - record.preempted - record.copy
@@ -192,7 +198,7 @@ class _Reader:
             Call(
                 thread=record.thread,
                 name=name,
-                fd=_descriptor(name, record.args[0]),
+                fd=fd,
                 args=record.args,
                 enter=record.enter,
                 exit=record.exit,
@@ -217,6 +223,8 @@ class _Reader:
                 polled=record.polled if self._polls else None,
                 queued=record.queued if self._queues_told else None,
                 unqueued=record.unqueued if self._queues_told else None,
+                handed_in=record.handed_in if hands and name not in syscalls.EPOLL_WAITS else None,
+                handed_out=record.handed_out if hands else None,
             )
         )
 
@@ -302,6 +310,11 @@ class _Reader:
 def _errno(name: str, result: int) -> str | None:
     # rt_sigreturn "returns" whatever the interrupted code had in that register
     return syscalls.errno_name(result) if result < 0 and name != "rt_sigreturn" else None
+
+
+def _of_nothing(sleep: Sleep) -> Sleep:
+    """The call's first argument is no descriptor: what the kernel side found behind it means nothing."""
+    return replace(sleep, object=None) if sleep.object else sleep
 
 
 def _descriptor(name: str, argument: int) -> int | None:
@@ -509,7 +522,9 @@ def slept_on(sleeps: Iterable[Sleep]) -> tuple[SleptOn, ...]:
     rows = []
     for queue, group in queues.items():
         chains = collections.Counter(one.waker.words for one in group if one.waker)
-        rows.append(SleptOn(queue, len(group), sum(one.wait for one in group), tuple(chains.most_common())))
+        objects = {one.object for one in group}
+        several = None if None in objects else len(objects)
+        rows.append(SleptOn(queue, len(group), sum(one.wait for one in group), tuple(chains.most_common()), several))
     return tuple(sorted(rows, key=lambda row: -row.ns))
 
 
@@ -543,6 +558,8 @@ def table(calls: Sequence[Call], attached: Iterable[Probe]) -> tuple[CallRow, ..
                 polled=_sum(group, "polled"),
                 queued=_sum(group, "queued"),
                 unqueued=_sum(group, "unqueued"),
+                handed_in=_median(group, "handed_in"),
+                handed_out=_median(group, "handed_out"),
             )
         )
     return tuple(sorted(rows, key=lambda row: (-row.total, row.name)))
@@ -551,6 +568,10 @@ def table(calls: Sequence[Call], attached: Iterable[Probe]) -> tuple[CallRow, ..
 def _sum(calls: Sequence[Call], counted: str) -> int | None:
     known = [number for number in map(operator.attrgetter(counted), calls) if number is not None]
     return sum(known) if known else None
+
+
+def _median(calls: Sequence[Call], timed: str) -> int | None:
+    return percentile_of(sorted(ns for ns in map(operator.attrgetter(timed), calls) if ns is not None), 0.5)
 
 
 def _copy_quality(calls: Sequence[Call], probe: Probe, datagrams: Probe | None) -> tuple[Quality, str]:

@@ -4,11 +4,19 @@
  * that it calls; add_wait_queue, which __pollwait (select, poll) and epoll's ep_ptable_queue_proc call alike.
  */
 
+/* select, poll and epoll_wait hand descriptors in and answers out before and after they ask: that bounds what they copy. */
+static inline void asked(struct thread *t) {
+  if (t->where == IN_CALL && IS_MULTIPLEXER(t->nr))
+    fold_asked(t, IS_EPOLL_WAIT(t->nr), bpf_ktime_get_ns());
+}
+
 /* sock_poll(file, socket, wait) and its like: file->f_op->poll */
 static inline int poll_method(u64 file, u64 unused) {
   struct thread *t = current_thread(HIT_POLLED);
-  if (t)
-    t->polled++;
+  if (!t)
+    return 0;
+  t->polled++;
+  asked(t);
   return 0;
 }
 AT_ENTRY(sock_poll, poll_method, 0, 0)
@@ -37,8 +45,10 @@ AT_ENTRY(add_wait_queue_exclusive, entered, 0, 1)
 static inline int left(u64 queue, u64 entry) {
   watchers.delete(&entry);
   struct thread *t = current_thread(HIT_QUEUED);
-  if (t)
-    t->unqueued++;
+  if (!t)
+    return 0;
+  t->unqueued++;
+  asked(t);
   return 0;
 }
 AT_ENTRY(remove_wait_queue, left, 0, 1)

@@ -82,6 +82,13 @@ class Programs:
             "OFF_TASK_STATE": ("task_struct", state),
             "OFF_TASK_ON_RQ": ("task_struct", "on_rq"),
             "OFF_TASK_COMM": ("task_struct", "comm"),
+            "OFF_TASK_FILES": ("task_struct", "files"),
+            "OFF_FILES_TABLE": ("files_struct", "fdt"),
+            "OFF_TABLE_LENGTH": ("fdtable", "max_fds"),
+            "OFF_TABLE_FILES": ("fdtable", "fd"),
+            "OFF_FILE_OBJECT": ("file", "private_data"),
+            "OFF_FILE_INODE": ("file", "f_inode"),
+            "OFF_INODE_NUMBER": ("inode", "i_ino"),
             "OFF_TASK_THREAD_PID": ("task_struct", "thread_pid"),
             "OFF_TASK_GROUP_LEADER": ("task_struct", "group_leader"),
             "OFF_PID_LEVEL": ("pid", "level"),
@@ -112,6 +119,7 @@ class Programs:
         filtered = "0" if seccomp is None or mode is None else f"peek32(bpf_get_current_task(), {seccomp + mode})"
         upid = btf.size("upid")
         multiplexers = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.MULTIPLEXERS) if one in numbers)
+        handing = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.EPOLL_WAITS) if one in numbers)
         reads = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.READS - {"recvmmsg"}) if one in numbers)
         return constants | {
             "SIZE_UPID": upid or 16,
@@ -120,6 +128,7 @@ class Programs:
             "SWITCH_NEXT": tasks[1],
             "SWITCH_PREV_STATE(ctx)": prev_state,
             "IS_MULTIPLEXER(nr)": f"({multiplexers})",
+            "IS_EPOLL_WAIT(nr)": f"({handing})",
             "IS_READ(nr)": f"({reads})",
             "REGS_ARGS": machine.start,
             **{f"REG_ARG{index}": place for index, place in enumerate(machine.order)},

@@ -108,25 +108,27 @@ def without_addresses(data: bytes) -> tuple[bytes, dict[int, list[int]]]:
     The stack records themselves leave the stream: their frames are what is returned.
     """
     sizes = {int(kind): layout.codec.size for kind, layout in LAYOUTS.items()}
-    places = {
-        int(Kind.SLEEP): (LAYOUTS[Kind.SLEEP].offset("stack"), LAYOUTS[Kind.SLEEP].offset("waker_stack")),
-        int(Kind.CALL): (LAYOUTS[Kind.CALL].offset("socket"),),
-        int(Kind.TAKEN): (LAYOUTS[Kind.TAKEN].offset("socket"),),
-    }
+    numbers: dict[int, int] = {0: 0}
+    objects: dict[int, int] = {0: 0}
     sockets: dict[int, int] = {0: 0}
-    number = {int(Kind.SLEEP): {0: 0}, int(Kind.CALL): sockets, int(Kind.TAKEN): sockets}
+    places = {
+        int(kind): [(LAYOUTS[kind].offset(name), known) for name, known in addresses.items()]
+        for kind, addresses in (
+            (Kind.SLEEP, {"stack": numbers, "waker_stack": numbers, "object": objects}),
+            (Kind.CALL, {"socket": sockets}),
+            (Kind.TAKEN, {"socket": sockets}),
+        )
+    }
     stacks: dict[int, list[int]] = {}
     word, source, kept, at, since = struct.Struct("<Q"), bytearray(data), bytearray(), 0, 0
     while at < len(source):
         kind = source[at]
         if kind == Kind.STACK:
             one = LAYOUTS[Kind.STACK].decode(bytes(source[at : at + sizes[kind]]))
-            known = number[Kind.SLEEP]
-            stacks[known.setdefault(one.id, len(known))] = list(one.frames[: one.depth])
+            stacks[numbers.setdefault(one.id, len(numbers))] = list(one.frames[: one.depth])
             kept += source[since:at]
             since = at + sizes[kind]
-        for place in places.get(kind, ()):
-            known = number[kind]
+        for place, known in places.get(kind, ()):
             address = word.unpack_from(source, at + place)[0]
             word.pack_into(source, at + place, known.setdefault(address, len(known)))
         at += sizes[kind]

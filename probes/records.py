@@ -179,7 +179,9 @@ LAYOUTS: dict[Kind, Layout] = {
             # when the last copy of this call ended, arrivals taken together, bytes left unread
             "u64 socket, u64 ready, u64 copied, u32 arrivals, u32 unread,"
             # descriptors asked by their poll method, entries made in wait queues and taken from them, buffers copied
-            "u32 polled, u32 queued, u32 unqueued, u32 copies",
+            "u32 polled, u32 queued, u32 unqueued, u32 copies,"
+            # a multiplexer's time on the CPU before it asked the first descriptor, and after it had asked (0: it asked none)
+            "u64 handed_in, u64 handed_out",
         ),
         _layout(
             Kind.RUN,
@@ -189,6 +191,7 @@ LAYOUTS: dict[Kind, Layout] = {
         _layout(
             Kind.SLEEP,
             "u32 flags, u32 waker_tid, u64 off, u64 woken, u64 on, u64 stack, u64 waker_stack, u64 probed,"
+            "u64 object,"  # behind the descriptor in the call's first argument; 0: none
             f"char waker_comm[{COMM}]",
         ),
         _layout(Kind.STACK, f"u64 id, u64 depth, u64 frames[{STACK_FRAMES}]"),

@@ -53,6 +53,7 @@ class Sleep:
     stack: tuple[str, ...]
     waker: Waker | None
     probed: int = 0  # ns of our own work in the waker, which prolonged the sleep
+    object: int | None = None  # which socket, eventpoll, pipe... the call's descriptor meant: an ordinal; None: no descriptor
 
     @property
     def wait(self) -> int:
@@ -103,6 +104,9 @@ class Call:
     polled: int | None = None  # how many descriptors it asked by their poll method; None: no probe counts that here
     queued: int | None = None  # how many entries it made in wait queues of descriptors
     unqueued: int | None = None  # how many it took out again
+    # ns on the CPU within which a multiplexer copied in its descriptors and copied out its answers: upper bounds; or not known
+    handed_in: int | None = None
+    handed_out: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,7 @@ class SleptOn:
     count: int
     ns: int
     woken_by: tuple[tuple[str, int], ...]  # (chain in words, how often), most frequent first
+    queues: int | None = None  # how many queues of that kind: as many as objects; None: the call names no descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +233,8 @@ class CallRow:
     polled: int | None = None  # sums over the calls; None: not counted here
     queued: int | None = None
     unqueued: int | None = None
+    handed_in: int | None = None  # medians, ns; None: not known
+    handed_out: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ static inline int report_sleep(struct thread *t, u64 now, u32 flags) {
   r->woken = t->woke;
   r->on = now;
   r->stack = t->stack;
+  r->object = t->object;
   r->waker_stack = t->unseen ? 0 : t->waker_stack;
   r->probed = t->unseen || t->early ? 0 : t->probed;
   bpf_probe_read_kernel(r->waker_comm, sizeof(r->waker_comm), t->waker_comm);
@@ -37,6 +38,18 @@ static inline int goes_to_sleep(struct raw *ctx) {
   return !(peek32(prev, OFF_TASK_ON_RQ) && !peek32(prev, OFF_TASK_STATE));
 }
 
+/* What the kernel has behind a descriptor (file->private_data): a struct socket, eventpoll, pipe. Whoever sleeps at the same
+ * kind of queue of the same object sleeps on the same queue. Addresses are used again, so the inode's number goes into the high
+ * bits, which are the same in every address: each socket and pipe has its own. Another thread may close the descriptor in this
+ * very moment: then the object is a wrong one, and nothing worse. */
+static inline u64 object_behind(u64 task, u32 fd) {
+  u64 table = peek(peek(task, OFF_TASK_FILES), OFF_FILES_TABLE);
+  if (fd >= peek32(table, OFF_TABLE_LENGTH))
+    return 0;
+  u64 file = peek(peek(table, OFF_TABLE_FILES) + 8 * (u64)fd, 0);
+  return file ? peek(file, OFF_FILE_OBJECT) ^ peek(peek(file, OFF_FILE_INODE), OFF_INODE_NUMBER) << 40 : 0;
+}
+
 /* sched_switch: `prev` is still current; its stack says on which wait queue it goes to sleep. */
 int on_switch(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns();
@@ -44,6 +57,7 @@ int on_switch(struct raw *ctx) {
   if (t) {
     came_back_unseen(t, now);
     int asleep = goes_to_sleep(ctx);
+    t->object = asleep && t->where == IN_CALL ? object_behind(ctx->args[SWITCH_PREV], (u32)t->args[0]) : 0;
     fold_out(t, asleep, asleep ? stack_id(ctx, 0) : 0, now);
   }
   t = thread_of(peek32(ctx->args[SWITCH_NEXT], OFF_TASK_PID), HIT_SWITCH);

@@ -38,9 +38,8 @@ ARCHITECTURES = {
 READS = {"read", "readv", "recvfrom", "recvmsg", "recvmmsg", "pread64", "preadv", "preadv2"}
 WRITES = {"write", "writev", "sendto", "sendmsg", "sendmmsg", "pwrite64", "pwritev", "pwritev2", "sendfile", "splice"}
 ACCEPTS = {"accept", "accept4"}
-MULTIPLEXERS = {
-    "select", "pselect6", "poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_pwait2",
-}  # fmt: skip
+EPOLL_WAITS = {"epoll_wait", "epoll_pwait", "epoll_pwait2"}
+MULTIPLEXERS = {"select", "pselect6", "poll", "ppoll"} | EPOLL_WAITS
 # No data passes between kernel and process but registers.
 COPIES_NOTHING = {
     "close", "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "exit", "exit_group", "dup", "dup2",

@@ -107,11 +107,14 @@ def _row(row: CallRow) -> dict[str, Any]:
         "polled": row.polled,
         "queued": row.queued,
         "unqueued": row.unqueued,
+        "handed_in_ns": row.handed_in,
+        "handed_out_ns": row.handed_out,
         "slept_on": [
             {
                 "queue": one.queue,
                 "count": one.count,
                 "ns": one.ns,
+                "queues": one.queues,
                 "woken_by": [chain for chain, _ in one.woken_by],
                 "woken_by_count": [number for _, number in one.woken_by],
             }

@@ -215,6 +215,9 @@ def _polling(result: Result) -> list[str]:
             parts.append(f"made {row.queued:,} and took out {row.unqueued:,} entries in wait queues")
         if parts:
             notes.append(f"{row.name} ({row.count:,}) {', '.join(parts)}")
+        if row.handed_out is not None:
+            inward = "" if row.handed_in is None else f"copied in its descriptors within {duration(row.handed_in)}, "
+            notes.append(f"{row.name} {inward}copied out its answers within {duration(row.handed_out)} (medians)")
     if result.listed:
         after = sorted(one.at - one.ready for one in result.listed if one.ready is not None)
         median = f", {duration(after[len(after) // 2])} after the data was ready (median)" if after else ""
@@ -239,6 +242,8 @@ def _sleeps(result: Result, out: Console, most: int = _ROWS) -> None:
     for name, slept in rows[:most]:
         line = Text.assemble((f"{duration(slept.ns):>9}", STATES["asleep"][2]), f"  {name} on ", (slept.queue, "bold"))
         line.append(f", {count(slept.count, 'sleep')}")
+        if slept.queues and slept.count > 1:
+            line.append(", all on one queue" if slept.queues == 1 else f" on {slept.queues:,} queues")
         out.print(line)
         for chain, number in slept.woken_by[:3]:
             out.print(Padding(Text(f"{number:,} x {chain} -> thread", style="dim"), (0, 0, 0, 11)))

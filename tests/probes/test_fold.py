@@ -25,6 +25,8 @@ def fold(compiled: Callable[..., Path]) -> Any:
         getattr(library, name).argtypes = [ctypes.c_void_p, ctypes.c_uint64]
     library.enter.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64]
     library.out.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint64]
+    library.asked.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint64]
+    library.handed.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p]
     library.phases.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
     library.bucket.argtypes = [ctypes.c_uint64]
     return library
@@ -145,6 +147,36 @@ def phases(fold: Any, thread: Any) -> list[int]:
     figures = (ctypes.c_uint64 * 6)()
     fold.phases(thread, 0, figures)
     return list(figures)
+
+
+@given(st.booleans(), st.lists(st.tuples(st.sampled_from(("asks", "sleep", "preempt")), st.integers(1, 10**6)), max_size=20))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_a_multiplexer_hands_in_and_out_lies_before_and_after_its_asking(
+    fold: Any, each: bool, events: list[Event]
+) -> None:
+    """`each`: as epoll_wait does, which hands out each answer when it has asked; the others do after the last descriptor."""
+    thread = ctypes.create_string_buffer(fold.thread_size())
+    fold.enter(thread, 1, 1000)
+    now, worked = 1000, 0  # ns on the CPU since the call began
+    before: int | None = None
+    since: int | None = None
+    slept = True
+    for kind, pause in events:
+        now += pause
+        worked += pause
+        if kind == "asks":
+            fold.asked(thread, int(each), now)
+            before = worked if before is None else before
+            since = worked if slept or not each or since is None else since
+            slept = False
+        else:
+            fold.out(thread, kind == "sleep", now)
+            now += 777
+            getattr(fold, "in")(thread, now)
+            slept = slept or kind == "sleep"
+    figures = (ctypes.c_uint64 * 2)()
+    fold.handed(thread, now + 50, figures)
+    assert list(figures) == [before or 0, worked + 50 - since if since is not None else 0]
 
 
 @given(st.integers(0, 1 << 40))

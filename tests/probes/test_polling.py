@@ -53,6 +53,22 @@ def test_poll_and_select_ask_every_descriptor_and_epoll_only_the_ready(
     assert [call.polled for call in waits if call.result] == [1]
 
 
+def test_copying_descriptors_in_and_answers_out_is_bounded(
+    follow: Callable[..., Followed], compiled: Callable[..., Path]
+) -> None:
+    run = follow(compiled("multiplexes"), str(N), str(M))
+    need(run, "poll methods", "wait queues")
+    told = {name: [one for one in run.result.named(name) if one.sleeps] for name in ("ppoll", "pselect6")}
+    for name, calls in told.items():
+        assert len(calls) == M
+        for one in calls:
+            assert one.handed_in and one.handed_out and one.handed_in + one.handed_out < one.kernel, name
+    waits = [one for one in run.result.named("epoll_pwait", "epoll_wait") if one.result]
+    assert all(one.handed_in is None and one.handed_out and one.handed_out < one.kernel for one in waits)
+    others = [one for one in run.result.calls if one.name not in ("ppoll", "pselect6", "epoll_pwait", "epoll_wait")]
+    assert {(one.handed_in, one.handed_out) for one in others} == {(None, None)}
+
+
 def test_epolls_callback_is_told_of_with_its_reason(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
     run = follow(compiled("multiplexes"), str(N), str(M))
     need(run, "wait queues", "epoll's callback")

@@ -16,6 +16,8 @@ void waking(struct thread *t, u64 now) { if (fold_wakes(t)) t->woken_at = now; }
 int in(struct thread *t, u64 now) { return fold_in(t, now); }
 void copy_start(struct thread *t, u64 now) { fold_copy_start(t, now); }
 void copy_end(struct thread *t, u64 now) { fold_copy_end(t, now); }
+void asked(struct thread *t, int each, u64 now) { fold_asked(t, each, now); }
+void handed(const struct thread *t, u64 now, u64 *f) { f[0] = t->handed_in; f[1] = fold_handed_out(t, now); }
 u32 bucket(u64 ns) { return run_bucket(ns); }
 void phases(const struct thread *t, int outside, u64 *f) {
   const struct phases *p = outside ? &t->out : &t->in;
