@@ -15,6 +15,7 @@ import select
 from typing import Any
 
 from labs.kit import growth
+from labs.kit.evidence import handing
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, turns, unavailable, waited
 
 LAB = Lab(
@@ -116,7 +117,7 @@ def shared_memory(run: Run) -> Finding:
     if mapped == "ENODEV" and copied == "EFAULT":
         return refuted(
             "mmap of an epoll descriptor: ENODEV, there is nothing to map; epoll_wait with a bad pointer: EFAULT,"
-            f" so the events are copied out, by each of {len(run.waits)} waits"
+            f" so the events are copied out, by each of {len(run.waits)} waits{handing(run.waits)}"
         )
     if mapped == "ENODEV":
         return refined(f"mmap of an epoll descriptor: ENODEV; epoll_wait with a bad pointer: {copied}")

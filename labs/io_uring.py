@@ -89,13 +89,15 @@ def submitted(run: Run) -> int:
     return sum(max(one.result or 0, 0) for one in run.calls("io_uring_enter"))
 
 
-@LAB.check("IOSQE_ASYNC: a worker of the kernel copies", claims=("C42", "C44"))
+@LAB.check("IOSQE_ASYNC: a worker of the kernel has it first", claims=("C42", "C44"))
 def worker(run: Run) -> Finding:
-    """Phase 2 is a kernel thread's. Phase 1 nobody spends asleep on the socket: it is polled, and the packet wakes the
-    process's own thread, which hands the request to the worker (io_uring/poll.c, io_uring/io-wq.c).
+    """Phase 1 nobody spends asleep on the socket: a worker asks, then it is polled, and the packet wakes the process's own
+    thread. That hands the request to the worker again, so that phase 2 is a kernel thread's; on older kernels it copies by
+    itself (io_uring/poll.c; io_uring/io_uring.c: io_req_task_submit).
     """
     case = run.case("worker")
-    theirs = sum(count for who, count in copiers(case).items() if who.startswith("iou-wrk"))
+    copied = copiers(case)
+    theirs, own = sum(count for who, count in copied.items() if who.startswith("iou-wrk")), copied["own thread"]
     workers = [one for one in case.result.threads if one.kernel_worker and one.name.startswith("iou-wrk")]
     slept = Counter(dict.fromkeys(("socket", "io_uring worker"), 0))
     for thread in workers:
@@ -113,8 +115,10 @@ def worker(run: Run) -> Finding:
         f"{words(case)}; workers ({len(workers)}) slept {on_sockets} times on sockets, {on_queue} times on their work queue;"
     )
     if woken:
-        found += f" {len(woken)} packets woke the process's own thread first, which handed them over"
-    return refined(found) if theirs and theirs == len(case.result.messages) else failed(found)
+        found += f" {len(woken)} packets woke the process's own thread first, which "
+        found += "handed them over" if theirs else "copied by itself: the workers only asked, and left the requests to poll"
+    good = workers and on_queue >= len(workers) and len(case.result.messages) in (theirs, own)
+    return refined(found) if good else failed(found)
 
 
 @LAB.check("SQPOLL: a thread of the kernel asks, and copies", claims=("C42", "C44"))

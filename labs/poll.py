@@ -54,7 +54,7 @@ def apart(run: Run) -> Finding:
     kept, answer, fd = run.aside["events"], run.aside["revents"], run.aside["fd"]
     found = (
         f"{len(whole)} of {len(calls)} calls handed over an array (up to {max(c.args[1] for c in calls)} entries);"
-        f" descriptor {fd}: wished {kept}, answered {answer}, the wish unchanged"
+        f" descriptor {fd}: wished {kept}, answered {answer}, the wish unchanged{evidence.handing(calls)}"
     )
     return confirmed(found) if len(whole) == len(calls) and (kept, answer) == (1, 1) else failed(found)
 

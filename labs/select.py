@@ -52,7 +52,7 @@ def sets(run: Run) -> Finding:
     found = (
         f"{len(handing)} of {len(calls)} calls handed over their sets (nfds up to {max((c.args[0] for c in calls), default=0)})"
     )
-    found += f", {len(registered)} calls registered anything"
+    found += f", {len(registered)} calls registered anything{evidence.handing(calls)}"
     return confirmed(found) if calls and len(handing) == len(calls) and not registered else failed(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Collection, Sequence
 
 from labs.kit.lab import Finding, Run, confirmed, failed, sleeps, unavailable, waited
@@ -32,6 +33,28 @@ def asleep_only_in(run: Run, queue: str) -> Finding:
         f" {len(elsewhere)} of {sum(one.count for one in sockets)} calls on sockets did"
     )
     return confirmed(evidence) if waits and not elsewhere else failed(evidence)
+
+
+def handing(calls: Sequence[Call]) -> str:
+    """What a multiplexer's own copies take at most, of its time in the kernel (medians); "" where no probe bounds it."""
+    told = [one for one in calls if one.handed_out is not None]
+    if not told:
+        return ""
+    inward, out, kernel = (statistics.median(time(one) for one in told) / 1e3 for time in (_in, _out, _kernel))
+    into = f"{inward:.1f} us for copying in what it is handed, " if any(map(_in, told)) else ""
+    return f"; of {kernel:.1f} us in the kernel at most {into}{out:.1f} us for copying out the answers (medians)"
+
+
+def _in(call: Call) -> int:
+    return call.handed_in or 0
+
+
+def _out(call: Call) -> int:
+    return call.handed_out or 0
+
+
+def _kernel(call: Call) -> int:
+    return call.kernel
 
 
 def _on_socket(call: Call) -> bool:

@@ -38,7 +38,7 @@ COUNTEREXAMPLES = {
     ("io_uring", "asked for beforehand, told when it is done"): TURNED,
     ("io_uring", "the thread itself copies, inside that call"): TURNED,
     ("io_uring", "multishot: asked once, told many times"): TURNED,
-    ("io_uring", "IOSQE_ASYNC: a worker of the kernel copies"): TURNED,
+    ("io_uring", "IOSQE_ASYNC: a worker of the kernel has it first"): TURNED,
     ("io_uring", "SQPOLL: a thread of the kernel asks, and copies"): TURNED,
     ("native_aio", "readiness only: the thread copies by itself"): "posix_aio",
     ("native_aio", "a submitted read blocks in io_submit"): "epoll",

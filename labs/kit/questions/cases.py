@@ -247,11 +247,14 @@ _OF_A_PAUSE = Ranges(
 
 def _lay_ready(name: str) -> Question:
     def truth(run: Run) -> Truth:
-        case, pause = run.case(name), poll_pause.PAUSES[name]
-        if not case.result.messages:
+        case = run.case(name)
+        between = poll_pause.round_of(case)
+        if not case.result.messages or not between:
             raise Undecided("0 messages were followed")
         lay = poll_pause.lay_ready(case)
-        return Truth(_OF_A_PAUSE(lay / pause), f"data lay ready for {ms(lay)} on average, of a pause of {ms(pause)}")
+        return Truth(
+            _OF_A_PAUSE(lay / between), f"data lay ready for {ms(lay)} of the {ms(between)} between two looks (medians)"
+        )
 
     text = f"With a pause of {name} between two polls: for how much of a pause does data lie ready, on average?"
     return Question(f"lay-ready@{name.replace(' ', '-')}", text, _OF_A_PAUSE.labels, truth, ranges=True)
