@@ -21,12 +21,13 @@ class Hook:
     """One place in the kernel and the program for it.
 
     `kind` is tracepoint (raw), with a program by name, or fentry, fexit, kprobe or kretprobe: there `place` is a function,
-    and its program bears its name.
+    and its program bears its name. `only_with`: a struct and its member that tell a kernel where the hook makes sense.
     """
 
     place: str
     program: str = ""
     kind: str = "tracepoint"
+    only_with: tuple[str, str] | None = None
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.place}"
@@ -40,7 +41,7 @@ class Candidate:
     quality: Quality = Quality.MEASURED
 
     def __str__(self) -> str:
-        return " + ".join(map(str, self.hooks))
+        return " + ".join(dict.fromkeys(map(str, self.hooks)))
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,21 @@ class Wanted:
     required: bool = False
     more: bool = False
 
+    @property
+    def hooks(self) -> set[Hook]:
+        """Of all candidates."""
+        return {hook for one in self.candidates for hook in one.hooks}
+
 
 def _point(place: str, program: str, quality: Quality = Quality.MEASURED) -> Candidate:
     return Candidate((Hook(place, program),), quality)
+
+
+def _call(place: str, program: str) -> tuple[Candidate, ...]:
+    """At either end of a call, where the tracepoint may fault: with a stand-in, for what the first program is not asked."""
+    first = Hook(place, program)
+    second = Hook(place, f"{program}_stand_in", only_with=("tracepoint_ext", "faultable"))
+    return Candidate((first, second)), Candidate((first,))
 
 
 def _functions(*places: str, kind: str = "fentry", quality: Quality = Quality.MEASURED) -> Candidate:
@@ -71,8 +84,8 @@ _POLL_METHODS = ("sock_poll", "pipe_poll", "eventfd_poll")
 _WAIT_QUEUES = ("add_wait_queue", "add_wait_queue_exclusive", "remove_wait_queue")
 
 PROBES = (
-    Wanted("call enter", Hit.ENTER, (_point("raw_syscalls:sys_enter", "on_enter"),), "no system calls", required=True),
-    Wanted("call exit", Hit.EXIT, (_point("raw_syscalls:sys_exit", "on_exit"),), "no system calls", required=True),
+    Wanted("call enter", Hit.ENTER, _call("raw_syscalls:sys_enter", "on_enter"), "no system calls", required=True),
+    Wanted("call exit", Hit.EXIT, _call("raw_syscalls:sys_exit", "on_exit"), "no system calls", required=True),
     Wanted("switch", Hit.SWITCH, (_point("sched:sched_switch", "on_switch"),), "no sleeps", required=True),
     Wanted("wake-up", Hit.WAKING, (_point("sched:sched_waking", "on_waking"),), "no wakers", required=True),
     Wanted("fork", Hit.FORK, (_point("sched:sched_process_fork", "on_fork"),), "children are not followed", required=True),
@@ -153,6 +166,8 @@ PROBES = (
 
 
 def _has(btf: Btf, hook: Hook) -> bool:
+    if hook.only_with and btf.offset(*hook.only_with) is None:
+        return False
     if hook.kind == "tracepoint":
         return btf.tracepoint(hook.place.split(":")[1]) is not None
     return btf.has_function(hook.place)

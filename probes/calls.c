@@ -105,23 +105,28 @@ static inline void end_runs_of(struct thread *t) {
   }
 }
 
+enum { TOLD_ENTER = 1, TOLD_EXIT = 2 };
+
 /* sys_enter(regs, nr) */
-int on_enter(struct raw *ctx) {
+static inline void call_begins(struct raw *ctx) {
   s64 nr = ctx->args[1];
   u64 regs[8];
   struct thread *t = current_thread(HIT_ENTER);
   if (!t) {
     /* The marker: prctl(MARKER, cookie) is how a thread asks to be followed, whatever pid namespace it lives in. */
     if (nr != NR_PRCTL)
-      return 0;
+      return;
     bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
     int zero = 0;
     u64 *wanted = cookie.lookup(&zero);
     if (wanted && (u32)regs[REG_ARG0] == MARKER && regs[REG_ARG1] == *wanted)
-      follow(bpf_get_current_task(), 0, ON_CPU, 0, bpf_ktime_get_ns());
-    return 0;
+      t = follow(bpf_get_current_task(), 0, ON_CPU, 0, bpf_ktime_get_ns());
+    if (t)
+      t->told = TOLD_ENTER;
+    return;
   }
   bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
+  t->told |= TOLD_ENTER;
   came_back_unseen(t, bpf_ktime_get_ns());
   t->args[0] = regs[REG_ARG0];
   t->args[1] = regs[REG_ARG1];
@@ -132,20 +137,20 @@ int on_enter(struct raw *ctx) {
   fold_enter(t, nr, bpf_ktime_get_ns());  /* last: our own work belongs to the time before the call */
   if (fold_enter_interrupted(t))
     fold_enter_again(t, bpf_ktime_get_ns());
-  return 0;
 }
 
 /* sys_exit(regs, ret) */
-int on_exit(struct raw *ctx) {
+static inline void call_ends(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns();  /* first: our own work belongs to the time after the call */
   s64 ret = ctx->args[1];
   struct thread *t = current_thread(HIT_EXIT);
   if (!t)
-    return 0;
+    return;
+  t->told |= TOLD_EXIT;
   if (t->where == IN_USER) {
     /* Seccomp has its say before sys_enter (kernel/entry: syscall_trace_enter): what it refuses only ends. */
     count(FILTERED_BY_SECCOMP ? LOSS_REFUSED : LOSS_UNMATCHED);
-    return 0;
+    return;
   }
   came_back_unseen(t, now);
   u32 was = t->where;
@@ -165,6 +170,43 @@ int on_exit(struct raw *ctx) {
       report_call(t, ret, 0, now);
     }
   }
+}
+
+int on_enter(struct raw *ctx) {
+  call_begins(ctx);
+  return 0;
+}
+
+int on_exit(struct raw *ctx) {
+  call_ends(ctx);
+  return 0;
+}
+
+/* Where these tracepoints may fault, a program at them may be preempted, and the kernel skips it for every other thread on that
+ * CPU meanwhile (struct bpf_prog: active). So there a second program comes after each, which does the work if the first was
+ * skipped. */
+int on_enter_stand_in(struct raw *ctx) {
+  u32 tid = (u32)bpf_get_current_pid_tgid();
+  struct thread *t = threads.lookup(&tid);
+  if (t && t->told & TOLD_ENTER) {
+    t->told &= ~TOLD_ENTER;
+    return 0;
+  }
+  call_begins(ctx);
+  t = threads.lookup(&tid);
+  if (t)
+    t->told &= ~TOLD_ENTER;
+  return 0;
+}
+
+int on_exit_stand_in(struct raw *ctx) {
+  u32 tid = (u32)bpf_get_current_pid_tgid();
+  struct thread *t = threads.lookup(&tid);
+  if (!t)
+    return 0;
+  if (!(t->told & TOLD_EXIT))
+    call_ends(ctx);
+  t->told &= ~TOLD_EXIT;
   return 0;
 }
 

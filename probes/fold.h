@@ -43,7 +43,8 @@ struct thread {
   u32 polled, queued, unqueued, linear;
   u64 handed_in;           /* ns on the CPU from the start of a multiplexer to the first descriptor that it asks */
   u64 handing_at, handing_off;  /* from where on it may hand out what it found, and the time off the CPU before that */
-  u32 handing_sleeps, unused;
+  u32 handing_sleeps;
+  u32 told;                /* of the call's two ends: which the first program handled (calls.c) */
   u64 object;              /* that the sleep under way is about */
   u64 socket, ready;
   u64 taking_at, taken;    /* the copies since the last drained socket: their start, their bytes */

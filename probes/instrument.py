@@ -29,6 +29,7 @@ from probes.programs import RING, RING_BYTES, borrow, give_back
 from probes.queues import readable
 from probes.recording import Recording, without_addresses
 from probes.records import LAYOUTS, CallFlag, Hit, Kind, Loss, SleepFlag, encode
+from probes.result import Probe, Quality
 
 DRAIN_EVERY = 0.02  # seconds; the ring holds 0.8 s of the busiest server seen, so a late reader loses nothing
 
@@ -114,17 +115,20 @@ class Instrument:
         data, frames = without_addresses(ring.strip(self._spans) + runs + b"".join(encode(one) for one in live))
         losses = {loss: self._total(b"losses", loss) for loss in Loss}
         hits = {hit: self._total(b"hits", hit) for hit in Hit}
-        # Where the two may be preempted the kernel skips one while it is half done for another thread on that CPU. If that was
-        # a followed thread's, the other of the two tells: an end without a begin, or a begin inside a call (Loss.UNMATCHED).
-        skipped = sum(number for place, number in misses.items() if "raw_syscalls:" in place)
+        # Where the two ends of a call may be preempted the kernel skips a program while it is half done for another thread on
+        # that CPU. If that was a followed thread's, and its stand-in was skipped as well, the other end tells: an end without a
+        # begin, or a begin inside a call (Loss.UNMATCHED).
+        skipped = sum(number for hook, number in misses.items() if hook.place.startswith("raw_syscalls:"))
+        added = sum(misses.get(hook, 0) for wanted in self._wanted if wanted.more for hook in wanted.hooks)
         recording = Recording.new(
             data,
             machine=machine(),
             probes=[
-                replace(p, hits=hits[w.hit] if p.attached and w.hit is not None else None)
+                _after(p, w, sum(misses.get(hook, 0) for hook in w.hooks), hits)
                 for p, w in zip(self.probes, self._wanted, strict=True)
             ],
-            losses={loss.name: losses[loss] for loss in Loss} | {"MISSED": sum(misses.values()) - skipped, "SKIPPED": skipped},
+            losses={loss.name: losses[loss] for loss in Loss}
+            | {"MISSED": sum(misses.values()) - skipped - added, "SKIPPED": skipped},
             seen=sum(hits.values()),
             stacks={number: [self._symbol(one) for one in addresses] for number, addresses in frames.items()},
             end=end,
@@ -166,6 +170,14 @@ class Instrument:
                 born = (inside.wait, inside.delay, inside.preempted, birth, t.copy, inside.sleeps, inside.preemptions)
                 outside = [a + b for a, b in zip(outside, born, strict=True)]
             yield LAYOUTS[Kind.EXIT].record(Kind.EXIT, t.serial, end, t.calls + (t.where == 1), t.runs, *outside, "")
+
+
+def _after(probe: Probe, wanted: Wanted, missed: int, hits: dict[Hit, int]) -> Probe:
+    """The probe with its hits; one that shows more than tracepoints do, and was skipped, is of no use, but no loss."""
+    if not probe.attached or not (wanted.more and missed):
+        return replace(probe, hits=hits[wanted.hit] if probe.attached and wanted.hit is not None else None)
+    reason = f"the kernel skipped its program {missed} times, as it was at work on that CPU; without it: {wanted.without}"
+    return Probe(wanted.name, None, Quality.UNAVAILABLE, reason, more=True)
 
 
 def machine() -> dict[str, Any]:

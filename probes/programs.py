@@ -56,6 +56,7 @@ class Programs:
         self.ring_bytes = ring_bytes
         self._bcc = import_bcc()
         self._loaded: dict[Hook, Any] = {}
+        self._attached: dict[Hook, int] = {}  # raw tracepoints only: BCC keeps the others
         defines = "".join(f"#define {name} {value}\n" for name, value in self._constants(btf).items())
         source = defines + c_source() + "".join((HERE / f"{part}.c").read_text() for part in _PARTS)
         with quiet() as said:
@@ -155,8 +156,8 @@ class Programs:
             try:
                 program = bpf.load_func(name, kinds.get(hook.kind, self._bcc.BPF.KPROBE))
                 try:
-                    if hook.kind == "tracepoint":
-                        bpf.attach_raw_tracepoint(_point(hook), name)
+                    if hook.kind == "tracepoint":  # not by BCC's method, which allows one program at each
+                        self._attached[hook] = _succeeded(self._bcc.lib.bpf_attach_raw_tracepoint(program.fd, _point(hook)))
                     elif hook.kind in ENDS:
                         getattr(bpf, f"attach_{ENDS[hook.kind]}")(fn_name=name)
                     else:
@@ -175,7 +176,7 @@ class Programs:
         """Takes back what `load` did."""
         name = self._name(hook)
         if hook.kind == "tracepoint":
-            self._bpf.detach_raw_tracepoint(_point(hook))
+            os.close(self._attached.pop(hook))
         elif hook.kind in ENDS:
             getattr(self._bpf, f"detach_{ENDS[hook.kind]}")(fn_name=name)
         else:
@@ -198,9 +199,9 @@ class Programs:
         """Frees a program; it is loaded anew the next time (before 5.15 the kernel attaches a loaded fentry only once)."""
         os.close(self._bpf.funcs.pop(name).fd)
 
-    def misses(self) -> dict[str, int]:
+    def misses(self) -> dict[Hook, int]:
         """Per hook: how often the kernel skipped its program because it was already at work on that CPU."""
-        return {str(hook): misses(program.fd) for hook, program in self._loaded.items()}
+        return {hook: misses(program.fd) for hook, program in self._loaded.items()}
 
     def table(self, name: bytes) -> Any:
         """A map, as BCC gives it."""
@@ -223,6 +224,12 @@ class Programs:
         """Frees the programs and the maps."""
         with quiet():
             self._bpf.cleanup()
+
+
+def _succeeded(descriptor: int) -> int:
+    if descriptor < 0:
+        raise OSError("the tracepoint can't be attached")
+    return descriptor
 
 
 def _point(hook: Hook) -> bytes:

@@ -30,23 +30,31 @@ def run(command: list[str], progress: Callable[[str], None]) -> tuple[Recording,
     if path is None:
         raise WrongUsage(f"there is no program {command[0]!r}", "give its path, or a name that is on PATH")
     environment = {key: value for key, value in os.environ.items() if key != "IOLAB_CALLED"}
+    started: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+    interrupted = threading.Event()
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        # Ctrl-C and Ctrl-\\ reach the whole foreground group by themselves: the program decides, as it would without us
+        interrupted.set()
+        if number in (signal.SIGINT, signal.SIGQUIT):
+            return
+        early.append(number)
+        for process in started:
+            process.send_signal(early.pop())
+
     with Instrument() as instrument:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(instrument.cookie), path, *command],
-            close_fds=False,  # descriptors that the shell opened for the program are the program's; ours close on exec
-            env=environment,
-            cwd=".",  # keeps subprocess from posix_spawn, with which glibc leaves two real-time signals ignored
-        )
-        interrupted = threading.Event()
-
-        def pass_on(number: int, _frame: FrameType | None) -> None:
-            # Ctrl-C and Ctrl-\\ reach the whole foreground group by themselves: the program decides, as it would without us
-            interrupted.set()
-            if number not in (signal.SIGINT, signal.SIGQUIT):
-                process.send_signal(number)
-
         handlers = {one: signal.signal(one, pass_on) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)}
         try:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(instrument.cookie), path, *command],
+                close_fds=False,  # descriptors that the shell opened for the program are the program's; ours close on exec
+                env=environment,
+                cwd=".",  # keeps subprocess from posix_spawn, with which glibc leaves two real-time signals ignored
+            )
+            started.append(process)
+            while early:  # it came while there was no program yet
+                process.send_signal(early.pop())
             status = process.wait()
             if instrument.followed() and not interrupted.is_set():
                 progress("the program has ended; what it started still runs (Ctrl-C ends the recording)")

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+
+from labs.kit.processes import PATIENCE
+from probes import syscalls
 
 NOWHERE = -1
 PAUSE = 0.02  # seconds that the other side lets us wait: long against any call, short for a student
@@ -48,10 +54,29 @@ def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @contextlib.contextmanager
 def later(action: Callable[[], object]) -> Iterator[None]:
-    """Does something on another thread after PAUSE, while the calling thread goes on."""
-    timer = threading.Timer(PAUSE, action)
-    timer.start()
+    """Does something on another thread after PAUSE, when the calling thread is asleep in what it went on to do."""
+    caller = threading.get_native_id()
+
+    def wait() -> None:
+        time.sleep(PAUSE)
+        for _ in range(int(10 * PATIENCE)):  # a busy or an emulated machine may need longer to get there
+            if _asleep(caller):
+                break
+            time.sleep(PAUSE)
+        action()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
     try:
         yield
     finally:
-        timer.join()
+        thread.join()
+
+
+def _asleep(tid: int) -> bool:
+    """Is that thread asleep in a system call? One in futex waits for Python's lock only (man 5 proc_pid_syscall)."""
+    try:
+        words = Path(f"/proc/self/task/{tid}/syscall").read_text().split()
+    except OSError:  # a kernel without this file: PAUSE has to do
+        return True
+    return words[0] not in ("running", str(syscalls.numbers(platform.machine())["futex"]))

@@ -26,6 +26,9 @@ class Kernel(Btf):
     def tracepoint(self, name: str) -> list[bool] | None:
         return [True] if name in self.has else None
 
+    def offset(self, structure: str, member: str) -> int | None:
+        return 0 if f"{structure}.{member}" in self.has else None
+
     def has_function(self, name: str) -> bool:
         return name in self.has
 
@@ -69,6 +72,14 @@ def test_no_candidate_left_is_unavailable_with_every_reason() -> None:
     attached, quality, reason = Kernel({"f"}, refuses={"fentry:f"}).attach(PAIR, BOUND)
     assert (attached, quality) == (None, Quality.UNAVAILABLE)
     assert reason == ("fentry:f: Operation not permitted; tracepoint:skb:there: this kernel has none; without it: nothing")
+
+
+def test_the_stand_in_comes_where_the_tracepoint_may_fault() -> None:
+    candidates = PROBES[0].candidates
+    for has, programs in (({"sys_enter"}, 1), ({"sys_enter", "tracepoint_ext.faultable"}, 2)):
+        kernel = Kernel(has)
+        assert kernel.attach(*candidates) == ("tracepoint:raw_syscalls:sys_enter", Quality.MEASURED, "")
+        assert len(kernel.loaded) == programs
 
 
 def test_a_required_probe_that_finds_none_stops_us_with_the_reason() -> None:

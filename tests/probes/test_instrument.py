@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import operator
 import os
 import re
 import subprocess
@@ -11,10 +12,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from probes.attach import Wanted
 from probes.result import Quality, Thread
 from tests.conftest import ROOT, Followed, tool
 
@@ -144,6 +147,26 @@ def test_a_full_ring_is_counted_and_makes_the_run_unsound(kernel: None, compiled
         recording = instrument.stop({})
     events = phases.measure(recording).events
     assert events.lost > 0 and not events.sound and events.reasons["ring_full"] > 0
+
+
+def test_the_stand_ins_alone_see_every_call(kernel: None, compiled: Callable[..., Path]) -> None:
+    """As if the kernel had skipped the first program each time, because another thread was preempted inside it."""
+    from probes import phases
+    from probes.attach import PROBES, Candidate
+    from probes.instrument import Instrument
+
+    def second(one: Wanted) -> Wanted:
+        hooks = [hook for candidate in one.candidates for hook in candidate.hooks if hook.program.endswith("_stand_in")]
+        return replace(one, candidates=(Candidate((replace(hooks[0], only_with=None),)),)) if hooks else one
+
+    wanted = tuple(map(second, PROBES))
+    assert sum(map(operator.ne, wanted, PROBES)) == 2
+    with Instrument(wanted=wanted) as instrument:
+        subprocess.run([compiled("sleeps"), "31", str(instrument.cookie)], check=True, stdout=subprocess.DEVNULL)
+        result = phases.measure(instrument.stop({}))
+    assert result.events.sound, result.events
+    assert sum(len(call.sleeps) for call in result.calls) >= 31
+    assert result.calls[-1].name == "exit_group"
 
 
 def test_nothing_of_other_processes_enters(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
