@@ -73,4 +73,4 @@ def _at_once(run: Run, name: str) -> Finding:
     answers = first_answers(case)
     found = f"{evidence.threads(case)}: the latest of {len(answers)} first answers took {ms(answers[-1])},"
     found += f" where a client stays for {ms(_stay(case))} at least"
-    return confirmed(found) if answers[-1] < 0.25 * _stay(case) else failed(found)
+    return confirmed(found) if answers[-1] < 0.5 * _stay(case) else failed(found)

@@ -27,6 +27,17 @@ def _say(kind: str, started: float, **words: Any) -> None:
     print(json.dumps({"kind": kind, "seconds": round(time.monotonic() - started, 1), **words}), file=_answers, flush=True)
 
 
+def _costs() -> dict[str, Any]:
+    """What a hit costs by each kind of hook, beside the call that it was measured with."""
+    from probes import cost
+    from probes.errors import IolabError
+
+    try:
+        return {"costs": [dataclasses.asdict(one) for one in cost.measure()], "why": ""}
+    except IolabError as error:
+        return {"costs": [], "why": str(error)}
+
+
 def _lab(name: str) -> dict[str, Any]:
     import labs
     from labs.kit import run
@@ -71,13 +82,15 @@ def outcomes(xml: str) -> dict[str, Any]:
 
 
 def main(labs: str, tests: str) -> None:
-    """Doctor first, then the labs, then the tests."""
+    """Doctor first, what hooks cost, then the labs, then the tests."""
     from labs.kit import link
     from probes import capabilities
 
     started = time.monotonic()
     findings = [*capabilities.examine(), link.examine()]
     _say("doctor", started, can_trace=capabilities.can_trace(findings), findings=[dataclasses.asdict(one) for one in findings])
+    started = time.monotonic()
+    _say("costs", started, **_costs())
     for name in labs.split(",") if labs != "-" else ():
         started = time.monotonic()
         answer = _lab(name)

@@ -52,6 +52,7 @@ class Trial:
     doctor: list[dict[str, str]] = field(default_factory=list)
     doctor_seconds: float = 0
     probes: list[dict[str, Any]] = field(default_factory=list)
+    costs: list[dict[str, Any]] = field(default_factory=list)  # probes.cost.Cost, in this kernel
     labs: dict[str, Tried] = field(default_factory=dict)
     tests: dict[str, Any] | None = None
     broken: str = ""  # why the guest did not get to its end
@@ -61,6 +62,9 @@ class Trial:
         if answer["kind"] == "doctor":
             self.can_trace, self.doctor, self.doctor_seconds = answer["can_trace"], answer["findings"], answer["seconds"]
             return "doctor: it can be traced" if self.can_trace else "doctor: it can't be traced"
+        if answer["kind"] == "costs":
+            self.costs = answer["costs"]
+            return f"what a hook costs: {self.costs_words or answer['why']}"
         if answer["kind"] == "lab":
             tried = Tried(answer["verdict"], answer["seconds"], answer["why"], answer["checks"])
             self.labs[answer["name"]] = tried
@@ -68,6 +72,18 @@ class Trial:
             return f"lab {answer['name']}: {tried.verdict}" + (f" ({tried.words})" if tried.verdict != "pass" else "")
         self.tests = {key: answer[key] for key in ("status", "passed", "skipped", "failed", "seconds")}
         return f"live tests: {self.tests_words}"
+
+    def times_a_tracepoint(self, kind: str) -> str:
+        """What a hit of that kind of hook costs, as a multiple of a raw tracepoint's; "-": no figure."""
+        ns = {one["kind"]: one["ns"] for one in self.costs}
+        point, own = ns.get("raw tracepoint"), ns.get(kind)
+        return f"x{own / point:.1f}" if point and own else "-"
+
+    @property
+    def costs_words(self) -> str:
+        """The kinds of hook that have a figure."""
+        told = {one["kind"]: self.times_a_tracepoint(one["kind"]) for one in self.costs[1:]}
+        return ", ".join(f"{kind} {times}" for kind, times in told.items() if times != "-")
 
     @property
     def tests_words(self) -> str:

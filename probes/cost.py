@@ -12,9 +12,8 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from probes.bpf import compile_bpf, complaint, program_on, quiet
+from probes.bpf import ENDS, compile_bpf, complaint, program_on, quiet
 
 _CALLS, _ROUNDS = 1_000, 100  # many short rounds: some of them run undisturbed
 _FUNCTION = "__task_pid_nr_ns"  # getppid calls it once, on every architecture
@@ -51,37 +50,43 @@ def _fastest() -> float:
 
 def measure() -> list[Cost]:
     """Every kind, the plain call's own time first. Raises CannotTrace where BPF can't be compiled or BTF is missing."""
-    ways: dict[str, Callable[[Any], None]] = {
-        "raw tracepoint": lambda bpf: bpf.attach_raw_tracepoint(b"sys_enter", b"tracepoint"),
-        "fentry": lambda bpf: bpf.attach_kfunc(fn_name=program_on(bpf, "kfunc", _FUNCTION)),
-        "fexit": lambda bpf: bpf.attach_kretfunc(fn_name=program_on(bpf, "kretfunc", _FUNCTION)),
-        "kprobe": lambda bpf: bpf.attach_kprobe(event=_FUNCTION.encode(), fn_name=b"kprobe"),
-        "kretprobe": lambda bpf: bpf.attach_kretprobe(event=_FUNCTION.encode(), fn_name=b"kprobe"),
-    }
     found = [Cost("the call itself", _fastest())]
-    for kind, way in ways.items():
-        refused = ""
+    with quiet() as said:
+        bpf = compile_bpf(_TEXT.replace("FUNCTION", _FUNCTION).encode())
+    kfunc, kretfunc = (program_on(bpf, ENDS[kind], _FUNCTION) for kind in ("fentry", "fexit"))
+    function = {"event": _FUNCTION.encode()}
+    ways: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+        "raw tracepoint": (
+            lambda: bpf.attach_raw_tracepoint(b"sys_enter", b"tracepoint"), lambda: bpf.detach_raw_tracepoint(b"sys_enter"),
+        ),
+        "fentry": (lambda: bpf.attach_kfunc(fn_name=kfunc), lambda: bpf.detach_kfunc(fn_name=kfunc)),
+        "fexit": (lambda: bpf.attach_kretfunc(fn_name=kretfunc), lambda: bpf.detach_kretfunc(fn_name=kretfunc)),
+        "kprobe": (lambda: bpf.attach_kprobe(fn_name=b"kprobe", **function), lambda: bpf.detach_kprobe(**function)),
+        "kretprobe": (lambda: bpf.attach_kretprobe(fn_name=b"kprobe", **function), lambda: bpf.detach_kretprobe(**function)),
+    }  # fmt: skip
+    for kind, (attach, detach) in ways.items():
+        hits = sum(bpf[b"hits"][0])
+        before = _fastest()
         with quiet() as said:
-            bpf = compile_bpf(_TEXT.replace("FUNCTION", _FUNCTION).encode())
-            before = _fastest()
             try:
-                if kind == "raw tracepoint":
-                    bpf.load_func(b"tracepoint", bpf.RAW_TRACEPOINT)
-                way(bpf)
-                traced = _fastest()
-                hits = sum(bpf[b"hits"][0])
+                attach()
             except Exception as error:
-                traced, hits, refused = 0.0, 0, str(error)
-            finally:
-                bpf.cleanup()
-            ns = traced - min(before, _fastest())
+                refused = str(error)
+            else:
+                refused = ""
         if refused:
-            refused = complaint(said[-1]) or refused
-        elif not hits:
-            refused = "it was attached, and never ran"
+            found.append(Cost(kind, None, complaint(said[-1]) or refused))
+            continue
+        traced = _fastest()
+        detach()
+        ns = traced - min(before, _fastest())
+        if sum(bpf[b"hits"][0]) == hits:
+            found.append(Cost(kind, None, "it was attached, and never ran"))
         elif ns <= 0:
-            refused = "it can't be told from what else this machine did at the same time"
-        found.append(Cost(kind, None, refused) if refused else Cost(kind, ns))
+            found.append(Cost(kind, None, "it can't be told from what else this machine did at the same time"))
+        else:
+            found.append(Cost(kind, ns))
+    bpf.cleanup()
     return found
 
 

@@ -49,6 +49,14 @@ def lab_rows(trials: Sequence[Trial], names: Sequence[str] = ()) -> Rows:
     return [[name, *(trial.labs[name].verdict if name in trial.labs else "-" for trial in trials)] for name in every]
 
 
+HOOKS = ("raw tracepoint", "fentry", "fexit", "kprobe", "kretprobe")
+
+
+def cost_rows(trials: Sequence[Trial]) -> Rows:
+    """What one hit costs by each kind of hook, as a multiple of a raw tracepoint's in the same kernel."""
+    return [[kind, *(trial.times_a_tracepoint(kind) for trial in trials)] for kind in HOOKS]
+
+
 def figure_rows(trials: Sequence[Trial]) -> Rows:
     """Seconds of each part, and the live tests."""
     return [
@@ -85,7 +93,12 @@ def write(trials: Sequence[Trial], file: IO[str], json: bool = False) -> None:
         return
     target: IO[str] = file if file.isatty() else io.StringIO()
     out = console(target)
-    for first, rows in (("probe", probe_rows(trials)), ("lab", lab_rows(trials)), ("", figure_rows(trials))):
+    for first, rows in (
+        ("probe", probe_rows(trials)),
+        ("a hit costs", cost_rows(trials)),
+        ("lab", lab_rows(trials)),
+        ("", figure_rows(trials)),
+    ):
         if not rows:
             continue
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
@@ -131,6 +144,13 @@ time below says anything about a real one.
 brackets the kind of attachment. The last rows are doctor's findings.
 
 {_markdown("probe", heads, probe_rows(trials))}
+## What a hook costs
+
+One hit of an almost empty program (it counts in one slot), as a multiple of a raw tracepoint's in the same kernel: the fastest
+of many rounds of a short system call, with and without (`python -m probes.cost` measures it on any machine). The ratios are an
+emulated machine's: there a breakpoint or a trampoline costs other than in a processor.
+
+{_markdown("a hit of", heads, cost_rows(trials))}
 ## What each lab says
 
 `pass`: every check held. `fail`: a check did not. `inconclusive`: events were lost, so nothing is claimed. `cannot`: the kernel

@@ -104,6 +104,8 @@ def test_pytests_report_becomes_names_and_words() -> None:
 def _trial(**labs: str) -> Trial:
     trial = Trial("6.1", "6.1.0-50-amd64", "linux-image-6.1.0-50-amd64 6.1.176-1", "amd64")
     trial.take({"kind": "doctor", "seconds": 5.0, "can_trace": True, "findings": [{"name": "fentry", "state": "yes"}]})
+    costs = [("the call itself", 300.0), ("raw tracepoint", 90.0), ("fentry", 99.0), ("kprobe", None)]
+    trial.take({"kind": "costs", "seconds": 1, "why": "", "costs": [{"kind": kind, "ns": ns} for kind, ns in costs]})
     for name, verdict in labs.items():
         check = {"name": "asleep", "evidence": "0 of 3", "verdict": "failed" if verdict == "fail" else "confirmed"}
         probe = {"name": "copy", "attached": "tracepoint:skb:x", "quality": "bounded", "reason": "", "hits": 1}
@@ -143,6 +145,8 @@ def test_the_tables_hold_every_kernel_and_say_what_failed(tmp_path: Path) -> Non
     trials = [_trial(epoll="pass", poll="fail"), _trial(epoll="pass")]
     assert report.lab_rows(trials) == [["epoll", "pass", "pass"], ["poll", "fail", "-"]]
     assert report.probe_rows(trials)[0] == ["copy", "bounded (tracepoint)", "bounded (tracepoint)"]
+    assert report.cost_rows(trials)[:2] == [["raw tracepoint", "x1.0", "x1.0"], ["fentry", "x1.1", "x1.1"]]
+    assert report.cost_rows(trials)[-1] == ["kretprobe", "-", "-"]
     assert report.remarks(trials) == ["6.1.0-50-amd64, lab poll: asleep: 0 of 3"]
     page = io.StringIO()
     report.write_page(trials, ["select"], page)
@@ -170,7 +174,7 @@ def test_the_documented_table_has_the_labs_that_exist() -> None:
     assert not missing | gone, f"docs/kernels.md lacks {missing or 'none'} and has {gone or 'none'} too much: {report.AGAIN}"
 
 
-# -- a real kernel -------------------------------------------------------------------------------------------------------
+# -- a real kernel; doctor and labs in all of them: invoke kernels, as CI does -----------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -182,16 +186,6 @@ def booted() -> debian.Kernel:
     except CannotTrace as error:
         cannot(error.problem, error.remedy)
     return kernel
-
-
-@pytest.mark.live
-def test_doctor_in_another_kernel(booted: debian.Kernel) -> None:
-    line = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "doctor", "--json"]
-    ended = guest.run(booted, line, seconds=600, directory=str(ROOT))
-    assert ended.status == 0, ended.err
-    found = {one["name"]: one for one in json.loads(ended.out)["capabilities"]}
-    assert f"Linux {booted.release}" in found["system"]["found"]
-    assert found["fentry"]["state"] == "yes" and found["link"]["state"] == "yes"
 
 
 @pytest.mark.live
