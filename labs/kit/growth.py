@@ -130,11 +130,11 @@ def _number(path: str) -> int | None:
 
 
 def grows(run: Run, call: str, calls: list[Call]) -> Finding:
-    """The cost of one call grows with the number of descriptors, by half as much at least."""
+    """The cost of one call grows with the number of descriptors: at the most of them, most of it is theirs."""
     if missing := _missing(run, call, calls):
         return missing
     costs = run.aside["growth"][call]
-    return (confirmed if _factor(costs) > 0.5 * SIZES[2] / SIZES[1] else failed)(_words(call, costs))
+    return (confirmed if _theirs(costs) > 0.5 else failed)(_words(call, costs))
 
 
 def stays(run: Run, calls: list[Call]) -> Finding:
@@ -143,7 +143,7 @@ def stays(run: Run, calls: list[Call]) -> Finding:
         return missing
     costs = run.aside["growth"]["epoll"]
     words = f"{_words('epoll', costs)}; {_words('select', run.aside['growth']['select'])}"
-    return (confirmed if _factor(costs) < 2 else failed)(words)
+    return (confirmed if _theirs(costs) < 0.5 else failed)(words)
 
 
 def asks_all(run: Run, call: str, calls: list[Call]) -> Finding:
@@ -159,7 +159,7 @@ def asks_all(run: Run, call: str, calls: list[Call]) -> Finding:
         return (confirmed if len(whole) >= 0.9 * len(counted) else failed)(found)
     costs = run.aside["growth"][f"{call}, no wait"]
     found = f"asked without waiting, {_words(call, costs)}: as if each were asked; {NOT_COUNTED}"
-    return (refined if _factor(costs) > 0.5 * SIZES[2] / SIZES[1] else failed)(found)
+    return (refined if _theirs(costs) > 0.5 else failed)(found)
 
 
 def joins_all(run: Run, call: str, calls: list[Call]) -> Finding:
@@ -182,7 +182,7 @@ def joins_all(run: Run, call: str, calls: list[Call]) -> Finding:
     joining = {size: ns - growth[f"{call}, no wait"][size] for size, ns in growth[call].items()}
     found = f"{len(woken)} wake-ups came through pollwake, for messages of {len(sockets)} sockets; what a call that may wait"
     found += f" costs more than one that may not, and joins no queue: {_words(call, joining)}; {NOT_COUNTED}"
-    good = len(woken) > 1 and (len(sockets) > 1 or run.udp) and _factor(joining) > 0.5 * SIZES[2] / SIZES[1]
+    good = len(woken) > 1 and (len(sockets) > 1 or run.udp) and _theirs(joining) > 0.5
     return (refined if good else failed)(found)
 
 
@@ -233,8 +233,9 @@ def _counted(run: Run, calls: list[Call]) -> list[tuple[Call, int]]:
     return found
 
 
-def _factor(costs: dict[str, int]) -> float:
-    return costs[str(SIZES[2])] / max(costs[str(SIZES[1])], 1)
+def _theirs(costs: dict[str, int]) -> float:
+    """The share of the cost with most descriptors that is not there with the fewest: what the descriptors cost."""
+    return 1 - costs[str(SIZES[0])] / max(costs[str(SIZES[2])], 1)
 
 
 def _words(call: str, costs: dict[str, int]) -> str:

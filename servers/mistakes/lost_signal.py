@@ -16,7 +16,7 @@ import time
 from servers.kit.signals import block, take
 
 HANDLING = 0.002  # seconds that each datagram takes
-GAP = 0.002  # seconds between looking and sleeping
+GAP = 0.02  # seconds between looking and sleeping
 
 
 def arm(sock: socket.socket) -> None:
