@@ -235,7 +235,8 @@ def _counted(run: Run, calls: list[Call]) -> list[tuple[Call, int]]:
 
 def _theirs(costs: dict[str, int]) -> float:
     """The share of the cost with most descriptors that is not there with the fewest: what the descriptors cost."""
-    return 1 - costs[str(SIZES[0])] / max(costs[str(SIZES[2])], 1)
+    few, many = costs[str(SIZES[0])], costs[str(SIZES[2])]
+    return 1 - few / many if many > 0 else 0
 
 
 def _words(call: str, costs: dict[str, int]) -> str:
