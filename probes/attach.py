@@ -48,7 +48,8 @@ class Candidate:
 class Wanted:
     """A probe by what it shows, its candidates in order of preference, and what is lost without it.
 
-    `more`: it shows what tracepoints can't, and most kernels have a place for it, but not all.
+    `more`: it shows what tracepoints can't, and most kernels have a place for it, but not all. `paired`: where one of its events
+    is missing, the other probe of the pair shows it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Wanted:
     without: str
     required: bool = False
     more: bool = False
+    paired: bool = False
 
     @property
     def hooks(self) -> set[Hook]:
@@ -117,9 +119,14 @@ PROBES = (
             _point("skb:skb_copy_datagram_iovec", "on_copy", Quality.BOUNDED),
         ),
         "the copy to user space",
+        paired=True,
     ),
     Wanted(
-        "copied", Hit.COPIED, (_point("tcp:tcp_rcv_space_adjust", "on_copied"),), "the end of the copy, and which socket it was"
+        "copied",
+        Hit.COPIED,
+        (_point("tcp:tcp_rcv_space_adjust", "on_copied"),),
+        "the end of the copy, and which socket it was",
+        paired=True,
     ),
     Wanted(
         "datagram taken",

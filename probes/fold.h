@@ -33,7 +33,7 @@ struct thread {
   u32 copies;
   u32 off;                 /* ON_CPU, ASLEEP, PREEMPTED, NEWBORN */
   u32 unseen, early;       /* of the sleep that ended last: nobody told who woke it; woken before it was switched out */
-  u64 off_at, woken_at;
+  u64 off_at, woken_at, on_at;  /* of the switch-out, wake-up and switch-in that came last */
   u64 woke;                /* of the sleep that ended last: when it was over, between its switch-out and switch-in */
   u64 stack, waker_stack;
   u64 probed;              /* our own work in the waker, ns: it prolongs the sleep */
@@ -121,24 +121,44 @@ static inline __attribute__((always_inline)) int fold_in(struct thread *t, u64 n
   }
   t->off = ON_CPU;
   t->woken_at = 0;
+  t->on_at = now;
   return slept;
 }
 
-static inline __attribute__((always_inline)) void fold_copy_end(struct thread *t, u64 now) {
+struct moment { u64 at, off; };  /* a time, and how long the call was off the CPU until then */
+
+/* A program that runs in the thread's own context may be preempted after it has read the clock: then its event counts from the
+ * thread's return on. */
+static inline __attribute__((always_inline)) struct moment fold_moment(const struct thread *t, u64 now) {
+  struct moment m = {.at = now < t->on_at ? t->on_at : now, .off = off_cpu(&t->in)};
+  __asm__ __volatile__("" ::: "memory");
+  if (t->on_at > m.at) {  /* preempted just now, between these two */
+    m.at = t->on_at;
+    m.off = off_cpu(&t->in);
+  }
+  return m;
+}
+
+static inline __attribute__((always_inline)) void fold_copy_close(struct thread *t, struct moment m) {
   if (t->copy_at) {
-    u64 off = off_cpu(&t->in) - t->copy_off;  /* a page fault may put the thread to sleep inside a copy */
-    u64 span = now - t->copy_at;
+    u64 off = m.off - t->copy_off;  /* a page fault may put the thread to sleep inside a copy */
+    u64 span = m.at - t->copy_at;
     t->copy += span > off ? span - off : 0;
-    t->copied = now;
+    t->copied = m.at;
     t->copy_at = 0;
   }
 }
 
+static inline __attribute__((always_inline)) void fold_copy_end(struct thread *t, u64 now) {
+  fold_copy_close(t, fold_moment(t, now));
+}
+
 static inline __attribute__((always_inline)) void fold_copy_start(struct thread *t, u64 now) {
   if (t->where != IN_USER) {
-    fold_copy_end(t, now);  /* the next buffer starts: the one before is copied */
-    t->copy_at = now;
-    t->copy_off = off_cpu(&t->in);
+    struct moment m = fold_moment(t, now);
+    fold_copy_close(t, m);  /* the next buffer starts: the one before is copied */
+    t->copy_at = m.at;
+    t->copy_off = m.off;
     t->copies++;
   }
 }
@@ -146,9 +166,10 @@ static inline __attribute__((always_inline)) void fold_copy_start(struct thread 
 /* A copy starts, or the one that seemed to have started starts only now. */
 static inline __attribute__((always_inline)) void fold_copy_restart(struct thread *t, u64 now) {
   if (t->where != IN_USER) {
+    struct moment m = fold_moment(t, now);
     t->copies += !t->copy_at;
-    t->copy_at = now;
-    t->copy_off = off_cpu(&t->in);
+    t->copy_at = m.at;
+    t->copy_off = m.off;
   }
 }
 
@@ -156,13 +177,13 @@ static inline __attribute__((always_inline)) void fold_copy_restart(struct threa
  * copies out comes after the last time, or, where each answer is written when its descriptor was asked (`each`: epoll_wait),
  * after the first time since it slept. */
 static inline __attribute__((always_inline)) void fold_asked(struct thread *t, int each, u64 now) {
-  u64 off = off_cpu(&t->in);
+  struct moment m = fold_moment(t, now);
   if (!t->handing_at)
-    t->handed_in = now - t->enter - off;
+    t->handed_in = m.at - t->enter - m.off;
   if (each && t->handing_at && t->handing_sleeps == t->in.sleeps)
     return;
-  t->handing_at = now;
-  t->handing_off = off;
+  t->handing_at = m.at;
+  t->handing_off = m.off;
   t->handing_sleeps = t->in.sleeps;
 }
 
@@ -174,7 +195,8 @@ static inline __attribute__((always_inline)) u64 fold_handed_out(const struct th
 /* The end of a call, or of a birth: what the thread was in. It is in user code already, so that nothing is added to the call
  * while it is reported. */
 static inline __attribute__((always_inline)) void fold_exit(struct thread *t, u32 was, u64 now) {
-  fold_copy_end(t, now);
+  struct moment end = {.at = now, .off = off_cpu(&t->in)};  /* what came after `now` is not the call's any more */
+  fold_copy_close(t, end);
   if (was == IN_BIRTH) {
     t->out.wait += t->in.wait;
     t->out.delay += t->in.delay;

@@ -120,6 +120,7 @@ class Instrument:
         # begin, or a begin inside a call (Loss.UNMATCHED).
         skipped = sum(number for hook, number in misses.items() if hook.place.startswith("raw_syscalls:"))
         added = sum(misses.get(hook, 0) for wanted in self._wanted if wanted.more for hook in wanted.hooks)
+        paired = sum(misses.get(hook, 0) for wanted in self._wanted if wanted.paired for hook in wanted.hooks)
         recording = Recording.new(
             data,
             machine=machine(),
@@ -128,7 +129,7 @@ class Instrument:
                 for p, w in zip(self.probes, self._wanted, strict=True)
             ],
             losses={loss.name: losses[loss] for loss in Loss}
-            | {"MISSED": sum(misses.values()) - skipped - added, "SKIPPED": skipped},
+            | {"MISSED": sum(misses.values()) - skipped - added - paired, "SKIPPED": skipped, "PAIRED": paired},
             seen=sum(hits.values()),
             stacks={number: [self._symbol(one) for one in addresses] for number, addresses in frames.items()},
             end=end,

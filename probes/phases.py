@@ -72,6 +72,9 @@ def measure(recording: Recording) -> Result:
     taken = sorted((one for life in lives for one in life.taken), key=lambda one: one.copied)
     losses = recording.meta["losses"]
     lost = sum(losses.get(one.name, 0) for one in _REAL_LOSSES) + losses.get("MISSED", 0)
+    skipped = losses.get("PAIRED", 0)
+    if skipped > 1 or (skipped and any(map(_half_told, calls))):
+        lost += skipped
     reasons = {name.lower(): count for name, count in losses.items() if count} | dict(reader.unmatched)
     events = Events(recording.meta["seen"], lost, losses.get("UNMATCHED", 0) + sum(reader.unmatched.values()), reasons)
     return Result(
@@ -85,6 +88,14 @@ def measure(recording: Recording) -> Result:
         context=recording.context,
         listed=tuple(sorted((one for life in lives for one in life.listed), key=lambda one: one.at)) if reader.lists else None,
     )
+
+
+def _half_told(call: Call) -> bool:
+    """One probe told of its copy, and another of the socket that it was from: here only one of them did. (A unix socket's copy
+    has no second one. So a single event that the kernel skipped, of whatever process, was none of ours if no call is like that;
+    of two, both may have been the same call's.)
+    """
+    return (call.copied is None) != (call.socket is None)
 
 
 class _Reader:

@@ -143,6 +143,24 @@ def test_a_page_fault_inside_a_copy_is_not_copying(fold: Any) -> None:
     assert phases(fold, thread) == [790, 100, 0, 20, 1, 0]
 
 
+def test_preempted_after_the_clock_was_read_is_no_copying(fold: Any) -> None:
+    """By a program at either end of a copy, which then tells a time before the thread was off the CPU."""
+    thread = ctypes.create_string_buffer(fold.thread_size())
+    fold.enter(thread, 1, 0)
+    fold.out(thread, 0, 100)
+    getattr(fold, "in")(thread, 500)
+    fold.copy_start(thread, 90)
+    fold.out(thread, 0, 600)
+    getattr(fold, "in")(thread, 650)
+    fold.copy_end(thread, 590)
+    fold.asked(thread, 0, 640)
+    fold.leave(thread, 700)
+    assert phases(fold, thread) == [0, 0, 450, 100, 0, 2]
+    figures = (ctypes.c_uint64 * 2)()
+    fold.handed(thread, 700, figures)
+    assert list(figures) == [200, 50]
+
+
 def phases(fold: Any, thread: Any) -> list[int]:
     figures = (ctypes.c_uint64 * 6)()
     fold.phases(thread, 0, figures)

@@ -131,6 +131,27 @@ def test_every_loss_makes_the_run_unsound(loss: str) -> None:
     assert not phases.measure(recording(stream, **{loss: 1})).events.sound
 
 
+@pytest.mark.parametrize(
+    ("skipped", "told", "sound"),
+    [
+        (1, {"copied": 15, "socket": 1}, True),
+        (1, {}, True),
+        (1, {"copied": 15}, False),
+        (1, {"socket": 1}, False),
+        (2, {"copied": 15, "socket": 1}, False),
+    ],
+)
+def test_an_event_that_was_skipped_is_ours_where_its_partner_stands_alone(
+    skipped: int, told: dict[str, int], sound: bool
+) -> None:
+    stream = [
+        record(Kind.THREAD, start=1),
+        record(Kind.CALL, nr=NUMBERS["recvfrom"], enter=10, exit=20, ret=5, **told),
+        record(Kind.EXIT, end=30, calls=1),
+    ]
+    assert phases.measure(recording(stream, PAIRED=skipped)).events.sound is sound
+
+
 def test_a_worker_of_the_kernel_has_no_user_code() -> None:
     stream = [
         record(Kind.THREAD, start=100, worker=1, comm="server"),
