@@ -48,8 +48,8 @@ class Candidate:
 class Wanted:
     """A probe by what it shows, its candidates in order of preference, and what is lost without it.
 
-    `more`: it shows what tracepoints can't, and most kernels have a place for it, but not all. `paired`: where one of its events
-    is missing, the other probe of the pair shows it.
+    `more`: it shows what tracepoints can't, and most kernels have a place for it, but not all. `paired`: where one of its
+    events is missing, the other probe of the pair shows it.
     """
 
     name: str
