@@ -412,7 +412,7 @@ def image(_context: Context, only: str = "", whole: bool = False, json: bool = F
         "tests": "only the live tests that this expression chooses, as pytest's -k; none for none",
         "at-once": "how many kernels run at the same time",
         "refresh": "fetch the kernels anew, even if they are in the cache",
-        "add": "earlier answers (--json --out FILE) to show beside, with commas between",
+        "add": "earlier answers (--json --out FILE) to show beside, with commas between; what was tried again is replaced",
         "write": "write the page for docs/ to this file, too",
     }
 )
@@ -446,6 +446,7 @@ def kernels(
             machines.names(only, architecture), architecture, chosen, None if tests == "none" else tests,
             at_once=at_once, refresh=refresh, progress=_progress,
         )  # fmt: skip
+    trials = machines.merged(trials)
     with _answer(out, sys.stdout) as file:
         report.write(trials, file, json)
     if write:

@@ -190,6 +190,21 @@ def as_data(trials: Sequence[Trial]) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, "iolab": VERSION, "verdict": verdict(trials), "kernels": rows}
 
 
+def merged(trials: Iterable[Trial]) -> list[Trial]:
+    """One trial for each kernel: a later answer's labs, tests and findings replace the same ones of an earlier answer."""
+    found: dict[tuple[str, str], Trial] = {}
+    for one in trials:
+        before = found.get((one.release, one.arch))
+        if before:
+            kept = {
+                name: getattr(one, name) or getattr(before, name)
+                for name in ("boot_seconds", "can_trace", "doctor", "doctor_seconds", "probes", "costs", "tests")
+            }
+            one = dataclasses.replace(one, labs=before.labs | one.labs, **kept)
+        found[one.release, one.arch] = one
+    return list(found.values())
+
+
 def load(path: str) -> list[Trial]:
     """The trials of an earlier answer (--json --out FILE)."""
     try:

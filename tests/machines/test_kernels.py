@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -166,6 +167,15 @@ def test_an_answer_can_be_shown_again_beside_others(tmp_path: Path) -> None:
     assert kernels.load(str(file))[0].labs == {"epoll": _trial(epoll="fail").labs["epoll"]}
     assert isinstance(kernels.load(str(file))[0].labs["epoll"], Tried)
     assert "| `epoll` | fail |" in (tmp_path / "page.md").read_text()
+
+
+def test_a_later_answer_replaces_what_it_tried_again(tmp_path: Path) -> None:
+    again = _trial(poll="pass")
+    again.doctor = []
+    other = replace(_trial(epoll="pass"), arch="arm64")
+    (whole, apart) = kernels.merged([_trial(epoll="pass", poll="fail"), other, again])
+    assert {name: one.verdict for name, one in whole.labs.items()} == {"epoll": "pass", "poll": "pass"}
+    assert whole.doctor and whole.verdict == "pass" and apart == other
 
 
 def test_the_documented_table_has_the_labs_that_exist() -> None:
