@@ -205,7 +205,7 @@ def lab(
     import labs
     from labs.kit import link as links
     from labs.kit import run
-    from probes.capabilities import need_privileges
+    from probes.privileges import need_privileges
 
     _check(save, out)
     found = labs.find(name)

@@ -3,49 +3,24 @@
 from __future__ import annotations
 
 import ctypes
-import enum
-import itertools
 import os
 import platform
 import resource
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from probes.errors import CannotTrace
+from probes.privileges import Finding, State, capabilities, container, status, symbols
 
-
-class State(enum.StrEnum):
-    """How a capability stands."""
-
-    YES = "yes"
-    LIMITED = "limited"  # the labs run; something more could be shown
-    NO = "no"  # tracing is impossible without it
-    INFO = "info"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One capability: what was found, and what to do about it."""
-
-    name: str
-    state: State
-    found: str
-    remedy: str = ""
-
-
-_CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24, "CAP_SYSLOG": 34, "CAP_PERFMON": 38, "CAP_BPF": 39}
-_INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO
-_INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO
 _IO_URING_SETUP = 425  # the same number on every architecture
 
 
 def examine() -> list[Finding]:
     """Everything that decides what can be traced here; loads real programs, and removes them again."""
-    findings = [_system(), _capabilities(), _btf(), _bcc(), _symbols()]
+    findings = [_system(), capabilities(), _btf(), _bcc(), symbols()]
     findings += _probes()
-    findings += [_fentry(), _kprobe(), _tracefs(), _container(), _seccomp(), _io_uring(), *_limits()]
+    findings += [_fentry(), _kprobe(), _tracefs(), container(), _seccomp(), _io_uring(), *_limits()]
     return findings
 
 
@@ -59,43 +34,6 @@ def _system() -> Finding:
     if platform.system() != "Linux":
         return Finding("system", State.NO, words, "run the container image on a Linux machine")
     return Finding("system", State.YES, words)
-
-
-def _status(field: str) -> str:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field + ":")), "")
-
-
-def _missing_capabilities() -> list[str]:
-    held = int(_status("CapEff") or "0", 16)
-    return [name for name, bit in _CAPABILITIES.items() if not held >> bit & 1]
-
-
-def need_privileges() -> None:
-    """Raises CannotTrace at once where the user may not load a probe, or would not see what it says."""
-    if platform.system() != "Linux":
-        return
-    if (container := _container()).state is State.NO:
-        raise CannotTrace(container.found, container.remedy)
-    if (held := _capabilities()).state is State.NO:
-        raise CannotTrace("tracing needs root (CAP_BPF and CAP_PERFMON at least)", held.remedy)
-    if (symbols := _symbols()).state is State.NO:  # checks on wait queues would fail for want of their names
-        raise CannotTrace(symbols.found, symbols.remedy)
-
-
-def _capabilities() -> Finding:
-    missing = _missing_capabilities()
-    who = "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
-    admin = "CAP_SYS_ADMIN" not in missing
-    if admin or not {"CAP_BPF", "CAP_PERFMON"} & set(missing):
-        state = State.YES if not missing or missing == ["CAP_SYS_RESOURCE"] else State.LIMITED
-        return Finding(
-            "privileges", state, f"{who}, all that is needed" + (f"; without {', '.join(missing)}" if missing else "")
-        )
-    return Finding(
-        "privileges", State.NO, f"{who} without {', '.join(missing)}",
-        _WITH_PRIVILEGES if _signs_of_container() else "sudo ./iolab ...",
-    )  # fmt: skip
 
 
 def _btf() -> Finding:
@@ -115,21 +53,6 @@ def _bcc() -> Finding:
     except CannotTrace as error:
         return Finding("BCC", State.NO, error.problem, error.remedy)
     return Finding("BCC", State.YES, f"{getattr(bcc, '__version__', '?')} from {Path(bcc.__file__).parent}")
-
-
-def _symbols() -> Finding:
-    try:
-        with Path("/proc/kallsyms").open() as file:
-            shown = any(int(line.split()[0], 16) for line in itertools.islice(file, 1000))  # per-CPU ones are 0 everywhere
-    except (OSError, IndexError, ValueError):
-        shown = False
-    if shown:
-        return Finding("kernel symbols", State.YES, "/proc/kallsyms shows addresses: queues and wakers can be named")
-    return Finding(
-        "kernel symbols", State.NO, "/proc/kallsyms hides addresses: no wait queue could be named",
-        "run as root with CAP_SYSLOG (in a container: --privileged, or --cap-add SYSLOG);"
-        " kernel.kptr_restrict=2 hides them from everyone",
-    )  # fmt: skip
 
 
 def _probes() -> list[Finding]:
@@ -217,41 +140,15 @@ def _tracefs() -> Finding:
     return Finding("tracefs", State.INFO, "not mounted; raw tracepoints don't need it, kprobes would")
 
 
-_WITH_PRIVILEGES = "docker run --privileged ..., as root of the image (no --user); docs/docker.md has the least that will do"
-
-
-def _namespace(kind: str) -> int:
-    return os.stat(f"/proc/self/ns/{kind}").st_ino  # noqa: PTH116 (follows the link, which pathlib reads as text)
-
-
-def _signs_of_container() -> list[str]:
-    signs = [sign for sign in ("/.dockerenv", "/run/.containerenv") if Path(sign).exists()]
-    return signs or ["an own pid namespace"] * (_namespace("pid") != _INITIAL_PID_NAMESPACE)
-
-
-def _container() -> Finding:
-    signs = _signs_of_container()
-    if _namespace("user") != _INITIAL_USER_NAMESPACE:
-        return Finding(
-            "container", State.NO, "this is root of a user namespace only (rootless Docker or Podman, userns-remap, unshare)",
-            "the kernel lets only its own root trace: sudo docker run --privileged ... (sudo podman), and --userns=host where"
-            " the daemon remaps users",
-        )  # fmt: skip
-    if not signs:
-        return Finding("container", State.INFO, "no")
-    return Finding("container", State.INFO, f"yes ({', '.join(signs)}); --pid=host is not needed")
-
-
 def _seccomp() -> Finding:
-    mode = _status("Seccomp")
+    mode = status("Seccomp")
     if mode in ("0", ""):
         return Finding("seccomp", State.INFO, "no filter")
     return Finding(
         "seccomp",
         State.LIMITED,
         "a filter is active",
-        "it refuses io_uring, and each refused call leaves an event without its partner, so that the run is inconclusive:"
-        " --security-opt seccomp=unconfined",
+        "Docker's own refuses io_uring: --security-opt seccomp=unconfined",
     )
 
 

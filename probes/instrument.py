@@ -23,8 +23,8 @@ from typing import Any
 from probes import ring
 from probes.attach import PROBES, Wanted, attach
 from probes.btf import Btf
-from probes.capabilities import need_privileges
 from probes.prctl import new_cookie
+from probes.privileges import need_privileges
 from probes.programs import RING, RING_BYTES, borrow, give_back
 from probes.queues import readable
 from probes.recording import Recording, without_addresses

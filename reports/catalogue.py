@@ -12,7 +12,8 @@ from rich.text import Text
 
 from labs.claims import CLAIMS
 from labs.kit.lab import CHAPTERS
-from probes.capabilities import Finding, State, can_trace
+from probes.capabilities import can_trace
+from probes.privileges import Finding, State
 from probes.result import Check
 from reports.terminal import VERDICT_STYLE, console
 

@@ -32,9 +32,9 @@ from typing import Any
 
 from labs.kit.processes import Child
 from labs.kit.traffic import Traffic
-from probes.capabilities import Finding, State, need_privileges
 from probes.errors import CannotTrace, WrongUsage
 from probes.prctl import end_with_parent, name_me
+from probes.privileges import Finding, State, need_privileges
 
 _TIME = {"us": 1, "ms": 1_000, "s": 1_000_000}
 _SHARE = {"%": 10_000}

@@ -21,10 +21,10 @@ from labs.kit.link import Link
 from labs.kit.processes import PATIENCE, Child, ChildEnded
 from labs.kit.traffic import Traffic, describe
 from probes import VERSION, phases
-from probes.capabilities import need_privileges
 from probes.errors import CannotTrace, LabBroken, WrongUsage
 from probes.instrument import Instrument
 from probes.prctl import follow_me, name_me
+from probes.privileges import need_privileges
 from probes.recording import Recording
 from probes.result import Result
 from servers.__main__ import find as find_server

@@ -22,8 +22,8 @@ from labs.kit.lab import Case
 from labs.kit.link import Link, Shape, Told, examine, joined, parse, words
 from labs.kit.run import serve
 from labs.kit.traffic import Traffic
-from probes.capabilities import State
 from probes.errors import CannotTrace, WrongUsage
+from probes.privileges import State
 from tests.conftest import ROOT, cannot, iolab, readable_by_all
 
 SHAPES = st.builds(
