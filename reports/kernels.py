@@ -148,7 +148,7 @@ brackets the kind of attachment. The last rows are doctor's findings.
 
 One hit of an almost empty program (it counts in one slot), as a multiple of a raw tracepoint's in the same kernel: the fastest
 of many rounds of a short system call, with and without (`python -m probes.cost` measures it on any machine). The ratios are an
-emulated machine's: there a breakpoint or a trampoline costs other than in a processor.
+emulated machine's: there a breakpoint or a trampoline costs other than in a processor. `-`: no figure, or not tried.
 
 {_markdown("a hit of", heads, cost_rows(trials))}
 ## What each lab says
