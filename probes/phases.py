@@ -72,9 +72,8 @@ def measure(recording: Recording) -> Result:
     taken = sorted((one for life in lives for one in life.taken), key=lambda one: one.copied)
     losses = recording.meta["losses"]
     lost = sum(losses.get(one.name, 0) for one in _REAL_LOSSES) + losses.get("MISSED", 0)
-    skipped = losses.get("PAIRED", 0)
-    if skipped > 1 or (skipped and any(map(_half_told, calls))):
-        lost += skipped
+    if losses.get("PAIRED", 0) and (taken or _untold(calls)):
+        lost += losses["PAIRED"]
     reasons = {name.lower(): count for name, count in losses.items() if count} | dict(reader.unmatched)
     events = Events(recording.meta["seen"], lost, losses.get("UNMATCHED", 0) + sum(reader.unmatched.values()), reasons)
     return Result(
@@ -90,12 +89,19 @@ def measure(recording: Recording) -> Result:
     )
 
 
-def _half_told(call: Call) -> bool:
-    """One probe told of its copy, and another of the socket that it was from: here only one of them did. (A unix socket's copy
-    has no second one. So a single event that the kernel skipped, of whatever process, was none of ours if no call is like that;
-    of two, both may have been the same call's.)
+def _untold(calls: Sequence[Call]) -> bool:
+    """The kernel skipped events of a copy: were any of them ours? One probe tells of the copy, another of the socket, so a call
+    that only one of them tells of is missing the other. (So is a copy from a unix socket, always: rather one too many.) A read
+    that neither tells of, though it brought data, is missing both where its descriptor is known to be a connection.
     """
-    return (call.copied is None) != (call.socket is None)
+    connections = {call.result for call in calls if call.name in syscalls.ACCEPTS}
+    connections |= {call.fd for call in calls if call.socket is not None or call.name == "connect"}
+    for call in calls:
+        if (call.copied is None) != (call.socket is None):
+            return True
+        if call.bytes and call.copied is None and call.name in syscalls.READS and call.fd in connections:
+            return True
+    return False
 
 
 class _Reader:
