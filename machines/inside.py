@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-_SLOWER = 4  # between two clients, where a lab spreads them: an emulated machine takes longer for each
+_SPREAD = 4  # times as long between two clients, where a lab spreads them: an emulated machine takes longer for each
 ROOT = Path(__file__).resolve().parents[1]
 _answers = sys.stdout
 
@@ -31,11 +31,10 @@ def _say(kind: str, started: float, **words: Any) -> None:
 def _costs() -> dict[str, Any]:
     """What a hit costs by each kind of hook, beside the call that it was measured with."""
     from probes import cost
-    from probes.errors import IolabError
 
     try:
         return {"costs": [dataclasses.asdict(one) for one in cost.measure()], "why": ""}
-    except IolabError as error:
+    except Exception as error:  # BCC raises plain ones
         return {"costs": [], "why": str(error)}
 
 
@@ -47,7 +46,7 @@ def _lab(name: str) -> dict[str, Any]:
     try:
         traffic = labs.find(name).traffic
         if traffic.spread_ms:  # who comes before the last one is done is what such a lab is about
-            traffic = dataclasses.replace(traffic, spread_ms=traffic.spread_ms * _SLOWER)
+            traffic = dataclasses.replace(traffic, spread_ms=traffic.spread_ms * _SPREAD)
         result = run.show(run.record(name, traffic, lambda _words: None))
     except IolabError as error:
         return {"verdict": "cannot" if error.code == 4 else "broken", "why": str(error), "checks": []}
@@ -101,7 +100,7 @@ def main(labs: str, tests: str) -> None:
         _say("lab", started, name=name, **answer)
     if tests != "-":
         started = time.monotonic()
-        _say("tests", started, **_tests(tests))
+        _say("tests", started, only=tests, **_tests(tests))
 
 
 if __name__ == "__main__":

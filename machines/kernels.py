@@ -70,7 +70,7 @@ class Trial:
             self.labs[answer["name"]] = tried
             self.probes = self.probes or answer.get("probes", [])
             return f"lab {answer['name']}: {tried.verdict}" + (f" ({tried.words})" if tried.verdict != "pass" else "")
-        self.tests = {key: answer[key] for key in ("status", "passed", "skipped", "failed", "seconds")}
+        self.tests = {key: answer[key] for key in ("status", "passed", "skipped", "failed", "seconds", "only")}
         return f"live tests: {self.tests_words}"
 
     def times_a_tracepoint(self, kind: str) -> str:
@@ -90,7 +90,8 @@ class Trial:
         """The live tests in numbers."""
         if self.tests is None:
             return "-"
-        return f"{self.tests['passed']} passed, {len(self.tests['failed'])} failed, {len(self.tests['skipped'])} skipped"
+        words = f"{self.tests['passed']} passed, {len(self.tests['failed'])} failed, {len(self.tests['skipped'])} skipped"
+        return words + (f" (of {self.tests['only']})" if self.tests["only"] else "")
 
     @property
     def verdict(self) -> str:
@@ -191,15 +192,19 @@ def as_data(trials: Sequence[Trial]) -> dict[str, Any]:
 
 
 def merged(trials: Iterable[Trial]) -> list[Trial]:
-    """One trial for each kernel: a later answer's labs, tests and findings replace the same ones of an earlier answer."""
+    """One trial for each kernel: a later answer's labs, tests and findings replace the same ones of an earlier answer. That an
+    earlier one broke stays true, whatever came of the rest later.
+    """
     found: dict[tuple[str, str], Trial] = {}
     for one in trials:
         before = found.get((one.release, one.arch))
         if before:
             kept = {
                 name: getattr(one, name) or getattr(before, name)
-                for name in ("boot_seconds", "can_trace", "doctor", "doctor_seconds", "probes", "costs", "tests")
+                for name in ("boot_seconds", "doctor", "doctor_seconds", "probes", "costs", "tests")
             }
+            kept["can_trace"] = one.can_trace if one.doctor else before.can_trace
+            kept["broken"] = "; ".join(filter(None, (before.broken, one.broken)))
             one = dataclasses.replace(one, labs=before.labs | one.labs, **kept)
         found[one.release, one.arch] = one
     return list(found.values())

@@ -1,6 +1,6 @@
 """BPF by BCC: compiling without kernel headers, and what BCC and the kernel say when they refuse.
 
-Only here and in programs.py and cost.py is BCC used.
+Here, in programs.py, cost.py and capabilities.py is BCC used, and nowhere else.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ static inline void call_begins(struct raw *ctx) {
     return;
   }
   bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
-  t->told |= TOLD_ENTER;
+  t->told = TOLD_ENTER;
   came_back_unseen(t, bpf_ktime_get_ns());
   t->args[0] = regs[REG_ARG0];
   t->args[1] = regs[REG_ARG1];
@@ -139,6 +139,13 @@ static inline void call_begins(struct raw *ctx) {
     fold_enter_again(t, bpf_ktime_get_ns());
 }
 
+/* From here on nothing more is added to the call. It ends now, or, if the thread was preempted since then, only now. */
+static inline u64 leaves(struct thread *t, u64 now) {
+  t->where = IN_USER;
+  __asm__ __volatile__("" ::: "memory");
+  return t->off_at > now ? bpf_ktime_get_ns() : now;
+}
+
 /* sys_exit(regs, ret) */
 static inline void call_ends(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns();  /* first: our own work belongs to the time after the call */
@@ -146,7 +153,7 @@ static inline void call_ends(struct raw *ctx) {
   struct thread *t = current_thread(HIT_EXIT);
   if (!t)
     return;
-  t->told |= TOLD_EXIT;
+  t->told = TOLD_EXIT;
   if (t->where == IN_USER) {
     /* Seccomp has its say before sys_enter (kernel/entry: syscall_trace_enter): what it refuses only ends. */
     count(FILTERED_BY_SECCOMP ? LOSS_REFUSED : LOSS_UNMATCHED);
@@ -154,10 +161,7 @@ static inline void call_ends(struct raw *ctx) {
   }
   came_back_unseen(t, now);
   u32 was = t->where;
-  t->where = IN_USER;
-  __asm__ __volatile__("" ::: "memory");
-  if (t->off_at > now)
-    now = bpf_ktime_get_ns();  /* preempted since then, as sys_exit allows: that was still the call's */
+  now = leaves(t, now);
   if (t->bracketed)
     count(LOSS_COPY_END);
   fold_exit(t, was, now);
@@ -182,8 +186,8 @@ int on_exit(struct raw *ctx) {
   return 0;
 }
 
-/* Where these tracepoints may fault, a program at them may be preempted, and the kernel skips it for every other thread on that
- * CPU meanwhile (struct bpf_prog: active). So there a second program comes after each, which does the work if the first was
+/* On newer kernels a program at these tracepoints may be preempted, and the kernel skips it for every other thread on that CPU
+ * meanwhile (struct bpf_prog: active). So there a second program comes after each, which does the work if the first was
  * skipped. */
 int on_enter_stand_in(struct raw *ctx) {
   u32 tid = (u32)bpf_get_current_pid_tgid();
@@ -218,8 +222,10 @@ int on_gone(struct raw *ctx) {
   if (!t)
     return 0;
   came_back_unseen(t, now);
-  fold_exit(t, t->where, now);
-  if (t->where == IN_CALL)
+  u32 was = t->where;
+  now = leaves(t, now);
+  fold_exit(t, was, now);
+  if (was == IN_CALL)
     report_call(t, 0, CALL_NO_RETURN, now);
   struct exit_record *r = reserve(sizeof(*r));
   if (r) {

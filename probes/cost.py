@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from probes.bpf import ENDS, compile_bpf, complaint, program_on, quiet
 
@@ -51,10 +52,18 @@ def _fastest() -> float:
 
 
 def measure() -> list[Cost]:
-    """Every kind, the plain call's own time first. Raises CannotTrace where BPF can't be compiled or BTF is missing."""
+    """Every kind, the plain call's own time first. Raises CannotTrace without BCC, BCC's Exception if it can't compile."""
     found = [Cost("the call itself", _fastest())]
-    with quiet() as said:
+    with quiet():
         bpf = compile_bpf(_TEXT.replace("FUNCTION", _FUNCTION).encode())
+    try:
+        return found + _by_kind(bpf)
+    finally:
+        bpf.cleanup()
+
+
+def _by_kind(bpf: Any) -> list[Cost]:
+    found: list[Cost] = []
     kfunc, kretfunc = (program_on(bpf, ENDS[kind], _FUNCTION) for kind in ("fentry", "fexit"))
     bpf.attach_raw_tracepoint(b"sys_exit", b"idle")
     function = {"event": _FUNCTION.encode()}
@@ -89,7 +98,6 @@ def measure() -> list[Cost]:
             found.append(Cost(kind, None, "it can't be told from what else this machine did at the same time"))
         else:
             found.append(Cost(kind, ns))
-    bpf.cleanup()
     return found
 
 

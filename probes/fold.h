@@ -67,7 +67,7 @@ static inline __attribute__((always_inline)) void fold_enter(struct thread *t, s
   t->where = IN_CALL;
 }
 
-/* Since 6.13 a thread may be preempted in the middle of our own program at sys_enter. If it was, after `now` was read, that
+/* Newer kernels may preempt a thread in the middle of our own program at sys_enter. If it was, after `now` was read, that
  * belongs to the time before the call, which starts again. */
 static inline __attribute__((always_inline)) int fold_enter_interrupted(const struct thread *t) {
   return t->off_at > t->enter;

@@ -115,10 +115,12 @@ class Instrument:
         data, frames = without_addresses(ring.strip(self._spans) + runs + b"".join(encode(one) for one in live))
         losses = {loss: self._total(b"losses", loss) for loss in Loss}
         hits = {hit: self._total(b"hits", hit) for hit in Hit}
-        # Where the two ends of a call may be preempted the kernel skips a program while it is half done for another thread on
-        # that CPU. If that was a followed thread's, and its stand-in was skipped as well, the other end tells: an end without a
-        # begin, or a begin inside a call (Loss.UNMATCHED).
-        skipped = sum(number for hook, number in misses.items() if hook.place.startswith("raw_syscalls:"))
+        # At the two ends of a call the kernel may skip a program while it is half done for another thread on that CPU. If that
+        # was a followed thread's, and the stand-in was skipped as well, the other end tells: an end without a begin, or a begin
+        # inside a call (Loss.UNMATCHED).
+        ends = {hook: number for hook, number in misses.items() if hook.place.startswith("raw_syscalls:")}
+        stand_ins = {hook: number for hook, number in ends.items() if hook.only_with}
+        skipped = sum((stand_ins or ends).values())
         added = sum(misses.get(hook, 0) for wanted in self._wanted if wanted.more for hook in wanted.hooks)
         paired = sum(misses.get(hook, 0) for wanted in self._wanted if wanted.paired for hook in wanted.hooks)
         recording = Recording.new(
@@ -129,7 +131,7 @@ class Instrument:
                 for p, w in zip(self.probes, self._wanted, strict=True)
             ],
             losses={loss.name: losses[loss] for loss in Loss}
-            | {"MISSED": sum(misses.values()) - skipped - added - paired, "SKIPPED": skipped, "PAIRED": paired},
+            | {"MISSED": sum(misses.values()) - sum(ends.values()) - added - paired, "SKIPPED": skipped, "PAIRED": paired},
             seen=sum(hits.values()),
             stacks={number: [self._symbol(one) for one in addresses] for number, addresses in frames.items()},
             end=end,

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from probes import records, syscalls
-from probes.queues import own, queue_name, wake_chain
+from probes.queues import OF_THE_OBJECT, own, queue_name, wake_chain
 from probes.recording import Recording
 from probes.records import CallFlag, Kind, Loss, SleepFlag
 from probes.result import Call, CallRow, Events, Listed, Message, Probe, Quality, Result, Sleep, SleptOn, Taken, Thread, Waker
@@ -74,6 +74,8 @@ def measure(recording: Recording) -> Result:
     lost = sum(losses.get(one.name, 0) for one in _REAL_LOSSES) + losses.get("MISSED", 0)
     if losses.get("PAIRED", 0) and (taken or _untold(calls)):
         lost += losses["PAIRED"]
+    if losses.get("REFUSED", 0):  # an end alone is a seccomp filter's refusal, unless the call's begin was skipped
+        lost += losses.get("SKIPPED", 0)
     reasons = {name.lower(): count for name, count in losses.items() if count} | dict(reader.unmatched)
     events = Events(recording.meta["seen"], lost, losses.get("UNMATCHED", 0) + sum(reader.unmatched.values()), reasons)
     return Result(
@@ -92,12 +94,13 @@ def measure(recording: Recording) -> Result:
 def _untold(calls: Sequence[Call]) -> bool:
     """The kernel skipped events of a copy: were any of them ours? One probe tells of the copy, another of the socket, so a call
     that only one of them tells of is missing the other. (So is a copy from a unix socket, always: rather one too many.) A read
-    that neither tells of, though it brought data, is missing both where its descriptor is known to be a connection.
+    that neither tells of, though it brought data, is missing both where its descriptor is known to be a connection. Of several
+    copies in one call nobody can say.
     """
     connections = {call.result for call in calls if call.name in syscalls.ACCEPTS}
     connections |= {call.fd for call in calls if call.socket is not None or call.name == "connect"}
     for call in calls:
-        if (call.copied is None) != (call.socket is None):
+        if call.copies > 1 or (call.copied is None) != (call.socket is None):
             return True
         if call.bytes and call.copied is None and call.name in syscalls.READS and call.fd in connections:
             return True
@@ -191,7 +194,7 @@ class _Reader:
     def _on_sleep(self, record: Any, life: _Life) -> None:
         queue, stack = self._queue(record.stack)
         sleep = Sleep(record.off, record.woken, record.on, queue, stack, self._waker(record), record.probed)
-        if ordinal := getattr(record, "object", 0):
+        if queue in OF_THE_OBJECT and (ordinal := getattr(record, "object", 0)):
             sleep = replace(sleep, object=ordinal)
         (life.outside if record.flags & SleepFlag.OUTSIDE else life.sleeps).append(sleep)
 
@@ -205,6 +208,7 @@ class _Reader:
             if len(sleeps) != record.sleeps or asleep != (record.wait, record.delay):
                 self.unmatched["a call's sleeps don't add up"] += 1
         unfinished = record.flags & _UNFINISHED
+        all_asked = record.ret <= record.polled  # of other kinds of file the probes don't tell: answers may be out before
         hands = self._hands and record.polled and not unfinished and name in syscalls.MULTIPLEXERS
         result = None if unfinished else record.ret
         total = record.exit - record.enter
@@ -237,11 +241,12 @@ class _Reader:
                 arrivals=record.arrivals,
                 drained=bool(record.flags & _DRAINED),
                 linear=bool(record.flags & _LINEAR),
+                copies=record.copies,
                 polled=record.polled if self._polls else None,
                 queued=record.queued if self._queues_told else None,
                 unqueued=record.unqueued if self._queues_told else None,
                 handed_in=record.handed_in if hands and name not in syscalls.EPOLL_WAITS else None,
-                handed_out=record.handed_out if hands else None,
+                handed_out=record.handed_out if hands and (name not in syscalls.EPOLL_WAITS or all_asked) else None,
             )
         )
 
@@ -600,6 +605,8 @@ def _copy_quality(calls: Sequence[Call], probe: Probe, datagrams: Probe | None) 
         if unseen:
             return Quality.UNAVAILABLE, f"the copy of {unseen} of these calls is not bracketed: there it is part of kernel"
         used = {datagrams.quality if datagrams and linear else probe.quality for linear in seen}
+        if datagrams and Quality.UNAVAILABLE in used:
+            return Quality.UNAVAILABLE, datagrams.reason
         return (Quality.BOUNDED if Quality.BOUNDED in used else Quality.MEASURED), ""
     if probe.attached is None:
         return Quality.UNAVAILABLE, probe.reason

@@ -40,7 +40,7 @@ def borrow(btf: Btf, ring_bytes: int) -> Programs:
 
 
 def give_back(programs: Programs) -> None:
-    """Takes everything out of the kernel; the compiled programs and their maps are kept for the next recording."""
+    """Unloads all programs; what was compiled and the maps, emptied, are kept for the next recording."""
     programs.leave_the_kernel()
     if programs.ring_bytes == RING_BYTES and not _kept:
         programs.clear()

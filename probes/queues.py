@@ -47,6 +47,10 @@ QUEUES: tuple[tuple[str, tuple[str, ...]], ...] = (
                   "__arm64_sys_io_uring_enter")),
 )  # fmt: skip
 
+# Queues that belong to what the call's descriptor means: each socket, eventpoll, pipe has its own. (A signalfd's readers wait
+# on their process's queue, and a lock or a page is whose it is.)
+OF_THE_OBJECT = {"io_uring", "epoll", "accept", "send buffer", "socket", "pipe", "eventfd", "timerfd", "inotify"}
+
 # How a wake-up travelled: (what the student reads, the functions that show it), from the cause to the thread.
 LINKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("timer", ("hrtimer_wakeup", "process_timeout", "posix_timer_fn", "it_real_fn", "timerfd_tmrproc")),

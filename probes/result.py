@@ -100,6 +100,7 @@ class Call:
     ready: int | None = None
     arrivals: int = 0
     drained: bool = False
+    copies: int = 0  # buffers that were copied
     linear: bool = False  # the copy was a datagram's in one piece: the probe "datagram copy" bracketed it
     polled: int | None = None  # how many descriptors it asked by their poll method; None: no probe counts that here
     queued: int | None = None  # how many entries it made in wait queues of descriptors

@@ -38,8 +38,8 @@ static inline int goes_to_sleep(struct raw *ctx) {
   return !(peek32(prev, OFF_TASK_ON_RQ) && !peek32(prev, OFF_TASK_STATE));
 }
 
-/* What the kernel has behind a descriptor (file->private_data): a struct socket, eventpoll, pipe. Whoever sleeps at the same
- * kind of queue of the same object sleeps on the same queue. Addresses are used again, so the inode's number goes into the high
+/* What the kernel has behind a descriptor (file->private_data): a struct socket, eventpoll, pipe. Whoever sleeps at one of its
+ * queues (queues.py: OF_THE_OBJECT) sleeps with all others at the same queue of the same object. Addresses are used again, so the inode's number goes into the high
  * bits, which are the same in every address: each socket and pipe has its own. Another thread may close the descriptor in this
  * very moment: then the object is a wrong one, and nothing worse. */
 static inline u64 object_behind(u64 task, u32 fd) {

@@ -44,8 +44,12 @@ def run(command: list[str], progress: Callable[[str], None]) -> tuple[Recording,
             process.send_signal(early.pop())
 
     with Instrument() as instrument:
-        handlers = {one: signal.signal(one, pass_on) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)}
+        mine = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+        heeded = [one for one in mine if signal.getsignal(one) is not signal.SIG_IGN]  # nohup's choice is the program's, too
+        handlers = {one: signal.signal(one, pass_on) for one in heeded}
         try:
+            if interrupted.is_set():
+                raise KeyboardInterrupt
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(instrument.cookie), path, *command],
                 close_fds=False,  # descriptors that the shell opened for the program are the program's; ours close on exec

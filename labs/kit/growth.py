@@ -182,7 +182,11 @@ def joins_all(run: Run, call: str, calls: list[Call]) -> Finding:
     joining = {size: ns - growth[f"{call}, no wait"][size] for size, ns in growth[call].items()}
     found = f"{len(woken)} wake-ups came through pollwake, for messages of {len(sockets)} sockets; what a call that may wait"
     found += f" costs more than one that may not, and joins no queue: {_words(call, joining)}; {NOT_COUNTED}"
-    good = len(woken) > 1 and (len(sockets) > 1 or run.udp) and _theirs(joining) > 0.5
+    good = (
+        len(woken) > 1
+        and (len(sockets) > 1 or run.udp)
+        and joining[str(SIZES[2])] - joining[str(SIZES[0])] > 0.2 * growth[call][str(SIZES[2])]
+    )
     return (refined if good else failed)(found)
 
 

@@ -138,7 +138,9 @@ def test_a_kernel_that_broke_or_cant_be_traced_is_no_pass() -> None:
     trial.can_trace = False
     assert trial.verdict == "fail"
     trial = _trial(epoll="pass")
-    trial.take({"kind": "tests", "seconds": 3, "status": 1, "passed": 4, "skipped": {}, "failed": {"tests.a.bad": "no"}})
+    trial.take(
+        {"kind": "tests", "seconds": 3, "status": 1, "only": "", "passed": 4, "skipped": {}, "failed": {"tests.a.bad": "no"}}
+    )
     assert trial.verdict == "fail"
 
 
@@ -176,6 +178,11 @@ def test_a_later_answer_replaces_what_it_tried_again(tmp_path: Path) -> None:
     (whole, apart) = kernels.merged([_trial(epoll="pass", poll="fail"), other, again])
     assert {name: one.verdict for name, one in whole.labs.items()} == {"epoll": "pass", "poll": "pass"}
     assert whole.doctor and whole.verdict == "pass" and apart == other
+    again.doctor, again.can_trace = [{"name": "BTF", "state": "no"}], False
+    broken = _trial(epoll="pass")
+    broken.broken = "it hung in lab poll"
+    (whole,) = kernels.merged([broken, again])
+    assert not whole.can_trace and whole.broken == "it hung in lab poll" and set(whole.labs) == {"epoll", "poll"}
 
 
 def test_the_documented_table_has_the_labs_that_exist() -> None:

@@ -142,6 +142,7 @@ def test_every_loss_makes_the_run_unsound(loss: str) -> None:
         ([{"nr": NUMBERS["accept4"], "ret": 7}, {}], False),
         ([{"nr": NUMBERS["accept4"], "ret": 8}, {}], True),
         ([{"copied": 15, "socket": 1}, {"ret": -11}], True),
+        ([{"copied": 15, "socket": 1, "copies": 2}], False),
     ],
 )
 def test_an_event_that_was_skipped_is_ours_where_its_partner_stands_alone(told: list[dict[str, int]], sound: bool) -> None:
@@ -151,6 +152,13 @@ def test_an_event_that_was_skipped_is_ours_where_its_partner_stands_alone(told: 
     assert phases.measure(recording(stream, PAIRED=3)).events.sound is sound
     stream.insert(1, record(Kind.TAKEN, socket=1, started=1, copied=2, bytes=5))
     assert not phases.measure(recording(stream, PAIRED=1)).events.sound, "of what io_uring takes nothing else tells"
+
+
+def test_an_end_alone_is_a_filters_refusal_unless_a_begin_may_have_been_skipped() -> None:
+    stream = [record(Kind.THREAD, start=1), record(Kind.EXIT, end=2)]
+    assert phases.measure(recording(stream, REFUSED=4)).events.sound
+    assert phases.measure(recording(stream, SKIPPED=4)).events.sound
+    assert not phases.measure(recording(stream, REFUSED=4, SKIPPED=1)).events.sound
 
 
 def test_a_worker_of_the_kernel_has_no_user_code() -> None:
@@ -219,6 +227,8 @@ def test_a_row_is_as_good_as_the_worst_copy_in_it() -> None:
     unseen.copied = None
     assert phases._copy_quality([stream], copy, datagrams)[0] is Quality.MEASURED
     assert phases._copy_quality([stream, datagram], copy, datagrams)[0] is Quality.BOUNDED
+    skipped = Probe("datagram copy", None, Quality.UNAVAILABLE, "the kernel skipped it", more=True)
+    assert phases._copy_quality([stream, datagram], copy, skipped) == (Quality.UNAVAILABLE, "the kernel skipped it")
     quality, reason = phases._copy_quality([stream, unseen], copy, datagrams)
     assert quality is Quality.UNAVAILABLE and reason.startswith("the copy of 1 of these calls")
 

@@ -43,6 +43,9 @@ def test_the_program_gets_the_signals_that_it_would_have_had(kernel: None) -> No
     plain = subprocess.run(look, capture_output=True, text=True).stdout
     assert plain.count("Sig") == 3
     assert iolab("trace", "--", *look).stdout == plain
+    nohup = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh"]
+    ignoring = subprocess.run([*nohup, *look], capture_output=True, text=True).stdout
+    assert subprocess.run([*nohup, *INVOKE, "trace", "--", *look], capture_output=True, text=True).stdout == ignoring != plain
 
 
 def test_open_descriptors_reach_the_program(kernel: None) -> None:

@@ -249,14 +249,16 @@ def _lay_ready(name: str) -> Question:
     def truth(run: Run) -> Truth:
         case = run.case(name)
         between = poll_pause.round_of(case)
-        if not case.result.messages or not between:
+        if not case.result.messages:
             raise Undecided("0 messages were followed")
+        if not between:
+            raise Undecided("this server made no pauses")
         lay = poll_pause.lay_ready(case)
         return Truth(
             _OF_A_PAUSE(lay / between), f"data lay ready for {ms(lay)} of the {ms(between)} between two looks (medians)"
         )
 
-    text = f"With a pause of {name} between two polls: for how much of a pause does data lie ready, on average?"
+    text = f"With a pause of {name} between two polls: for how much of a pause does data lie ready, in the median?"
     return Question(f"lay-ready@{name.replace(' ', '-')}", text, _OF_A_PAUSE.labels, truth, ranges=True)
 
 
