@@ -1,6 +1,6 @@
 """BPF by BCC: compiling without kernel headers, and what BCC and the kernel say when they refuse.
 
-Here, in programs.py, cost.py and capabilities.py is BCC used, and nowhere else.
+Here, in programs.py and in cost.py is BCC used, and nowhere else.
 """
 
 from __future__ import annotations

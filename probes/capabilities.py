@@ -6,13 +6,14 @@ import ctypes
 import os
 import platform
 import resource
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from probes.attach import Hook
+from probes.btf import Btf
 from probes.errors import CannotTrace
 from probes.privileges import Finding, State, capabilities, container, status, symbols
 
+_FUNCTION = "sock_poll"  # every kernel has it, and one of our programs is for it
 _IO_URING_SETUP = 425  # the same number on every architecture
 
 
@@ -81,39 +82,27 @@ def _probes() -> list[Finding]:
     return found
 
 
-def _try_program(text: bytes, then: Callable[[Any], None]) -> str | None:
-    """Compiles, loads and attaches a small program, and takes it away again; the kernel's complaint, or None."""
-    from probes.bpf import compile_bpf, quiet
+def _refusal(kind: str) -> str | None:
+    """Attaches one of the instrument's own programs at a function, and takes it away again; what speaks against it."""
+    from probes.programs import RING_BYTES, borrow, give_back
 
-    with quiet() as said:
+    try:
+        programs = borrow(Btf(), RING_BYTES)
         try:
-            bpf = compile_bpf(text)
-            try:
-                then(bpf)
-            finally:
-                bpf.cleanup()
-        except Exception as error:
-            failure: Exception | None = error
-        else:
-            failure = None
-    if failure is None:
-        return None
-    words = (said[-1].strip().splitlines() or [str(failure)])[-1]
-    return words[:160] or str(failure)
-
-
-def _attach_fentry(bpf: Any, function: str) -> None:
-    from probes.bpf import program_on
-
-    bpf.attach_kfunc(fn_name=program_on(bpf, "kfunc", function))
+            programs.load(Hook(_FUNCTION, kind=kind))
+        finally:
+            give_back(programs)
+    except (OSError, CannotTrace) as error:
+        return str(error)
+    return None
 
 
 def _fentry() -> Finding:
     if not Path("/sys/kernel/btf/vmlinux").exists():
         return Finding("fentry", State.LIMITED, "needs BTF", "see BTF")
-    complaint = _try_program(b"KFUNC_PROBE(tcp_recvmsg) { return 0; }", lambda bpf: _attach_fentry(bpf, "tcp_recvmsg"))
+    complaint = _refusal("fentry")
     if complaint is None:
-        return Finding("fentry", State.YES, "a program on tcp_recvmsg was loaded and attached")
+        return Finding("fentry", State.YES, f"a program on {_FUNCTION} was loaded and attached")
     return Finding(
         "fentry", State.LIMITED, f"refused: {complaint}",
         "nothing to mend on this kernel; copies are upper bounds here, as tracepoints bracket them",
@@ -121,11 +110,9 @@ def _fentry() -> Finding:
 
 
 def _kprobe() -> Finding:
-    complaint = _try_program(
-        b"int probe(void *context) { return 0; }", lambda bpf: bpf.attach_kprobe(event=b"tcp_recvmsg", fn_name=b"probe")
-    )
+    complaint = _refusal("kprobe")
     if complaint is None:
-        return Finding("kprobe", State.YES, "a program on tcp_recvmsg was loaded and attached")
+        return Finding("kprobe", State.YES, f"a program on {_FUNCTION} was loaded and attached")
     if Path("/sys/bus/event_source/devices/kprobe").exists():
         remedy = "mount -t tracefs tracefs /sys/kernel/tracing, then ask again; no lab needs them"
     else:
