@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 from labs.kit import evidence
-from labs.kit.experiment import Sections, later, tcp_pair
+from labs.kit.experiment import PAUSE, Sections, later, tcp_pair
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 from probes import syscalls
 
@@ -46,11 +47,7 @@ def experiment() -> dict[str, Any]:
             here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
             here.setblocking(False)
             fill = CALLS["write" if name == "writev" else "writev"]  # another call: EAGAINs of one kind become one run
-            try:
-                while True:
-                    fill(here)
-            except BlockingIOError:
-                pass
+            fill_up(here, fill)
             section(f"{name}, non-blocking")
             try:
                 call(here)
@@ -64,6 +61,18 @@ def experiment() -> dict[str, Any]:
                 section("between")
                 here.shutdown(socket.SHUT_WR)
     return section.found()
+
+
+def fill_up(sock: socket.socket, call: Callable[[socket.socket], object]) -> None:
+    """Sends until there is no room, and none PAUSE later either: what is under way finds room at the other side for a while."""
+    refused = 0
+    while refused < 2:
+        try:
+            call(sock)
+            refused = 0
+        except BlockingIOError:
+            refused += 1
+            time.sleep(PAUSE)
 
 
 def drain(sock: socket.socket) -> None:

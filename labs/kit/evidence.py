@@ -177,6 +177,12 @@ def held_up(run: Run, queue: str, calls: Sequence[Call] | None = None) -> tuple[
     """The longest that the thread slept on `queue`, outside a multiplexer, while another connection's data lay ready, ns;
     and how long that data lay ready in all. 0, 0: never. With `calls` only sleeps in these count.
     """
+    worst = max(held_ups(run, queue, calls), default=(0, 0))
+    return worst if worst[0] else (0, 0)
+
+
+def held_ups(run: Run, queue: str, calls: Sequence[Call] | None = None) -> list[tuple[int, int]]:
+    """The same for each message, 0 where the thread did not sleep."""
     asleep = [
         (call.socket, call.thread, sleep)
         for call in (run.result.calls if calls is None else calls)
@@ -184,7 +190,7 @@ def held_up(run: Run, queue: str, calls: Sequence[Call] | None = None) -> tuple[
         for sleep in call.sleeps
         if sleep.queue == queue
     ]
-    worst = lay = 0
+    found = []
     for message in run.result.messages:
         # what of the time between ready and told the thread that reads it in the end slept for somebody else
         slept = sum(
@@ -192,6 +198,5 @@ def held_up(run: Run, queue: str, calls: Sequence[Call] | None = None) -> tuple[
             for socket, thread, sleep in asleep
             if thread == message.thread and socket != message.socket
         )
-        if slept > worst:
-            worst, lay = slept, message.told - message.ready
-    return worst, lay
+        found.append((slept, message.told - message.ready))
+    return found
