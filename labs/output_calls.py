@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from labs.kit import evidence
-from labs.kit.experiment import PAUSE, Sections, later, tcp_pair
+from labs.kit.experiment import Sections, later, tcp_pair
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 from probes import syscalls
 
@@ -30,6 +30,7 @@ LAB = Lab(
     experiment="labs.output_calls:experiment",
 )
 DATA = b"x" * 4096
+SETTLED = 0.06  # seconds; a confirmation may be delayed by 40 ms (TCP_DELACK_MIN)
 CALLS: dict[str, Callable[[socket.socket], object]] = {
     "write": lambda s: os.write(s.fileno(), DATA),
     "writev": lambda s: os.writev(s.fileno(), [DATA]),
@@ -64,15 +65,17 @@ def experiment() -> dict[str, Any]:
 
 
 def fill_up(sock: socket.socket, call: Callable[[socket.socket], object]) -> None:
-    """Sends until there is no room, and none PAUSE later either: what is under way finds room at the other side for a while."""
-    refused = 0
-    while refused < 2:
+    """Sends until there is no room, and none SETTLED later either: what is under way makes room when it is confirmed."""
+    settled = False
+    while True:
         try:
             call(sock)
-            refused = 0
+            settled = False
         except BlockingIOError:
-            refused += 1
-            time.sleep(PAUSE)
+            if settled:
+                return
+            time.sleep(SETTLED)
+            settled = True
 
 
 def drain(sock: socket.socket) -> None:
