@@ -6,6 +6,7 @@ import datetime
 import io
 import json as codec
 import platform
+import re
 from collections.abc import Sequence
 from typing import IO
 
@@ -104,7 +105,7 @@ def write(trials: Sequence[Trial], file: IO[str], json: bool = False) -> None:
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
         table.add_column(first, style="bold", no_wrap=True)
         for head in _heads(trials):
-            table.add_column(head, overflow="fold")
+            table.add_column(re.sub(r"\+\S+", "", head), overflow="fold")  # 6.12.117+deb13: the rest does not fit four times
         for name, *cells in rows:
             table.add_row(name, *(Text(cell, style=_STYLES.get(cell.split(" ")[0], "")) for cell in cells))
         out.print(table)
