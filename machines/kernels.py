@@ -192,7 +192,7 @@ def as_data(trials: Sequence[Trial]) -> dict[str, Any]:
 
 
 def merged(trials: Iterable[Trial]) -> list[Trial]:
-    """One trial for each kernel: a later answer's labs, tests and findings replace the same ones of an earlier answer. That an
+    """One trial for each kernel, the oldest first: a later answer's labs, tests and findings replace an earlier one's. That an
     earlier one broke stays true, whatever came of the rest later.
     """
     found: dict[tuple[str, str], Trial] = {}
@@ -207,7 +207,8 @@ def merged(trials: Iterable[Trial]) -> list[Trial]:
             kept["broken"] = "; ".join(filter(None, (before.broken, one.broken)))
             one = dataclasses.replace(one, labs=before.labs | one.labs, **kept)
         found[one.release, one.arch] = one
-    return list(found.values())
+    order = list(debian.SUITES)
+    return sorted(found.values(), key=lambda one: (one.arch, order.index(one.kernel) if one.kernel in order else len(order)))
 
 
 def load(path: str) -> list[Trial]:

@@ -132,9 +132,9 @@ def write_page(trials: Sequence[Trial], names: Sequence[str], file: IO[str]) -> 
     file.write(f"""# The kernels that iolab was tried on
 
 Written on {today} by `{AGAIN}`,
-iolab {VERSION}, on {host}. Each kernel is Debian's own package, booted under QEMU
-with 2 CPUs and 2 GiB over this machine's files (Python, BCC, the checkout; for arm64 over a Debian of its own); each lab that
-has a verdict ran in it once. The tables are what came out; nothing in them is written by hand, and the command makes them
+iolab {VERSION}, on {host}. Each kernel is Debian's own package, booted under QEMU with 2 CPUs
+and 2 GiB over this machine's files (Python, BCC, the checkout; for arm64 over a Debian of its own); each lab that has a verdict
+ran in it, and its last run counts. The tables are what came out; nothing in them is written by hand, and the command makes them
 anew. An emulated machine is many times slower, so every time limit was multiplied by {kernels.SLOWER} (`IOLAB_SLOW`), clients
 that a lab spreads came further apart (`machines/inside.py`: `_SPREAD`), and no time below says anything about a real one.
 
