@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from labs.kit.processes import PATIENCE
 from probes.attach import Wanted
 from probes.result import Quality, Thread
 from tests.conftest import ROOT, Followed, tool
@@ -125,7 +126,7 @@ def test_half_a_million_polls_a_second_lose_nothing(follow: Callable[..., Follow
     (row,) = [one for one in run.result.rows if one.name == "recvfrom"]
     assert (row.count, row.errors) == (1_000_000, {"EAGAIN": 999_990})
     per_second = 1e9 * row.count / run.result.threads[0].wall
-    assert per_second > 100_000, f"{per_second:,.0f} calls a second are too few to show anything"
+    assert per_second * PATIENCE > 100_000, f"{per_second:,.0f} calls a second are too few to show anything"
     runs = [call for call in run.result.calls if call.name == "recvfrom" and call.histogram]
     assert 2 * 6 <= len(runs) <= 2 * 12, "a run ends where a read brought something, on each of two descriptors"
     assert row.p_quality is Quality.BOUNDED
