@@ -39,9 +39,9 @@ static inline int goes_to_sleep(struct raw *ctx) {
 }
 
 /* What the kernel has behind a descriptor (file->private_data): a struct socket, eventpoll, pipe. Whoever sleeps at one of its
- * queues (queues.py: OF_THE_OBJECT) sleeps with all others at the same queue of the same object. Addresses are used again, so the inode's number goes into the high
- * bits, which are the same in every address: each socket and pipe has its own. Another thread may close the descriptor in this
- * very moment: then the object is a wrong one, and nothing worse. */
+ * queues (queues.py: OF_THE_OBJECT) sleeps with all others at the same queue of the same object. Addresses are used again, so
+ * the inode's number goes into the high bits, which are the same in every address: each socket and pipe has its own. Another
+ * thread may close the descriptor in this very moment: then the object is a wrong one, and nothing worse. */
 static inline u64 object_behind(u64 task, u32 fd) {
   u64 table = peek(peek(task, OFF_TASK_FILES), OFF_FILES_TABLE);
   if (fd >= peek32(table, OFF_TABLE_LENGTH))
