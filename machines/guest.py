@@ -19,7 +19,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +35,11 @@ _PORTS = ("out", "err", "status")
 _BOOT_SECONDS = 180  # measured: 4 to 9 s on two free cores
 _SILENT_SECONDS = 60  # the kernel's first words come within 2 s
 _LOOK_UP = 0.5  # seconds
+_LINES = 40  # of the console
+# how a kernel begins to tell of its own end (kernel/panic.c, lib/bug.c, each architecture's die); after a lockup it goes on
+_CRASH = re.compile(
+    r"Kernel panic - |\bBUG: (?!soft|workqueue)|kernel BUG at |\bOops: |Unable to handle kernel |Internal error: "
+)
 
 
 @dataclass(frozen=True)
@@ -222,7 +226,7 @@ def _run(
     """Boots the kernel, runs the command in `directory` (else: in ours), and returns how it ended.
 
     `seconds` bounds the command, not the boot. `out` and `err` get what the command prints at once, too. `stop` ends
-    it all from another thread. Raises LabBroken with the console's last lines where the guest hangs, crashes or ends without a
+    it all from another thread. Raises LabBroken with what the console tells where the guest hangs, crashes or ends without a
     status.
     """
     need_qemu(kernel.arch)
@@ -323,12 +327,20 @@ class _Follower:
             listener(data)
 
     def _console(self) -> list[str]:
-        text = re.sub(r"\x1b[\[\dc;?]*[A-Za-z]?", "", self._said["console"].decode(errors="replace"))
-        return list(deque((line.rstrip() for line in text.splitlines() if line.strip()), maxlen=40))
+        return telling(self._said["console"].decode(errors="replace"))
 
     def _broken(self, what: str) -> LabBroken:
-        last = "\n  ".join(self._console()) or "(nothing)"
-        return LabBroken(f"kernel {self._kernel.release} in QEMU: {what}", f"its console's last lines:\n  {last}")
+        told = "\n  ".join(self._console()) or "(nothing)"
+        return LabBroken(f"kernel {self._kernel.release} in QEMU: {what}", f"what its console tells of it:\n  {told}")
+
+
+def telling(console: str) -> list[str]:
+    """What to read of a console: from the kernel's first complaint of its own crash on, where there is one, else the end."""
+    plain = re.sub(r"\x1b[\[\dc;?]*[A-Za-z]?", "", console)
+    lines = [line.rstrip() for line in plain.splitlines() if line.strip()]
+    # the reason stands before the call trace and the registers, which may take more lines than anybody wants to see
+    crash = next((number for number, line in enumerate(lines) if _CRASH.search(line)), None)
+    return lines[-_LINES:] if crash is None else lines[crash:][:_LINES]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -194,6 +194,17 @@ def test_the_documented_table_has_the_labs_that_exist() -> None:
 # -- a real kernel; doctor and labs in all of them: invoke kernels, as CI does -----------------------------------------
 
 
+def test_a_crashed_kernels_console_is_read_from_the_reason_on() -> None:
+    trace = [f"[    5.5{number:05}]  ? do_something+0x{number:x}/0x160" for number in range(60)]
+    panic = "[    5.497907] Kernel panic - not syncing: sysrq triggered crash"
+    console = "\n".join(["\x1b[2J[    0.1] first words", *trace, panic, "", *trace])
+    assert guest.telling(console) == [panic, *trace[:39]]
+    lockup = "[   90.000000] watchdog: BUG: soft lockup - CPU#1 stuck for 26s!"
+    assert guest.telling("\n".join([lockup, *trace])) == trace[20:], "it went on after that"
+    assert guest.telling("\x1b[2J\x1b[HOne\r\n  \r\ntwo\r\n") == ["One", "two"]
+    assert guest.telling("") == []
+
+
 @pytest.fixture(scope="module")
 def booted() -> debian.Kernel:
     """Debian's 6.1, fetched once."""
@@ -223,9 +234,9 @@ def _kept(folder: Path) -> Path:
 
 @pytest.mark.live
 def test_a_command_that_hangs_and_a_kernel_that_panics_end_in_a_sentence(booted: debian.Kernel) -> None:
-    with pytest.raises(LabBroken, match=r"did not end within 2 s(.|\n)*last lines"):
+    with pytest.raises(LabBroken, match=r"did not end within 2 s(.|\n)*console"):
         guest.run(booted, ["sleep", "600"], seconds=2, directory="/")
-    with pytest.raises(LabBroken, match=r"ended in the middle of its command(.|\n)*sysrq triggered crash"):
+    with pytest.raises(LabBroken, match=r"ended in the middle of its command(.|\n)*panic - not syncing: sysrq triggered crash"):
         guest.run(booted, ["sh", "-c", "echo c > /proc/sysrq-trigger"], seconds=60, directory="/")
 
 
