@@ -133,8 +133,13 @@ def readable_by_all() -> None:
 
 
 def iolab(*arguments: str, stdin: str = "", timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`invoke ARGUMENTS` as a user would run it, in the environment of the tests."""
+    """`invoke ARGUMENTS` as a user would run it, in the environment of the tests; in a slow machine by tests/warm.py."""
+    options = ["--search-root", str(ROOT), *arguments]
+    if PATIENCE > 1:
+        from tests import warm
+
+        return warm.run(options, stdin, timeout * PATIENCE, os.environ | environment)
     return subprocess.run(
-        [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *arguments],
+        [sys.executable, "-m", "invoke", *options],
         input=stdin, capture_output=True, text=True, timeout=timeout * PATIENCE, env=os.environ | environment,
     )  # fmt: skip
