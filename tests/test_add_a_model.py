@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from labs.kit.processes import PATIENCE
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "add-a-model.md").read_text()
@@ -65,7 +66,9 @@ def run(tree: Path, line: str) -> tuple[int, str]:
         only = words[words.index("--only") + 1]
         words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-k", only, *ASKED]
         line = shlex.join(words)
-    done = subprocess.run(line, shell=True, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+    done = subprocess.run(
+        line, shell=True, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120 * PATIENCE
+    )
     return done.returncode, done.stdout
 
 

@@ -6,10 +6,12 @@ import os
 import shutil
 import subprocess
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from probes import VERSION
 from tests.conftest import DATA, ROOT, cannot, readable_by_all, tool
 
 NOBODY = 65534
@@ -17,6 +19,13 @@ NOBODY = 65534
 
 def test_the_script_is_plain_sh() -> None:
     subprocess.run(["sh", "-n", str(ROOT / "iolab")], check=True)
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_the_version_is_iolabs_own(option: str) -> None:
+    done = subprocess.run([str(ROOT / "iolab"), option], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"iolab {VERSION}\n")
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from typing import IO
 from invoke.main import program
 
 # what the commands import themselves when they need it: imported here, each fork has it
-import labs.kit.run
 import reports.document
 import reports.terminal  # noqa: F401
 
@@ -58,7 +57,7 @@ def _become(arguments: Sequence[str], files: Sequence[IO[str]], environment: Map
     try:
         for number, file in enumerate(files):
             os.dup2(file.fileno(), number)
-        sys.stdin, sys.stdout, sys.stderr = open(0, closefd=False), open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: PTH123, SIM115
+        sys.stdin, sys.stdout, sys.stderr = open(0, closefd=False), open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
         warnings.resetwarnings()
         os.environ.clear()
         os.environ.update(environment)

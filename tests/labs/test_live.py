@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 import labs
+from labs.kit.processes import PATIENCE
 from servers.__main__ import speaks_udp
 from tests.conftest import ROOT, iolab, readable_by_all
 
@@ -153,8 +154,8 @@ def test_nothing_is_left_behind(kernel: None, how: signal.Signals) -> None:
         while len(children := us.children()) < 2:
             pass
         os.kill(runner.pid, how)
-        _, errors = runner.communicate(timeout=20)
-    _gone, alive = psutil.wait_procs(children, timeout=10)
+        _, errors = runner.communicate(timeout=20 * PATIENCE)
+    _gone, alive = psutil.wait_procs(children, timeout=10 * PATIENCE)
     assert not alive, alive
     if how is signal.SIGINT:
         assert runner.returncode == 130 and "interrupted" in errors

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from labs.kit.processes import PATIENCE
 from tests.conftest import ROOT, iolab
 
 pytestmark = pytest.mark.live
@@ -90,7 +91,7 @@ def test_a_signal_to_us_is_passed_on(kernel: None, how: signal.Signals) -> None:
         assert runner.stdout.readline() == "ready\n"
         runner.send_signal(how)
         assert runner.stdout.readline() == "got\n"
-        assert runner.wait(20) == 5
+        assert runner.wait(20 * PATIENCE) == 5
 
 
 def test_json_and_a_recording_of_any_program(kernel: None, tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def serving(command: list[str], port: int, requests: list[bytes], answer: bytes,
     """Traces a server, asks it, ends it, and returns what was measured."""
     line = [*INVOKE, "trace", "--json", "--out", str(answer_file), "--", *command]
     with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as runner:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 30 * PATIENCE
         while True:
             try:
                 connection = socket.create_connection(("127.0.0.1", port))
@@ -158,14 +159,14 @@ def serving(command: list[str], port: int, requests: list[bytes], answer: bytes,
                 assert runner.poll() is None and time.monotonic() < deadline, runner.stderr and runner.stderr.read()
                 time.sleep(0.02)
         with connection:
-            connection.settimeout(20)
+            connection.settimeout(20 * PATIENCE)
             for request in requests:
                 connection.sendall(request)
                 seen = b""
                 while answer not in seen:
                     seen += connection.recv(4096)
         runner.terminate()
-        runner.communicate(timeout=60)
+        runner.communicate(timeout=60 * PATIENCE)
     found: dict[str, Any] = json.loads(answer_file.read_text())
     assert found["events"]["lost"] == found["events"]["unmatched"] == 0
     return found

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from labs.kit.lab import Case
 from labs.kit.link import Link, Shape, Told, examine, joined, parse, words
+from labs.kit.processes import PATIENCE
 from labs.kit.run import serve
 from labs.kit.traffic import Traffic
 from probes.errors import CannotTrace, WrongUsage
@@ -208,8 +209,8 @@ def test_nothing_is_left_behind(kernel: None, how: signal.Signals) -> None:
             assert runner.poll() is None
             children = us.children()
         os.kill(runner.pid, how)
-        _, errors = runner.communicate(timeout=20)
-    _gone, alive = psutil.wait_procs(children, timeout=10)
+        _, errors = runner.communicate(timeout=20 * PATIENCE)
+    _gone, alive = psutil.wait_procs(children, timeout=10 * PATIENCE)
     assert not alive, alive
     assert left_of(ours) == set()
     assert "link" not in {name for _index, name in socket.if_nameindex()}
@@ -218,7 +219,7 @@ def test_nothing_is_left_behind(kernel: None, how: signal.Signals) -> None:
 
 
 def result_of(runner: subprocess.Popen[str]) -> dict[str, Any]:
-    answer, errors = runner.communicate(timeout=120)
+    answer, errors = runner.communicate(timeout=120 * PATIENCE)
     assert runner.returncode == 0, (answer[-3000:], errors)
     found: dict[str, Any] = json.loads(answer)
     return found
@@ -265,6 +266,6 @@ def test_who_may_not_make_namespaces_is_told_what_to_do() -> None:
     with subprocess.Popen(
         line, cwd=ROOT, stdout=subprocess.PIPE, text=True, user=65534, group=65534, extra_groups=[]
     ) as holder:
-        answer = json.loads(holder.communicate(timeout=60)[0])
+        answer = json.loads(holder.communicate(timeout=60 * PATIENCE)[0])
     assert "no network namespace" in answer["problem"] and "CAP" not in answer["problem"]
     assert "--privileged" in answer["remedy"] and "without --link" in answer["remedy"]

@@ -25,6 +25,7 @@ import labs
 from labs.kit import predict
 from labs.kit import questions as rules
 from labs.kit.lab import Run
+from labs.kit.processes import PATIENCE
 from labs.kit.questions import cases, sections, server
 from labs.kit.questions.question import Question
 from probes import phases
@@ -303,7 +304,7 @@ def typed(lines: list[str], *arguments: str) -> tuple[int, str]:
     ) as process:  # fmt: skip
         os.close(side)
         text, waiting = "", list(lines)
-        while select.select([main], [], [], 60)[0]:
+        while select.select([main], [], [], 60 * PATIENCE)[0]:
             try:
                 piece = os.read(main, 65536)
             except OSError as error:  # EIO: the other side was closed
@@ -314,9 +315,9 @@ def typed(lines: list[str], *arguments: str) -> tuple[int, str]:
                 os.write(main, waiting.pop(0).encode())
         else:
             process.kill()
-            pytest.fail(f"a minute of silence after: {text[-500:]}")
+            pytest.fail(f"silence after: {text[-500:]}")
         os.close(main)
-        return process.wait(60), text
+        return process.wait(60 * PATIENCE), text
 
 
 def test_it_asks_before_it_shows() -> None:
