@@ -10,14 +10,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 import traceback
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 _SPREAD = 4  # times as long between two clients, where a lab spreads them: an emulated machine takes longer for each
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,27 +58,30 @@ def _lab(name: str) -> dict[str, Any]:
 
 
 def _tests(only: str) -> dict[str, Any]:
-    """The live tests, by pytest in a process of its own."""
-    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
-        line = [sys.executable, "-m", "pytest", "-q", "-m", "live", "-p", "no:cacheprovider"]
-        line += ["--ignore=tests/machines", f"--junitxml={report.name}"]  # no machine in a machine
-        done = subprocess.run(line + (["-k", only] if only else []), cwd=ROOT, stdout=2)
-        try:
-            return {"status": done.returncode} | outcomes(Path(report.name).read_text())
-        except ElementTree.ParseError:
-            return {"status": done.returncode, "passed": 0, "skipped": {}, "failed": {"pytest": "it left no report"}}
+    """The live tests, by pytest in this process, which has compiled the probes already; each is told when it has ended."""
+    import pytest
+
+    os.chdir(ROOT)
+    line = ["-q", "-m", "live", "-p", "no:cacheprovider", "--ignore=tests/machines"]  # no machine in a machine
+    return {"status": int(pytest.main([*line, *(["-k", only] if only else [])], plugins=[_Teller()]))}
 
 
-def outcomes(xml: str) -> dict[str, Any]:
-    """How many tests passed, and the words of those that did not, from pytest's JUnit report."""
-    found: dict[str, Any] = {"passed": 0, "skipped": {}, "failed": {}}
-    for case in ElementTree.fromstring(xml).iter("testcase"):
-        name = f"{case.get('classname')}.{case.get('name')}"
-        for kind, place in (("failure", "failed"), ("error", "failed"), ("skipped", "skipped")):
-            for one in case.findall(kind):
-                found[place][name] = one.get("message", "")
-        found["passed"] += not len([one for one in case if one.tag in ("failure", "error", "skipped")])
-    return found
+class _Teller:
+    """Tells of each test, as a plugin of pytest."""
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "call" or not report.passed:  # setup and teardown only if there was something wrong or missing
+            _say("test", time.monotonic() - report.duration, name=report.nodeid, outcome=report.outcome, why=_why(report))
+
+
+def _why(report: Any) -> str:
+    """What a test that failed or was skipped says about it, in short."""
+    if report.passed:
+        return ""
+    if report.skipped:
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash else report.longrepr)
 
 
 def main(labs: str, tests: str) -> None:

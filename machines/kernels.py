@@ -70,7 +70,23 @@ class Trial:
             self.labs[answer["name"]] = tried
             self.probes = self.probes or answer.get("probes", [])
             return f"lab {answer['name']}: {tried.verdict}" + (f" ({tried.words})" if tried.verdict != "pass" else "")
-        self.tests = {key: answer[key] for key in ("status", "passed", "skipped", "failed", "seconds", "only")}
+        tests = self.tests = self.tests or {
+            "status": None,
+            "passed": 0,
+            "skipped": {},
+            "failed": {},
+            "seconds": 0.0,
+            "only": "",
+        }
+        if answer["kind"] == "test":
+            if answer["outcome"] == "passed":
+                tests["passed"] += 1
+            else:
+                tests[answer["outcome"]][answer["name"]] = answer["why"]
+            tests["seconds"] += answer["seconds"]
+            words = " ".join(answer["why"].split())[:200]
+            return f"{answer['name'].removeprefix('tests/')}: {answer['outcome']}" + (f" ({words})" if words else "")
+        tests |= {key: answer[key] for key in ("status", "seconds", "only")}
         return f"live tests: {self.tests_words}"
 
     def times_a_tracepoint(self, kind: str) -> str:
@@ -91,14 +107,17 @@ class Trial:
         if self.tests is None:
             return "-"
         words = f"{self.tests['passed']} passed, {len(self.tests['failed'])} failed, {len(self.tests['skipped'])} skipped"
-        return words + (f" (of {self.tests['only']})" if self.tests["only"] else "")
+        words += f" (of {self.tests['only']})" if self.tests["only"] else ""
+        return words + (" (not to the end)" if self.tests["status"] is None else "")
 
     @property
     def verdict(self) -> str:
         """pass, fail or inconclusive."""
         verdicts = {one.verdict for one in self.labs.values()}
-        if "fail" in verdicts or (self.tests and self.tests["status"] not in (0, 5)) or (self.doctor and not self.can_trace):
-            return "fail"  # pytest's 5: the expression chose no test
+        tested = self.tests or {"failed": {}, "status": None}  # None: not to the end, which `broken` tells
+        bad = tested["failed"] or tested["status"] not in (0, 5, None)  # pytest's 5: the expression chose no test
+        if "fail" in verdicts or bad or (self.doctor and not self.can_trace):
+            return "fail"
         return "inconclusive" if self.broken or verdicts & {"inconclusive", "broken"} else "pass"
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 import labs
-from machines import arm, debian, guest, inside, kernels
+from machines import arm, debian, guest, kernels
 from machines.kernels import Trial, Tried
 from probes.errors import CannotTrace, LabBroken, WrongUsage
 from reports import kernels as report
@@ -93,15 +93,6 @@ def test_wrong_usage_is_said_before_anything_is_fetched(line: list[str], words: 
     assert done.returncode == 2 and words in done.stderr and not done.stdout
 
 
-def test_pytests_report_becomes_names_and_words() -> None:
-    xml = """<testsuites><testsuite><testcase classname="tests.a" name="good"/>
-        <testcase classname="tests.a" name="bad"><failure message="assert 1 == 2">...</failure></testcase>
-        <testcase classname="tests.a" name="none"><skipped message="gcc is missing"/></testcase></testsuite></testsuites>"""
-    assert inside.outcomes(xml) == {
-        "passed": 1, "skipped": {"tests.a.none": "gcc is missing"}, "failed": {"tests.a.bad": "assert 1 == 2"}
-    }  # fmt: skip
-
-
 def _trial(**labs: str) -> Trial:
     trial = Trial("6.1", "6.1.0-50-amd64", "linux-image-6.1.0-50-amd64 6.1.176-1", "amd64")
     trial.take({"kind": "doctor", "seconds": 5.0, "can_trace": True, "findings": [{"name": "fentry", "state": "yes"}]})
@@ -137,11 +128,45 @@ def test_a_kernel_that_broke_or_cant_be_traced_is_no_pass() -> None:
     trial = _trial(epoll="pass")
     trial.can_trace = False
     assert trial.verdict == "fail"
+
+
+TESTED = """
+import pytest
+@pytest.fixture
+def missing(): pytest.skip("gcc is missing; apt-get install gcc")
+@pytest.fixture
+def broken(): raise OSError("no such device")
+def test_good(): print("words of its own")
+def test_bad(): assert 1 == 2, "the reason"
+def test_skipped(missing): pass
+def test_not_begun(broken): pass
+"""
+
+
+def test_each_live_test_is_told_when_it_has_ended(tmp_path: Path) -> None:
+    (tmp_path / "test_some.py").write_text(TESTED)
+    script = f"import sys, pytest; sys.path.insert(0, {str(ROOT)!r}); from machines import inside\n"
+    script += "pytest.main(['-q', '-p', 'no:cacheprovider', 'test_some.py'], plugins=[inside._Teller()])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     trial = _trial(epoll="pass")
-    trial.take(
-        {"kind": "tests", "seconds": 3, "status": 1, "only": "", "passed": 4, "skipped": {}, "failed": {"tests.a.bad": "no"}}
-    )
+    said = [trial.take(json.loads(line[line.index("{") :])) for line in done.stdout.splitlines() if '{"kind"' in line]
+    assert [one.split(": ", 1)[1].split(" (")[0] for one in said] == ["passed", "failed", "skipped", "failed"]
+    assert trial.tests_words == "1 passed, 2 failed, 1 skipped (not to the end)"
+    assert trial.tests and trial.tests["skipped"] == {"test_some.py::test_skipped": "gcc is missing; apt-get install gcc"}
+    assert "the reason" in trial.tests["failed"]["test_some.py::test_bad"]
+    assert "no such device" in trial.tests["failed"]["test_some.py::test_not_begun"]
     assert trial.verdict == "fail"
+    trial.take({"kind": "tests", "seconds": 70.5, "status": 1, "only": ""})
+    assert (trial.tests_words, trial.tests["seconds"]) == ("1 passed, 2 failed, 1 skipped", 70.5)
+
+
+def test_tests_that_a_guest_did_not_get_through_are_inconclusive() -> None:
+    trial = _trial(epoll="pass")
+    trial.take({"kind": "test", "seconds": 2.0, "name": "tests/test_a.py::test_b", "outcome": "passed", "why": ""})
+    trial.broken = "it ended in the middle of its command"
+    assert trial.verdict == "inconclusive" and "not to the end" in trial.tests_words
+    trial.take({"kind": "tests", "seconds": 9.0, "status": 2, "only": ""})
+    assert trial.verdict == "fail", "pytest itself was interrupted"
 
 
 def test_the_tables_hold_every_kernel_and_say_what_failed(tmp_path: Path) -> None:

@@ -70,7 +70,8 @@ def test_waiting_for_a_cpu_is_the_run_delay(follow: Callable[..., Followed], com
     with competitor(compiled):
         thread, kernel = thread_of(follow(compiled("work"), "300", "0"))
     waited = thread.sched_delay + thread.preempted
-    assert waited == pytest.approx(kernel["delay_ns"], rel=0.05)
+    outside = thread.wall - kernel["wall_ns"]  # before the kernel's account was read first, and after it was read last
+    assert 0.95 * kernel["delay_ns"] <= waited <= 1.05 * kernel["delay_ns"] + outside
     assert waited > 0.2 * thread.wall, "the competitor took no CPU: the test shows nothing"
     assert thread.involuntary_switches == pytest.approx(kernel["involuntary"], abs=2)
 
@@ -144,8 +145,8 @@ def test_a_full_ring_is_counted_and_makes_the_run_unsound(kernel: None, compiled
     from probes import phases
     from probes.instrument import Instrument
 
-    with Instrument(ring_bytes=4096) as instrument:
-        subprocess.run([compiled("sleeps"), "53", str(instrument.cookie)], check=True, stdout=subprocess.DEVNULL)
+    with Instrument(ring_bytes=4096) as instrument:  # some 20 calls fill it; it is read on a timer
+        subprocess.run([compiled("counts"), "20000", str(instrument.cookie)], check=True)
         recording = instrument.stop({})
     events = phases.measure(recording).events
     assert events.lost > 0 and not events.sound and events.reasons["ring_full"] > 0

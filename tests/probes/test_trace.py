@@ -156,7 +156,9 @@ def serving(command: list[str], port: int, requests: list[bytes], answer: bytes,
                 connection = socket.create_connection(("127.0.0.1", port))
                 break
             except OSError:
-                assert runner.poll() is None and time.monotonic() < deadline, runner.stderr and runner.stderr.read()
+                if runner.poll() is not None or time.monotonic() > deadline:
+                    runner.kill()
+                    pytest.fail(f"it does not answer; {runner.communicate()[1]}")
                 time.sleep(0.02)
         with connection:
             connection.settimeout(20 * PATIENCE)
