@@ -174,7 +174,8 @@ def _machine(kernel: debian.Kernel, shares: Sequence[Share], initramfs: int, por
     """QEMU's command line. KVM where this machine has it for this architecture, else emulation with a thread per CPU."""
     kvm = _has_kvm(kernel.arch)
     console, board = ("ttyS0", "q35") if kernel.arch == "amd64" else ("ttyAMA0", "virt")
-    # five-level page tables and pointer authentication cost much under emulation, and no lab needs them
+    # five-level page tables and pointer authentication cost much under emulation, and no lab needs them; randomized addresses
+    # (norandmaps below) cost as much again, because QEMU keeps what it has translated by virtual address
     cpu = "host" if kvm else "max,la57=off" if kernel.arch == "amd64" else "cortex-a72"
     line = [
         _QEMU[kernel.arch][0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
