@@ -11,7 +11,7 @@ from pathlib import Path
 from probes.attach import Hook
 from probes.btf import Btf
 from probes.errors import CannotTrace
-from probes.privileges import Finding, State, capabilities, container, status, symbols
+from probes.privileges import Finding, State, bpf_call, capabilities, container, filtered, symbols
 
 _FUNCTION = "sock_poll"  # every kernel has it, and one of our programs is for it
 _IO_URING_SETUP = 425  # the same number on every architecture
@@ -19,7 +19,7 @@ _IO_URING_SETUP = 425  # the same number on every architecture
 
 def examine() -> list[Finding]:
     """Everything that decides what can be traced here; loads real programs, and removes them again."""
-    findings = [_system(), capabilities(), _btf(), _bcc(), symbols()]
+    findings = [_system(), capabilities(), bpf_call(), _btf(), _bcc(), symbols()]
     findings += _probes()
     findings += [_fentry(), _kprobe(), _tracefs(), container(), _seccomp(), _io_uring(), *_limits()]
     return findings
@@ -128,14 +128,13 @@ def _tracefs() -> Finding:
 
 
 def _seccomp() -> Finding:
-    mode = status("Seccomp")
-    if mode in ("0", ""):
+    if not filtered():
         return Finding("seccomp", State.INFO, "no filter")
     return Finding(
         "seccomp",
         State.LIMITED,
         "a filter is active",
-        "Docker's own refuses io_uring: --security-opt seccomp=unconfined",
+        "Docker's and Podman's own refuse io_uring: --security-opt seccomp=unconfined",
     )
 
 
@@ -151,7 +150,7 @@ def _io_uring() -> Finding:
     if disabled.exists() and disabled.read_text().strip() != "0":
         remedy = f"{disabled} says {disabled.read_text().strip()}; 0 allows it"
     else:
-        remedy = "Docker's default seccomp filter refuses it: --security-opt seccomp=unconfined; some kernels lack it"
+        remedy = "a container's seccomp filter refuses it: --security-opt seccomp=unconfined; some kernels lack it"
     return Finding("io_uring", State.LIMITED, f"refused: {words}", remedy)
 
 

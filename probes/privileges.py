@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import enum
 import itertools
 import os
 import platform
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from probes.errors import CannotTrace
+from probes.syscalls import ARCHITECTURES, numbers
 
 _CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24, "CAP_SYSLOG": 34, "CAP_PERFMON": 38, "CAP_BPF": 39}
+_BPF_MAP_CREATE, _ARRAY = 0, 2  # uapi/linux/bpf.h: bpf_cmd, bpf_map_type
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO
 _INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO
 _WITH_PRIVILEGES = "docker run --privileged ..., as root of the image (no --user); docs/docker.md has the least that will do"
@@ -44,6 +48,8 @@ def need_privileges() -> None:
         raise CannotTrace(place.found, place.remedy)
     if (held := capabilities()).state is State.NO:
         raise CannotTrace("tracing needs root (CAP_BPF and CAP_PERFMON at least)", held.remedy)
+    if (asked := bpf_call()).state is State.NO:
+        raise CannotTrace(asked.found, asked.remedy)
     if (names := symbols()).state is State.NO:  # checks on wait queues would fail for want of their names
         raise CannotTrace(names.found, names.remedy)
 
@@ -52,6 +58,11 @@ def status(field: str) -> str:
     """One field of our own /proc/PID/status; "" if there is none."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field + ":")), "")
+
+
+def filtered() -> bool:
+    """Whether a seccomp filter decides which calls we may make, as in a container without --privileged."""
+    return status("Seccomp") not in ("0", "")
 
 
 def _missing() -> list[str]:
@@ -72,6 +83,35 @@ def capabilities() -> Finding:
     return Finding(
         "privileges", State.NO, f"{who} without {', '.join(missing)}",
         _WITH_PRIVILEGES if _signs() else "sudo ./iolab ...",
+    )  # fmt: skip
+
+
+def bpf_call() -> Finding:
+    """Whether bpf() itself can be called: a seccomp filter may refuse it to who has every capability (Podman's own does).
+
+    Asks for the smallest map there is, and gives it back.
+    """
+    machine = platform.machine()
+    number = numbers(machine)["bpf"] if machine in ARCHITECTURES else None
+    if number is None:
+        return Finding("bpf()", State.INFO, f"not asked on {machine}")
+    library = ctypes.CDLL(None, use_errno=True)
+    attributes = ctypes.create_string_buffer(struct.pack("=4I", _ARRAY, 4, 4, 1), 128)
+    descriptor = library.syscall(ctypes.c_long(number), ctypes.c_long(_BPF_MAP_CREATE), attributes, ctypes.c_long(128))
+    if descriptor >= 0:
+        os.close(descriptor)
+        return Finding("bpf()", State.YES, "a map could be made")
+    words = os.strerror(ctypes.get_errno())
+    if capabilities().state is State.NO:
+        return Finding("bpf()", State.INFO, f"refused: {words}; it takes the privileges that are missing")
+    if filtered():
+        return Finding(
+            "bpf()", State.NO, f"a seccomp filter refuses bpf() here ({words}), whatever the capabilities",
+            "--security-opt seccomp=unconfined, or --privileged, which has no filter",
+        )  # fmt: skip
+    return Finding(
+        "bpf()", State.NO, f"bpf() is refused here ({words}), though the capabilities are there",
+        "a kernel with CONFIG_BPF_SYSCALL, and a security module (SELinux, AppArmor, lockdown) that lets root use it",
     )  # fmt: skip
 
 

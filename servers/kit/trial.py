@@ -9,6 +9,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from probes.privileges import filtered
 from servers.kit.io_uring import ASYNC, BUFFER_SELECT, RECV, RECV_MULTISHOT, SQPOLL, Buffers, Ring
 
 _DISABLED = Path("/proc/sys/kernel/io_uring_disabled")
@@ -40,10 +41,12 @@ def _missing(variant: str) -> str | None:
 
 def _why(error: OSError) -> str:
     if error.errno == errno.ENOSYS:
+        if filtered():  # Podman's filter says so
+            return "a container's seccomp filter hides it, and --security-opt seccomp=unconfined lifts that"
         return "the kernel was built without it, or is too old"
     if _DISABLED.exists() and (value := _DISABLED.read_text().strip()) != "0":
         return f"the sysctl kernel.io_uring_disabled is {value}, and 0 allows it"
-    return "most likely a seccomp profile, as Docker's without --privileged"
+    return "most likely a seccomp filter, as Docker's without --privileged"
 
 
 def _sqpoll() -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from probes.privileges import State, capabilities, container, status
+from probes.syscalls import numbers
 from tests.conftest import ROOT, tool
 
 ASK = """
@@ -20,7 +23,7 @@ sys.path.insert(0, sys.argv[1])
 from probes import privileges
 from probes.errors import CannotTrace
 found = {one.name: [one.state, one.found, one.remedy] for one in
-         (privileges.capabilities(), privileges.symbols(), privileges.container())}
+         (privileges.capabilities(), privileges.bpf_call(), privileges.symbols(), privileges.container())}
 try:
     privileges.need_privileges()
     refused = None
@@ -34,7 +37,7 @@ def asked(*wrapper: str) -> dict[str, Any]:
     """What a process that another program has started with less than ours finds, and how it is refused."""
     if os.geteuid() != 0 or capabilities().state is not State.YES:
         pytest.skip("only who has all privileges can start a process with fewer; run the tests as root")
-    done = subprocess.run([*wrapper, sys.executable, "-c", ASK, str(ROOT)], capture_output=True, text=True)
+    done = subprocess.run([*wrapper, sys.executable, "-c", ASK, str(ROOT)], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"{wrapper[0]} can't do that here: {done.stderr.strip()}")
     found: dict[str, Any] = json.loads(done.stdout)
@@ -76,6 +79,20 @@ def test_too_little_is_refused_with_what_to_do(other: str) -> None:
     assert code == 4 and "CAP_BPF and CAP_PERFMON" in problem
     assert ("sudo ./iolab" in remedy) != ("--privileged" in remedy), "one of them, by where we are"
     assert f"CAP_{other.upper()}" in found["found"]["privileges"][1]
+
+
+def test_a_filter_that_refuses_bpf_is_named() -> None:
+    """Podman's own does, also to who holds CAP_BPF."""
+    call = numbers(platform.machine())["bpf"]
+    found = asked(sys.executable, "-m", "tests.refusing", str(call), str(errno.EPERM))
+    code, problem, remedy = found["refused"]
+    assert code == 4 and "a seccomp filter refuses bpf()" in problem and "seccomp=unconfined" in remedy
+    assert found["found"]["privileges"][0] == "yes"
+
+
+def test_without_privileges_a_refused_bpf_says_nothing_more() -> None:
+    state, words, _ = without("sys_admin", "bpf")["found"]["bpf()"]
+    assert state == "info" and "privileges that are missing" in words
 
 
 def test_hidden_symbols_are_refused() -> None:
