@@ -356,4 +356,6 @@ def built(docker: Docker, progress: Progress) -> Iterator[tuple[list[str], dict[
         docker.ask(
             "build", *network, *(word for one in arguments for word in ("--build-arg", one)), "--tag", IMAGE, str(ROOT)
         )  # fmt: skip
+        if docker.own:  # the image of the trial before has lost its name to this one, and nobody else's is here
+            docker.run("image", "prune", "--force")
         yield network, settings

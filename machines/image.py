@@ -28,8 +28,9 @@ from probes.errors import WrongUsage
 SOMEBODY = (12345, daemons.GROUP)  # the owner of the mounted folder
 _SOME_LIVE_TESTS = "test_trace or test_instrument or test_ring"  # what a container's own pid namespace could break
 # The least that every lab and trace do with; the last two only give files to the owner of the mounted folder.
+_CAPABILITIES = ("--cap-drop", "ALL", "--cap-add", "BPF", "--cap-add", "PERFMON", "--cap-add", "SYSLOG")
 LEAST = (
-    "--cap-drop", "ALL", "--cap-add", "BPF", "--cap-add", "PERFMON", "--cap-add", "SYSLOG",
+    *_CAPABILITIES,
     "--security-opt", "seccomp=unconfined", "--cap-add", "SETUID", "--cap-add", "SETGID",
 )  # fmt: skip
 
@@ -221,6 +222,21 @@ def refuses_without_btf(place: Place) -> str:
     return "status 4, and which kernels have it"
 
 
+def refuses_filtered(place: Place) -> str:
+    """A seccomp filter without bpf(), as Podman's own; and Docker's own, without io_uring."""
+    profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["bpf"], "action": "SCMP_ACT_ERRNO"}]}
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        codec.dump(profile, file)
+        file.flush()
+        option = f"seccomp={file.name}"
+        place.run(
+            *_CAPABILITIES, "--security-opt", option, IMAGE, "lab", "epoll", status=4, says="a seccomp filter refuses bpf()"
+        )
+    place.run(*_CAPABILITIES, IMAGE, "lab", "epoll", status=0, says="0 lost, 0 unmatched")
+    place.run(*_CAPABILITIES, IMAGE, "lab", "io_uring", status=4, says="seccomp")
+    return "status 4, and the option that lifts it; Docker's own filter leaves all but io_uring"
+
+
 def runs_twice(place: Place) -> str:
     """Two containers at the same time."""
     both = [place.docker.start(*place.line("--privileged", IMAGE, "lab", name, "--json")) for name in ("epoll", "blocking")]
@@ -337,7 +353,7 @@ TRIALS: dict[str, Callable[[Place], str]] = {
     trial.__name__: trial
     for trial in (
         is_small, examines, saves, traces, lists, refuses_without, refuses_users, refuses_rootless, refuses_without_btf,
-        does_with_least, needs_each, runs_twice, stops, is_interrupted, is_killed, buries_orphans, compares, starts_by_itself,
+        refuses_filtered, does_with_least, needs_each, runs_twice, stops, is_interrupted, is_killed, buries_orphans, compares, starts_by_itself,
         tests_itself,
     )
 }  # fmt: skip
