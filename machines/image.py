@@ -353,8 +353,8 @@ TRIALS: dict[str, Callable[[Place], str]] = {
     trial.__name__: trial
     for trial in (
         is_small, examines, saves, traces, lists, refuses_without, refuses_users, refuses_rootless, refuses_without_btf,
-        refuses_filtered, does_with_least, needs_each, runs_twice, stops, is_interrupted, is_killed, buries_orphans, compares, starts_by_itself,
-        tests_itself,
+        refuses_filtered, does_with_least, needs_each, runs_twice, stops, is_interrupted, is_killed, buries_orphans, compares,
+        starts_by_itself, tests_itself,
     )
 }  # fmt: skip
 
@@ -386,6 +386,9 @@ def tried(progress: Progress, only: str = "", whole: bool = False) -> Iterator[T
             version = docker.ask("version", "--format", "{{.Server.Version}}")
             yield Tried("docker build -t iolab .", "pass", time.monotonic() - begin, f"Docker {version}")
             place = Place(docker, network, settings, Path(out), whole)
+            if not docker.own:  # with its first container a daemon makes cgroups of its own, which stay as long as it does
+                place.run(IMAGE, "labs", status=0)
+                before = host.look()
             try:
                 for trial in chosen.values():
                     yield _try((trial.__doc__ or "").removesuffix("."), functools.partial(trial, place), progress)
