@@ -91,10 +91,10 @@ def test_datagrams_are_given_the_time_of_their_way() -> None:
 
 
 def test_what_losses_cost_tcp_is_bounded_by_what_was_seen() -> None:
-    """Two clients with four messages of 20,000 bytes each and 30 % took 38, 73 and 94 s, with 1 % never a second."""
+    """Two clients with four messages of 20,000 bytes each, at 30 %, took 38, 73 and 97 s on kernel 7.2."""
     traffic = Traffic(clients=2, messages=4, size=20_000)
     much, little = (Link((), (), Shape(loss=loss), {}, pause_ms=0).seconds(traffic) for loss in (300_000, 10_000))
-    assert 94 < much < 600 and little < 2
+    assert 97 < much < 600 and little < 2
 
 
 @contextlib.contextmanager
