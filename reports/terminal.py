@@ -283,6 +283,8 @@ def _trust(result: Result, out: Console) -> None:
     if not events.sound:
         line += ": " + ", ".join(f"{name} {number}" for name, number in events.reasons.items())
     out.print(Text(line, style=style))
+    if not events.sound:
+        out.print("so nothing is claimed; run it again, with less beside it (docs/troubleshooting.md explains the words)")
     if unseen := events.reasons.get("unseen"):
         out.print(Text(f"this machine hid {count(unseen, 'switch')} to us: there run queue is an upper bound", style="dim"))
     if late := events.reasons.get("copy_end"):

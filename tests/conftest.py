@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,6 +117,18 @@ def follow(kernel: None) -> Iterator[Callable[..., Followed]]:
             return Followed(output, instrument.stop({}))
 
         yield run
+
+
+AGAIN = 3  # runs of which one must be sound
+
+
+def skipped(found: dict[str, Any]) -> bool:
+    """Did the kernel skip programs of ours that nothing stands in for, so that the run is inconclusive, as it says itself?
+
+    Linux 7.2 may preempt a program half-way, and then skips it for other threads on that CPU. An emulated machine, where a
+    program takes long, makes that likely. The remedy is a user's, too: another run.
+    """
+    return found["verdict"] == "inconclusive" and not found["events"]["reasons"].keys().isdisjoint({"missed", "paired"})
 
 
 @pytest.fixture

@@ -69,6 +69,7 @@ def test_lost_events_are_shouted(recorded: Callable[[str], Recording]) -> None:
     recording.meta["losses"]["RING_FULL"] = 12
     text = shown(recording)
     assert "12 lost" in text and "ring_full 12" in text and "inconclusive" in text
+    assert "so nothing is claimed; run it again" in " ".join(text.split())
 
 
 def test_a_missing_probe_is_said_with_its_reason(recorded: Callable[[str], Recording]) -> None:
