@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import io
+import itertools
 import json as codec
 import platform
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import IO
 
@@ -81,6 +83,12 @@ def remarks(trials: Sequence[Trial]) -> list[str]:
     return [" ".join(line.split())[:600] for line in found]
 
 
+def skip_rows(trials: Sequence[Trial]) -> Rows:
+    """A row for each reason why live tests were skipped, with the number of tests in each kernel."""
+    told = [Counter((trial.tests or {"skipped": {}})["skipped"].values()) for trial in trials]
+    return [[reason, *(str(one[reason] or "-") for one in told)] for reason in dict.fromkeys(itertools.chain(*told))]
+
+
 def _heads(trials: Sequence[Trial]) -> list[str]:
     short = [trial.release.removesuffix(f"-{trial.arch}") for trial in trials]
     return [head + ("" if trial.arch == "amd64" else f" {trial.arch}") for head, trial in zip(short, trials, strict=True)]
@@ -127,7 +135,9 @@ def write_page(trials: Sequence[Trial], names: Sequence[str], file: IO[str]) -> 
     heads = _heads(trials)
     today = datetime.datetime.now(tz=datetime.UTC).date()
     packages = "".join(f"* {trial.package} ({trial.arch})\n" for trial in trials)
-    said = "".join(f"* {line}\n" for line in remarks(trials)) or "Nothing: every lab that was tried passed.\n"
+    skipped = skip_rows(trials)
+    skips = f"\nLive tests that were skipped, by reason:\n\n{_markdown('', heads, skipped)}" if skipped else ""
+    said = "".join(f"* {line}\n" for line in remarks(trials)) or "Nothing: all that was tried passed.\n"
     host = f"{platform.machine()}, Python {platform.python_version()}"
     file.write(f"""# The kernels that iolab was tried on
 
@@ -160,7 +170,7 @@ lacks what the lab is about. `broken`: the lab did not come to its end. `-`: not
 {_markdown("lab", heads, lab_rows(trials, names))}
 ## Time and tests
 
-{_markdown("", heads, figure_rows(trials))}
+{_markdown("", heads, figure_rows(trials))}{skips}
 ## Remarks
 
 {said}""")

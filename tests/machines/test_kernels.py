@@ -153,6 +153,10 @@ def test_each_live_test_is_told_when_it_has_ended(tmp_path: Path) -> None:
     assert [one.split(": ", 1)[1].split(" (")[0] for one in said] == ["passed", "failed", "skipped", "failed"]
     assert trial.tests_words == "1 passed, 2 failed, 1 skipped (not to the end)"
     assert trial.tests and trial.tests["skipped"] == {"test_some.py::test_skipped": "gcc is missing; apt-get install gcc"}
+    assert report.skip_rows([_trial(), trial]) == [["gcc is missing; apt-get install gcc", "-", "1"]]
+    page = io.StringIO()
+    report.write_page([trial], [], page)
+    assert "| gcc is missing; apt-get install gcc | 1 |" in page.getvalue() and "the reason" in page.getvalue()
     assert "the reason" in trial.tests["failed"]["test_some.py::test_bad"]
     assert "no such device" in trial.tests["failed"]["test_some.py::test_not_begun"]
     assert trial.verdict == "fail"
