@@ -74,8 +74,10 @@ def the_witnesses_agree(found: dict[str, Any]) -> None:
         # one sleep more than psutil saw: the last, which SIGTERM ended after the traffic
         assert 0 <= thread["voluntary_switches"] - witness["voluntary_switches"] <= 2
         on_cpu = thread["user_ns"] + thread["kernel_ns"] + thread["copy_ns"]
+        # the scheduler reads its clock a moment before the tracepoint: there a host may take the CPU from an emulated machine
+        share = 0.8 if PATIENCE == 1 else 0.5
         # a switch that the machine hid counts as run queue, though the thread was on the CPU for a part of it
-        assert on_cpu >= 0.8 * witness["cpu_ns"] or found["events"]["reasons"].get("unseen")
+        assert on_cpu >= share * witness["cpu_ns"] or found["events"]["reasons"].get("unseen")
 
 
 @pytest.mark.parametrize("lab", sorted(name for name in labs.names() if labs.find(name).cases))
