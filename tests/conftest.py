@@ -131,6 +131,12 @@ def skipped(found: dict[str, Any]) -> bool:
     return found["verdict"] == "inconclusive" and not found["events"]["reasons"].keys().isdisjoint({"missed", "paired"})
 
 
+def told(found: dict[str, Any]) -> str:
+    """What to read where a lab did not hold."""
+    bad = [f"{one['name']}: {one['evidence']}" for one in found["checks"] if one["verdict"] in ("failed", "inconclusive")]
+    return "; ".join([found["verdict"], str(found["events"]), *bad])
+
+
 @pytest.fixture
 def recorded() -> Callable[[str], Recording]:
     """A recording of tests/data by its name."""

@@ -18,7 +18,7 @@ import pytest
 import labs
 from labs.kit.processes import PATIENCE
 from servers.__main__ import speaks_udp
-from tests.conftest import AGAIN, ROOT, iolab, readable_by_all, skipped
+from tests.conftest import AGAIN, ROOT, iolab, readable_by_all, skipped, told
 
 pytestmark = pytest.mark.live
 PHASES = ("wait_ns", "sched_delay_ns", "preempted_ns", "copy_ns", "kernel_ns")
@@ -31,7 +31,7 @@ def run(lab: str, *options: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(done.stdout)
         if not skipped(found):
             break
-    assert done.returncode == 0, (found["verdict"], found["events"], found["checks"])
+    assert done.returncode == 0, told(found)
     return found
 
 

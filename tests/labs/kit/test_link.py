@@ -25,7 +25,7 @@ from labs.kit.run import serve
 from labs.kit.traffic import Traffic
 from probes.errors import CannotTrace, WrongUsage
 from probes.privileges import State
-from tests.conftest import AGAIN, ROOT, cannot, iolab, readable_by_all, skipped
+from tests.conftest import AGAIN, ROOT, cannot, iolab, readable_by_all, skipped, told
 
 SHAPES = st.builds(
     Shape, delay=st.integers(1_000, 2_000_000), jitter=st.integers(0, 1_000), loss=st.integers(0, 300_000),
@@ -230,7 +230,7 @@ def result_of(runner: subprocess.Popen[str]) -> dict[str, Any]:
     answer, errors = runner.communicate(timeout=120 * PATIENCE)
     assert answer, errors
     found: dict[str, Any] = json.loads(answer)
-    assert runner.returncode == 0 or skipped(found), (found["verdict"], found["events"], found["checks"])
+    assert runner.returncode == 0 or skipped(found), told(found)
     return found
 
 
@@ -254,7 +254,7 @@ def test_a_lab_holds_over_a_link(kernel: None, lab: str) -> None:
         found = json.loads(done.stdout)
         if not skipped(found):
             break
-    assert done.returncode == 0, (found["events"], found["checks"])
+    assert done.returncode == 0, told(found)
     assert found["link"]["used"] == "rate=50mbit" or found["link"]["missing"] == "rate=50mbit"
     assert f"iolab: {words(found['link'])}\n" in done.stderr
 
