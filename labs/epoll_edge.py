@@ -48,12 +48,14 @@ def told_once(run: Run) -> Finding:
 
 @LAB.check("registered once for both directions, drained every time", claims=("C36",))
 def harder(run: Run) -> Finding:
-    """No epoll_ctl after the first of each descriptor; a fruitless recvfrom for nearly every message."""
+    """No epoll_ctl after the first of each descriptor; a fruitless recvfrom for nearly every message, or for nearly every wait,
+    where parts of large messages arrive while the server drains.
+    """
     changed = [one for one in run.calls("epoll_ctl") if one.args[1] != 1]
     fruitless = sum(one.count for one in run.reads if one.errno == "EAGAIN")
     messages = len(run.result.messages)
     found = f"{len(changed)} registrations changed; {fruitless} fruitless reads for {messages} messages, {len(run.waits)} waits"
-    return confirmed(found) if not changed and fruitless >= 0.8 * messages > 0 else failed(found)
+    return confirmed(found) if not changed and fruitless >= 0.8 * min(messages, len(run.waits)) > 0 else failed(found)
 
 
 def read_half() -> dict[str, Any]:
