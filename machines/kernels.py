@@ -7,6 +7,7 @@ import dataclasses
 import json
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from probes import VERSION
 from probes.errors import LabBroken, WrongUsage
 
 Progress = Callable[[str], None]
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SLOWER = 20  # how much more time everything gets in an emulated machine; measured: 10 to 15 times slower on free cores
 _PRELUDE_SECONDS, _LAB_SECONDS, _TEST_SECONDS = 900, 900, 7200  # bounds against a hang, not expectations
 ARCHITECTURES = {"amd64": "amd64", "x86_64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
@@ -40,6 +41,15 @@ class Tried:
 
 
 @dataclass
+class Tested:
+    """One live test in one kernel. `outcome`, as pytest's: passed, failed or skipped."""
+
+    outcome: str
+    seconds: float
+    why: str = ""
+
+
+@dataclass
 class Trial:
     """Everything that was tried in one kernel."""
 
@@ -54,7 +64,9 @@ class Trial:
     probes: list[dict[str, Any]] = field(default_factory=list)
     costs: list[dict[str, Any]] = field(default_factory=list)  # probes.cost.Cost, in this kernel
     labs: dict[str, Tried] = field(default_factory=dict)
-    tests: dict[str, Any] | None = None
+    tests: dict[str, Tested] = field(default_factory=dict)
+    chosen: str = ""  # the expression that chose the tests; "": all
+    status: int | None = None  # pytest's; None: it did not come to its end, or was not started
     broken: str = ""  # why the guest did not get to its end
 
     def take(self, answer: dict[str, Any]) -> str:
@@ -70,23 +82,11 @@ class Trial:
             self.labs[answer["name"]] = tried
             self.probes = self.probes or answer.get("probes", [])
             return f"lab {answer['name']}: {tried.verdict}" + (f" ({tried.words})" if tried.verdict != "pass" else "")
-        tests = self.tests = self.tests or {
-            "status": None,
-            "passed": 0,
-            "skipped": {},
-            "failed": {},
-            "seconds": 0.0,
-            "only": "",
-        }
         if answer["kind"] == "test":
-            if answer["outcome"] == "passed":
-                tests["passed"] += 1
-            else:
-                tests[answer["outcome"]][answer["name"]] = answer["why"]
-            tests["seconds"] += answer["seconds"]
-            words = " ".join(answer["why"].split())[:200]
-            return f"{answer['name'].removeprefix('tests/')}: {answer['outcome']}" + (f" ({words})" if words else "")
-        tests |= {key: answer[key] for key in ("status", "seconds", "only")}
+            tested = self.tests[answer["name"]] = Tested(answer["outcome"], answer["seconds"], answer["why"])
+            words = " ".join(tested.why.split())[:200]
+            return f"{answer['name'].removeprefix('tests/')}: {tested.outcome}" + (f" ({words})" if words else "")
+        self.chosen, self.status = answer["only"], answer["status"]
         return f"live tests: {self.tests_words}"
 
     def times_a_tracepoint(self, kind: str) -> str:
@@ -104,18 +104,19 @@ class Trial:
     @property
     def tests_words(self) -> str:
         """The live tests in numbers."""
-        if self.tests is None:
+        if not self.tests:
             return "-"
-        words = f"{self.tests['passed']} passed, {len(self.tests['failed'])} failed, {len(self.tests['skipped'])} skipped"
-        words += f" (of {self.tests['only']})" if self.tests["only"] else ""
-        return words + (" (not to the end)" if self.tests["status"] is None else "")
+        found = Counter(one.outcome for one in self.tests.values())
+        words = f"{found['passed']} passed, {found['failed']} failed, {found['skipped']} skipped"
+        words += f" (of {self.chosen})" if self.chosen else ""
+        return words + (" (not to the end)" if self.status is None else "")
 
     @property
     def verdict(self) -> str:
         """pass, fail or inconclusive."""
         verdicts = {one.verdict for one in self.labs.values()}
-        tested = self.tests or {"failed": {}, "status": None}  # None: not to the end, which `broken` tells
-        bad = tested["failed"] or tested["status"] not in (0, 5, None)  # pytest's 5: the expression chose no test
+        bad = any(one.outcome == "failed" for one in self.tests.values())
+        bad |= self.status not in (0, 1, 5, None)  # 1 is for the tests that failed, 5 for an expression that chose none
         if "fail" in verdicts or bad or (self.doctor and not self.can_trace):
             return "fail"
         return "inconclusive" if self.broken or verdicts & {"inconclusive", "broken"} else "pass"
@@ -220,25 +221,43 @@ def merged(trials: Iterable[Trial]) -> list[Trial]:
         if before:
             kept = {
                 name: getattr(one, name) or getattr(before, name)
-                for name in ("boot_seconds", "doctor", "doctor_seconds", "probes", "costs", "tests")
+                for name in ("boot_seconds", "doctor", "doctor_seconds", "probes", "costs")
             }
             kept["can_trace"] = one.can_trace if one.doctor else before.can_trace
             kept["broken"] = "; ".join(filter(None, (before.broken, one.broken)))
+            kept |= _tests_of(before, one)
             one = dataclasses.replace(one, labs=before.labs | one.labs, **kept)
         found[one.release, one.arch] = one
     order = list(debian.SUITES)
     return sorted(found.values(), key=lambda one: (one.arch, order.index(one.kernel) if one.kernel in order else len(order)))
 
 
+def _tests_of(before: Trial, later: Trial) -> dict[str, Any]:
+    """The fields about tests of two trials in one."""
+    runs = [one for one in (before, later) if one.tests or one.status is not None]
+    if runs and not runs[-1].chosen:  # the later one tried them all
+        runs = runs[-1:]
+    statuses = [one.status for one in runs if one.status is not None]
+    return {
+        "tests": before.tests | later.tests,
+        "chosen": "" if any(not one.chosen for one in runs) else " or ".join(dict.fromkeys(one.chosen for one in runs)),
+        "status": max(statuses) if statuses and len(statuses) == len(runs) else None,
+    }
+
+
 def load(path: str) -> list[Trial]:
     """The trials of an earlier answer (--json --out FILE)."""
     try:
         data = json.loads(Path(path).read_text())
+        if data["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema version {data['schema_version']}, not {SCHEMA_VERSION}")
         known = {one.name for one in dataclasses.fields(Trial)}
         trials = []
         for row in data["kernels"]:
             labs = {name: Tried(**one) for name, one in row["labs"].items()}
-            trials.append(Trial(**{key: value for key, value in row.items() if key in known} | {"labs": labs}))
+            tests = {name: Tested(**one) for name, one in row["tests"].items()}
+            given = {key: value for key, value in row.items() if key in known}
+            trials.append(Trial(**given | {"labs": labs, "tests": tests}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WrongUsage(
             f"{path} is no answer of this command ({error})", "--add takes files made by --json --out FILE"

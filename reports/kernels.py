@@ -67,7 +67,7 @@ def figure_rows(trials: Sequence[Trial]) -> Rows:
         ["doctor, s", *(f"{one.doctor_seconds:.0f}" for one in trials)],
         ["labs, s", *(f"{sum(lab.seconds for lab in one.labs.values()):.0f}" for one in trials)],
         ["live tests", *(one.tests_words for one in trials)],
-        ["live tests, s", *(f"{one.tests['seconds']:.0f}" if one.tests else "-" for one in trials)],
+        ["live tests, s", *(f"{sum(test.seconds for test in one.tests.values()):.0f}" for one in trials)],
     ]
 
 
@@ -78,14 +78,13 @@ def remarks(trials: Sequence[Trial]) -> list[str]:
         if trial.broken:
             found.append(f"{trial.release}: {trial.broken}")
         found += [f"{trial.release}, lab {name}: {one.words}" for name, one in trial.labs.items() if one.verdict != "pass"]
-        failed = trial.tests["failed"] if trial.tests else {}
-        found += [f"{trial.release}, {name}: {words}" for name, words in failed.items()]
+        found += [f"{trial.release}, {name}: {one.why}" for name, one in trial.tests.items() if one.outcome == "failed"]
     return [" ".join(line.split())[:600] for line in found]
 
 
 def skip_rows(trials: Sequence[Trial]) -> Rows:
     """A row for each reason why live tests were skipped, with the number of tests in each kernel."""
-    told = [Counter((trial.tests or {"skipped": {}})["skipped"].values()) for trial in trials]
+    told = [Counter(one.why for one in trial.tests.values() if one.outcome == "skipped") for trial in trials]
     return [[reason, *(str(one[reason] or "-") for one in told)] for reason in dict.fromkeys(itertools.chain(*told))]
 
 

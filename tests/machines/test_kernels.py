@@ -152,16 +152,26 @@ def test_each_live_test_is_told_when_it_has_ended(tmp_path: Path) -> None:
     said = [trial.take(json.loads(line[line.index("{") :])) for line in done.stdout.splitlines() if '{"kind"' in line]
     assert [one.split(": ", 1)[1].split(" (")[0] for one in said] == ["passed", "failed", "skipped", "failed"]
     assert trial.tests_words == "1 passed, 2 failed, 1 skipped (not to the end)"
-    assert trial.tests and trial.tests["skipped"] == {"test_some.py::test_skipped": "gcc is missing; apt-get install gcc"}
+    assert trial.tests["test_some.py::test_skipped"].why == "gcc is missing; apt-get install gcc"
     assert report.skip_rows([_trial(), trial]) == [["gcc is missing; apt-get install gcc", "-", "1"]]
     page = io.StringIO()
     report.write_page([trial], [], page)
     assert "| gcc is missing; apt-get install gcc | 1 |" in page.getvalue() and "the reason" in page.getvalue()
-    assert "the reason" in trial.tests["failed"]["test_some.py::test_bad"]
-    assert "no such device" in trial.tests["failed"]["test_some.py::test_not_begun"]
+    assert "the reason" in trial.tests["test_some.py::test_bad"].why
+    assert "no such device" in trial.tests["test_some.py::test_not_begun"].why
     assert trial.verdict == "fail"
     trial.take({"kind": "tests", "seconds": 70.5, "status": 1, "only": ""})
-    assert (trial.tests_words, trial.tests["seconds"]) == ("1 passed, 2 failed, 1 skipped", 70.5)
+    assert trial.tests_words == "1 passed, 2 failed, 1 skipped"
+    again = _trial()
+    for name in ("test_bad", "test_not_begun"):
+        again.take({"kind": "test", "seconds": 2.0, "name": f"test_some.py::{name}", "outcome": "passed", "why": ""})
+    again.take({"kind": "tests", "seconds": 4.0, "status": 0, "only": "bad or begun"})
+    (whole,) = kernels.merged([trial, again])
+    assert (whole.tests_words, whole.verdict) == ("3 passed, 0 failed, 1 skipped", "pass")
+    (other,) = kernels.merged([_trial(), again])
+    assert other.tests_words == "2 passed, 0 failed, 0 skipped (of bad or begun)"
+    again.status = None
+    assert kernels.merged([trial, again])[0].tests_words.endswith("(not to the end)")
 
 
 def test_tests_that_a_guest_did_not_get_through_are_inconclusive() -> None:
