@@ -115,7 +115,9 @@ def test_two_hundred_clients(kernel: None, lab: str) -> None:
 @pytest.mark.parametrize("lab", ["blocking", "epoll"])
 def test_one_message_each_proves_no_order_and_disproves_none(kernel: None, lab: str) -> None:
     verdicts = {one["verdict"] for one in run(lab, "--messages", "1")["checks"]}
-    assert "unavailable" in verdicts and "failed" not in verdicts
+    assert "failed" not in verdicts
+    # where clients take long to come, one may well be there before another's message is answered: that is an order
+    assert "unavailable" in verdicts or PATIENCE > 1
 
 
 @pytest.fixture
