@@ -18,19 +18,14 @@ import pytest
 import labs
 from labs.kit.processes import PATIENCE
 from servers.__main__ import speaks_udp
-from tests.conftest import AGAIN, ROOT, iolab, readable_by_all, skipped, told
+from tests.conftest import ROOT, iolab, readable_by_all, told, whole
 
 pytestmark = pytest.mark.live
 PHASES = ("wait_ns", "sched_delay_ns", "preempted_ns", "copy_ns", "kernel_ns")
 
 
 def run(lab: str, *options: str) -> dict[str, Any]:
-    for _ in range(AGAIN):
-        done = iolab("lab", lab, "--json", *options)
-        assert done.stdout, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)
-        if not skipped(found):
-            break
+    done, found = whole(lambda: iolab("lab", lab, "--json", *options))
     assert done.returncode == 0, told(found)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -25,7 +26,7 @@ from labs.kit.run import serve
 from labs.kit.traffic import Traffic
 from probes.errors import CannotTrace, WrongUsage
 from probes.privileges import State
-from tests.conftest import AGAIN, ROOT, cannot, iolab, readable_by_all, skipped, told
+from tests.conftest import ROOT, cannot, iolab, readable_by_all, told, whole
 
 SHAPES = st.builds(
     Shape, delay=st.integers(1_000, 2_000_000), jitter=st.integers(0, 1_000), loss=st.integers(0, 300_000),
@@ -226,22 +227,17 @@ def test_nothing_is_left_behind(kernel: None, how: signal.Signals) -> None:
         assert runner.returncode == 130 and "interrupted" in errors
 
 
-def result_of(runner: subprocess.Popen[str]) -> dict[str, Any]:
-    answer, errors = runner.communicate(timeout=120 * PATIENCE)
-    assert answer, errors
-    found: dict[str, Any] = json.loads(answer)
-    assert runner.returncode == 0 or skipped(found), told(found)
-    return found
-
-
 @pytest.mark.live
 def test_two_labs_at_the_same_time_each_on_its_own_link(kernel: None) -> None:
     line = [*LINE, "--messages", "5", "--json"]
-    with (
-        subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as one,
-        subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as other,
-    ):
-        for found in map(result_of, (one, other)):
+    limit = 120 * PATIENCE
+
+    def lab(_number: int) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+        return whole(lambda: subprocess.run(line, capture_output=True, text=True, timeout=limit))
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for done, found in pool.map(lab, range(2)):
+            assert done.returncode == 0, told(found)
             assert found["messages"]["bytes"] == 3 * 5 * 64
             assert found["link"]["wanted"] == "delay=1ms,rate=50mbit"
 
@@ -249,11 +245,7 @@ def test_two_labs_at_the_same_time_each_on_its_own_link(kernel: None) -> None:
 @pytest.mark.live
 @pytest.mark.parametrize("lab", ["blocking", "processes", "io_uring", "slow_handler"])
 def test_a_lab_holds_over_a_link(kernel: None, lab: str) -> None:
-    for _ in range(AGAIN):
-        done = iolab("lab", lab, "--json", "--link", "rate=50mbit")
-        found = json.loads(done.stdout)
-        if not skipped(found):
-            break
+    done, found = whole(lambda: iolab("lab", lab, "--json", "--link", "rate=50mbit"))
     assert done.returncode == 0, told(found)
     assert found["link"]["used"] == "rate=50mbit" or found["link"]["missing"] == "rate=50mbit"
     assert f"iolab: {words(found['link'])}\n" in done.stderr
