@@ -74,7 +74,8 @@ def test_waiting_for_a_cpu_is_the_run_delay(follow: Callable[..., Followed], com
     outside = thread.wall - kernel["wall_ns"]  # before the kernel's account was read first, and after it was read last
     assert 0.95 * kernel["delay_ns"] <= waited <= 1.05 * kernel["delay_ns"] + outside
     assert waited > 0.2 * thread.wall, "the competitor took no CPU: the test shows nothing"
-    assert thread.involuntary_switches == pytest.approx(kernel["involuntary"], abs=2)
+    more = 2 + outside / 1e6  # a slice is some milliseconds
+    assert -2 <= thread.involuntary_switches - kernel["involuntary"] <= more
 
 
 def test_counts_are_those_of_strace(compiled: Callable[..., Path], kernel: None, tmp_path: Path) -> None:
