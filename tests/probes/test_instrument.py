@@ -36,13 +36,16 @@ def test_sleeps_are_the_voluntary_switches(follow: Callable[..., Followed], comp
     thread, kernel = thread_of(follow(compiled("sleeps"), "101"))
     # /proc and getrusage were read after the first followed call and before the last: nothing sleeps around them
     assert thread.voluntary_switches == kernel["voluntary"]
-    assert thread.voluntary_switches >= 200
+    assert thread.voluntary_switches >= (200 if PATIENCE == 1 else 150)
 
 
 def test_every_sleep_names_its_queue_and_its_waker(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
     run = follow(compiled("sleeps"), "53")
     asleep = [sleep for call in run.result.calls for sleep in call.sleeps]
-    assert Counter(one.queue for one in asleep) == {"timer": 53, "pipe": 53}
+    slept = Counter(one.queue for one in asleep)
+    # on a slow machine what it waits for is there now and then before the thread has gone to sleep
+    fewest = 53 if PATIENCE == 1 else 40
+    assert slept.keys() == {"timer", "pipe"} and all(fewest <= number <= 53 for number in slept.values()), slept
     wakers = {(one.queue, one.waker.words) for one in asleep if one.waker}
     assert wakers == {("timer", "timer"), ("pipe", "pipe")}
     assert {one.waker.comm for one in asleep if one.queue == "pipe" and one.waker} == {"sleeps"}
@@ -53,8 +56,9 @@ def test_cpu_time_is_what_the_thread_was_charged(follow: Callable[..., Followed]
     on_cpu = thread.user + thread.kernel + thread.copy
     # the kernel's own account leaves out interrupts and what a hypervisor took for others; ours is all between two switches
     assert 0.98 * kernel["cpu_ns"] <= on_cpu <= 1.1 * kernel["cpu_ns"]
-    # getrusage splits by where the tick found the thread: a sample of 150 ticks
-    assert thread.user / on_cpu == pytest.approx(kernel["user_us"] / (kernel["user_us"] + kernel["system_us"]), abs=0.15)
+    # getrusage splits by where the tick found the thread: a sample of 150 ticks, of which an emulated machine loses some
+    share = kernel["user_us"] / (kernel["user_us"] + kernel["system_us"])
+    assert thread.user / on_cpu == pytest.approx(share, abs=0.15 if PATIENCE == 1 else 0.3)
 
 
 @contextlib.contextmanager
