@@ -66,9 +66,20 @@ def figure_rows(trials: Sequence[Trial]) -> Rows:
         ["boot, s", *(f"{one.boot_seconds:.0f}" if one.boot_seconds else "-" for one in trials)],
         ["doctor, s", *(f"{one.doctor_seconds:.0f}" for one in trials)],
         ["labs, s", *(f"{sum(lab.seconds for lab in one.labs.values()):.0f}" for one in trials)],
-        ["live tests", *(one.tests_words for one in trials)],
-        ["live tests, s", *(f"{sum(test.seconds for test in one.tests.values()):.0f}" for one in trials)],
+        *([f"tests {outcome}", *(_tests(one, outcome) for one in trials)] for outcome in ("passed", "failed", "skipped")),
+        ["tests of", *(_chosen(one) for one in trials)],
+        ["tests, s", *(f"{sum(test.seconds for test in one.tests.values()):.0f}" if one.tests else "-" for one in trials)],
     ]
+
+
+def _tests(trial: Trial, outcome: str) -> str:
+    return str(sum(one.outcome == outcome for one in trial.tests.values())) if trial.tests else "-"
+
+
+def _chosen(trial: Trial) -> str:
+    if not trial.tests:
+        return "-"
+    return (trial.chosen or "all") + ("" if trial.status is not None else ", not to the end")
 
 
 def remarks(trials: Sequence[Trial]) -> list[str]:
