@@ -85,7 +85,7 @@ def _all_woken(run: Run, name: str, queue: str) -> Finding:
     """A packet wakes whoever sleeps there; how many these are depends on how fast they are done with the packet before."""
     each, words = _words(run, name, queue)
     woke, asleep = herd(run.case(name), queue)
-    return confirmed(words) if each > 1.5 and woke > 0.8 * asleep else _no_herd(run, words)
+    return confirmed(words) if each > 1.2 and woke > 0.8 * asleep else _no_herd(run, words)
 
 
 def _no_herd(run: Run, words: str) -> Finding:
