@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from labs.kit.processes import PATIENCE
 from probes.result import Quality
 from tests.conftest import Followed, cannot, kernel_lacks
 
@@ -70,7 +71,8 @@ def test_workers_of_the_kernel_are_followed(
         assert one.name == comm and comm.startswith(name) and one.pid == main.pid and one.parent == main.serial
         assert (one.calls, one.user) == (0, 0)
         assert one.wall == one.wait + one.sched_delay + one.preempted + one.copy + one.kernel
-        slack = max(5_000_000, 1_000_000 * int(switches))  # what our own work at each switch may take, in an emulator
+        # what our own work at each switch may take, and what a host may take from an emulated CPU between two clocks
+        slack = max(5_000_000, (1_000_000 if PATIENCE == 1 else 3_000_000) * int(switches))
         on_cpu = one.kernel + one.copy
         assert on_cpu >= 0.9 * int(cpu) - slack
         if how == "async":  # which is idle when it is asked; the submission thread spins on until its end
