@@ -108,11 +108,10 @@ def test_two_hundred_clients(kernel: None, lab: str) -> None:
 
 
 @pytest.mark.parametrize("lab", ["blocking", "epoll"])
-def test_one_message_each_proves_no_order_and_disproves_none(kernel: None, lab: str) -> None:
+def test_one_message_each_disproves_no_order(kernel: None, lab: str) -> None:
+    """Most often nobody comes while another is served, and the order is unavailable; on a busy machine somebody may."""
     verdicts = {one["verdict"] for one in run(lab, "--messages", "1")["checks"]}
-    assert "failed" not in verdicts
-    # where clients take long to come, one may well be there before another's message is answered: that is an order
-    assert "unavailable" in verdicts or PATIENCE > 1
+    assert "failed" not in verdicts and verdicts & {"unavailable", "confirmed"}
 
 
 @pytest.fixture
