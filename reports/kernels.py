@@ -68,12 +68,16 @@ def figure_rows(trials: Sequence[Trial]) -> Rows:
         ["labs, s", *(f"{sum(lab.seconds for lab in one.labs.values()):.0f}" for one in trials)],
         *([f"tests {outcome}", *(_tests(one, outcome) for one in trials)] for outcome in ("passed", "failed", "skipped")),
         ["tests of", *(_chosen(one) for one in trials)],
-        ["tests, s", *(f"{sum(test.seconds for test in one.tests.values()):.0f}" if one.tests else "-" for one in trials)],
+        ["tests, s", *(_seconds(one) for one in trials)],
     ]
 
 
 def _tests(trial: Trial, outcome: str) -> str:
     return str(sum(one.outcome == outcome for one in trial.tests.values())) if trial.tests else "-"
+
+
+def _seconds(trial: Trial) -> str:
+    return f"{seconds:.0f}" if (seconds := sum(one.seconds for one in trial.tests.values())) else "-"
 
 
 def _chosen(trial: Trial) -> str:
