@@ -100,7 +100,7 @@ def main(labs: str, tests: str) -> None:
         _say("lab", started, name=name, **answer)
     if tests != "-":
         started = time.monotonic()
-        _say("tests", started, only=tests, **_tests(tests))
+        _say("tests", started, **_tests(tests))
 
 
 if __name__ == "__main__":

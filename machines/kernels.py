@@ -86,7 +86,7 @@ class Trial:
             tested = self.tests[answer["name"]] = Tested(answer["outcome"], answer["seconds"], answer["why"])
             words = " ".join(tested.why.split())[:200]
             return f"{answer['name'].removeprefix('tests/')}: {tested.outcome}" + (f" ({words})" if words else "")
-        self.chosen, self.status = answer["only"], answer["status"]
+        self.status = answer["status"]
         return f"live tests: {self.tests_words}"
 
     def times_a_tracepoint(self, kind: str) -> str:
@@ -173,7 +173,7 @@ def matrix(
 
 
 def _try(kernel: debian.Kernel, labs: Sequence[str], tests: str | None, stop: threading.Event, progress: Progress) -> Trial:
-    trial = Trial(kernel.name, kernel.release, kernel.package, kernel.arch)
+    trial = Trial(kernel.name, kernel.release, kernel.package, kernel.arch, chosen=tests or "")
     lines = bytearray()
 
     def hear(data: bytes) -> None:

@@ -160,12 +160,12 @@ def test_each_live_test_is_told_when_it_has_ended(tmp_path: Path) -> None:
     assert "the reason" in trial.tests["test_some.py::test_bad"].why
     assert "no such device" in trial.tests["test_some.py::test_not_begun"].why
     assert trial.verdict == "fail"
-    trial.take({"kind": "tests", "seconds": 70.5, "status": 1, "only": ""})
+    trial.take({"kind": "tests", "seconds": 70.5, "status": 1})
     assert trial.tests_words == "1 passed, 2 failed, 1 skipped"
-    again = _trial()
+    again = replace(_trial(), chosen="bad or begun")
     for name in ("test_bad", "test_not_begun"):
         again.take({"kind": "test", "seconds": 2.0, "name": f"test_some.py::{name}", "outcome": "passed", "why": ""})
-    again.take({"kind": "tests", "seconds": 4.0, "status": 0, "only": "bad or begun"})
+    again.take({"kind": "tests", "seconds": 4.0, "status": 0})
     (whole,) = kernels.merged([trial, again])
     assert (whole.tests_words, whole.verdict) == ("3 passed, 0 failed, 1 skipped", "pass")
     (other,) = kernels.merged([_trial(), again])
@@ -179,7 +179,7 @@ def test_tests_that_a_guest_did_not_get_through_are_inconclusive() -> None:
     trial.take({"kind": "test", "seconds": 2.0, "name": "tests/test_a.py::test_b", "outcome": "passed", "why": ""})
     trial.broken = "it ended in the middle of its command"
     assert trial.verdict == "inconclusive" and "not to the end" in trial.tests_words
-    trial.take({"kind": "tests", "seconds": 9.0, "status": 2, "only": ""})
+    trial.take({"kind": "tests", "seconds": 9.0, "status": 2})
     assert trial.verdict == "fail", "pytest itself was interrupted"
 
 
