@@ -179,6 +179,17 @@ def test_one_client_shows_nothing_about_the_others(recorded: Callable[[str], Rec
     assert found["one silent client holds up the rest"] is Verdict.UNAVAILABLE
 
 
+def test_an_edge_that_is_not_drained_is_seen(recorded: Callable[[str], Recording]) -> None:
+    """A server that registers once, too, but stops reading before EAGAIN half of the times."""
+    from labs.epoll_edge import harder
+
+    result = phases.measure(recorded("epoll_edge"))
+    fruitless = [call for call in result.calls if call.name == "recvfrom" and call.errno == "EAGAIN"]
+    assert harder(Run(result)).verdict is Verdict.CONFIRMED
+    hasty = tuple(call for call in result.calls if call not in fruitless[::2])
+    assert harder(Run(dataclasses.replace(result, calls=hasty))).verdict is Verdict.FAILED
+
+
 def test_turns(recorded: Callable[[str], Recording]) -> None:
     assert turns(Run(phases.measure(recorded("blocking"))).reads) == (3, 3)
     count, served = turns(Run(phases.measure(recorded("epoll"))).reads)
