@@ -441,14 +441,18 @@ def kernels(
     for one in chosen:
         rooms.find(one)
     trials = [trial for path in add.split(",") if path for trial in machines.load(path)]
-    if only != "none":
-        trials += machines.matrix(
-            machines.names(only, architecture), architecture, chosen, None if tests == "none" else tests,
-            at_once=at_once, refresh=refresh, progress=_progress,
-        )  # fmt: skip
-    trials = machines.merged(trials)
-    with _answer(out, sys.stdout) as file:
-        report.write(trials, file, json)
+    try:
+        if only != "none":
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # hours may be in it: it ends as by Ctrl-C
+            machines.matrix(
+                trials, machines.names(only, architecture), architecture, chosen, None if tests == "none" else tests,
+                at_once=at_once, refresh=refresh, progress=_progress,
+            )  # fmt: skip
+    finally:  # interrupted, too: what was tried until then can be added to later (--add)
+        trials = machines.merged(trials)
+        if trials:
+            with _answer(out, sys.stdout) as file:
+                report.write(trials, file, json)
     if write:
         with files.whole(write) as file:
             report.write_page(trials, rooms.names(), file)

@@ -21,6 +21,7 @@ Progress = Callable[[str], None]
 SCHEMA_VERSION = 2
 SLOWER = 20  # how much more time everything gets in an emulated machine; measured: 10 to 15 times slower on free cores
 _PRELUDE_SECONDS, _LAB_SECONDS, _TEST_SECONDS = 900, 900, 7200  # bounds against a hang, not expectations
+_NOT_TRIED = "it was interrupted before this kernel was booted"
 ARCHITECTURES = {"amd64": "amd64", "x86_64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
 
 
@@ -147,6 +148,7 @@ def architecture(word: str) -> str:
 
 
 def matrix(
+    trials: list[Trial],
     kernels: Sequence[str],
     arch: str,
     labs: Sequence[str],
@@ -155,25 +157,31 @@ def matrix(
     at_once: int,
     refresh: bool,
     progress: Progress,
-) -> list[Trial]:
-    """Tries every kernel, `at_once` of them at a time. `tests`: an expression for pytest's -k ("": all), or None for none.
+) -> None:
+    """Tries every kernel, `at_once` of them at a time, and adds a Trial for each to `trials`. `tests`: an expression for
+    pytest's -k ("": all), or None for none.
 
-    Raises CannotTrace where this machine can't boot any; a kernel that breaks is a Trial that says so.
+    Raises CannotTrace where this machine can't boot any; a kernel that breaks is a Trial that says so. Interrupted, it lets go
+    of the machines, and `trials` has what was tried until then.
     """
     fetched = [debian.fetch(name, arch, refresh, progress) for name in kernels]
+    new = [Trial(one.name, one.release, one.package, one.arch, chosen=tests or "", broken=_NOT_TRIED) for one in fetched]
+    trials += new
     stop = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(_try, one, labs, tests, stop, progress) for one in fetched]
+        futures = [pool.submit(_try, *pair, labs, tests, stop, progress) for pair in zip(fetched, new, strict=True)]
         try:
-            return [one.result() for one in futures]
+            for one in futures:
+                one.result()
         except BaseException:
             stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
             raise
 
 
-def _try(kernel: debian.Kernel, labs: Sequence[str], tests: str | None, stop: threading.Event, progress: Progress) -> Trial:
-    trial = Trial(kernel.name, kernel.release, kernel.package, kernel.arch, chosen=tests or "")
+def _try(
+    kernel: debian.Kernel, trial: Trial, labs: Sequence[str], tests: str | None, stop: threading.Event, progress: Progress
+) -> None:
     lines = bytearray()
 
     def hear(data: bytes) -> None:
@@ -197,12 +205,11 @@ def _try(kernel: debian.Kernel, labs: Sequence[str], tests: str | None, stop: th
     except LabBroken as error:
         trial.broken = str(error)
         progress(f"{kernel.release}: {error}")
-        return trial
-    trial.boot_seconds = round(ended.boot_seconds, 1)
+        return
+    trial.boot_seconds, trial.broken = round(ended.boot_seconds, 1), ""
     if ended.status:
         trial.broken = f"what ran in the guest ended with status {ended.status}: {' | '.join(ended.err.splitlines()[-3:])}"
         progress(f"{kernel.release}: {trial.broken}")
-    return trial
 
 
 def as_data(trials: Sequence[Trial]) -> dict[str, Any]:

@@ -293,3 +293,21 @@ def test_nothing_is_left_after_kill_9(booted: debian.Kernel) -> None:
     while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in machines):
         assert time.monotonic() < end, "QEMU outlived its starter"
         time.sleep(0.05)
+
+
+@pytest.mark.live
+def test_an_interrupted_matrix_gives_what_it_has(booted: debian.Kernel, tmp_path: Path) -> None:
+    """By SIGTERM, as `kill` and `timeout` send it; one kernel is being tried then and one waits for its turn."""
+    answer = tmp_path / "answer.json"
+    line = ["./iolab", "kernels", "--only", "6.1,newest", "--labs", "none", "--tests", "none", "--json", "--out", str(answer)]
+    with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, env=os.environ, text=True) as command:
+        assert command.stderr
+        for words in command.stderr:
+            if words.endswith("booting\n"):
+                break
+        command.terminate()
+        told = command.stderr.read()
+    assert (command.returncode, told.splitlines()[-1]) == (130, "iolab: interrupted; nothing is left running")
+    first, second = kernels.load(str(answer))
+    assert first.release == booted.release and "in QEMU: it was interrupted" in first.broken
+    assert second.broken == "it was interrupted before this kernel was booted" and second.verdict == "inconclusive"
