@@ -1,8 +1,8 @@
-"""What happens inside a guest: `python -m machines.inside LABS TESTS` prints one JSON line for each thing tried.
+"""What happens inside a guest: `python -m machines.inside PLAN` prints one JSON line for each thing tried.
 
-One process for all of it, because starting Python is what costs most under emulation. LABS are names with commas between, or
-"-" for none; TESTS is an expression for pytest's -k, "" for every live test, or "-" for none. A lab that breaks is an answer,
-too: the next one runs all the same.
+One process for all of it, because starting Python is what costs most under emulation. PLAN is a JSON object: `examine`, whether
+doctor and the hooks' costs come first; `labs`, their names; `tests`, an expression for pytest's -k, "" for every live test,
+null for none; `told`, the tests to leave out. A lab that breaks is an answer, too: the next one runs all the same.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +58,25 @@ def _lab(name: str) -> dict[str, Any]:
     }
 
 
-def _tests(only: str) -> dict[str, Any]:
+def _tests(only: str, told: Collection[str]) -> dict[str, Any]:
     """The live tests, by pytest in this process, which has compiled the probes already; each is told when it has ended."""
     import pytest
 
     os.chdir(ROOT)
     line = ["-q", "-m", "live", "-p", "no:cacheprovider", "--ignore=tests/machines"]  # no machine in a machine
-    return {"status": int(pytest.main([*line, *(["-k", only] if only else [])], plugins=[_Teller()]))}
+    return {"status": int(pytest.main([*line, *(["-k", only] if only else [])], plugins=[_Teller(told)]))}
 
 
 class _Teller:
-    """Tells of each test, as a plugin of pytest."""
+    """Tells of each test that was not `told` before, as a plugin of pytest."""
+
+    def __init__(self, told: Collection[str] = ()) -> None:
+        self._told = set(told)
+
+    def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:
+        left_out = [one for one in items if one.nodeid in self._told]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [one for one in items if one.nodeid not in self._told]
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.when == "call" or not report.passed:  # setup and teardown only if there was something wrong or missing
@@ -84,8 +93,7 @@ def _why(report: Any) -> str:
     return str(crash.message if crash else report.longrepr)
 
 
-def main(labs: str, tests: str) -> None:
-    """Doctor first, what hooks cost, then the labs, then the tests."""
+def _examine() -> None:
     from labs.kit import link
     from probes import capabilities
 
@@ -94,16 +102,22 @@ def main(labs: str, tests: str) -> None:
     _say("doctor", started, can_trace=capabilities.can_trace(findings), findings=[dataclasses.asdict(one) for one in findings])
     started = time.monotonic()
     _say("costs", started, **_costs())
-    for name in labs.split(",") if labs != "-" else ():
+
+
+def main(plan: dict[str, Any]) -> None:
+    """Doctor first, what hooks cost, then the labs, then the tests."""
+    if plan["examine"]:
+        _examine()
+    for name in plan["labs"]:
         started = time.monotonic()
         answer = _lab(name)
         _say("lab", started, name=name, **answer)
-    if tests != "-":
+    if plan["tests"] is not None:
         started = time.monotonic()
-        _say("tests", started, **_tests(tests))
+        _say("tests", started, **_tests(plan["tests"], plan["told"]))
 
 
 if __name__ == "__main__":
     _answers = os.fdopen(os.dup(1), "w")  # ours alone: whatever else is printed here goes to stderr
     os.dup2(2, 1)
-    main(sys.argv[1], sys.argv[2])
+    main(json.loads(sys.argv[1]))

@@ -182,6 +182,27 @@ def matrix(
 def _try(
     kernel: debian.Kernel, trial: Trial, labs: Sequence[str], tests: str | None, stop: threading.Event, progress: Progress
 ) -> None:
+    """Boots the kernel for what the trial does not hold yet; once more after a machine broke, as long as each boot brings
+    something new.
+    """
+    trial.broken, told = "", 0
+    while True:
+        progress(f"{kernel.release}: booting")
+        try:
+            trial.boot_seconds = _boot(kernel, trial, labs, tests, stop, progress)
+            return
+        except LabBroken as error:
+            trial.broken = "; ".join(filter(None, (trial.broken, str(error))))
+            progress(f"{kernel.release}: {error}")
+        before, told = told, len(trial.labs) + len(trial.tests)
+        if stop.is_set() or told == before:  # it would break at the same place again
+            return
+
+
+def _boot(
+    kernel: debian.Kernel, trial: Trial, labs: Sequence[str], tests: str | None, stop: threading.Event, progress: Progress
+) -> float:
+    """One machine's life; returns how long it took to boot. Raises LabBroken where it does not come to its end."""
     lines = bytearray()
 
     def hear(data: bytes) -> None:
@@ -193,23 +214,22 @@ def _try(
 
     root = Path(__file__).resolve().parents[1]
     python = sys.executable if kernel.arch == "amd64" else str(root / ".venv/bin/python")
-    command = [python, "-m", "machines.inside", ",".join(labs) or "-", "-" if tests is None else tests]
-    environment = {"IOLAB_SLOW": str(SLOWER)} | guest.inherited()
-    place = arm.place(root, progress) if kernel.arch == "arm64" else ()
-    seconds = _PRELUDE_SECONDS + _LAB_SECONDS * len(labs) + (0 if tests is None else _TEST_SECONDS)
-    progress(f"{kernel.release}: booting")
-    try:
-        ended = guest.run(
-            kernel, command, seconds=seconds, directory=str(root), environment=environment, shares=place, out=hear, stop=stop
-        )
-    except LabBroken as error:
-        trial.broken = str(error)
-        progress(f"{kernel.release}: {error}")
-        return
-    trial.boot_seconds, trial.broken = round(ended.boot_seconds, 1), ""
+    left = [one for one in labs if one not in trial.labs]
+    plan = {"examine": not trial.doctor, "labs": left, "tests": tests, "told": list(trial.tests)}
+    ended = guest.run(
+        kernel,
+        [python, "-m", "machines.inside", json.dumps(plan)],
+        seconds=_PRELUDE_SECONDS + _LAB_SECONDS * len(left) + (0 if tests is None else _TEST_SECONDS),
+        directory=str(root),
+        environment={"IOLAB_SLOW": str(SLOWER)} | guest.inherited(),
+        shares=arm.place(root, progress) if kernel.arch == "arm64" else (),
+        out=hear,
+        stop=stop,
+    )
     if ended.status:
-        trial.broken = f"what ran in the guest ended with status {ended.status}: {' | '.join(ended.err.splitlines()[-3:])}"
-        progress(f"{kernel.release}: {trial.broken}")
+        last = " | ".join(ended.err.splitlines()[-3:])
+        raise LabBroken(f"what ran in the guest ended with status {ended.status}: {last}")
+    return round(ended.boot_seconds, 1)
 
 
 def as_data(trials: Sequence[Trial]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -293,6 +294,42 @@ def test_nothing_is_left_after_kill_9(booted: debian.Kernel) -> None:
     while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in machines):
         assert time.monotonic() < end, "QEMU outlived its starter"
         time.sleep(0.05)
+
+
+PANICS = """
+import os, pytest, signal
+pytestmark = pytest.mark.live
+def test_before(): os.environ["BEFORE"] = "it ran in this boot"
+def test_that_panics_once():
+    if "BEFORE" in os.environ:
+        open("/proc/sysrq-trigger", "w").write("c")
+        signal.pause()
+def test_after(): assert "BEFORE" not in os.environ
+"""
+TRY = """
+import dataclasses, json, sys, threading
+from machines import debian, kernels
+trial = kernels.Trial("6.1", "", "", "amd64", doctor=[{"name": "told before"}], can_trace=True)
+kernels._try(debian.fetch("6.1"), trial, [], "", threading.Event(), lambda words: print(words, file=sys.stderr))
+json.dump(kernels.as_data([trial]), sys.stdout)
+"""
+
+
+@pytest.mark.live
+def test_a_machine_that_crashed_is_booted_again_for_what_is_left(booted: debian.Kernel, tmp_path: Path) -> None:
+    """In a checkout whose live tests bring the kernel down once."""
+    for room in ("machines", "probes"):
+        shutil.copytree(ROOT / room, tmp_path / room)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_panics.py").write_text(PANICS)
+    done = subprocess.run([sys.executable, "-c", TRY], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr.count("booting") == 2, done.stderr
+    (tmp_path / "answer.json").write_text(done.stdout)
+    (trial,) = kernels.load(str(tmp_path / "answer.json"))
+    assert [name.split("::test_")[1] for name in trial.tests] == ["before", "that_panics_once", "after"]
+    assert trial.tests_words == "3 passed, 0 failed, 0 skipped"
+    assert trial.broken.count("sysrq triggered crash") == 1 and trial.verdict == "inconclusive"
 
 
 @pytest.mark.live
