@@ -86,7 +86,7 @@ def test_without_root_it_says_sudo(bare: Path) -> None:
 _DOCKER = """
 echo "$*" >>"${0%/*}/.calls"
 case $1 in
-info) echo "26.1.5 [name=seccomp,profile=builtin]" ;;
+info) echo '{"SecurityOptions":["name=seccomp,profile=builtin"]}' ;;
 image) cat "${0%/*}/.label" 2>/dev/null ;;
 build) for word; do case $word in SOURCE_SUM=*) echo "${word#SOURCE_SUM=}" >"${0%/*}/.label" ;; esac; done ;;
 run) echo "ran in a container"; exit 3 ;;
@@ -127,17 +127,53 @@ def test_where_it_may_not_trace_but_docker_is_it_builds_and_uses_the_image(bare:
 
 
 def test_a_docker_that_can_not_be_used_is_named_with_its_own_words(bare: Path) -> None:
-    fake(bare, "docker", "echo 'permission denied while trying to connect' >&2; exit 1")
+    # as docker does it: `docker info` ends with 0 then
+    fake(bare, "docker", "echo 'permission denied while trying to connect' >&2; [ $1 = info ]")
     done = start(bare, "lab", "epoll")
     assert done.returncode == 4 and "daemon can't be reached: permission denied" in done.stderr
     assert "dnf install python3-bcc" in done.stderr
-    fake(bare, "docker", "echo '26.1.5 [name=seccomp,profile=builtin name=rootless]'")
-    done = start(bare, "lab", "epoll")
-    assert done.returncode == 4 and "rootless" in done.stderr
+    for words in ('{"SecurityOptions":["name=seccomp,profile=builtin","name=rootless"]}', '{"host":{"security":{"rootless":true}}}'):
+        fake(bare, "docker", f"echo '{words}'")
+        done = start(bare, "lab", "epoll")
+        assert done.returncode == 4 and "but rootless" in done.stderr
+
+
+def test_what_goes_into_the_image_is_known_by_names_and_contents(bare: Path) -> None:
+    fake(bare, "docker", _DOCKER)
+
+    def built() -> bool:
+        start(bare, "lab", "epoll")
+        return "build" in [one.split()[0] for one in docker_calls(bare)]
+
+    (bare / "tests").mkdir()
+    (bare / "tests" / "a file").write_text("x")
+    assert built() and not built()
+    (bare / "tests" / "a file").rename(bare / "tests" / "another file")
+    assert built(), "a new name is a change"
+    (bare / ".dockerignore").touch()
+    assert built(), "what is left out is one, too"
+    (bare / "mine.iolab").touch()
+    assert not built(), "a recording of one's own is not in the image"
+    (bare / "tests" / "b.iolab").touch()
+    assert built(), "those of the tests are"
+
+
+@pytest.mark.parametrize("line", ["claims --run", "claims --json --run", "doctor", "handout epoll", "claims"])
+def test_what_traces_gets_what_it_needs_and_what_only_tells_does_without(bare: Path, line: str) -> None:
+    fake(bare, "docker", _DOCKER)
+    fake(bare, "id", "echo 1000")
+    (bare / ".venv" / "bin").mkdir(parents=True)
+    fake(bare, "../.venv/bin/python", "echo ran here")
+    shutil.copy(bare / "pyproject.toml", bare / ".venv" / "installed")
+    before = []
+    if os.geteuid() == 0:
+        before = [tool("setpriv", "util-linux"), "--bounding-set", "-all", "--inh-caps", "-all"]
+    done = start(bare, *line.split(), before=before)
+    assert done.stdout == ("ran in a container\n" if "--run" in line else "ran here\n"), done.stderr
 
 
 def test_a_build_that_fails_ends_with_4(bare: Path) -> None:
-    fake(bare, "docker", 'case $1 in info) echo 26;; image) exit 1;; build) echo "no space left" >&2; exit 1;; esac')
+    fake(bare, "docker", 'case $1 in image) exit 1;; build) echo "no space left" >&2; exit 1;; esac')
     done = start(bare, "lab", "epoll")
     assert done.returncode == 4
     assert "no space left" in done.stderr and "Docker could not build the image" in done.stderr
