@@ -28,15 +28,18 @@ RUN python3 -m venv --system-site-packages .venv \
     && .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --ignore-installed --no-deps \
         $(python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])') \
     && .venv/bin/python -m pip uninstall --quiet --yes pip \
-    && cp pyproject.toml .venv/installed
+    && cp pyproject.toml .venv/installed \
+    && chmod -R a+rX .venv
 
-# The source, with its bytecode: a container starts anew each time, and would compile all of it each time.
+# The source, with its bytecode: a container starts anew each time, and would compile all of it each time. Commands run as
+# the mounted folder's owner, who must be able to read it whatever umask the checkout was made with.
 FROM bcc AS source
 WORKDIR /opt/iolab
 COPY . .
-RUN python3 -m compileall -q --invalidation-mode checked-hash .
+RUN python3 -m compileall -q --invalidation-mode checked-hash . && chmod -R a+rX .
 
 FROM bcc
+ARG BASE
 COPY --from=packages /opt/iolab/.venv /opt/iolab/.venv
 COPY --from=source /opt/iolab /opt/iolab
 RUN ln -s /opt/iolab/machines/entry.sh /usr/local/bin/iolab
@@ -51,5 +54,5 @@ LABEL org.opencontainers.image.title="iolab" \
     org.opencontainers.image.description="A Linux systems lab: what each I/O model really does, with evidence from the kernel" \
     org.opencontainers.image.version="0.1.0" \
     org.opencontainers.image.revision="${REVISION}" \
-    org.opencontainers.image.base.name="docker.io/library/debian:trixie-slim" \
+    org.opencontainers.image.base.name="${BASE}" \
     iolab.source="${SOURCE_SUM}"

@@ -397,6 +397,7 @@ def image(_context: Context, only: str = "", whole: bool = False, json: bool = F
     from machines import image as trying
 
     _check(out)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as by Ctrl-C: what was made goes away
     rows = list(trying.tried(_progress, only, whole))
     with _answer(out, sys.stdout) as file:
         trying.write(rows, file, json)
@@ -407,7 +408,7 @@ def image(_context: Context, only: str = "", whole: bool = False, json: bool = F
     help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"]}
     | {
         "only": "these kernels: 5.10, 6.1, 6.12, newest, with commas between",
-        "arch": "amd64 or arm64",
+        "arch": "amd64 or arm64; by default this machine's",
         "labs": "these labs, with commas between; none for none",
         "tests": "only the live tests that this expression chooses, as pytest's -k; none for none",
         "at-once": "how many kernels run at the same time",
@@ -420,10 +421,10 @@ def image(_context: Context, only: str = "", whole: bool = False, json: bool = F
 def kernels(
     _context: Context,
     only: str = "",
-    arch: str = "amd64",
+    arch: str = "",
     labs: str = "",
     tests: str = "",
-    at_once: int = 1,
+    at_once: str = "1",
     refresh: bool = False,
     add: str = "",
     write: str = "",
@@ -436,7 +437,9 @@ def kernels(
     from reports import kernels as report
 
     _check(out, write)
-    architecture = machines.architecture(arch)
+    architecture, machines_at_once = machines.architecture(arch), _number("at_once", at_once)
+    if machines_at_once < 1:
+        raise WrongUsage(f"--at-once {at_once} is out of range", "it takes 1 or more")
     chosen = [] if labs == "none" else [one for one in labs.split(",") if one] or rooms.names()
     for one in chosen:
         rooms.find(one)
@@ -446,7 +449,7 @@ def kernels(
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # hours may be in it: it ends as by Ctrl-C
             machines.matrix(
                 trials, machines.names(only, architecture), architecture, chosen, None if tests == "none" else tests,
-                at_once=at_once, refresh=refresh, progress=_progress,
+                at_once=machines_at_once, refresh=refresh, progress=_progress,
             )  # fmt: skip
     finally:  # interrupted, too: what was tried until then can be added to later (--add)
         trials = machines.merged(trials)

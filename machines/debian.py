@@ -1,4 +1,5 @@
-"""Debian's kernels, fetched by apt into a cache of ours: nothing of the machine's own package state is read or changed.
+"""Debian's packages (kernels, an arm64 root, Docker), fetched by apt into a cache of ours: nothing of the machine's own package
+state is read or changed.
 
 Each suite has an apt state of its own, on the mirror that this machine's apt is configured for; apt verifies the archive's
 signature and every package's checksum. Packages are found by the names that the suite's index gives, never by a version.
@@ -22,6 +23,7 @@ from probes.errors import CannotTrace
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "sid"}
 DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 _KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
+Progress = Callable[[str], None]  # takes a few words about what is being done
 _KERNEL_PARTS = re.compile(r"linux-(?:base|binary|image|modules)-\d\S*")  # one package until 6.12, then four
 
 
@@ -52,9 +54,15 @@ class Kernel:
         return next(path for path in (self.tree / "bin/busybox", self.tree / "usr/bin/busybox") if path.exists())
 
 
-def cache() -> Path:
-    """Where the packages stay: ~/.cache/iolab/kernels, or below $XDG_CACHE_HOME."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "iolab", "kernels")
+def cache(room: str = "kernels") -> Path:
+    """Where things stay: ~/.cache/iolab/ROOM, or below $XDG_CACHE_HOME."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "iolab", room)
+
+
+def last_words(text: str) -> str:
+    """What a program that failed said last, in one line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " | ".join(lines[-3:]) or "no word of why"
 
 
 def run(*command: str, remedy: str, **options: object) -> str:
@@ -64,8 +72,8 @@ def run(*command: str, remedy: str, **options: object) -> str:
     except FileNotFoundError:
         raise CannotTrace(f"{command[0]} is missing", remedy) from None
     if done.returncode:
-        words = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise CannotTrace(f"{Path(command[0]).name} ended with status {done.returncode}: {' | '.join(words[-3:])}", remedy)
+        words = last_words(done.stderr.strip() or done.stdout)
+        raise CannotTrace(f"{Path(command[0]).name} ended with status {done.returncode}: {words}", remedy)
     return str(done.stdout)
 
 
@@ -111,10 +119,11 @@ class Suite:
     def __init__(self, suite: str, arch: str) -> None:
         self.suite, self.arch = suite, arch
         self._folder = cache() / "apt" / f"{suite}-{arch}"
+        self.sources = self._folder / "debian.sources"  # as apt and mmdebstrap read it; `update` writes it
 
     def _apt(self, program: str, *arguments: str, cwd: Path | None = None) -> str:
         settings = {
-            "Dir::Etc::sourcelist": str(self._folder / "debian.sources"),
+            "Dir::Etc::sourcelist": str(self.sources),
             "Dir::Etc::sourceparts": "/dev/null",
             "Dir::Etc::preferences": "/dev/null",
             "Dir::Etc::preferencesparts": "/dev/null",
@@ -139,15 +148,13 @@ class Suite:
             run("apt-get", "update", remedy=remedy)
             uris = mirrors(run(*ask, remedy=remedy))
         if not uris:
-            raise CannotTrace("this machine's apt knows no archive of Debian to fetch kernels from", remedy)
+            raise CannotTrace("this machine's apt knows no archive of Debian to fetch packages from", remedy)
         keyring = next((path for path in _KEYRINGS if Path(path).exists()), None)
         if keyring is None:
             raise CannotTrace("the keys of Debian's archive are missing", "sudo apt-get install debian-archive-keyring")
         for folder in ("state/lists/partial", "cache/archives/partial"):
             (self._folder / folder).mkdir(parents=True, exist_ok=True)
-        (self._folder / "debian.sources").write_text(
-            f"Types: deb\nURIs: {uris[0]}\nSuites: {self.suite}\nComponents: main\nSigned-By: {keyring}\n"
-        )
+        self.sources.write_text(f"Types: deb\nURIs: {uris[0]}\nSuites: {self.suite}\nComponents: main\nSigned-By: {keyring}\n")
         self._apt("apt-get", "update")
 
     def depends(self, package: str) -> str:
@@ -182,7 +189,7 @@ def alone(path: Path) -> Iterator[None]:
         yield
 
 
-def fetch(name: str, arch: str = "amd64", refresh: bool = False, say: Callable[[str], None] = lambda _words: None) -> Kernel:
+def fetch(name: str, arch: str = "amd64", refresh: bool = False, say: Progress = lambda _words: None) -> Kernel:
     """The kernel of SUITES by name, from the cache or, when it isn't there or `refresh` asks for it, from Debian."""
     suite = SUITES[name]
     place = cache() / f"{suite}-{arch}"

@@ -2,7 +2,7 @@
 
 Where no daemon can be reached, root of a Debian gets one: Debian's own packages, unpacked into a cache and not installed, in
 a pid and a mount namespace of their own. When the namespace's first process ends, the kernel ends everything in it, so
-nothing outlives the trial, not even kill -9 of it. It touches neither bridges nor firewall nor sysctls: containers have
+no process outlives the trial, not even kill -9 of it. It touches neither bridges nor firewall nor sysctls: containers have
 loopback only, or with `--network host` the machine's network.
 
 Docker 26 (Debian 13) is the first that can give all capabilities in a machine that itself lacks some.
@@ -22,26 +22,25 @@ import tempfile
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from machines import debian
+from machines.debian import Progress
 from probes.errors import CannotTrace
 from probes.prctl import end_with_parent
 
 ROOT = Path(__file__).parents[1]
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iolab" / "docker"
+CACHE = debian.cache("docker")
 SUITE, PYTHON = "trixie", "3.13"
 BASE = f"debian:{SUITE}-slim"
 IMAGE = "iolab"
 GROUP = 23456  # who may use a daemon started here, besides root: nobody's group, but for the trial of it
 _PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "containerd", "tini", "mmdebstrap")
 _RUNC = "runc"  # bound to the C library of its release: the machine's own
-_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _CGROUP = "iolab-image"
 _MADE = "made here by mmdebstrap"
-
-Progress = Callable[[str], None]
 
 
 @dataclass
@@ -64,24 +63,22 @@ class Docker:
             env=os.environ | self.environment,
         )  # fmt: skip
 
-    def run(self, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-        """`docker ARGUMENTS`, to its end."""
+    def run(self, *arguments: str, timeout: float | None = 900) -> subprocess.CompletedProcess[str]:
+        """`docker ARGUMENTS`, to its end; at most so many seconds."""
         return subprocess.run(
             [self.program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
             env=os.environ | self.environment,
         )  # fmt: skip
 
-    def ask(self, *arguments: str) -> str:
+    def ask(self, *arguments: str, timeout: float | None = 900) -> str:
         """What it prints. Raises CannotTrace with its own words where it fails."""
-        done = self.run(*arguments)
+        done = self.run(*arguments, timeout=timeout)
         if done.returncode:
-            raise CannotTrace(f"docker {arguments[0]} failed: {_last_words(done.stderr or done.stdout)}", "see docs/docker.md")
+            raise CannotTrace(
+                f"docker {arguments[0]} failed: {debian.last_words(done.stderr or done.stdout)}",
+                "docs/docker.md has the known ones",
+            )
         return done.stdout.strip()
-
-
-def _last_words(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    return " / ".join(lines[-3:]) or "no word of why"
 
 
 def reachable() -> Docker | None:
@@ -103,7 +100,7 @@ def why_none() -> CannotTrace | None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return CannotTrace(
             "no Docker daemon can be reached, and only root of a Debian can start one here",
-            "start Docker (sudo systemctl start docker; Docker Desktop), or be in its group (sudo usermod -aG docker $USER)",
+            "start Docker (sudo systemctl start docker; Docker Desktop)",
         )
     if Path("/sys/class/net/docker0").exists():
         return CannotTrace(
@@ -116,18 +113,18 @@ def why_none() -> CannotTrace | None:
 @contextlib.contextmanager
 def daemon(progress: Progress) -> Iterator[Docker]:
     """A daemon for the time of the block. Raises CannotTrace where there can be none."""
-    if found := reachable():
-        yield found
-        return
-    if problem := why_none():
-        raise problem
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting: another trial on this machine has the daemon")
+        except BlockingIOError:  # whoever's the daemon is: two would take each other's containers for changes of the host
+            progress("waiting: another trial is under way on this machine")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        if found := reachable():
+            yield found
+            return
+        if problem := why_none():
+            raise problem
         with _started(_programs(progress), progress) as docker:
             yield docker
 
@@ -135,31 +132,12 @@ def daemon(progress: Progress) -> Iterator[Docker]:
 # -- a daemon of our own ----------------------------------------------------------------------------------------------
 
 
-def _host_suite() -> str:
-    lines = Path("/etc/os-release").read_text().splitlines()
-    words = dict(line.split("=", 1) for line in lines if "=" in line)
-    return words.get("VERSION_CODENAME", "").strip('"')
-
-
-def sources() -> str:
-    """The machine's own apt sources, for SUITE instead of its own release, as lines of a sources.list."""
-    mine = _host_suite()
-    listed = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages"],
-        capture_output=True, text=True, check=True,
-    ).stdout.splitlines()  # fmt: skip
-    signed = f"[signed-by={_KEYRING}] " if Path(_KEYRING).exists() else ""
-    lines = [f"deb {signed}{line.replace(mine, SUITE)}" for line in listed if mine and line.split()[1].startswith(mine)]
-    if not lines:
-        raise CannotTrace("apt has no sources of a Debian release here", "run it on Debian, or start a Docker daemon yourself")
-    return "\n".join(lines) + "\n"
-
-
-def _apt(*arguments: str, cwd: Path | None = None, configuration: Path | None = None) -> None:
-    environment = os.environ | ({"APT_CONFIG": str(configuration)} if configuration else {})
-    done = subprocess.run(["apt-get", "-qq", *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise CannotTrace(f"apt-get {' '.join(arguments)} failed: {_last_words(done.stderr)}", "mend that, then try again")
+def _suite() -> debian.Suite:
+    """SUITE with its index, for this machine's architecture."""
+    arch = debian.run("dpkg", "--print-architecture", remedy="run it on Debian, or start a Docker daemon yourself").strip()
+    suite = debian.Suite(SUITE, arch)
+    suite.update()
+    return suite
 
 
 def _programs(progress: Progress) -> Path:
@@ -169,24 +147,15 @@ def _programs(progress: Progress) -> Path:
         return programs
     progress(f"fetching Docker from Debian's packages ({SUITE}), 80 MB")
     shutil.rmtree(programs, ignore_errors=True)
-    state, packages = programs / "apt", programs / "packages"
-    for folder in (state / "lists" / "partial", state / "archives" / "partial", packages):
-        folder.mkdir(parents=True)
-    (state / "status").touch()
-    (state / "sources.list").write_text(sources())
-    (state / "configuration").write_text(
-        f'Dir::State "{state}"; Dir::State::status "{state}/status"; Dir::State::Lists "{state}/lists";\n'
-        f'Dir::Cache "{state}"; Dir::Etc::SourceList "{state}/sources.list"; Dir::Etc::SourceParts "/dev/null";\n'
-        'Dir::Etc::Preferences "/dev/null"; Dir::Etc::PreferencesParts "/dev/null"; APT::Sandbox::User "root";\n'
-    )
-    _apt("update", configuration=state / "configuration")
-    _apt("download", *_PACKAGES, cwd=packages, configuration=state / "configuration")
-    _apt("update")
-    _apt("-o", "APT::Sandbox::User=root", "download", _RUNC, cwd=packages)
+    packages = programs / "packages"
+    packages.mkdir(parents=True)
+    _suite().unpack(_PACKAGES, programs / "root")
+    remedy = "on a Debian whose apt works, as root: apt-get update"
+    debian.run("apt-get", "update", remedy=remedy)
+    debian.run("apt-get", "-o", "APT::Sandbox::User=root", "download", _RUNC, remedy=remedy, cwd=packages)
     for package in packages.glob("*.deb"):
-        subprocess.run(["dpkg", "-x", str(package), str(programs / "root")], check=True)
+        debian.run("dpkg-deb", "--extract", str(package), str(programs / "root"), remedy="make room in the cache's file system")
     shutil.rmtree(packages)
-    shutil.rmtree(state / "lists")
     root = programs / "root" / "usr"
     (programs / "bin").mkdir()
     for program in (*root.glob("bin/*"), *root.glob("sbin/*")):
@@ -238,7 +207,10 @@ def _started(programs: Path, progress: Progress) -> Iterator[Docker]:
         end = time.monotonic() + 60
         while not (socket.exists() and docker.run("version").returncode == 0):
             if process.poll() is not None or time.monotonic() > end:
-                raise CannotTrace(f"the Docker daemon did not start: {_last_words(log.read_text())}", "see docs/docker.md")
+                raise CannotTrace(
+                    f"the Docker daemon did not start: {debian.last_words(log.read_text())}",
+                    "docs/docker.md has the known ones",
+                )
             time.sleep(0.1)
         yield docker
     finally:
@@ -275,25 +247,21 @@ def base(docker: Docker, progress: Progress) -> bool:
     if found.returncode == 0:
         return found.stdout.strip() != _MADE
     progress(f"pulling {BASE}")
-    pulled = docker.run("pull", "--quiet", BASE)
+    pulled = docker.run("pull", "--quiet", BASE, timeout=None)
     if pulled.returncode == 0:
         return True
     if os.geteuid() != 0 or not all(map(shutil.which, ("apt-get", "perl"))):
-        raise CannotTrace(f"{BASE} can't be pulled: {_last_words(pulled.stderr)}", f"docker pull {BASE} must work first")
+        raise CannotTrace(f"{BASE} can't be pulled: {debian.last_words(pulled.stderr)}", f"docker pull {BASE} must work first")
     progress(f"no registry can be reached: making {BASE} out of Debian's packages (mmdebstrap)")
     with tempfile.TemporaryDirectory() as folder:
         programs = _programs(progress) / "bin"
-        listed = Path(folder, "sources.list")
-        listed.write_text(sources())
-        done = subprocess.run(
-            ["perl", str(programs / "mmdebstrap"), "--mode=root", "--variant=essential", "--include=apt",
-             *(f"--dpkgopt=path-exclude=/usr/share/{one}/*" for one in ("man", "locale", "info", "groff", "lintian")),
-             "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-             SUITE, f"{folder}/base.tar", str(listed)],
-            capture_output=True, text=True, env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"},
+        debian.run(
+            "perl", str(programs / "mmdebstrap"), "--mode=root", "--variant=essential", "--include=apt",
+            *(f"--dpkgopt=path-exclude=/usr/share/{one}/*" for one in ("man", "locale", "info", "groff", "lintian")),
+            "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+            SUITE, f"{folder}/base.tar", str(_suite().sources),
+            env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}, remedy="mend that, then try again",
         )  # fmt: skip
-        if done.returncode:
-            raise CannotTrace(f"mmdebstrap failed: {_last_words(done.stderr)}", "mend that, then try again")
         docker.ask("import", "--message", _MADE, f"{folder}/base.tar", BASE)
     return False
 
@@ -309,13 +277,10 @@ def wheels(progress: Progress) -> Path:
     folder.mkdir(parents=True)
     project = tomllib.loads(pins.decode())["project"]
     pinned = [*project["dependencies"], *project["optional-dependencies"]["test"]]
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", str(folder),
-         "--only-binary=:all:", "--python-version", PYTHON, *pinned],
-        capture_output=True, text=True,
+    debian.run(
+        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", str(folder),
+        "--only-binary=:all:", "--python-version", PYTHON, *pinned, remedy="see that pip reaches PyPI from here, and try again",
     )  # fmt: skip
-    if done.returncode:
-        raise CannotTrace(f"pip could not fetch the wheels: {_last_words(done.stderr)}", "mend that, then try again")
     stamp.write_bytes(pins)
     return folder
 
@@ -354,8 +319,8 @@ def built(docker: Docker, progress: Progress) -> Iterator[tuple[list[str], dict[
         revision = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
         arguments = [f"{name}={value}" for name, value in {"REVISION": revision or "unknown", **settings}.items()]
         docker.ask(
-            "build", *network, *(word for one in arguments for word in ("--build-arg", one)), "--tag", IMAGE, str(ROOT)
+            "build", *network, *(word for one in arguments for word in ("--build-arg", one)), "--tag", IMAGE, str(ROOT),
+            timeout=None,
         )  # fmt: skip
-        if docker.own:  # the image of the trial before has lost its name to this one, and nobody else's is here
-            docker.run("image", "prune", "--force")
+        docker.run("image", "prune", "--force", "--filter", "label=iolab.source")  # what has lost its name to this one
         yield network, settings

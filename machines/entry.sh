@@ -32,7 +32,7 @@ case ${1-} in
     (as_owner "$iolab" compare) || status=$?
     cat <<END
 
-That was \`compare\`. What else there is:
+Without a command it runs \`compare\`. What else there is:
   docker run --rm -it --privileged iolab lab epoll             one model in a picture: where the time of a message went
   docker run --rm iolab labs                                   the labs, each with its question
   docker run --rm iolab claims                                 what textbooks say, and which checks stand for it

@@ -362,6 +362,11 @@ def main(arguments: Sequence[str]) -> int:
     except (CannotTrace, LabBroken) as error:
         say(str(error))
         return error.code
+    except KeyboardInterrupt:
+        say("interrupted; nothing is left running")
+        return 130
+    except BrokenPipeError:  # who read the answer has gone
+        return 141
     say(f"kernel {kernel.release}: booted in {ended.boot_seconds:.1f} s, status {ended.status}")
     return ended.status
 

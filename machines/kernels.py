@@ -5,19 +5,20 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import json
+import platform
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from machines import arm, debian, guest
+from machines.debian import Progress
 from probes import VERSION
-from probes.errors import LabBroken, WrongUsage
+from probes.errors import CannotTrace, LabBroken, WrongUsage
 
-Progress = Callable[[str], None]
 SCHEMA_VERSION = 2
 SLOWER = 20  # how much more time everything gets in an emulated machine; measured: 10 to 15 times slower on free cores
 _PRELUDE_SECONDS, _LAB_SECONDS, _TEST_SECONDS = 900, 900, 7200  # bounds against a hang, not expectations
@@ -141,10 +142,14 @@ def names(only: str, arch: str) -> list[str]:
 
 
 def architecture(word: str) -> str:
-    """Debian's name of the architecture that --arch means."""
-    if word not in ARCHITECTURES:
+    """Debian's name of the architecture that --arch means; "": this machine's."""
+    mine = ARCHITECTURES.get(platform.machine(), "amd64")
+    if word and word not in ARCHITECTURES:
         raise WrongUsage(f"there is no kernel for {word!r} to boot", "--arch takes amd64 or arm64")
-    return ARCHITECTURES[word]
+    arch = ARCHITECTURES.get(word, mine)
+    if arch == "amd64" != mine:  # an arm64 kernel gets a Debian of its own
+        raise WrongUsage("an amd64 kernel would run over this machine's own files, which are arm64's", "leave --arch away here")
+    return arch
 
 
 def matrix(
@@ -161,10 +166,20 @@ def matrix(
     """Tries every kernel, `at_once` of them at a time, and adds a Trial for each to `trials`. `tests`: an expression for
     pytest's -k ("": all), or None for none.
 
-    Raises CannotTrace where this machine can't boot any; a kernel that breaks is a Trial that says so. Interrupted, it lets go
-    of the machines, and `trials` has what was tried until then.
+    Raises CannotTrace where this machine can't boot any; a kernel that can't be had or breaks is a Trial that says so.
+    Interrupted, it lets go of the machines, and `trials` has what was tried until then.
     """
-    fetched = [debian.fetch(name, arch, refresh, progress) for name in kernels]
+    guest.need_qemu(arch)
+    fetched, missing = [], []
+    for name in kernels:
+        try:
+            fetched.append(debian.fetch(name, arch, refresh, progress))
+        except CannotTrace as error:  # the others can be tried all the same
+            progress(f"{name}: {error}")
+            missing.append((name, error))
+    if not fetched:
+        raise missing[0][1]
+    trials += [Trial(name, name, "-", arch, broken=f"there is no package of it: {error.problem}") for name, error in missing]
     new = [Trial(one.name, one.release, one.package, one.arch, chosen=tests or "", broken=_NOT_TRIED) for one in fetched]
     trials += new
     stop = threading.Event()

@@ -16,7 +16,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 COMMAND = re.compile(r"(?:^|[`|(]|sudo |\$ )(?:\./iolab|invoke) ([a-z]\w*)([^`|\n]*)", re.MULTILINE)
 SOURCES = [ROOT / "iolab", ROOT / "tasks.py"] + [
-    one for room in ("labs", "probes", "reports", "servers") for one in sorted((ROOT / room).rglob("*.py"))
+    one for room in ("labs", "machines", "probes", "reports", "servers") for one in sorted((ROOT / room).rglob("*.py"))
 ]
 
 

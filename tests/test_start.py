@@ -132,7 +132,11 @@ def test_a_docker_that_can_not_be_used_is_named_with_its_own_words(bare: Path) -
     done = start(bare, "lab", "epoll")
     assert done.returncode == 4 and "daemon can't be reached: permission denied" in done.stderr
     assert "dnf install python3-bcc" in done.stderr
-    for words in ('{"SecurityOptions":["name=seccomp,profile=builtin","name=rootless"]}', '{"host":{"security":{"rootless":true}}}'):
+    dockers, podmans = (
+        '{"SecurityOptions":["name=seccomp,profile=builtin","name=rootless"]}',
+        '{"host":{"security":{"rootless":true}}}',
+    )
+    for words in (dockers, podmans):
         fake(bare, "docker", f"echo '{words}'")
         done = start(bare, "lab", "epoll")
         assert done.returncode == 4 and "but rootless" in done.stderr

@@ -15,7 +15,7 @@ import pytest
 
 from machines import docker as daemons
 from machines import host, image
-from tests.conftest import ROOT, iolab
+from tests.conftest import ROOT, cannot, iolab
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 ENTRY = ROOT / "machines" / "entry.sh"
@@ -73,7 +73,7 @@ def test_the_guide_quotes_what_the_program_says() -> None:
         re.sub(r'"\n\s+f?"', "", path.read_text())
         for path in (*ROOT.glob("probes/*.py"), *ROOT.glob("machines/*.py"), ROOT / "iolab", ENTRY)
     )
-    quotes = re.findall(r"^### `(.+)`$", GUIDE, re.MULTILINE)
+    quotes = [one for line in re.findall(r"^### (`.+`)$", GUIDE, re.MULTILINE) for one in re.findall("`([^`]*)`", line)]
     assert len(quotes) >= 8
     for quote in quotes:
         for part in quote.split("..."):
@@ -124,9 +124,7 @@ def test_a_daemon_of_ours_ends_with_the_runner_even_if_it_is_killed() -> None:
     if daemons.reachable():
         pytest.skip("a Docker daemon is here already, and none of ours is started; stop it to run this test")
     if problem := daemons.why_none():
-        pytest.skip(f"{problem.problem}; to make it run: {problem.remedy}")
-    if not (daemons.CACHE / "programs" / "complete").exists():
-        pytest.skip("Docker's programs are not in the cache; to make it run: ./iolab image")
+        cannot(problem.problem, problem.remedy)
     script = (
         "import sys, time\nfrom machines import docker\n"
         "with docker.daemon(lambda words: None) as found:\n    print(found.socket, flush=True)\n    sys.stdin.read()"

@@ -86,6 +86,8 @@ def test_kernels_are_chosen_by_name_or_suite() -> None:
         (["--only", "2.6"], "there is no kernel '2.6'"),
         (["--arch", "vax"], "--arch takes amd64 or arm64"),
         (["--labs", "epol"], "did you mean epoll"),
+        (["--at-once", "0"], "--at-once 0 is out of range"),
+        (["--at-once", "two"], "--at-once two is not a number"),
         (["--only", "none", "--add", "/nowhere"], "is no answer of this command"),
     ],
 )
@@ -106,6 +108,28 @@ def _trial(**labs: str) -> Trial:
             {"kind": "lab", "name": name, "verdict": verdict, "seconds": 9.0, "why": "", "checks": [check], "probes": [probe]}
         )
     return trial
+
+
+def test_a_kernel_that_can_not_be_had_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(name: str, *_: object) -> debian.Kernel:
+        if name == "5.10":
+            raise CannotTrace("bullseye has no kernel package for amd64", "take another")
+        return debian.Kernel(name, f"{name}.0-1-amd64", "amd64", "linux-image 1", Path("/"))
+
+    def matrix(*names: str) -> list[Trial]:
+        trials: list[Trial] = []
+        kernels.matrix(trials, names, "amd64", [], None, at_once=1, refresh=False, progress=lambda _words: None)
+        return trials
+
+    booted = []
+    monkeypatch.setattr(guest, "need_qemu", lambda _arch: None)
+    monkeypatch.setattr(debian, "fetch", fetch)
+    monkeypatch.setattr(kernels, "_try", lambda kernel, *_: booted.append(kernel.name))
+    missing, there = matrix("5.10", "6.1")
+    assert (missing.kernel, missing.verdict, booted) == ("5.10", "inconclusive", ["6.1"]) and there.kernel == "6.1"
+    assert "no kernel package" in missing.broken
+    with pytest.raises(CannotTrace, match="no kernel package"):
+        matrix("5.10")
 
 
 @pytest.mark.parametrize(
