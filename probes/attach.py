@@ -29,6 +29,11 @@ class Hook:
     kind: str = "tracepoint"
     only_with: tuple[str, str] | None = None
 
+    @property
+    def stands_in(self) -> bool:
+        """Does it only what another program at the same event was skipped for?"""
+        return self.program.endswith("_stand_in")
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.place}"
 
@@ -70,11 +75,17 @@ def _point(place: str, program: str, quality: Quality = Quality.MEASURED) -> Can
     return Candidate((Hook(place, program),), quality)
 
 
-def _call(place: str, program: str) -> tuple[Candidate, ...]:
-    """At either end of a call, where the tracepoint may fault: with a stand-in, for what the first program is not asked."""
+def _stand_in(place: str, program: str) -> Hook:
+    """A second program, for what the first is not asked: newer kernels may preempt a program, and skip it for others meanwhile.
+    Their tracepoints may fault, which tells them apart.
+    """
+    return Hook(place, f"{program}_stand_in", only_with=("tracepoint_ext", "faultable"))
+
+
+def _twice(place: str, program: str) -> tuple[Candidate, ...]:
+    """A tracepoint with a stand-in at the same place, where that makes sense."""
     first = Hook(place, program)
-    second = Hook(place, f"{program}_stand_in", only_with=("tracepoint_ext", "faultable"))
-    return Candidate((first, second)), Candidate((first,))
+    return Candidate((first, _stand_in(place, program))), Candidate((first,))
 
 
 def _functions(*places: str, kind: str = "fentry", quality: Quality = Quality.MEASURED) -> Candidate:
@@ -82,12 +93,13 @@ def _functions(*places: str, kind: str = "fentry", quality: Quality = Quality.ME
 
 
 _COPY, _CHECK, _UDP = "skb_copy_datagram_iter", "__check_object_size", "__skb_recv_udp"
+_COPIES = "skb:skb_copy_datagram_iovec"  # in the function _COPY
 _POLL_METHODS = ("sock_poll", "pipe_poll", "eventfd_poll")
 _WAIT_QUEUES = ("add_wait_queue", "add_wait_queue_exclusive", "remove_wait_queue")
 
 PROBES = (
-    Wanted("call enter", Hit.ENTER, _call("raw_syscalls:sys_enter", "on_enter"), "no system calls", required=True),
-    Wanted("call exit", Hit.EXIT, _call("raw_syscalls:sys_exit", "on_exit"), "no system calls", required=True),
+    Wanted("call enter", Hit.ENTER, _twice("raw_syscalls:sys_enter", "on_enter"), "no system calls", required=True),
+    Wanted("call exit", Hit.EXIT, _twice("raw_syscalls:sys_exit", "on_exit"), "no system calls", required=True),
     Wanted("switch", Hit.SWITCH, (_point("sched:sched_switch", "on_switch"),), "no sleeps", required=True),
     Wanted("wake-up", Hit.WAKING, (_point("sched:sched_waking", "on_waking"),), "no wakers", required=True),
     Wanted("fork", Hit.FORK, (_point("sched:sched_process_fork", "on_fork"),), "children are not followed", required=True),
@@ -113,10 +125,11 @@ PROBES = (
         "copy",
         Hit.COPY,
         (
+            Candidate((Hook(_COPY, kind="fentry"), Hook(_COPY, kind="fexit"), _stand_in(_COPIES, "on_copy"))),
             Candidate((Hook(_COPY, kind="fentry"), Hook(_COPY, kind="fexit"))),
             # the function sleeps only in a page fault; a return that gets lost is counted (records.Loss.COPY_END)
             Candidate((Hook(_COPY, kind="kprobe"), Hook(_COPY, kind="kretprobe"))),
-            _point("skb:skb_copy_datagram_iovec", "on_copy", Quality.BOUNDED),
+            _point(_COPIES, "on_copy", Quality.BOUNDED),
         ),
         "the copy to user space",
         paired=True,
@@ -124,7 +137,7 @@ PROBES = (
     Wanted(
         "copied",
         Hit.COPIED,
-        (_point("tcp:tcp_rcv_space_adjust", "on_copied"),),
+        _twice("tcp:tcp_rcv_space_adjust", "on_copied"),
         "the end of the copy, and which socket it was",
         paired=True,
     ),

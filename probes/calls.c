@@ -6,7 +6,7 @@ static inline int report_call(struct thread *t, s64 ret, u32 flags, u64 now) {
   r->kind = KIND_CALL;
   r->thread = t->serial;
   r->nr = t->nr;
-  r->flags = flags | (t->drained ? CALL_DRAINED : 0) | (t->linear ? CALL_LINEAR : 0);
+  r->flags = flags | (t->drained ? CALL_DRAINED : 0) | (t->linear ? CALL_LINEAR : 0) | (t->late ? CALL_COPY_LATE : 0);
   r->enter = t->enter;
   r->exit = now;
   r->ret = ret;
@@ -105,7 +105,16 @@ static inline void end_runs_of(struct thread *t) {
   }
 }
 
-enum { TOLD_ENTER = 1, TOLD_EXIT = 2 };
+enum { TOLD_ENTER = 1, TOLD_EXIT = 2, TOLD_COPIED = 4 };
+
+/* The end of a copy was to be told, and was not. */
+static inline void end_untold(struct thread *t) {
+  if (t->bracketed) {
+    count(LOSS_COPY_END);
+    t->late = 1;
+  }
+  t->bracketed = 0;
+}
 
 /* sys_enter(regs, nr) */
 static inline void call_begins(struct raw *ctx) {
@@ -126,6 +135,10 @@ static inline void call_begins(struct raw *ctx) {
     return;
   }
   bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
+  if (IS_COMPAT(bpf_get_current_task())) {  /* numbers and registers of another ABI */
+    nr |= COMPAT;
+    __builtin_memset(regs, 0, sizeof(regs));
+  }
   t->told = TOLD_ENTER;
   came_back_unseen(t, bpf_ktime_get_ns());
   t->args[0] = regs[REG_ARG0];
@@ -162,8 +175,7 @@ static inline void call_ends(struct raw *ctx) {
   came_back_unseen(t, now);
   u32 was = t->where;
   now = leaves(t, now);
-  if (t->bracketed)
-    count(LOSS_COPY_END);
+  end_untold(t);
   fold_exit(t, was, now);
   if (was == IN_CALL) {
     struct run_key key = {.thread = t->serial, .nr = t->nr, .fd = (u32)t->args[0]};

@@ -18,16 +18,17 @@ static inline u32 waiting(u64 socket) {
 
 /* A datagram is a message of its own, so each one's arrival is remembered, for as many as may wait: `told` and `taken` count
  * the datagrams that came and went, at[] holds the times of those between. Arrivals on several CPUs may use one place at the
- * same time: then one of them has no time, and 0 says so. Datagrams that nobody read (the socket was closed, and its address
- * is another's now) leave the counts apart: the kernel's own count of those that wait puts them right. */
+ * same time: then one of them has no time, and 0 says so. What leaves the counts apart, the kernel's own count of those that wait
+ * puts right. */
 static inline int datagram_arrived(u64 socket, u64 now) {
   struct datagrams *seen = datagrams.lookup(&socket);
-  if (!seen) {
-    struct datagrams fresh = {.told = 1, .at = {now}};
+  u64 inode = SOCKET_INODE(socket);  /* addresses are used again */
+  if (!seen || seen->inode != inode) {
+    struct datagrams fresh = {.inode = inode, .told = 1, .at = {now}};
     datagrams.update(&socket, &fresh);
     return 0;
   }
-  if (seen->taken != seen->told && waiting(socket) == 1) {
+  if (seen->told - seen->taken > 1 && waiting(socket) == 1) {  /* one may be on its way to its reader */
     __builtin_memset(seen->at, 0, sizeof(seen->at));
     seen->taken = seen->told;
   }
@@ -104,10 +105,10 @@ static inline u64 connection(u64 socket) {
   return (socket & 0xffffffffffffULL) | (u64)(generation ? *generation & 0xffff : 0) << 48;
 }
 
+/* After each buffer that TCP copies, on_copied tells of it; what is copied from other sockets nobody tells of. */
 static inline void taking(struct thread *t, u32 bytes, u64 now) {
-  if (!t->taken)
-    t->taking_at = now;
-  t->taken += bytes;
+  t->taking_at = now;
+  t->taken = bytes;
 }
 
 /* skb_copy_datagram_iovec(skb, len): the copy of one buffer to user space begins. Its end is not told. */
@@ -123,12 +124,21 @@ int on_copy(struct raw *ctx) {
   return 0;
 }
 
+/* The end of a copy by what follows it. If its true end was to be told, and wasn't, the figure is an upper bound. */
+static inline void copy_ended_before(struct thread *t, u64 now) {
+  came_back_unseen(t, now);
+  end_untold(t);
+  fold_copy_end(t, now);
+}
+
 /* skb_copy_datagram_iter(skb, offset, iter, len): the function around that tracepoint, where both ends can be had. */
 static inline int copy_begins(u64 skb, u64 length) {
   struct thread *t = current_thread(HIT_COPY);
   if (!t)
     return 0;
   u64 now = bpf_ktime_get_ns();
+  if (t->bracketed)
+    copy_ended_before(t, now);
   came_back_unseen(t, now);
   fold_copy_restart(t, now);
   t->bracketed = 1;
@@ -137,6 +147,13 @@ static inline int copy_begins(u64 skb, u64 length) {
   return 0;
 }
 AT_ENTRY(skb_copy_datagram_iter, copy_begins, 0, 3)
+
+/* The tracepoint in that function stands in for its entry where the kernel may skip a program (calls.c). */
+int on_copy_stand_in(struct raw *ctx) {
+  u32 tid = (u32)bpf_get_current_pid_tgid();
+  struct thread *t = threads.lookup(&tid);
+  return t && !t->bracketed ? copy_begins(ctx->args[0], ctx->args[1]) : 0;
+}
 
 static inline int copy_ends(void) {
   u64 now = bpf_ktime_get_ns();
@@ -149,15 +166,6 @@ static inline int copy_ends(void) {
   return 0;
 }
 AT_EXIT(skb_copy_datagram_iter, copy_ends)
-
-/* The end of a copy by what follows it. If its true end was to be told, and wasn't, the figure is an upper bound. */
-static inline void copy_ended_before(struct thread *t, u64 now) {
-  came_back_unseen(t, now);
-  if (t->bracketed)
-    count(LOSS_COPY_END);
-  t->bracketed = 0;
-  fold_copy_end(t, now);
-}
 
 /* One system call may take from several sockets (io_uring), and a worker of the kernel makes no system call at all. */
 static inline int report_taken(struct thread *t, u64 now) {
@@ -180,14 +188,17 @@ static inline int report_taken(struct thread *t, u64 now) {
 
 /* tcp_rcv_space_adjust(sk): called after each buffer that tcp_recvmsg copied, with the socket locked, so the queue and the
  * table of arrivals agree. */
-int on_copied(struct raw *ctx) {
-  u64 now = bpf_ktime_get_ns(), socket = ctx->args[0];
+static inline int tcp_copied(u64 socket) {
+  u64 now = bpf_ktime_get_ns();
   struct thread *t = current_thread(HIT_COPIED);
   if (!t)
     return 0;
+  t->told |= TOLD_COPIED;
   copy_ended_before(t, now);
   t->socket = connection(socket);
   t->unread = peek32(socket, OFF_TCP_RCV_NXT) - peek32(socket, OFF_TCP_COPIED_SEQ);
+  if (t->unread && peek(socket, OFF_SOCK_FLAGS) >> 1 & 1 /* SOCK_DONE */)
+    t->unread--;  /* the FIN has a number, too, and is no data (tcp_inq) */
   struct arrival *seen = arrivals.lookup(&socket);
   if (seen) {
     hit(HIT_READY);
@@ -202,6 +213,21 @@ int on_copied(struct raw *ctx) {
   if (t->where != IN_CALL || !IS_READ(t->nr))
     report_taken(t, now);
   t->taken = 0;
+  return 0;
+}
+
+int on_copied(struct raw *ctx) {
+  return tcp_copied(ctx->args[0]);
+}
+
+int on_copied_stand_in(struct raw *ctx) {
+  u32 tid = (u32)bpf_get_current_pid_tgid();
+  struct thread *t = threads.lookup(&tid);
+  if (!t)
+    return 0;
+  if (!(t->told & TOLD_COPIED))
+    tcp_copied(ctx->args[0]);
+  t->told &= ~TOLD_COPIED;
   return 0;
 }
 

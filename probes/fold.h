@@ -44,10 +44,11 @@ struct thread {
   u64 handed_in;           /* ns on the CPU from the start of a multiplexer to the first descriptor that it asks */
   u64 handing_at, handing_off;  /* from where on it may hand out what it found, and the time off the CPU before that */
   u32 handing_sleeps;
-  u32 told;                /* of the call's two ends: which the first program handled (calls.c) */
+  u32 told;                /* what the first of two programs handled (calls.c) */
+  u32 late;                /* a copy of the call ended earlier than we know */
   u64 object;              /* that the sleep under way is about */
   u64 socket, ready;
-  u64 taking_at, taken;    /* the copies since the last drained socket: their start, their bytes */
+  u64 taking_at, taken;    /* of the copy of the last buffer: its start, its bytes */
   char waker_comm[COMM];
 };
 
@@ -61,7 +62,8 @@ static inline __attribute__((always_inline)) void fold_enter(struct thread *t, s
   t->in = (struct phases){};
   t->copy = t->copied = t->copy_at = t->socket = t->ready = 0;
   t->copies = t->arrivals = t->unread = t->drained = t->bracketed = t->datagram = 0;
-  t->polled = t->queued = t->unqueued = t->linear = 0;
+  t->polled = t->queued = t->unqueued = t->linear = t->late = 0;
+  t->taken = 0;
   t->handed_in = t->handing_at = 0;
   __asm__ __volatile__("" ::: "memory");
   t->where = IN_CALL;

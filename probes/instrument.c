@@ -31,7 +31,7 @@ struct arrival { u64 first; u64 count; };
 BPF_TABLE("lru_hash", u64, struct arrival, arrivals, 65536);
 struct ready { u64 socket, at; };
 BPF_PERCPU_ARRAY(latest_ready, struct ready, 1);
-struct datagrams { u64 told, taken; u64 at[WAITING]; };
+struct datagrams { u64 inode, told, taken; u64 at[WAITING]; };
 BPF_TABLE("lru_hash", u64, struct datagrams, datagrams, 4096);
 
 static inline void count(int what) {

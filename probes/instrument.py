@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from probes import ring
-from probes.attach import PROBES, Wanted, attach
+from probes.attach import PROBES, Hook, Wanted, attach
 from probes.btf import Btf
 from probes.prctl import new_cookie
 from probes.privileges import need_privileges
@@ -104,25 +104,24 @@ class Instrument:
         """
         self._stopped.set()
         self._drainer.join()
-        end = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         self._table(b"stopped")[ctypes.c_int(0)] = ctypes.c_uint32(1)
+        end = time.clock_gettime_ns(time.CLOCK_MONOTONIC)  # after: what a thread told until then lies before it
         misses = self._programs.misses()
         self._programs.leave_the_kernel()
         self._spans.append(self._ring.drain())
         self._ring.close()
         live = list(self._live(end))
-        runs = b"".join(bytes(run) for run in self._table(b"runs").values())
+        runs = b"".join(bytes(run) for run in self._table(b"runs").values() if run.kind)
         data, frames = without_addresses(ring.strip(self._spans) + runs + b"".join(encode(one) for one in live))
         losses = {loss: self._total(b"losses", loss) for loss in Loss}
         hits = {hit: self._total(b"hits", hit) for hit in Hit}
-        # At the two ends of a call the kernel may skip a program while it is half done for another thread on that CPU. If that
-        # was a followed thread's, and the stand-in was skipped as well, the other end tells: an end without a begin, or a begin
+        # The kernel may skip a program while it is half done for another thread on that CPU. If that was at either end of a
+        # followed thread's call, and the stand-in was skipped as well, the other end tells: an end without a begin, or a begin
         # inside a call (Loss.UNMATCHED).
         ends = {hook: number for hook, number in misses.items() if hook.place.startswith("raw_syscalls:")}
-        stand_ins = {hook: number for hook, number in ends.items() if hook.only_with}
-        skipped = sum((stand_ins or ends).values())
-        added = sum(misses.get(hook, 0) for wanted in self._wanted if wanted.more for hook in wanted.hooks)
-        paired = sum(misses.get(hook, 0) for wanted in self._wanted if wanted.paired for hook in wanted.hooks)
+        copies = {hook: misses[hook] for one in self._wanted if one.paired for hook in one.hooks if hook in misses}
+        added = sum(misses.get(hook, 0) for one in self._wanted if one.more for hook in one.hooks)
+        all_else = sum(misses.values()) - sum(ends.values()) - sum(copies.values()) - added
         recording = Recording.new(
             data,
             machine=machine(),
@@ -131,7 +130,7 @@ class Instrument:
                 for p, w in zip(self.probes, self._wanted, strict=True)
             ],
             losses={loss.name: losses[loss] for loss in Loss}
-            | {"MISSED": sum(misses.values()) - sum(ends.values()) - added - paired, "SKIPPED": skipped, "PAIRED": paired},
+            | {"MISSED": all_else, "SKIPPED": _not_stood_in_for(ends), "PAIRED": _not_stood_in_for(copies)},
             seen=sum(hits.values()),
             stacks={number: [self._symbol(one) for one in addresses] for number, addresses in frames.items()},
             end=end,
@@ -173,6 +172,11 @@ class Instrument:
                 born = (inside.wait, inside.delay, inside.preempted, birth, t.copy, inside.sleeps, inside.preemptions)
                 outside = [a + b for a, b in zip(outside, born, strict=True)]
             yield LAYOUTS[Kind.EXIT].record(Kind.EXIT, t.serial, end, t.calls + (t.where == 1), t.runs, *outside, "")
+
+
+def _not_stood_in_for(misses: dict[Hook, int]) -> int:
+    """How many events may have gone untold, at most: those that were skipped for the stand-ins, where there are some."""
+    return sum({hook: number for hook, number in misses.items() if hook.stands_in}.values() or misses.values())
 
 
 def _after(probe: Probe, wanted: Wanted, missed: int, hits: dict[Hit, int]) -> Probe:

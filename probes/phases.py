@@ -13,7 +13,8 @@ import bisect
 import collections
 import gc
 import operator
-from collections.abc import Iterable, Sequence
+import socket
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,7 +26,8 @@ from probes.result import Call, CallRow, Events, Listed, Message, Probe, Quality
 
 PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")
 _UNFINISHED, _OPEN = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN)
-_DRAINED, _LINEAR = int(CallFlag.DRAINED), int(CallFlag.LINEAR)
+_DRAINED, _LINEAR, _LATE = int(CallFlag.DRAINED), int(CallFlag.LINEAR), int(CallFlag.COPY_LATE)
+_FLAGS = {"recvfrom": 3, "recvmsg": 2}  # which argument holds them
 _MOVES = (syscalls.READS | syscalls.WRITES) - {"recvmmsg", "sendmmsg"}  # whose result counts messages
 _REAL_LOSSES = (Loss.RING_FULL, Loss.THREADS_FULL)
 
@@ -70,6 +72,9 @@ def measure(recording: Recording) -> Result:
     threads = tuple(reader.thread(life) for life in lives)
     calls = tuple(sorted((call for life in lives for call in life.calls), key=lambda one: (one.enter, one.thread)))
     taken = sorted((one for life in lives for one in life.taken), key=lambda one: one.copied)
+    families = {
+        one.birth.thread: (one.birth.parent if getattr(one.birth, "worker", 0) else 0, one.birth.ns_tgid) for one in lives
+    }
     losses = recording.meta["losses"]
     lost = sum(losses.get(one.name, 0) for one in _REAL_LOSSES) + losses.get("MISSED", 0)
     if losses.get("PAIRED", 0) and (taken or _untold(calls)):
@@ -84,7 +89,7 @@ def measure(recording: Recording) -> Result:
         events=events,
         calls=calls,
         rows=table(calls, recording.probes),
-        messages=tuple(sorted([*messages(calls), *batches(calls, taken), *completions(calls, taken)], key=_in_hand)),
+        messages=tuple(sorted([*messages(calls), *batches(calls, taken), *completions(calls, taken, families)], key=_in_hand)),
         threads=threads,
         context=recording.context,
         listed=tuple(sorted((one for life in lives for one in life.listed), key=lambda one: one.at)) if reader.lists else None,
@@ -110,7 +115,7 @@ def _untold(calls: Sequence[Call]) -> bool:
 class _Reader:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self._names = syscalls.names(recording.meta["machine"]["arch"])
+        self._arch = recording.meta["machine"]["arch"]
         self._layouts = records.from_description(recording.meta["layouts"])
         self._lives: dict[int, _Life] = {}
         attached = {one.name for one in recording.probes if one.attached}
@@ -199,7 +204,7 @@ class _Reader:
         (life.outside if record.flags & SleepFlag.OUTSIDE else life.sleeps).append(sleep)
 
     def _on_call(self, record: Any, life: _Life) -> None:
-        name = self._names.get(record.nr) or f"syscall_{record.nr}"
+        name = syscalls.name_of(record.nr, self._arch)
         sleeps: tuple[Sleep, ...] = ()
         fd = _descriptor(name, record.args[0])
         if record.sleeps or life.sleeps:
@@ -208,6 +213,7 @@ class _Reader:
             if len(sleeps) != record.sleeps or asleep != (record.wait, record.delay):
                 self.unmatched["a call's sleeps don't add up"] += 1
         unfinished = record.flags & _UNFINISHED
+        peeks = name in _FLAGS and record.args[_FLAGS[name]] & socket.MSG_PEEK  # moves nothing: the data is read later
         all_asked = record.ret <= record.polled  # of other kinds of file the probes don't tell: answers may be out before
         hands = self._hands and record.polled and not unfinished and name in syscalls.MULTIPLEXERS
         result = None if unfinished else record.ret
@@ -225,7 +231,7 @@ class _Reader:
                 exit=record.exit,
                 result=result,
                 errno=None if unfinished else _errno(name, record.ret),
-                bytes=result if result is not None and result > 0 and name in _MOVES else 0,
+                bytes=result if result is not None and result > 0 and name in _MOVES and not peeks else 0,
                 total=total,
                 wait=record.wait,
                 sched_delay=record.delay,
@@ -241,6 +247,7 @@ class _Reader:
                 arrivals=record.arrivals,
                 drained=bool(record.flags & _DRAINED),
                 linear=bool(record.flags & _LINEAR),
+                late=bool(record.flags & _LATE),
                 copies=record.copies,
                 polled=record.polled if self._polls else None,
                 queued=record.queued if self._queues_told else None,
@@ -251,7 +258,7 @@ class _Reader:
         )
 
     def _on_run(self, record: Any, life: _Life) -> None:
-        name = self._names.get(record.nr, f"syscall_{record.nr}")
+        name = syscalls.name_of(record.nr, self._arch)
         kernel = record.total - record.delay - record.preempted
         if kernel < 0 or sum(record.buckets) != record.count:
             self.unmatched["a run of calls doesn't add up"] += 1
@@ -370,7 +377,7 @@ def messages(calls: Sequence[Call]) -> Iterable[Message]:
     multiplexed: dict[int, Call] = {}
     arriving: dict[int, _Arriving] = {}
     for call in calls:
-        if call.name in syscalls.MULTIPLEXERS and call.result:
+        if call.name in syscalls.MULTIPLEXERS and (call.result or 0) > 0:  # not, if a signal ended it
             multiplexed[call.thread] = call
         if call.socket is None or call.name not in syscalls.READS or call.bytes <= 0:
             continue
@@ -410,7 +417,7 @@ def _within(calls: Sequence[Call], taken: Sequence[Taken]) -> Iterable[tuple[Tak
     """What was taken, each with the recvmmsg that took it, if one did, and the multiplexer that returned before that."""
     own: dict[int, list[Call]] = collections.defaultdict(list)
     for call in calls:
-        if call.name == "recvmmsg" or (call.name in syscalls.MULTIPLEXERS and call.result):
+        if call.name == "recvmmsg" or (call.name in syscalls.MULTIPLEXERS and (call.result or 0) > 0):
             own[call.thread].append(call)
     for one in taken:
         candidates = own[one.thread]
@@ -448,17 +455,21 @@ def batches(calls: Sequence[Call], taken: Sequence[Taken]) -> Iterable[Message]:
 _COMPLETES = {"io_uring_enter", "io_getevents", "io_pgetevents", "rt_sigtimedwait"}
 
 
-def completions(calls: Sequence[Call], taken: Sequence[Taken]) -> Iterable[Message]:
+def completions(calls: Sequence[Call], taken: Sequence[Taken], families: Mapping[int, tuple[int, int]]) -> Iterable[Message]:
     """The messages that no reading call took: told of is their completion, when the data is in the buffer already.
 
-    Told by the next return, after the copy, of a call that hands out completions.
+    Told by the next return, after the copy, of a call that hands out completions: of the thread that took it (a worker of the
+    kernel takes for the thread that made it), or if that never asks, of any in its process. `families`: for each thread the
+    one that it works for, or 0, and its process.
     """
     # io_uring_enter tells how many requests it took, which is 0 where it only waited; of the others 0 is no completion
-    returns = sorted(
-        (one.exit, one.name, one.thread)
-        for one in calls
-        if one.name in _COMPLETES and one.result is not None and one.result >= (one.name != "io_uring_enter")
-    )
+    returns: dict[tuple[str, int], list[tuple[int, str]]] = collections.defaultdict(list)
+    for call in calls:
+        if call.name in _COMPLETES and call.result is not None and call.result >= (call.name != "io_uring_enter"):
+            returns["thread", call.thread].append((call.exit, call.name))
+            returns["process", families[call.thread][1]].append((call.exit, call.name))
+    for ends in returns.values():
+        ends.sort()
     arriving: dict[int, list[Taken]] = collections.defaultdict(list)
     for one, batch, _ in _within(calls, taken):
         if batch is not None:
@@ -469,10 +480,12 @@ def completions(calls: Sequence[Call], taken: Sequence[Taken]) -> Iterable[Messa
             continue
         del arriving[one.socket]
         ready = next((part.ready for part in parts if part.ready), None)
-        at = bisect.bisect_left(returns, (one.copied, "", 0))
-        if ready is None or at == len(returns):
+        works_for, process = families[one.thread]
+        ends = returns.get(("thread", works_for or one.thread)) or returns.get(("process", process), [])
+        at = bisect.bisect_left(ends, (one.copied, ""))
+        if ready is None or at == len(ends):
             continue
-        told, name, _thread = returns[at]
+        told, name = ends[at]
         yield Message(
             socket=one.socket,
             thread=one.thread,
@@ -607,7 +620,8 @@ def _copy_quality(calls: Sequence[Call], probe: Probe, datagrams: Probe | None) 
         used = {datagrams.quality if datagrams and linear else probe.quality for linear in seen}
         if datagrams and Quality.UNAVAILABLE in used:
             return Quality.UNAVAILABLE, datagrams.reason
-        return (Quality.BOUNDED if Quality.BOUNDED in used else Quality.MEASURED), ""
+        bounded = Quality.BOUNDED in used or any(call.late for call in calls)
+        return (Quality.BOUNDED if bounded else Quality.MEASURED), ""
     if probe.attached is None:
         return Quality.UNAVAILABLE, probe.reason
     if name in syscalls.COPIES_NOTHING or (name in _MOVES and not any(call.bytes for call in calls)):

@@ -98,6 +98,7 @@ class Programs:
             "OFF_SOCK_PROTOCOL": ("sock", "sk_protocol"),
             "OFF_SOCK_WQ": ("sock", "sk_wq"),
             "OFF_WQ_WAIT": ("socket_wq", "wait"),
+            "OFF_SOCK_FLAGS": ("sock_common", "skc_flags"),  # with which a sock begins
             "OFF_SKB_CB": ("sk_buff", "cb"),
             "OFF_TCP_RCV_NXT": ("tcp_sock", "rcv_nxt"),
             "OFF_TCP_COPIED_SEQ": ("tcp_sock", "copied_seq"),
@@ -118,6 +119,8 @@ class Programs:
             constants[name] = at + length
         seccomp, mode = btf.offset("task_struct", "seccomp"), btf.offset("seccomp", "mode")
         filtered = "0" if seccomp is None or mode is None else f"peek32(bpf_get_current_task(), {seccomp + mode})"
+        socket_of, inode = btf.offset("sock", "sk_socket"), btf.offset("socket_alloc", "vfs_inode")
+        number = "0" if socket_of is None or inode is None else f"peek(peek(sk, {socket_of}), {inode} + OFF_INODE_NUMBER)"
         upid = btf.size("upid")
         multiplexers = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.MULTIPLEXERS) if one in numbers)
         handing = " || ".join(f"(nr) == {numbers[one]}" for one in sorted(syscalls.EPOLL_WAITS) if one in numbers)
@@ -125,6 +128,9 @@ class Programs:
         return constants | {
             "SIZE_UPID": upid or 16,
             "FILTERED_BY_SECCOMP": filtered,
+            "IS_COMPAT(task)": _compat(btf),
+            "COMPAT": syscalls.COMPAT,
+            "SOCKET_INODE(sk)": number,
             "SWITCH_PREV": tasks[0],
             "SWITCH_NEXT": tasks[1],
             "SWITCH_PREV_STATE(ctx)": prev_state,
@@ -144,7 +150,7 @@ class Programs:
             "WAITING": MAX_WAITING,
             "MAX_THREADS": MAX_THREADS,
             "MAX_RUNS": MAX_RUNS,
-            "RING_PAGES": self.ring_bytes // os.sysconf("SC_PAGE_SIZE"),
+            "RING_PAGES": self.ring_bytes // 4096,  # BCC takes the PAGE_SIZE of the headers, which are ours (probes/headers)
             "BPF_RB_NO_WAKEUP": 1,
         }
 
@@ -230,6 +236,18 @@ def _succeeded(descriptor: int) -> int:
     if descriptor < 0:
         raise OSError("the tracepoint can't be attached")
     return descriptor
+
+
+def _compat(btf: Btf) -> str:
+    """C: is the task in a system call of the architecture's 32-bit ABI?"""
+    info, status, flags = (
+        btf.offset(*one) for one in (("task_struct", "thread_info"), ("thread_info", "status"), ("thread_info", "flags"))
+    )
+    if info is None:
+        return "0"
+    if status is not None:  # x86: TS_COMPAT
+        return f"(peek32(task, {info + status}) & 2)"
+    return "0" if flags is None else f"(peek(task, {info + flags}) >> 22 & 1)"  # arm64: TIF_32BIT
 
 
 def _point(hook: Hook) -> bytes:

@@ -101,6 +101,7 @@ class Call:
     arrivals: int = 0
     drained: bool = False
     copies: int = 0  # buffers that were copied
+    late: bool = False  # the kernel did not tell of a copy's end: `copy` and `copied` are upper bounds
     linear: bool = False  # the copy was a datagram's in one piece: the probe "datagram copy" bracketed it
     polled: int | None = None  # how many descriptors it asked by their poll method; None: no probe counts that here
     queued: int | None = None  # how many entries it made in wait queues of descriptors

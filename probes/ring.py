@@ -43,9 +43,12 @@ class Ring:
             if length & _BUSY:
                 break
             at += _HEADER + (length & ~_DISCARD) + 7 & ~7
+        # Once more: a copy goes in any order, so that one may have a record's body from before it was finished, with a header
+        # from after. All these headers say that their bodies are whole now.
+        span = self._data[page + start : page + start + at]
         self._position += at
         self._consumed[0] = self._position
-        return span[:at]
+        return span
 
     def close(self) -> None:
         """Unmaps the ring; the map itself lives as long as its descriptor."""

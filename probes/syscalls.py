@@ -35,6 +35,8 @@ ARCHITECTURES = {
     "aarch64": Architecture("aarch64", 0, (0, 1, 2, 3), (0, 8, 16, 24)),
 }
 
+COMPAT = 1 << 16  # in a number: it is one of the architecture's 32-bit ABI
+
 READS = {"read", "readv", "recvfrom", "recvmsg", "recvmmsg", "pread64", "preadv", "preadv2"}
 WRITES = {"write", "writev", "sendto", "sendmsg", "sendmmsg", "pwrite64", "pwritev", "pwritev2", "sendfile", "splice"}
 ACCEPTS = {"accept", "accept4"}
@@ -81,6 +83,17 @@ def numbers(machine: str) -> dict[str, int]:
 def names(machine: str) -> dict[int, str]:
     """Number -> name on `machine`."""
     return {number: name for name, number in numbers(machine).items()}
+
+
+def name_of(number: int, machine: str) -> str:
+    """What to call the system call of that number; calls of 32-bit programs are told by number only.
+
+    >>> name_of(0, "x86_64"), name_of(3 | COMPAT, "x86_64"), name_of(9999, "x86_64")
+    ('read', 'compat_3', 'syscall_9999')
+    """
+    if number & COMPAT:
+        return f"compat_{number & ~COMPAT}"
+    return names(machine).get(number) or f"syscall_{number}"
 
 
 def errno_name(result: int) -> str | None:

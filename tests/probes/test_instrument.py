@@ -6,6 +6,7 @@ import contextlib
 import json
 import operator
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -20,8 +21,8 @@ import pytest
 
 from labs.kit.processes import PATIENCE
 from probes.attach import Wanted
-from probes.result import Quality, Thread
-from tests.conftest import ROOT, Followed, tool
+from probes.result import Quality, Result, Thread
+from tests.conftest import ROOT, Followed, cannot, tool
 
 pytestmark = pytest.mark.live
 
@@ -169,17 +170,50 @@ def test_the_stand_ins_alone_see_every_call(kernel: None, compiled: Callable[...
     from probes.instrument import Instrument
 
     def second(one: Wanted) -> Wanted:
-        hooks = [hook for candidate in one.candidates for hook in candidate.hooks if hook.program.endswith("_stand_in")]
+        hooks = [hook for candidate in one.candidates for hook in candidate.hooks if hook.stands_in]
         return replace(one, candidates=(Candidate((replace(hooks[0], only_with=None),)),)) if hooks else one
 
     wanted = tuple(map(second, PROBES))
-    assert sum(map(operator.ne, wanted, PROBES)) == 2
-    with Instrument(wanted=wanted) as instrument:
-        subprocess.run([compiled("sleeps"), "31", str(instrument.cookie)], check=True, stdout=subprocess.DEVNULL)
-        result = phases.measure(instrument.stop({}))
-    assert result.events.sound, result.events
+    assert sum(map(operator.ne, wanted, PROBES)) == 4
+
+    def followed(*line: str | Path) -> Result:
+        with Instrument(wanted=wanted) as instrument:
+            subprocess.run([*line, str(instrument.cookie)], check=True, stdout=subprocess.DEVNULL)
+            result = phases.measure(instrument.stop({}))
+        assert result.events.sound, result.events
+        return result
+
+    result = followed(compiled("sleeps"), "31")
     assert sum(len(call.sleeps) for call in result.calls) >= 31
     assert result.calls[-1].name == "exit_group"
+    result = followed(compiled("closes"))
+    (row,) = [one for one in result.rows if one.name == "recvfrom"]
+    assert row.copy > 0 and row.copy_quality is Quality.BOUNDED, "nobody told of an end"
+    assert result.events.reasons == {"copy_end": 6} and len(result.messages) == 3
+    assert all(call.copied for call in result.named("recvfrom") if call.result)
+
+
+def test_data_with_the_end_of_its_connection_is_a_message_and_looking_at_it_is_none(
+    follow: Callable[..., Followed], compiled: Callable[..., Path]
+) -> None:
+    result = follow(compiled("closes")).result
+    assert result.events.sound, result.events
+    assert [(one.bytes, one.reads, one.told_by) for one in result.messages] == [(64, 1, "poll")] * 3
+    calls = result.named("recvfrom")
+    assert [(call.result, call.bytes, call.drained) for call in calls] == [(64, 0, False), (64, 64, True), (0, 0, False)] * 3
+    assert [message.read for message in result.messages] == [call.enter for call in calls[1::3]]
+
+
+def test_calls_of_the_32_bit_abi_are_not_taken_for_others(
+    follow: Callable[..., Followed], compiled: Callable[..., Path]
+) -> None:
+    if platform.machine() != "x86_64":
+        cannot("only x86_64 lets one program make calls of both kinds", "run it there")
+    run = follow(compiled("compat"))
+    assert run.result.events.sound, run.result.events
+    (row,) = [one for one in run.result.rows if one.name.startswith("compat")]
+    assert (row.name, row.count) == ("compat_20", 7) and not run.result.named("writev")
+    assert len(run.result.named("getpid")) == 7
 
 
 def test_nothing_of_other_processes_enters(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:

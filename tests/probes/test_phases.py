@@ -284,7 +284,8 @@ def test_a_completion_tells_of_data_that_is_in_hand_already() -> None:
         Taken(thread=1, socket=1, ready=100, started=120, copied=125, bytes=60, arrivals=1, drained=False),
         Taken(thread=1, socket=1, ready=None, started=126, copied=130, bytes=4, arrivals=0, drained=True),
     ]
-    (message,) = phases.completions([call("io_uring_enter", 90, 150), call("io_uring_enter", 160, 170)], taken)
+    families = {1: (0, 50)}
+    (message,) = phases.completions([call("io_uring_enter", 90, 150), call("io_uring_enter", 160, 170)], taken, families)
     assert (message.ready, message.read, message.copied, message.told, message.in_hand) == (100, 120, 130, 150, 150)
     assert (message.bytes, message.reads, message.told_to_copied, message.told_by) == (64, 2, 0, "io_uring_enter")
 
@@ -306,7 +307,40 @@ def test_what_recvmmsg_took_is_told_of_before_it_and_in_hand_with_it() -> None:
         (20, 110, "epoll_wait", 150, 190),
         (30, 110, "epoll_wait", 160, 190),
     ]
-    assert not list(phases.completions(calls, taken))
+    assert not list(phases.completions(calls, taken, {1: (0, 50)}))
+
+
+@pytest.mark.parametrize(("taker", "told"), [(1, 180), (2, 160), (3, 160), (4, 170), (5, None)])
+def test_a_completion_is_told_to_who_asked_for_it(taker: int, told: int | None) -> None:
+    """Thread 3 works for thread 2; 4 never asks, but another of its process does; in the process of 5 nobody does."""
+    families = {1: (0, 50), 2: (0, 50), 3: (2, 50), 4: (0, 60), 5: (0, 70), 6: (0, 60)}
+    taken = [Taken(thread=taker, socket=1, ready=100, started=120, copied=125, bytes=60, arrivals=1, drained=True)]
+    ends = {6: 170, 2: 160, 1: 180}
+    calls = [call("io_uring_enter", 90, end, thread=thread) for thread, end in ends.items()]
+    assert [one.told for one in phases.completions(calls, taken, families)] == ([] if told is None else [told])
+
+
+def test_what_is_only_looked_at_moves_nothing_and_is_no_message() -> None:
+    peeked, taken = one_call("recvfrom", ret=64, args=(5, 0, 64, 2)), one_call("recvfrom", ret=64, args=(5, 0, 64, 0))
+    assert (peeked.calls[0].bytes, taken.calls[0].bytes) == (0, 64)
+    assert one_call("recvmsg", ret=64, args=(5, 0, 2, 0)).calls[0].bytes == 0
+
+
+def test_a_multiplexer_that_a_signal_ended_told_of_nothing() -> None:
+    (message,) = phases.messages([call("epoll_wait", 10, 110, result=-4, errno="EINTR"), read(120, 130, ready=100)])
+    assert (message.told, message.told_by) == (120, "recvfrom")
+
+
+def test_a_copy_whose_end_was_not_told_is_an_upper_bound() -> None:
+    exact = [Probe("copy", "fentry:skb_copy_datagram_iter", Quality.MEASURED)]
+    late, whole = (one_call("recvfrom", ret=64, copied=15, copy=3, flags=flag).calls for flag in (CallFlag.COPY_LATE, 0))
+    assert [phases.table(one, exact)[0].copy_quality for one in (whole, late)] == [Quality.MEASURED, Quality.BOUNDED]
+    assert phases.table([*whole, *late], exact)[0].copy_quality is Quality.BOUNDED
+
+
+def test_a_call_of_a_32_bit_program_has_a_number_and_no_descriptor() -> None:
+    one = one_call("read", nr=3 | syscalls.COMPAT, ret=64).calls[0]
+    assert (one.name, one.fd, one.bytes) == ("compat_3", None, 0)
 
 
 def test_percentiles_of_runs_are_bounds() -> None:
