@@ -13,7 +13,7 @@ LAB = Lab(
     model="blocking and non-blocking",
     chapter="Terms and calls",
     question="What does accept wait for, and where?",
-    watch="asleep on the listener's own queue, woken by the packet that completes the handshake; nothing is copied.",
+    watch="asleep on the listener's own queue, woken by the packet that completes the handshake; no data is copied.",
     try_next=(
         "invoke lab connect      the other side",
         "invoke lab input_calls  which it resembles",

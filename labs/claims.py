@@ -52,7 +52,7 @@ C23 It takes two calls instead of one, so for few connections it is no faster th
 C24 One thread serves many connections, with little memory and CPU.
 C25 select's sets are copied in and out at every call, and have to be set up again.
 C26 select and poll look at every descriptor at every call, through its poll method.
-C27 select and poll join and leave the wait queue of every descriptor at every call.
+C27 select and poll join and leave the wait queue of every descriptor at every call that has to wait.
 C28 When nothing is ready they sleep in a timed schedule until a wait queue or the time-out wakes them, then look again.
 C29 select takes only descriptors below FD_SETSIZE, 1024.
 C30 poll has no such limit and keeps the wish apart from the answer, but copies and looks like select.
@@ -80,6 +80,9 @@ C45 asyncio's loop is epoll under an asynchronous interface.
 Delivery
 C46 Reading takes the data out of the kernel's receive buffer; the sender's copy goes when TCP acknowledges it.
 C47 The comparison of all models: what happens in phase 1 and in phase 2, measured, in one table.
+
+Many who wait
+C48 An event wakes all who wait for it, but of those who wait exclusively only one.
 """
 
 

@@ -14,7 +14,8 @@ LAB = Lab(
     chapter="Multiplexing",
     server="epoll_edge",
     question="What changes when epoll tells of an arrival only once?",
-    watch="every message ends with a recvfrom that gets EAGAIN: only so does the server know that it has all.",
+    watch="every message ends with a recvfrom that gets EAGAIN: so this server knows that it has all. (On a stream a read that"
+    " brings less than it asked for says so, too; man 7 epoll.)",
     try_next=(
         "invoke lab epoll  level-triggered",
         "invoke lab epoll_edge --size 1000000  many reads for one telling",

@@ -127,7 +127,7 @@ def sqpoll(run: Run) -> Finding:
     case = run.case("SQPOLL")
     theirs = sum(count for who, count in copiers(case).items() if who.startswith("iou-sqp"))
     polling = [one for one in case.result.threads if one.kernel_worker and one.name.startswith("iou-sqp")]
-    awake = sum(one.wall - one.wait for one in polling) / max(sum(one.wall for one in polling), 1)
+    awake = sum(one.awake for one in polling) / max(sum(one.wall for one in polling), 1)
     asleep = [one for one in case.calls("io_uring_enter") if waited(one) or one.sleeps]
     found = f"the kernel's thread was awake {awake:.0%} of the time; the process slept in {len(asleep)} io_uring_enter; "
     return confirmed(found + words(case)) if theirs and theirs == len(case.result.messages) else failed(found + words(case))

@@ -35,7 +35,7 @@ def readiness(run: Run) -> Finding:
     return evidence.together(evidence.asleep_only_in(run, "native aio"), evidence.read_without_waiting(run))
 
 
-@LAB.check("a submitted read blocks in io_submit", claims=("C42",))
+@LAB.check("a submitted read of a blocking socket blocks in io_submit", claims=("C42",))
 def blocks(run: Run) -> Finding:
     """The text says that the call returns at once. On an empty socket io_submit took as long as the data did."""
     if not run.aside:
@@ -43,7 +43,7 @@ def blocks(run: Run) -> Finding:
     if not run.calls("io_submit"):
         return failed("this server made 0 calls of io_submit")
     took, pause = run.aside["submit_ms"], run.aside["pause_ms"]
-    found = f"data sent after {pause} ms: io_submit of a read took {took} ms"
+    found = f"data sent after {pause} ms: io_submit of a read of a blocking socket took {took} ms"
     return refuted(f"{found}: it waited, and copied, in the thread that asked") if took >= 0.9 * pause else confirmed(found)
 
 

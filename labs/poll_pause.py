@@ -40,7 +40,7 @@ def round_of(run: Run) -> float:
 
 def busy(run: Run) -> float:
     """The share of its life that the server's thread was awake; not counted how long it waited for a CPU after a wake-up."""
-    return 1 - (run.server.wait + run.server.sched_delay) / run.server.wall
+    return run.server.awake / run.server.wall
 
 
 def lay_ready(run: Run) -> float:

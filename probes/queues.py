@@ -6,6 +6,8 @@ kernel that decides it. What no rule knows is called by the first function that 
 
 from __future__ import annotations
 
+import itertools
+
 # Where a thread slept: (the queue's name, functions that show it). Order matters: an io_uring wait may poll a socket.
 QUEUES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("io_uring", ("io_cqring_wait",)),
@@ -38,7 +40,8 @@ QUEUES: tuple[tuple[str, tuple[str, ...]], ...] = (
               "down_write", "rt_mutex_slowlock")),
     ("flock", ("locks_lock_inode_wait", "flock_lock_inode_wait")),
     ("rcu", ("synchronize_rcu", "wait_rcu_gp", "__wait_rcu_gp", "rcu_barrier", "synchronize_rcu_expedited")),
-    ("kernel worker", ("__flush_work", "flush_workqueue", "wait_for_completion")),
+    ("kernel worker", ("__flush_work", "flush_workqueue")),
+    ("completion", ("wait_for_completion", "wait_for_completion_interruptible", "wait_for_completion_killable")),
     # last, as they are in each stack of a worker (io_wqe_worker: until 6.6)
     ("io_uring worker", ("io_wq_worker", "io_wqe_worker")),
     ("io_uring submission thread", ("io_sq_thread",)),
@@ -51,7 +54,16 @@ QUEUES: tuple[tuple[str, tuple[str, ...]], ...] = (
 # on their process's queue, and a lock or a page is whose it is.)
 OF_THE_OBJECT = {"io_uring", "epoll", "accept", "send buffer", "socket", "pipe", "eventfd", "timerfd", "inotify"}
 
-# How a wake-up travelled: (what the student reads, the functions that show it), from the cause to the thread.
+# Not every sleep is on a queue of the name's own.
+_PLACES = {
+    "epoll": "on epoll's own queue",
+    "select": "in select, on the queues of all its descriptors",  # __pollwait
+    "poll": "in poll, on the queues of all its descriptors",
+    "signal": "for a signal, on no wait queue",
+    "timer": "for a time, on no wait queue",
+}
+
+# How a wake-up travelled: (what the student reads, the functions that show it). "inner < outer" are two frames in a row.
 LINKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("timer", ("hrtimer_wakeup", "process_timeout", "posix_timer_fn", "it_real_fn", "timerfd_tmrproc")),
     ("packet", ("ip_rcv", "ip_local_deliver", "ip_local_deliver_finish", "ip_protocol_deliver_rcu", "tcp_v4_rcv",
@@ -69,6 +81,8 @@ LINKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("disk", ("bio_endio", "blk_update_request", "blk_mq_end_request", "virtblk_done", "nvme_irq", "end_buffer_async_read_io")),
     ("page", ("wake_page_function", "folio_wake_bit", "wake_up_page_bit", "wake_bit_function")),
     ("child's end", ("do_notify_parent", "__wake_up_parent", "exit_notify")),
+    ("AIO's request (aio_poll_wake)", ("aio_poll_wake", "aio_poll_complete_work")),
+    ("AIO's completion (aio_complete)", ("aio_complete", "aio_complete_rw")),
     ("io_uring", ("io_cqring_wake", "io_req_task_work_add", "__io_req_task_work_add", "io_req_normal_work_add",
                   "io_req_local_work_add", "io_poll_wake")),
     ("io_uring's work queue", ("io_wq_enqueue", "io_wqe_enqueue", "io_wq_activate_free_worker", "io_wqe_activate_free_worker",
@@ -80,10 +94,11 @@ LINKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("epoll's callback (ep_poll_callback)", ("ep_poll_callback",)),
     ("epoll's queue", ("ep_autoremove_wake_function",)),
     ("poll's callback (pollwake)", ("pollwake",)),
-    ("futex", ("futex_wake", "wake_up_q", "do_futex", "futex_requeue", "futex_wake_op", "mm_release")),
+    ("futex", ("futex_wake", "wake_up_q", "do_futex", "futex_requeue", "futex_wake_op")),
     ("lock", ("mutex_unlock", "__mutex_unlock_slowpath", "rwsem_wake", "up_write", "up_read", "rt_mutex_slowunlock")),
-    ("vfork's end", ("complete_vfork_done",)),
-    ("kernel worker", ("complete", "complete_all", "kworker", "worker_thread", "swake_up_locked")),
+    ("vfork's end", ("complete_vfork_done", "complete < mm_release")),
+    ("kernel worker", ("process_one_work", "worker_thread")),
+    ("completion", ("complete", "complete_all")),
 )  # fmt: skip
 
 _SCHEDULER = {
@@ -97,7 +112,15 @@ _SCHEDULER = {
 _OURS = ("bpf_prog_", "bpf_trace_run", "bpf_get_stack")
 # Where an interrupt enters: x86_64's stubs for device, timer and inter-processor interrupts; arm64's handlers, from kernel
 # (el1h) and from user mode (el0t). System calls enter elsewhere (entry_SYSCALL_64, el0t_64_sync).
-_INTERRUPTS = ("asm_sysvec_", "asm_common_interrupt", "el1h_64_irq", "el0t_64_irq", "el1_irq", "el0_irq")
+_INTERRUPTS = (
+    "asm_sysvec_",
+    "asm_common_interrupt",
+    "el1h_64_irq",
+    "el0t_64_irq",
+    "el1_irq",
+    "el0_irq",
+    "asm_fred_entrypoint_",
+)
 _SEND = {"tcp_sendmsg", "udp_sendmsg", "tcp_close", "__tcp_close", "tcp_shutdown", "inet_stream_connect", "tcp_v4_connect"}
 
 
@@ -124,6 +147,15 @@ def queue_name(stack: tuple[str, ...]) -> str:
     return next((name for name in own(stack) if name not in _SCHEDULER), "unknown")
 
 
+def place(queue: str) -> str:
+    """In words, where a thread sleeps whose sleep `queue_name` calls so.
+
+    >>> place("accept"), place("poll")
+    ('on the queue of accept', 'in poll, on the queues of all its descriptors')
+    """
+    return _PLACES.get(queue, f"on the queue of {queue}")
+
+
 def of_interrupt(stack: tuple[str, ...]) -> tuple[str, ...]:
     """The stack up to the entry of the interrupt that it is of; what lies beyond is whoever was interrupted, and had no part.
 
@@ -143,8 +175,10 @@ def wake_chain(stack: tuple[str, ...]) -> tuple[str, ...]:
     ('packet', 'TCP', 'socket')
     """
     stack = of_interrupt(stack)
-    present = set(stack)
-    chain = tuple(words for words, functions in LINKS if not present.isdisjoint(functions))
+    at = {f"{inner} < {outer}": index for index, (inner, outer) in enumerate(itertools.pairwise(stack), 1)}
+    at |= {name: index for index, name in reversed(list(enumerate(stack)))}  # the innermost of its name
+    shown = [(words, [at[one] for one in functions if one in at]) for words, functions in LINKS]
+    chain = tuple(words for words, places in sorted(shown, key=lambda one: -min(one[1], default=0)) if places)
     return chain or (next((name for name in own(stack) if name not in _SCHEDULER), "unknown"),)
 
 

@@ -196,6 +196,11 @@ class Thread:
     slept_on: tuple[SleptOn, ...] = ()  # its sleeps outside of calls: page faults, and all of a kernel's worker
 
     @property
+    def awake(self) -> int:
+        """Time (ns) on a CPU or preempted: neither asleep nor, after a wake-up, waiting for a CPU."""
+        return self.wall - self.wait - self.sched_delay
+
+    @property
     def wall(self) -> int:
         """Ns from the first followed moment to the last."""
         return self.end - self.start

@@ -51,9 +51,7 @@ def _lay(run: Run, part: float) -> str:
 
 
 def _awake(run: Run) -> str:
-    wall = sum(one.wall for one in run.result.threads)
-    off = sum(one.wait + one.sched_delay for one in run.result.threads)  # nor counted how long they waited for a CPU
-    return share(wall - off, wall)
+    return share(sum(one.awake for one in run.result.threads), sum(one.wall for one in run.result.threads))
 
 
 def _each(run: Run, number: int) -> str:
@@ -68,6 +66,6 @@ _FIGURES: dict[str, Callable[[Run], str]] = {
     "  the longest": lambda run: _lay(run, 1),
     "calls an answer": lambda run: _each(run, sum(one.count for one in run.result.calls)),
     "switches an answer": lambda run: _each(run, sum(one.voluntary_switches for one in run.result.threads)),
-    "awake": _awake,
+    "awake, a thread": _awake,
     "threads": lambda run: f"{len(run.result.threads)}",
 }

@@ -14,7 +14,7 @@ from typing import Any
 from rich.text import Text
 
 from probes import syscalls
-from probes.queues import sent_by_waker
+from probes.queues import place, sent_by_waker
 from probes.result import Call, Message, Result, Sleep
 from reports.words import duration
 
@@ -28,6 +28,10 @@ STATES = {
     "user code": ("─", "-", "default"),
 }
 _LABEL, _BROKEN = 9, 18
+_QUEUES = {
+    "epoll": "[epoll's own queue", "select": "[all fds' queues", "poll": "[all fds' queues", "signal": "[no queue",
+    "timer": "[no queue", "native aio": "[AIO's queue",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -202,7 +206,8 @@ def _kernel(scene: Scene, sleep: tuple[Call, Sleep] | None, column: Any, columns
         woken = column(sleep[1].woken)
         if woken > ready + 6:
             put(woken, "|woken", "bold yellow")
-        left = f"[{sleep[1].queue}'s queue" if sleep[1].queue != "epoll" else "[epoll's own queue"
+        queue = sleep[1].queue
+        left = _QUEUES.get(queue, f"[{queue}'s queue" if len(queue) < 10 else f"[{queue}")
         line.append(left[:_BROKEN].ljust(_BROKEN), style="blue")
     else:
         line.append(" " * _BROKEN)
@@ -279,6 +284,8 @@ def legend(ascii_only: bool = False) -> Text:
     """What the glyphs of the server's lane mean."""
     line = Text(" " * _LABEL)
     for name, (wide, plain, style) in STATES.items():
+        if name == "preempted":  # how long is known, but not when: the words under the picture have it
+            continue
         line.append((plain if ascii_only else wide) * 2, style=style)
         line.append(f" {name}  ", style="dim")
     return line
@@ -304,7 +311,8 @@ def _reading(scene: Scene) -> list[tuple[int, str]]:
     copying = sum(one.copy for one in reads)
     how = f"in {duration(copying)} of copying at most" if copying else "in a time that is part of kernel"
     told.append((message.copied, f"copied to the process{by}, {how}"))
-    told.append((message.in_hand, f"{read.name} returns: the data is in the program's hands"))
+    meanwhile = f" ({duration(read.preempted)} of it preempted)" if read.preempted else ""
+    told.append((message.in_hand, f"{read.name} returns: the data is in the program's hands{meanwhile}"))
     return told
 
 
@@ -317,7 +325,7 @@ def steps(scene: Scene) -> list[tuple[int, str]]:
     sleep = _sleep_before(scene, message.ready)
     if sleep:
         call, one = sleep
-        told.append((one.off, f"{call.name} puts the thread to sleep on the wait queue of: {one.queue}"))
+        told.append((one.off, f"{call.name} puts the thread to sleep {place(one.queue)}"))
         if one.waker:
             whose = (
                 "the packet's way into the socket runs in the sender's own call (softirq)"

@@ -35,9 +35,7 @@ def page(name: str, result: Result) -> str:
         f"# lab {name}: {lab.question}",
         _about(name, lab),
         "## Predict",
-        "Write your answers down before you run anything. What you need to know stands in "
-        + _list([f"[{one}](../../{one.rsplit(': ', 1)[-1].split(',')[0]})" for one in predict.read_first(name)])
-        + ".",
+        "Write your answers down before you run anything. What you need to know stands in " + _list(_read_first(name)) + ".",
         *_questions(name),
         "## Run",
         f"```\n./iolab lab {name} --predict --seed {SEED}\n```",
@@ -45,13 +43,13 @@ def page(name: str, result: Result) -> str:
         "Then try:",
         "\n".join(_try(one) for one in lab.try_next),
         "## What one machine showed",
-        f"Kernel {result.machine['kernel']}, {result.machine['cpus']} CPUs. Your times will differ; your counts, queues and"
-        " verdicts should not.",
+        f"Kernel {result.machine['kernel']}, {result.machine['cpus']} CPUs. Your times will differ; your queues and verdicts"
+        " should not, but *refined* may be *confirmed* where the kernel takes probes in its functions, or the other way round.",
         f"```\n{_report(result)}```",
         "## What it proves",
         *_proofs(lab, result),
-        "## The server" if len(_files(lab)) == 1 else "## The servers",
-        *(f"`{path}`\n\n```python\n{(ROOT / path).read_text()}```" for path in _files(lab)),
+        "## The server" if len(_files(name)) == 1 else "## The servers",
+        *(f"`{path}`\n\n```python\n{(ROOT / path).read_text()}```" for path in _files(name)),
         "## Further reading",
         "\n".join(f"- {one}" for one in lab.reading),
     ]
@@ -97,17 +95,25 @@ def _report(result: Result) -> str:
 def _proofs(lab: Lab, result: Result) -> list[str]:
     verdicts = {one.name: one.verdict for one in result.checks}
     found = []
+    quoted: set[str] = set()
     for check, claims, function in lab.checks:
-        said = "\n".join(f"> {claim} {CLAIMS[claim].text}" for claim in claims)
+        said = "\n".join(f"> {claim} {CLAIMS[claim].text if claim not in quoted else '(above)'}" for claim in claims)
+        quoted.update(claims)
         found.append(f"**{check}** ({verdicts[check]} above)\n\n{said}\n\n{inspect.getdoc(function)}")
     return found
 
 
-def _files(lab: Lab) -> list[str]:
+def _files(name: str) -> list[str]:
     """The source of the servers, each file once; the lab's own for an experiment."""
-    if lab.experiment:
-        return [lab.experiment.partition(":")[0].replace(".", "/") + ".py"]
-    return list(dict.fromkeys(f"servers/{case.server.partition(':')[0].replace('.', '/')}.py" for case in lab.servers))
+    return list(dict.fromkeys(path for _, path, _ in predict.sources(name)))
+
+
+def _read_first(name: str) -> list[str]:
+    """The places to predict from, each file linked once, with what in it is whose."""
+    files: dict[str, list[str]] = {}
+    for case, path, function in predict.sources(name):
+        files.setdefault(path, []).append(": ".join(filter(None, (case, function and f"`{function}`"))))
+    return [f"[{path}](../../{path})" + (f" ({', '.join(cases)})" if any(cases) else "") for path, cases in files.items()]
 
 
 def _list(words: list[str]) -> str:

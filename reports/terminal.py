@@ -195,6 +195,8 @@ def _calls(result: Result, out: Console, most: int = _ROWS) -> None:
 
 def _notes(result: Result, out: Console) -> None:
     notes = []
+    if any(name.startswith("ERESTART") for row in result.rows for name in row.errors):
+        notes.append("ERESTART...: a signal ended it; the program sees EINTR, or the kernel starts the call anew")
     if any(row.copy_quality is Quality.BOUNDED and row.copy for row in result.rows):
         notes.append("< an upper bound: what brackets the copy holds a little more")
     if any(row.copy_quality is Quality.UNAVAILABLE and row.copy for row in result.rows):
@@ -291,19 +293,20 @@ def _trust(result: Result, out: Console) -> None:
         out.print(Text(f"copies whose end was not told: {late:,}; there copy is an upper bound", style="dim"))
     if refused := events.reasons.get("refused"):
         out.print(Text(f"a seccomp filter refused {count(refused, 'system call')}, which no row shows", style="dim"))
+    several = len({one.pid for one in result.threads}) > 1  # the kernel's accounts are of the process that was started
     if witness := context.get("witness"):
-        calls = (
-            f"psutil: {witness['voluntary_switches']:.0f} voluntary and {witness['involuntary_switches']:.0f} other switches"
-        )
         out.print(
-            f"{calls}, {witness['cpu_ns'] / 1e6:.1f} ms of CPU, {witness['rss_bytes'] / 1e6:.1f} MB (while there was traffic)"
+            f"psutil: {witness['voluntary_switches']:.0f} voluntary and {witness['involuntary_switches']:.0f} other switches of"
+            f" the main thread; {witness['cpu_ns'] / 1e6:.1f} ms of CPU, {witness['rss_bytes'] / 1e6:.1f} MB of the"
+            f" {'first process' if several else 'process'} (while there was traffic)"
         )
     if cost := context.get("overhead"):
         trip = cost["traced_round_trip_ns"] / cost["untraced_round_trip_ns"]
         cpu = cost["traced_cpu_s"] / cost["untraced_cpu_s"] if cost["untraced_cpu_s"] else 0
         out.print(
             f"tracing cost: the same traffic untraced took {duration(round(cost['untraced_s'] * 1e9))}, traced"
-            f" {duration(round(cost['traced_s'] * 1e9))}; server CPU x{cpu:.2f}, median round trip x{trip:.2f}"
+            f" {duration(round(cost['traced_s'] * 1e9))}; {'' if several else f'server CPU x{cpu:.2f}, '}median round trip"
+            f" x{trip:.2f}"
         )
     missing = [one for one in result.probes if one.quality is Quality.UNAVAILABLE]
     for probe in missing:

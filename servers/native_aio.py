@@ -1,8 +1,8 @@
 """Linux native AIO on sockets: one-shot polls by io_submit, then ordinary reads.
 
-A read submitted for an empty socket would block in io_submit for as long as the data takes, so the server asks only to be
-told when it can read. That makes it a multiplexer, with a system call more for each message than epoll: every poll is for
-once (man 2 io_submit, IOCB_CMD_POLL; UNP 6.2 knows no such model).
+A read submitted for an empty blocking socket would block in io_submit for as long as the data takes, and for a non-blocking
+one it fails with EAGAIN; so the server asks only to be told when it can read. That makes it a multiplexer, with a system call
+more for each message than epoll: every poll is for once (man 2 io_submit, IOCB_CMD_POLL; UNP 6.2 knows no such model).
 """
 
 import contextlib

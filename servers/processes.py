@@ -1,7 +1,7 @@
 """A process for each connection, by fork: the oldest concurrent server of Unix.
 
-Like a thread for each connection, with a whole address space and a table of descriptors for each, and nothing shared. The
-children are reaped by ignoring SIGCHLD (UNP 4.8).
+Like a thread for each connection, with an address space (copied on write) and a table of descriptors for each; the open sockets
+behind the descriptors are shared, so each closes what is the other's. The children are reaped by ignoring SIGCHLD (UNP 4.8).
 """
 
 import os

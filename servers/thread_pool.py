@@ -1,7 +1,7 @@
 """A fixed number of threads for all connections: nothing is created for a client, but the pool has a ceiling.
 
 A thread is busy with a connection until that ends, so connection number five waits in the pool's queue, accepted and
-unserved, as if there were one thread only (UNP 30.10).
+unserved, as if there were one thread only (UNP 30.12).
 """
 
 import socket

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from labs.kit.lab import Finding, Run, confirmed, failed, sleeps, unavailable, waited
 from probes import syscalls
+from probes.queues import place
 from probes.result import Call, Thread, Verdict
 
 NO_COPY = "no tracepoint brackets the copy of a datagram: fentry or kprobes would show it"
@@ -29,7 +30,7 @@ def asleep_only_in(run: Run, queue: str) -> Finding:
     names = ", ".join(sorted({one.name for one in waits})) or "no call"
     asleep = sum(one.wait for one in waits) / 1e6
     evidence = (
-        f"{names} slept {len(sleeps(waits))} times on the queue of {queue} ({asleep:.1f} ms),"
+        f"{names} slept {len(sleeps(waits))} times {place(queue)} ({asleep:.1f} ms),"
         f" {len(elsewhere)} of {sum(one.count for one in sockets)} calls on sockets did"
     )
     return confirmed(evidence) if waits and not elsewhere else failed(evidence)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import re
 import string
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from labs.kit.questions.question import Question, Undecided
 from probes.errors import WrongUsage
 from probes.result import Result
 
+_ROOT = Path(__file__).resolve().parents[2]
 MOST = 5  # questions of a lab at a time
 _FORM = 'give an object of answers by question, like {"calls": "b"}; invoke lab NAME --questions prints the questions'
 
@@ -36,17 +38,25 @@ def questions(lab: str, seed: int) -> tuple[Question, ...]:
     return tuple(_shuffled(one, chance) for one in [*always, *(some[index] for index in chosen)])
 
 
-def read_first(lab: str) -> list[str]:
-    """The source that a lab runs, to predict from, one line a server: "broken: servers/mistakes/slow_handler.py, broken"."""
+def sources(lab: str) -> list[tuple[str, str, str]]:
+    """The source that a lab runs, one row a server: the case's name or "", the file, the function or ""."""
     found = labs.find(lab)
     if found.experiment:
-        return [_place(found.experiment)]
-    return [f"{case.name}: " * bool(case.name) + _place(f"servers.{case.server}") for case in found.servers]
+        return [("", *_place(found.experiment))]
+    return [(case.name, *_place(f"servers.{case.server}")) for case in found.servers]
 
 
-def _place(name: str) -> str:
+def read_first(lab: str) -> list[str]:
+    """The same in lines to predict from: "broken: servers/mistakes/slow_handler.py, broken"."""
+    return [f"{case}: " * bool(case) + path + f", {function}" * bool(function) for case, path, function in sources(lab)]
+
+
+def _place(name: str) -> tuple[str, str]:
+    """The file where a function is written, which may not be the one that offers it."""
     module, _, function = name.partition(":")
-    return f"{module.replace('.', '/')}.py" + f", {function}" * bool(function)
+    path = f"{module.replace('.', '/')}.py"
+    written = re.search(rf"^from (\S+) import .*\b{function}\b", (_ROOT / path).read_text(), re.MULTILINE) if function else None
+    return (f"{written[1].replace('.', '/')}.py" if written else path), function
 
 
 def _shuffled(question: Question, chance: random.Random) -> Question:

@@ -1,7 +1,8 @@
 """Linux's own AIO: io_setup, io_submit, io_getevents (man 2 io_submit), by number.
 
-Made for files opened with O_DIRECT. A read or write of a socket is carried out inside io_submit itself, which then blocks;
-what is asynchronous for a socket is only IOCB_CMD_POLL (since 4.18): told once that it is ready.
+Made for files opened with O_DIRECT. A read or write of a socket is carried out inside io_submit itself, which then blocks
+(or, of a non-blocking socket, fails with EAGAIN); what is asynchronous for a socket is only IOCB_CMD_POLL (since 4.18): told
+once that it is ready.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Eight processes wait for connections on one port: how many does one connection wake?
 
 Five ways to wait. In accept: the kernel wakes one sleeper, since accept's queue is exclusive. In select, or in an epoll of
-one's own, everybody is woken and one gets the connection; the others ask, hear EAGAIN and sleep again. EPOLLEXCLUSIVE makes
-epoll's place on the listener's queue exclusive, too (since 4.5); SO_REUSEPORT gives each process a listener of its own
-(man 2 epoll_ctl, man 7 socket; UNP 30.6, "Thundering Herd").
+one's own, everybody is woken and one gets the connection; of the others most look again inside the call, find nothing and
+sleep on, and some are late enough to return, ask accept and hear EAGAIN. EPOLLEXCLUSIVE makes epoll's place on the listener's
+queue exclusive, too (since 4.5); SO_REUSEPORT gives each process a listener of its own (man 2 epoll_ctl, man 7 socket; UNP
+30.6, "Thundering Herd").
 """
 
 import os

@@ -41,7 +41,7 @@ COUNTEREXAMPLES = {
     ("io_uring", "IOSQE_ASYNC: a worker of the kernel has it first"): TURNED,
     ("io_uring", "SQPOLL: a thread of the kernel asks, and copies"): TURNED,
     ("native_aio", "readiness only: the thread copies by itself"): "posix_aio",
-    ("native_aio", "a submitted read blocks in io_submit"): "epoll",
+    ("native_aio", "a submitted read of a blocking socket blocks in io_submit"): "epoll",
     ("nonblocking", "EAGAIN at once, never asleep"): "epoll_edge",
     ("nonblocking", "phase 2 is in the call that succeeds"): "blocking",
     ("nonblocking", "it takes a whole core"): "select",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from probes.queues import QUEUES, own, queue_name, readable, sent_by_waker, wake_chain
+from probes.queues import QUEUES, own, place, queue_name, readable, sent_by_waker, wake_chain
 
 SLEEPS = [
     ("socket", "schedule_timeout wait_woken sk_wait_data tcp_recvmsg_locked tcp_recvmsg"),
@@ -22,6 +22,8 @@ SLEEPS = [
     ("socket", "schedule_timeout sk_wait_data tcp_recvmsg io_recv io_wq_submit_work io_wq_worker ret_from_fork"),
     ("futex", "schedule futex_wait_queue __futex_wait futex_wait do_futex"),
     ("timer", "schedule do_nanosleep hrtimer_nanosleep"),
+    ("completion", "schedule_timeout wait_for_completion __do_sys_io_destroy"),
+    ("kernel worker", "schedule_timeout wait_for_completion __flush_work"),
     ("a_new_function", "__schedule schedule a_new_function do_syscall_64"),
 ]
 
@@ -53,12 +55,34 @@ LOOPBACK = "tcp_data_queue tcp_rcv_established tcp_v4_rcv ip_local_deliver net_r
             f"try_to_wake_up sock_def_readable {LOOPBACK} handle_softirqs asm_common_interrupt pipe_read",
         ),
         (("signal",), "try_to_wake_up signal_wake_up_state complete_signal __send_signal_locked"),
+        (
+            ("packet", "TCP", "socket", "signal"),
+            f"complete_signal __send_signal_locked send_sigio kill_fasync sock_wake_async sock_def_readable {LOOPBACK}",
+        ),
+        (
+            ("packet", "TCP", "socket", "AIO's request (aio_poll_wake)", "AIO's completion (aio_complete)"),
+            f"autoremove_wake_function aio_complete aio_poll_wake __wake_up_sync_key sock_def_readable {LOOPBACK}",
+        ),
+        (
+            ("packet", "TCP", "socket", "io_uring"),
+            f"__io_req_task_work_add io_poll_wake __wake_up sock_def_readable {LOOPBACK}",
+        ),
+        (("child's end", "signal"), "signal_wake_up_state complete_signal __send_signal_locked do_notify_parent exit_notify"),
+        (("vfork's end", "completion"), "try_to_wake_up swake_up_locked complete mm_release begin_new_exec"),
+        (("futex",), "try_to_wake_up wake_up_q futex_wake do_futex mm_release do_exit"),
+        (("completion",), "try_to_wake_up complete free_ioctx_reqs percpu_ref_switch_to_atomic_rcu rcu_do_batch"),
+        (("kernel worker", "completion"), "try_to_wake_up complete process_one_work worker_thread"),
         (("something_new",), "try_to_wake_up __wake_up_common something_new"),
         (("unknown",), ""),
     ],
 )
 def test_a_stack_tells_the_chain_of_the_wake_up(chain: tuple[str, ...], stack: str) -> None:
     assert wake_chain(tuple(stack.split())) == chain
+
+
+def test_not_every_sleep_is_on_a_queue_of_its_name() -> None:
+    assert {place(name) for name in ("signal", "timer")} == {"for a signal, on no wait queue", "for a time, on no wait queue"}
+    assert "all its descriptors" in place("select") and place("socket") == "on the queue of socket"
 
 
 def test_the_running_task_is_the_cause_only_with_its_own_send() -> None:

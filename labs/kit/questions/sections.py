@@ -9,6 +9,7 @@ from labs.kit.experiment import PAUSE
 from labs.kit.lab import Run
 from labs.kit.questions.question import Question, Truth, Undecided, count
 from probes import syscalls
+from probes.queues import place
 from probes.result import Call, Sleep
 
 _SLEEPS = "it sleeps until it has what it waits for"
@@ -38,8 +39,8 @@ def _what(section: str, kinds: Set[str], text: str) -> Question:
         asleep = _sleeps(call)
         option = _SLEEPS if asleep else _REFUSED if call.errno else _SUCCEEDS
         words = f"{call.name} {'got ' + call.errno if call.errno else f'returned {call.result}'}, {count(len(asleep), 'sleep')}"
-        where = ", ".join(sorted({one.queue for one in asleep}))
-        return Truth(option, words + (f" on the queue of: {where}, {ms(call.wait)}" if where else ""))
+        where = ", ".join(sorted({place(one.queue) for one in asleep}))
+        return Truth(option, words + (f" {where}, {ms(call.wait)}" if where else ""))
 
     return Question(_id(section), f"{text}: what does it do?", (_SLEEPS, _REFUSED, _SUCCEEDS), truth)
 
@@ -53,7 +54,7 @@ _ON = {
     "accept": "the listener's own, for connections",
     "connect": "the connecting socket's, for the handshake",
     "send buffer": "the socket's, for room in its send buffer",
-    "timer": "a timer's",
+    "timer": "none: only a timer wakes it",
     "futex": "a futex, a lock between threads",
     "": "none: it does not sleep",
 }
@@ -68,9 +69,7 @@ def _where(section: str, kinds: Set[str], text: str) -> Question:
         if not asleep:
             return Truth(_ON[""], f"{call.name}: 0 sleeps")
         longest = max(asleep, key=lambda one: one.wait)
-        return Truth(
-            _ON.get(longest.queue, longest.queue), f"{call.name} slept {ms(longest.wait)} on the queue of: {longest.queue}"
-        )
+        return Truth(_ON.get(longest.queue, longest.queue), f"{call.name} slept {ms(longest.wait)} {place(longest.queue)}")
 
     return Question(f"{_id(section)}-where", f"{text}: on which wait queue does it sleep?", tuple(_ON.values()), truth)
 

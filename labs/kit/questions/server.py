@@ -12,6 +12,7 @@ from labs.kit.lab import Run, turns
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided, count
 from probes import syscalls
 from probes.phases import percentile_of
+from probes.queues import place
 from probes.result import Call, Sleep, Thread
 
 AFTER_A_PACKET = 0.3  # sleeps for each message that a packet has to end, before we say that the server waits so
@@ -62,7 +63,7 @@ def _waits_in(run: Run) -> Truth:
         (name, queue), times = collections.Counter((call.name, sleep.queue) for call, sleep in asleep).most_common(1)[0]
         option = next((option for option, names in _WAITING.items() if name in names), name)
         option = _FOR_SIGNALS if queue == "signalfd" else option  # a read, but of signals
-        return Truth(option, f"{words}; {times} of the sleeps were in {name}, on the queue of: {queue}")
+        return Truth(option, f"{words}; {times} of the sleeps were in {name}, {place(queue)}")
     if timers >= AFTER_A_PACKET * number:
         return Truth(_PAUSES, f"{words}; {timers} sleeps were ended by a timer")
     if _in_vain(run) > number:
@@ -297,12 +298,12 @@ def _awake(run: Run) -> Truth:
     lasting = [one for one in run.result.threads if 0 < run.server.wall <= 2 * one.wall]
     share, thread = max(((1 - one.wait / one.wall, one) for one in lasting), key=lambda one: one[0])
     words = f"{thread.name} {thread.tid} was asleep for {ms(thread.wait)} of its {ms(thread.wall)}"
-    return Truth(_SHARE(share), f"{share:.1%} awake: {words}")
+    return Truth(_SHARE(share), f"{share:.1%} not asleep: {words}")
 
 
 AWAKE = Question(
     "awake",
-    "For how much of the time is the server's busiest thread awake (on a CPU, or waiting for one)?",
+    "For how much of the time is the server's busiest thread not asleep (on a CPU, or waiting for one)?",
     _SHARE.labels,
     _awake,
     ranges=True,
