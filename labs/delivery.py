@@ -26,6 +26,7 @@ LAB = Lab(
         "net/ipv4/tcp_input.c: tcp_clean_rtx_queue; net/ipv4/tcp.c: tcp_recvmsg_locked",
     ),
     experiment="labs.delivery:experiment",
+    picture=False,  # of what it receives, which is not what it is about
 )
 SIZE, FIRST = 1000, 400
 

@@ -28,6 +28,7 @@ LAB = Lab(
         "net/core/stream.c: sk_stream_wait_memory; net/ipv4/tcp.c: tcp_sendmsg_locked",
     ),
     experiment="labs.output_calls:experiment",
+    picture=False,  # of what it receives, which is not what it is about
 )
 DATA = b"x" * 4096
 SETTLED = 0.06  # seconds; a confirmation may be delayed by 40 ms (TCP_DELACK_MIN)

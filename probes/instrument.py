@@ -32,13 +32,16 @@ from probes.records import LAYOUTS, CallFlag, Hit, Kind, Loss, SleepFlag, encode
 from probes.result import Probe, Quality
 
 DRAIN_EVERY = 0.02  # seconds; the ring holds 0.8 s of the busiest server seen, so a late reader loses nothing
+MOST_BYTES = 512 << 20  # of records: some 2.5 million calls, which take ten times as much memory while they are measured
 
 
 class Instrument:
     """Follows processes from construction to `stop`. Raises CannotTrace where the machine can't."""
 
-    def __init__(self, ring_bytes: int = RING_BYTES, wanted: tuple[Wanted, ...] = PROBES) -> None:
+    def __init__(self, ring_bytes: int = RING_BYTES, wanted: tuple[Wanted, ...] = PROBES, most_bytes: int = MOST_BYTES) -> None:
         need_privileges()
+        self._most_bytes = most_bytes
+        self._ended: int | None = None
         self._wanted = wanted
         self.cookie = new_cookie()
         self._spans: list[bytes] = []
@@ -66,8 +69,18 @@ class Instrument:
     def _drain(self) -> None:
         with contextlib.suppress(OSError):  # a container may lack CAP_SYS_NICE
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)  # on a busy machine a late reader loses records
+        held = 0
         while not self._stopped.wait(DRAIN_EVERY):
             self._spans.append(self._ring.drain())
+            held += len(self._spans[-1])
+            if held > self._most_bytes:  # what is followed goes on, unrecorded
+                self._ended = self._freeze()
+                return
+
+    def _freeze(self) -> int:
+        """Nothing is followed any more; returns when (ns)."""
+        self._table(b"stopped")[ctypes.c_int(0)] = ctypes.c_uint32(1)
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC)  # after: what a thread told until then lies before it
 
     def _close(self) -> None:
         if not self._stopped.is_set():
@@ -84,8 +97,15 @@ class Instrument:
     def _table(self, name: bytes) -> Any:
         return self._programs.table(name)
 
+    @property
+    def full(self) -> bool:
+        """Has the recording ended by itself?"""
+        return self._ended is not None
+
     def followed(self) -> int:
         """How many threads are followed right now."""
+        if self.full:
+            return 0
         return sum(1 for _ in self._table(b"threads").keys())  # noqa: SIM118 (a BCC table iterates over entries)
 
     def wait_until_gone(self, seconds: float) -> bool:
@@ -104,8 +124,8 @@ class Instrument:
         """
         self._stopped.set()
         self._drainer.join()
-        self._table(b"stopped")[ctypes.c_int(0)] = ctypes.c_uint32(1)
-        end = time.clock_gettime_ns(time.CLOCK_MONOTONIC)  # after: what a thread told until then lies before it
+        full = self.full
+        end = self._ended or self._freeze()
         misses = self._programs.misses()
         self._programs.leave_the_kernel()
         self._spans.append(self._ring.drain())
@@ -130,7 +150,7 @@ class Instrument:
                 for p, w in zip(self.probes, self._wanted, strict=True)
             ],
             losses={loss.name: losses[loss] for loss in Loss}
-            | {"MISSED": all_else, "SKIPPED": _not_stood_in_for(ends), "PAIRED": _not_stood_in_for(copies)},
+            | {"MISSED": all_else, "SKIPPED": _not_stood_in_for(ends), "PAIRED": _not_stood_in_for(copies), "FULL": int(full)},
             seen=sum(hits.values()),
             stacks={number: [self._symbol(one) for one in addresses] for number, addresses in frames.items()},
             end=end,

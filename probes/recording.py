@@ -43,7 +43,7 @@ class Recording:
         end: int,
         context: dict[str, Any],
     ) -> Recording:
-        """A recording made just now. `losses` counts by Loss name, plus MISSED, SKIPPED and PAIRED; `end` is monotonic ns."""
+        """A recording made just now. `losses` counts by Loss name, and MISSED, SKIPPED, PAIRED, FULL; `end` is monotonic ns."""
         return cls(
             data,
             {

@@ -17,6 +17,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+import labs
 from labs.kit import link
 from labs.kit.lab import Run
 from probes.result import CallRow, Check, Quality, Result, Thread, Verdict
@@ -72,7 +73,7 @@ def show(result: Result, out: Console, stacks: bool = False) -> None:
     if "cases" in result.context:
         _cases(result, out)
     else:
-        if "lab" in result.context:
+        if "lab" in result.context and labs.find(str(result.context["lab"])).picture:
             _picture(result, out)
         _calls(result, out)
         _sleeps(result, out)
@@ -203,6 +204,9 @@ def _notes(result: Result, out: Console) -> None:
         notes.append("+ and more: what no probe shows of this copy is part of kernel")
     if any(row.copy_quality is Quality.UNAVAILABLE and not row.copy for row in result.rows):
         notes.append("n/a: no probe shows this copy, it is part of kernel")
+    aside: Any = result.context.get("aside") or {}
+    if "sections" in aside:
+        notes.append("lseek EBADF: the experiment's own marks, between its sections")
     notes += _polling(result)
     for note in notes:
         out.print(Text(note, style="dim"))
@@ -287,6 +291,9 @@ def _trust(result: Result, out: Console) -> None:
     out.print(Text(line, style=style))
     if not events.sound:
         out.print("so nothing is claimed; run it again, with less beside it (docs/troubleshooting.md explains the words)")
+    if "full" in events.reasons:
+        words = "the recording was full before the end: what came later is not in it, and all that lived then is shown as alive"
+        out.print(words, style="bold yellow")
     if unseen := events.reasons.get("unseen"):
         out.print(Text(f"this machine hid {count(unseen, 'switch')} to us: there run queue is an upper bound", style="dim"))
     if late := events.reasons.get("copy_end"):

@@ -229,6 +229,7 @@ class Lab:
     cases: tuple[Case, ...] = ()  # several servers on the same traffic, one after the other, instead of one
     asides: tuple[str, ...] = ()  # "module:function" of experiments beside the traffic, which return JSON data
     experiment: str | None = None  # "module:function" that is followed instead of a server: then there are no clients
+    picture: bool = True  # of one message on its way; not where the lab is about something else
     checks: list[tuple[str, tuple[str, ...], CheckFunction]] = field(default_factory=list)
 
     def check(self, name: str, claims: tuple[str, ...]) -> Callable[[CheckFunction], CheckFunction]:
@@ -251,7 +252,9 @@ class Lab:
         return self.cases or ((Case("", self.server),) if self.server else ())
 
     def judge(self, result: Result) -> Result:
-        """The result with this lab's verdicts; inconclusive ones where events were lost or left without a partner."""
+        """The result with this lab's verdicts; inconclusive ones where events were lost or left without a partner, or where the
+        recording was full before the end.
+        """
         run, checks = Run(result), []
         for name, claims, function in self.checks:
             try:
@@ -261,5 +264,10 @@ class Lab:
             if not result.events.sound and verdict is not Verdict.UNAVAILABLE:
                 evidence = f"{result.events.lost} events lost, {result.events.unmatched} unmatched; else: {verdict}, {evidence}"
                 verdict = Verdict.INCONCLUSIVE
+            elif "full" in result.events.reasons and verdict is not Verdict.UNAVAILABLE:
+                verdict, evidence = (
+                    Verdict.INCONCLUSIVE,
+                    f"the recording was full before the end; until then: {verdict}, {evidence}",
+                )
             checks.append(Check(name, claims, verdict, evidence))
         return phases.with_checks(result, checks)

@@ -151,6 +151,14 @@ def test_lost_events_make_every_check_inconclusive(lab: str, recorded: Callable[
     assert judged.verdict == "inconclusive"
 
 
+def test_a_recording_that_was_full_too_soon_proves_nothing(recorded: Callable[[str], Recording]) -> None:
+    recording = recorded("epoll")
+    recording.meta["losses"]["FULL"] = 1
+    result = labs.find("epoll").judge(phases.measure(recording))
+    assert result.events.sound and result.verdict == "inconclusive"
+    assert all(one.evidence.startswith("the recording was full") for one in result.checks)
+
+
 def test_a_failed_check_fails_the_run(recorded: Callable[[str], Recording]) -> None:
     assert labs.find("blocking").judge(phases.measure(recorded("epoll"))).verdict == "fail"
     assert labs.find("blocking").judge(phases.measure(recorded("blocking"))).verdict == "pass"

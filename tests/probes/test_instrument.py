@@ -163,6 +163,26 @@ def test_a_full_ring_is_counted_and_makes_the_run_unsound(kernel: None, compiled
     assert events.lost > 0 and not events.sound and events.reasons["ring_full"] > 0
 
 
+def test_a_full_recording_ends_by_itself_and_the_program_goes_on(kernel: None, compiled: Callable[..., Path]) -> None:
+    from probes import phases
+    from probes.instrument import Instrument
+
+    with Instrument(most_bytes=100_000) as instrument:
+        with subprocess.Popen([compiled("counts"), "1000000000", str(instrument.cookie)]) as process:
+            try:
+                end = time.monotonic() + 30 * PATIENCE
+                while not instrument.full:
+                    assert time.monotonic() < end
+                    time.sleep(0.01)
+                assert process.poll() is None and instrument.wait_until_gone(0)
+            finally:
+                process.kill()
+        result = phases.measure(instrument.stop({}))
+    assert result.events.sound and result.events.reasons == {"full": 1}, result.events
+    (thread,) = result.threads
+    assert not thread.ended and thread.calls == len(result.calls) >= 500
+
+
 def test_the_stand_ins_alone_see_every_call(kernel: None, compiled: Callable[..., Path]) -> None:
     """As if the kernel had skipped the first program each time, because another thread was preempted inside it."""
     from probes import phases
