@@ -331,8 +331,10 @@ class _Follower:
         return telling(self._said["console"].decode(errors="replace"))
 
     def _broken(self, what: str) -> LabBroken:
-        told = "\n  ".join(self._console()) or "(nothing)"
-        return LabBroken(f"kernel {self._kernel.release} in QEMU: {what}", f"what its console tells of it:\n  {told}")
+        lines = self._console()
+        why = f" ({found})" if (found := reason(lines)) else ""
+        told = "\n  ".join(lines) or "(nothing)"
+        return LabBroken(f"kernel {self._kernel.release} in QEMU: {what}{why}", f"what its console tells of it:\n  {told}")
 
 
 def telling(console: str) -> list[str]:
@@ -342,6 +344,18 @@ def telling(console: str) -> list[str]:
     # the reason stands before the call trace and the registers, which may take more lines than anybody wants to see
     crash = next((number for number, line in enumerate(lines) if _CRASH.search(line)), None)
     return lines[-_LINES:] if crash is None else lines[crash:][:_LINES]
+
+
+def reason(lines: Sequence[str]) -> str:
+    """A crash in one line, as the console told of it: what kind, and in which function; "" where there was none.
+
+    >>> reason(["[ 1455.1] Oops: int3: 0000 [#1] SMP NOPTI", "[ 1455.2] RIP: 0010:trace_syscall_exit+0x5a/0x90"])
+    'Oops: int3: 0000 [#1] SMP NOPTI, in trace_syscall_exit+0x5a/0x90'
+    """
+    if not lines or not _CRASH.search(lines[0]):
+        return ""
+    place = next((found[1] for line in lines if (found := re.search(r"(?:RIP: \S+:|pc : )(\S+)", line))), None)
+    return re.sub(r"^\[[\s\d.]*\]\s*", "", lines[0]) + (f", in {place}" if place else "")
 
 
 def main(arguments: Sequence[str]) -> int:

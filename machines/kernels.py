@@ -207,7 +207,7 @@ def _try(
             trial.boot_seconds = _boot(kernel, trial, labs, tests, stop, progress)
             return
         except LabBroken as error:
-            trial.broken = "; ".join(filter(None, (trial.broken, str(error))))
+            trial.broken = "; ".join(filter(None, (trial.broken, error.problem)))
             progress(f"{kernel.release}: {error}")
         before, told = told, len(trial.labs) + len(trial.tests)
         if stop.is_set() or told == before:  # it would break at the same place again

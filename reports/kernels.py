@@ -67,7 +67,7 @@ def figure_rows(trials: Sequence[Trial]) -> Rows:
         ["doctor, s", *(f"{one.doctor_seconds:.0f}" for one in trials)],
         ["labs, s", *(f"{sum(lab.seconds for lab in one.labs.values()):.0f}" for one in trials)],
         *([f"tests {outcome}", *(_tests(one, outcome) for one in trials)] for outcome in ("passed", "failed", "skipped")),
-        ["tests of", *(_chosen(one) for one in trials)],
+        ["tests chosen (pytest -k)", *(_chosen(one) for one in trials)],
         ["tests, s", *(_seconds(one) for one in trials)],
     ]
 
