@@ -57,6 +57,8 @@ OF_THE_OBJECT = {"io_uring", "epoll", "accept", "send buffer", "socket", "pipe",
 # Not every sleep is on a queue of the name's own.
 _PLACES = {
     "epoll": "on epoll's own queue",
+    "socket": "on the socket's queue",
+    "pipe": "on the pipe's queue",
     "select": "in select, on the queues of all its descriptors",  # __pollwait
     "poll": "in poll, on the queues of all its descriptors",
     "signal": "for a signal, on no wait queue",

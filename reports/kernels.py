@@ -25,7 +25,7 @@ _STYLES = {
     "inconclusive": "bold yellow", "bounded": "yellow", "limited": "yellow", "cannot": "dim", "unavailable": "dim", "-": "dim",
 }  # fmt: skip
 _ASKED_OF_DOCTOR = ("BTF", "fentry", "kprobe", "io_uring", "link")
-AGAIN = "invoke kernels --write docs/kernels.md"
+AGAIN = "./iolab kernels --write docs/kernels.md"
 
 Rows = list[list[str]]
 

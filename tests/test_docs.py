@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 from invoke.loader import FilesystemLoader
 
-from tests.conftest import ROOT
+from labs.kit.run import show
+from probes.recording import load
+from reports import terminal
+from tests.conftest import DATA, ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -81,6 +85,13 @@ def complaints() -> Iterator[tuple[str, str]]:
                 words = "".join(str(one.value) if isinstance(one, ast.Constant) else "..." for one in parts)
                 if words != "...":
                     yield str(path.relative_to(ROOT)), words
+
+
+def test_the_picture_in_the_readme_is_that_of_the_recording() -> None:
+    report = io.StringIO()
+    terminal.write(show(load(DATA / "blocking.iolab")), report, width=80)
+    picture = report.getvalue().partition("one message of")[2].partition("\n\nsystem calls")[0]
+    assert f"```\none message of{picture}\n```" in (ROOT / "README.md").read_text(), f"put this into README.md:\n{picture}"
 
 
 def test_every_complaint_is_explained() -> None:

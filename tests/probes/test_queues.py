@@ -82,7 +82,7 @@ def test_a_stack_tells_the_chain_of_the_wake_up(chain: tuple[str, ...], stack: s
 
 def test_not_every_sleep_is_on_a_queue_of_its_name() -> None:
     assert {place(name) for name in ("signal", "timer")} == {"for a signal, on no wait queue", "for a time, on no wait queue"}
-    assert "all its descriptors" in place("select") and place("socket") == "on the queue of socket"
+    assert "all its descriptors" in place("select") and place("accept") == "on the queue of accept"
 
 
 def test_the_running_task_is_the_cause_only_with_its_own_send() -> None:
