@@ -18,8 +18,8 @@ static inline u32 waiting(u64 socket) {
 
 /* A datagram is a message of its own, so each one's arrival is remembered, for as many as may wait: `told` and `taken` count
  * the datagrams that came and went, at[] holds the times of those between. Arrivals on several CPUs may use one place at the
- * same time: then one of them has no time, and 0 says so. What leaves the counts apart, the kernel's own count of those that wait
- * puts right. */
+ * same time: then one of them has no time, and 0 says so. What leaves the counts apart, the kernel's own count of those that
+ * wait puts right. */
 static inline int datagram_arrived(u64 socket, u64 now) {
   struct datagrams *seen = datagrams.lookup(&socket);
   u64 inode = SOCKET_INODE(socket);  /* addresses are used again */

@@ -2,9 +2,9 @@
  * then come threads.c, sched.c, calls.c, data.c and poll.c, in one text, as BCC wants its programs in one file.
  *
  * Most are raw tracepoints: the cheapest hook, present without tracefs, and, unlike the perf kind, not skipped when an
- * interrupt brings another program's event while one is being handled. What no tracepoint shows is asked of functions, at their entry
- * and exit, where the kernel allows that (AT_ENTRY, AT_EXIT). All arguments are kernel pointers, so every field is read at an
- * offset that the running kernel's BTF gave (the OFF_ constants come from programs.py); no kernel header is used.
+ * interrupt brings another program's event while one is being handled. What no tracepoint shows is asked of functions, at
+ * their entry and exit, where the kernel allows that (AT_ENTRY, AT_EXIT). All arguments are kernel pointers, so every field is
+ * read at an offset that the running kernel's BTF gave (the OFF_ constants come from programs.py); no kernel header is used.
  */
 #include "fold.h"
 
