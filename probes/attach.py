@@ -220,17 +220,16 @@ def attach(
 
 def _try(btf: Btf, load: Callable[[Hook], None], unload: Callable[[Hook], None], candidate: Candidate) -> str | None:
     """Attaches a candidate whole, or says why not."""
+    for hook in candidate.hooks:
+        if not _has(btf, hook):
+            return f"{hook}: this kernel has none"
     done: list[Hook] = []
     for hook in candidate.hooks:
-        reason = None if _has(btf, hook) else "this kernel has none"
-        if reason is None:
-            try:
-                load(hook)
-            except OSError as error:
-                reason = str(error)
-        if reason is not None:
+        try:
+            load(hook)
+        except OSError as error:
             for one in reversed(done):
                 unload(one)
-            return f"{hook}: {reason}"
+            return f"{hook}: {error}"
         done.append(hook)
     return None

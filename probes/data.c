@@ -28,7 +28,7 @@ static inline int datagram_arrived(u64 socket, u64 now) {
     datagrams.update(&socket, &fresh);
     return 0;
   }
-  if (seen->told - seen->taken > 1 && waiting(socket) == 1) {  /* one may be on its way to its reader */
+  if ((s64)(seen->told - seen->taken) > 1 && waiting(socket) == 1) {  /* one may be on its way to its reader */
     __builtin_memset(seen->at, 0, sizeof(seen->at));
     seen->taken = seen->told;
   }
@@ -137,9 +137,11 @@ static inline int copy_begins(u64 skb, u64 length) {
   if (!t)
     return 0;
   u64 now = bpf_ktime_get_ns();
-  if (t->bracketed)
-    copy_ended_before(t, now);
   came_back_unseen(t, now);
+  if (t->bracketed) {
+    end_untold(t);
+    fold_copy_end(t, now);
+  }
   fold_copy_restart(t, now);
   t->bracketed = 1;
   t->linear = 0;

@@ -80,7 +80,9 @@ class Instrument:
     def _freeze(self) -> int:
         """Nothing is followed any more; returns when (ns)."""
         self._table(b"stopped")[ctypes.c_int(0)] = ctypes.c_uint32(1)
-        return time.clock_gettime_ns(time.CLOCK_MONOTONIC)  # after: what a thread told until then lies before it
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)  # after: what a thread told until then lies before it
+        self._misses = self._programs.misses()
+        return now
 
     def _close(self) -> None:
         if not self._stopped.is_set():
@@ -126,7 +128,7 @@ class Instrument:
         self._drainer.join()
         full = self.full
         end = self._ended or self._freeze()
-        misses = self._programs.misses()
+        misses = self._misses
         self._programs.leave_the_kernel()
         self._spans.append(self._ring.drain())
         self._ring.close()
@@ -139,9 +141,9 @@ class Instrument:
         # followed thread's call, and the stand-in was skipped as well, the other end tells: an end without a begin, or a begin
         # inside a call (Loss.UNMATCHED).
         ends = {hook: number for hook, number in misses.items() if hook.place.startswith("raw_syscalls:")}
-        copies = {hook: misses[hook] for one in self._wanted if one.paired for hook in one.hooks if hook in misses}
+        copies = [{hook: misses[hook] for hook in one.hooks if hook in misses} for one in self._wanted if one.paired]
         added = sum(misses.get(hook, 0) for one in self._wanted if one.more for hook in one.hooks)
-        all_else = sum(misses.values()) - sum(ends.values()) - sum(copies.values()) - added
+        all_else = sum(misses.values()) - sum(ends.values()) - sum(sum(one.values()) for one in copies) - added
         recording = Recording.new(
             data,
             machine=machine(),
@@ -150,7 +152,12 @@ class Instrument:
                 for p, w in zip(self.probes, self._wanted, strict=True)
             ],
             losses={loss.name: losses[loss] for loss in Loss}
-            | {"MISSED": all_else, "SKIPPED": _not_stood_in_for(ends), "PAIRED": _not_stood_in_for(copies), "FULL": int(full)},
+            | {
+                "MISSED": all_else,
+                "SKIPPED": _not_stood_in_for(ends),
+                "PAIRED": sum(map(_not_stood_in_for, copies)),
+                "FULL": int(full),
+            },
             seen=sum(hits.values()),
             stacks={number: [self._symbol(one) for one in addresses] for number, addresses in frames.items()},
             end=end,
@@ -195,7 +202,7 @@ class Instrument:
 
 
 def _not_stood_in_for(misses: dict[Hook, int]) -> int:
-    """How many events may have gone untold, at most: those that were skipped for the stand-ins, where there are some."""
+    """How many events of a probe may have gone untold, at most: those skipped for the stand-ins, where there are some."""
     return sum({hook: number for hook, number in misses.items() if hook.stands_in}.values() or misses.values())
 
 

@@ -452,6 +452,7 @@ def batches(calls: Sequence[Call], taken: Sequence[Taken]) -> Iterable[Message]:
         )
 
 
+_GETEVENTS = 1  # IORING_ENTER_GETEVENTS
 _COMPLETES = {"io_uring_enter", "io_getevents", "io_pgetevents", "rt_sigtimedwait"}
 
 
@@ -459,14 +460,15 @@ def completions(calls: Sequence[Call], taken: Sequence[Taken], families: Mapping
     """The messages that no reading call took: told of is their completion, when the data is in the buffer already.
 
     Told by the next return, after the copy, of a call that hands out completions: of the thread that took it (a worker of the
-    kernel takes for the thread that made it), or if that never asks, of any in its process. `families`: for each thread the
-    one that it works for, or 0, and its process.
+    kernel takes for the thread that made it), or if that never waits for any, of any in its process. `families`: for each
+    thread the one that it works for, or 0, and its process.
     """
     # io_uring_enter tells how many requests it took, which is 0 where it only waited; of the others 0 is no completion
     returns: dict[tuple[str, int], list[tuple[int, str]]] = collections.defaultdict(list)
     for call in calls:
         if call.name in _COMPLETES and call.result is not None and call.result >= (call.name != "io_uring_enter"):
-            returns["thread", call.thread].append((call.exit, call.name))
+            if call.name != "io_uring_enter" or call.args[3] & _GETEVENTS:  # else it only hands in requests
+                returns["thread", call.thread].append((call.exit, call.name))
             returns["process", families[call.thread][1]].append((call.exit, call.name))
     for ends in returns.values():
         ends.sort()

@@ -74,8 +74,8 @@ class CallFlag(enum.IntFlag):
     NO_RETURN = 1  # exit, exit_group, or the thread was killed inside it
     OPEN = 2  # still under way when the recording ended
     DRAINED = 8  # the socket's receive queue was empty after this call's last copy
-    COPY_LATE = 32  # the kernel did not tell of the end of a copy: the time until the next event counts as copying
     LINEAR = 16  # the copy was a datagram's in one piece, which has a probe of its own
+    COPY_LATE = 32  # the kernel did not tell of the end of a copy: the time until the next event counts as copying
 
 
 class SleepFlag(enum.IntFlag):

@@ -88,10 +88,10 @@ def names(machine: str) -> dict[int, str]:
 def name_of(number: int, machine: str) -> str:
     """What to call the system call of that number; calls of 32-bit programs are told by number only.
 
-    >>> name_of(0, "x86_64"), name_of(3 | COMPAT, "x86_64"), name_of(9999, "x86_64")
-    ('read', 'compat_3', 'syscall_9999')
+    >>> [name_of(number, "x86_64") for number in (0, 3 | COMPAT, 9999, -1)]
+    ['read', 'compat_3', 'syscall_9999', 'syscall_-1']
     """
-    if number & COMPAT:
+    if number > 0 and number & COMPAT:
         return f"compat_{number & ~COMPAT}"
     return names(machine).get(number) or f"syscall_{number}"
 

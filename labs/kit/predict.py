@@ -160,6 +160,8 @@ def against(result: Result, asked: Sequence[Question], given: dict[str, str], se
         try:
             if not result.events.sound:
                 raise Undecided(f"{result.events.lost} events were lost, {result.events.unmatched} found no partner")
+            if "full" in result.events.reasons:
+                raise Undecided("the recording was full before the end")
             truth = one.truth(run)
             if truth.option not in one.options:
                 raise Undecided(f"it was none of the options, but {truth.option}: {truth.evidence}")

@@ -113,7 +113,9 @@ def test_a_worker_of_the_kernel_still_alive_is_accounted_up_to_the_end(kernel: N
     workers = [one for one in result.threads if one.kernel_worker]
     if not words and not workers:
         kernel_lacks("this kernel's io_uring has no threads in the process (kernel threads, until 5.11)")
-    (worker,) = workers
-    assert (worker.name, worker.ended, worker.user) == (words[1], False, 0)
-    assert worker.wall == worker.wait + worker.sched_delay + worker.preempted + worker.copy + worker.kernel
+    assert words[1] in {one.name for one in workers}  # on a slow machine the kernel may think that one is not enough
+    for worker in workers:
+        assert (worker.ended, worker.user) == (False, 0)
+        assert worker.wall == worker.wait + worker.sched_delay + worker.preempted + worker.copy + worker.kernel
+    worker = max(workers, key=lambda one: one.wall)
     assert worker.slept_on[0].queue == "io_uring worker" and worker.wait > worker.wall / 2

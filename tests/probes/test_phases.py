@@ -285,7 +285,8 @@ def test_a_completion_tells_of_data_that_is_in_hand_already() -> None:
         Taken(thread=1, socket=1, ready=None, started=126, copied=130, bytes=4, arrivals=0, drained=True),
     ]
     families = {1: (0, 50)}
-    (message,) = phases.completions([call("io_uring_enter", 90, 150), call("io_uring_enter", 160, 170)], taken, families)
+    waits = [call("io_uring_enter", 90, 150, args=(5, 0, 1, 1)), call("io_uring_enter", 160, 170, args=(5, 0, 1, 1))]
+    (message,) = phases.completions(waits, taken, families)
     assert (message.ready, message.read, message.copied, message.told, message.in_hand) == (100, 120, 130, 150, 150)
     assert (message.bytes, message.reads, message.told_to_copied, message.told_by) == (64, 2, 0, "io_uring_enter")
 
@@ -312,11 +313,12 @@ def test_what_recvmmsg_took_is_told_of_before_it_and_in_hand_with_it() -> None:
 
 @pytest.mark.parametrize(("taker", "told"), [(1, 180), (2, 160), (3, 160), (4, 170), (5, None)])
 def test_a_completion_is_told_to_who_asked_for_it(taker: int, told: int | None) -> None:
-    """Thread 3 works for thread 2; 4 never asks, but another of its process does; in the process of 5 nobody does."""
+    """Thread 3 works for thread 2; 4 hands in only, and another of its process waits; in the process of 5 nobody does."""
     families = {1: (0, 50), 2: (0, 50), 3: (2, 50), 4: (0, 60), 5: (0, 70), 6: (0, 60)}
     taken = [Taken(thread=taker, socket=1, ready=100, started=120, copied=125, bytes=60, arrivals=1, drained=True)]
     ends = {6: 170, 2: 160, 1: 180}
-    calls = [call("io_uring_enter", 90, end, thread=thread) for thread, end in ends.items()]
+    calls = [call("io_uring_enter", 90, end, thread=thread, args=(5, 1, 1, 1)) for thread, end in ends.items()]
+    calls.append(call("io_uring_enter", 300, 310, thread=4, args=(5, 1, 0, 0)))
     assert [one.told for one in phases.completions(calls, taken, families)] == ([] if told is None else [told])
 
 
