@@ -444,11 +444,12 @@ def kernels(
     for one in chosen:
         rooms.find(one)
     trials = [trial for path in add.split(",") if path for trial in machines.load(path)]
+    names = [] if only == "none" else machines.names(only, architecture)
     try:
-        if only != "none":
+        if names:
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # hours may be in it: it ends as by Ctrl-C
             machines.matrix(
-                trials, machines.names(only, architecture), architecture, chosen, None if tests == "none" else tests,
+                trials, names, architecture, chosen, None if tests == "none" else tests,
                 at_once=machines_at_once, refresh=refresh, progress=_progress,
             )  # fmt: skip
     finally:  # interrupted, too: what was tried until then can be added to later (--add)

@@ -139,7 +139,11 @@ class Suite:
         return run(program, *options, *arguments, remedy=remedy, cwd=cwd)
 
     def update(self) -> None:
-        """Fetches the suite's index."""
+        """Fetches the suite's index; one process at a time."""
+        with alone(self._folder / "lock"):
+            self._update()
+
+    def _update(self) -> None:
         form = "$(REPO_URI)|$(ORIGIN)|$(LABEL)|$(RELEASE)"
         remedy = "on a Debian whose apt works, as root: apt-get update"
         ask = ("apt-get", "indextargets", "--format", form, "Created-By: Packages")

@@ -347,14 +347,14 @@ def telling(console: str) -> list[str]:
 
 
 def reason(lines: Sequence[str]) -> str:
-    """A crash in one line, as the console told of it: what kind, and in which function; "" where there was none.
+    """A crash in one line, as the console told of it: what kind, and in which function of the kernel; "" where there was none.
 
     >>> reason(["[ 1455.1] Oops: int3: 0000 [#1] SMP NOPTI", "[ 1455.2] RIP: 0010:trace_syscall_exit+0x5a/0x90"])
     'Oops: int3: 0000 [#1] SMP NOPTI, in trace_syscall_exit+0x5a/0x90'
     """
     if not lines or not _CRASH.search(lines[0]):
         return ""
-    place = next((found[1] for line in lines if (found := re.search(r"(?:RIP: \S+:|pc : )(\S+)", line))), None)
+    place = next((found[1] for line in lines if (found := re.search(r"(?:RIP: 0010:|pc : )(\S+)", line))), None)
     return re.sub(r"^\[[\s\d.]*\]\s*", "", lines[0]) + (f", in {place}" if place else "")
 
 

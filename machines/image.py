@@ -85,16 +85,16 @@ class Place:
         name = f"iolab-trial-{os.getpid()}"
         process = self.docker.start(*self.line("--name", name, *arguments))
         with process:
-            assert process.stderr
-            said = []
-            with _ended_after(120, process):
-                for line in process.stderr:
-                    said.append(line)
-                    if until in line:
-                        break
-                else:
-                    raise Unmet(f"it never said {until!r}: {_last(''.join(said))}")
             try:
+                assert process.stderr
+                said = []
+                with _ended_after(120, process):
+                    for line in process.stderr:
+                        said.append(line)
+                        if until in line:
+                            break
+                    else:
+                        raise Unmet(f"it never said {until!r}: {_last(''.join(said))}")
                 yield name, process
             finally:
                 self.docker.run("rm", "--force", name)

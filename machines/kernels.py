@@ -69,7 +69,8 @@ class Trial:
     tests: dict[str, Tested] = field(default_factory=dict)
     chosen: str = ""  # the expression that chose the tests; "": all
     status: int | None = None  # pytest's; None: it did not come to its end, or was not started
-    broken: str = ""  # why the guest did not get to its end
+    broken: str = ""  # why a guest did not get to its end
+    unfinished: str = ""  # why not all was tried that was to be: a later trial makes up for it
 
     def take(self, answer: dict[str, Any]) -> str:
         """Keeps one answer of machines.inside; returns a few words about it."""
@@ -121,7 +122,7 @@ class Trial:
         bad |= self.status not in (0, 1, 5, None)  # 1 is for the tests that failed, 5 for an expression that chose none
         if "fail" in verdicts or bad or (self.doctor and not self.can_trace):
             return "fail"
-        return "inconclusive" if self.broken or verdicts & {"inconclusive", "broken"} else "pass"
+        return "inconclusive" if self.broken or self.unfinished or verdicts & {"inconclusive", "broken"} else "pass"
 
 
 def verdict(trials: Iterable[Trial]) -> str:
@@ -179,8 +180,10 @@ def matrix(
             missing.append((name, error))
     if not fetched:
         raise missing[0][1]
-    trials += [Trial(name, name, "-", arch, broken=f"there is no package of it: {error.problem}") for name, error in missing]
-    new = [Trial(one.name, one.release, one.package, one.arch, chosen=tests or "", broken=_NOT_TRIED) for one in fetched]
+    trials += [
+        Trial(name, name, "-", arch, unfinished=f"there is no package of it: {error.problem}") for name, error in missing
+    ]
+    new = [Trial(one.name, one.release, one.package, one.arch, chosen=tests or "", unfinished=_NOT_TRIED) for one in fetched]
     trials += new
     stop = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
@@ -200,17 +203,25 @@ def _try(
     """Boots the kernel for what the trial does not hold yet; once more after a machine broke, as long as each boot brings
     something new.
     """
-    trial.broken, told = "", 0
+    told = 0
     while True:
         progress(f"{kernel.release}: booting")
         try:
             trial.boot_seconds = _boot(kernel, trial, labs, tests, stop, progress)
+            trial.unfinished = ""
             return
         except LabBroken as error:
-            trial.broken = "; ".join(filter(None, (trial.broken, error.problem)))
             progress(f"{kernel.release}: {error}")
+            if stop.is_set():
+                trial.unfinished = error.problem
+                return
+            trial.broken = "; ".join(filter(None, (trial.broken, error.problem)))
+        except Exception as error:
+            trial.unfinished = str(error)
+            raise
         before, told = told, len(trial.labs) + len(trial.tests)
-        if stop.is_set() or told == before:  # it would break at the same place again
+        if told == before:  # it would break at the same place again
+            trial.unfinished = ""
             return
 
 
@@ -255,10 +266,11 @@ def as_data(trials: Sequence[Trial]) -> dict[str, Any]:
 
 def merged(trials: Iterable[Trial]) -> list[Trial]:
     """One trial for each kernel, the oldest first: a later answer's labs, tests and findings replace an earlier one's. That an
-    earlier one broke stays true, whatever came of the rest later.
+    earlier one broke stays true, whatever came of the rest later; that it was not finished does not.
     """
     found: dict[tuple[str, str], Trial] = {}
     for one in trials:
+        found.pop((one.kernel, one.arch), None)  # there was no package of it then
         before = found.get((one.release, one.arch))
         if before:
             kept = {

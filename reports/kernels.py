@@ -90,8 +90,7 @@ def remarks(trials: Sequence[Trial]) -> list[str]:
     """A line for each thing that is not as it should be, with its evidence; one line each, however many words it has."""
     found = []
     for trial in trials:
-        if trial.broken:
-            found.append(f"{trial.release}: {trial.broken}")
+        found += [f"{trial.release}: {why}" for why in (trial.broken, trial.unfinished) if why]
         found += [f"{trial.release}, lab {name}: {one.words}" for name, one in trial.labs.items() if one.verdict != "pass"]
         found += [f"{trial.release}, {name}: {one.why}" for name, one in trial.tests.items() if one.outcome == "failed"]
     return [" ".join(line.split())[:600] for line in found]

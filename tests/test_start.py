@@ -162,7 +162,7 @@ def test_what_goes_into_the_image_is_known_by_names_and_contents(bare: Path) -> 
     assert built(), "those of the tests are"
 
 
-@pytest.mark.parametrize("line", ["claims --run", "claims --json --run", "doctor", "handout epoll", "claims"])
+@pytest.mark.parametrize("line", ["claims --run", "claims --json -r", "doctor", "handout epoll", "claims"])
 def test_what_traces_gets_what_it_needs_and_what_only_tells_does_without(bare: Path, line: str) -> None:
     fake(bare, "docker", _DOCKER)
     fake(bare, "id", "echo 1000")
@@ -173,7 +173,7 @@ def test_what_traces_gets_what_it_needs_and_what_only_tells_does_without(bare: P
     if os.geteuid() == 0:
         before = [tool("setpriv", "util-linux"), "--bounding-set", "-all", "--inh-caps", "-all"]
     done = start(bare, *line.split(), before=before)
-    assert done.stdout == ("ran in a container\n" if "--run" in line else "ran here\n"), done.stderr
+    assert done.stdout == ("ran in a container\n" if "-r" in line else "ran here\n"), done.stderr
 
 
 def test_a_build_that_fails_ends_with_4(bare: Path) -> None:

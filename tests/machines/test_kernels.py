@@ -127,7 +127,9 @@ def test_a_kernel_that_can_not_be_had_does_not_stop_the_others(monkeypatch: pyte
     monkeypatch.setattr(kernels, "_try", lambda kernel, *_: booted.append(kernel.name))
     missing, there = matrix("5.10", "6.1")
     assert (missing.kernel, missing.verdict, booted) == ("5.10", "inconclusive", ["6.1"]) and there.kernel == "6.1"
-    assert "no kernel package" in missing.broken
+    assert "no kernel package" in missing.unfinished and missing.unfinished in report.remarks([missing])[0]
+    had = replace(_trial(epoll="pass"), kernel="5.10", release="5.10.0-32-amd64")
+    assert kernels.merged([missing, had]) == [had], "a later trial makes up for it"
     with pytest.raises(CannotTrace, match="no kernel package"):
         matrix("5.10")
 
@@ -247,6 +249,9 @@ def test_a_later_answer_replaces_what_it_tried_again(tmp_path: Path) -> None:
     broken.broken = "it hung in lab poll"
     (whole,) = kernels.merged([broken, again])
     assert not whole.can_trace and whole.broken == "it hung in lab poll" and set(whole.labs) == {"epoll", "poll"}
+    stopped = replace(_trial(epoll="pass"), unfinished="it was interrupted")
+    assert stopped.verdict == "inconclusive" and report.remarks([stopped]) == ["6.1.0-50-amd64: it was interrupted"]
+    assert kernels.merged([stopped, _trial(poll="pass")])[0].verdict == "pass"
 
 
 def test_the_documented_table_has_the_labs_that_exist() -> None:
@@ -321,11 +326,12 @@ def test_nothing_is_left_after_kill_9(booted: debian.Kernel) -> None:
 
 
 PANICS = """
-import os, pytest, signal
+import os, pytest, signal, time
 pytestmark = pytest.mark.live
 def test_before(): os.environ["BEFORE"] = "it ran in this boot"
 def test_that_panics_once():
     if "BEFORE" in os.environ:
+        time.sleep(1)  # what was told has to get out of the machine first
         open("/proc/sysrq-trigger", "w").write("c")
         signal.pause()
 def test_after(): assert "BEFORE" not in os.environ
@@ -360,6 +366,7 @@ def test_a_machine_that_crashed_is_booted_again_for_what_is_left(booted: debian.
 def test_an_interrupted_matrix_gives_what_it_has(booted: debian.Kernel, tmp_path: Path) -> None:
     """By SIGTERM, as `kill` and `timeout` send it; one kernel is being tried then and one waits for its turn."""
     answer = tmp_path / "answer.json"
+    debian.fetch("newest")
     line = ["./iolab", "kernels", "--only", "6.1,newest", "--labs", "none", "--tests", "none", "--json", "--out", str(answer)]
     with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, env=os.environ, text=True) as command:
         assert command.stderr
@@ -370,5 +377,5 @@ def test_an_interrupted_matrix_gives_what_it_has(booted: debian.Kernel, tmp_path
         told = command.stderr.read()
     assert (command.returncode, told.splitlines()[-1]) == (130, "iolab: interrupted; nothing is left running")
     first, second = kernels.load(str(answer))
-    assert first.release == booted.release and "in QEMU: it was interrupted" in first.broken
-    assert second.broken == "it was interrupted before this kernel was booted" and second.verdict == "inconclusive"
+    assert first.release == booted.release and "in QEMU: it was interrupted" in first.unfinished
+    assert second.unfinished == "it was interrupted before this kernel was booted" and second.verdict == "inconclusive"
