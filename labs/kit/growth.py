@@ -24,7 +24,7 @@ from servers.kit.system import system_call
 NOT_COUNTED = "where fentry or kprobes can be attached, it is counted"
 SIZES = (10, 100, 900)  # select ends at 1023
 _ROUNDS, _TIMES = 5, 60
-# Seconds, ns: a time-out that never comes, as one descriptor is ready. The kernel writes back what is left of it after each call.
+# Seconds, ns: a time-out that never comes, as one descriptor is ready; the kernel writes back what is left after each call.
 _SOON = (ctypes.c_long * 2)(1_000_000, 0)
 _NOW = (ctypes.c_long * 2)(0, 0)
 
