@@ -132,7 +132,10 @@ class Instrument:
         self._programs.leave_the_kernel()
         self._spans.append(self._ring.drain())
         self._ring.close()
-        live = list(self._live(end))
+        threads = list(self._table(b"threads").values())
+        # a program that was under way at `end` may have told of something a moment later
+        end = max([end, *(max(one.enter, one.off_at, one.on_at) for one in threads)])
+        live = [record for one in threads for record in self._live(one, end)]
         runs = b"".join(bytes(run) for run in self._table(b"runs").values() if run.kind)
         data, frames = without_addresses(ring.strip(self._spans) + runs + b"".join(encode(one) for one in live))
         losses = {loss: self._total(b"losses", loss) for loss in Loss}
@@ -172,33 +175,33 @@ class Instrument:
     def _symbol(self, address: int) -> str:
         return readable(self._programs.symbol(address))
 
-    def _live(self, end: int) -> Iterator[Any]:
-        """The records that threads still alive have not had occasion to write: what they are in, and their totals."""
-        for t in self._table(b"threads").values():
-            off = max(end - t.off_at, 0) if t.off else 0
-            waiting, late, newborn = (off if t.off == one else 0 for one in (1, 2, 3))
-            inside = getattr(t, "in")
-            if t.off == 1:
-                yield LAYOUTS[Kind.SLEEP].record(
-                    Kind.SLEEP, t.serial, SleepFlag.OPEN | (0 if t.where == 1 else SleepFlag.OUTSIDE),
-                    0, t.off_at, max(end, t.off_at), max(end, t.off_at), t.stack, 0, 0, t.object, "",
-                )  # fmt: skip
-            if t.where == 1:
-                yield LAYOUTS[Kind.CALL].record(
-                    Kind.CALL, t.serial, t.nr, CallFlag.OPEN, t.enter, end, 0, tuple(t.args),
-                    inside.wait + waiting, inside.delay, inside.preempted + late, t.copy,
-                    inside.sleeps + (t.off == 1), inside.preemptions, t.socket, t.ready, t.copied, t.arrivals, t.unread,
-                    t.polled, t.queued, t.unqueued, t.copies, t.handed_in, 0,
-                )  # fmt: skip
-            outside = [t.out.wait, t.out.delay, t.out.preempted, t.birth, t.birth_copy, t.out.sleeps, t.out.preemptions]
-            if t.where != 1:
-                outside = [a + b for a, b in zip(outside, (waiting, newborn, late, 0, 0, t.off == 1, 0), strict=True)]
-            if t.where == 2:  # not yet in user code, or never (a worker of the kernel): what fold_exit would do
-                spent = inside.wait + inside.delay + inside.preempted + t.copy
-                birth = max(end - t.enter, 0) - off - spent
-                born = (inside.wait, inside.delay, inside.preempted, birth, t.copy, inside.sleeps, inside.preemptions)
-                outside = [a + b for a, b in zip(outside, born, strict=True)]
-            yield LAYOUTS[Kind.EXIT].record(Kind.EXIT, t.serial, end, t.calls + (t.where == 1), t.runs, *outside, "")
+    @staticmethod
+    def _live(t: Any, end: int) -> Iterator[Any]:
+        """The records that a thread still alive has not had occasion to write: what it is in, and its totals."""
+        off = max(end - t.off_at, 0) if t.off else 0
+        waiting, late, newborn = (off if t.off == one else 0 for one in (1, 2, 3))
+        inside = getattr(t, "in")
+        if t.off == 1:
+            yield LAYOUTS[Kind.SLEEP].record(
+                Kind.SLEEP, t.serial, SleepFlag.OPEN | (0 if t.where == 1 else SleepFlag.OUTSIDE),
+                0, t.off_at, max(end, t.off_at), max(end, t.off_at), t.stack, 0, 0, t.object, "",
+            )  # fmt: skip
+        if t.where == 1:
+            yield LAYOUTS[Kind.CALL].record(
+                Kind.CALL, t.serial, t.nr, CallFlag.OPEN, t.enter, end, 0, tuple(t.args),
+                inside.wait + waiting, inside.delay, inside.preempted + late, t.copy,
+                inside.sleeps + (t.off == 1), inside.preemptions, t.socket, t.ready, t.copied, t.arrivals, t.unread,
+                t.polled, t.queued, t.unqueued, t.copies, t.handed_in, 0,
+            )  # fmt: skip
+        outside = [t.out.wait, t.out.delay, t.out.preempted, t.birth, t.birth_copy, t.out.sleeps, t.out.preemptions]
+        if t.where != 1:
+            outside = [a + b for a, b in zip(outside, (waiting, newborn, late, 0, 0, t.off == 1, 0), strict=True)]
+        if t.where == 2:  # not yet in user code, or never (a worker of the kernel): what fold_exit would do
+            spent = inside.wait + inside.delay + inside.preempted + t.copy
+            birth = max(end - t.enter, 0) - off - spent
+            born = (inside.wait, inside.delay, inside.preempted, birth, t.copy, inside.sleeps, inside.preemptions)
+            outside = [a + b for a, b in zip(outside, born, strict=True)]
+        yield LAYOUTS[Kind.EXIT].record(Kind.EXIT, t.serial, end, t.calls + (t.where == 1), t.runs, *outside, "")
 
 
 def _not_stood_in_for(misses: dict[Hook, int]) -> int:

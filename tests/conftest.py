@@ -11,9 +11,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -40,7 +40,7 @@ def cannot(reason: str, remedy: str) -> None:
     pytest.skip(words)
 
 
-def kernel_lacks(reason: str) -> None:
+def kernel_lacks(reason: str) -> NoReturn:
     """Skips the test, also where live tests are required: it asks for what no setting gives to this kernel."""
     pytest.skip(f"{reason}; to make it run: another kernel (invoke kernels)")
 
@@ -102,25 +102,36 @@ class Followed:
 
 
 @pytest.fixture
-def follow(kernel: None) -> Iterator[Callable[..., Followed]]:
+def follow(kernel: None) -> Callable[..., Followed]:
     """Runs a program that says the cookie itself (its last argument), and returns what was recorded."""
     from probes.instrument import Instrument
 
-    with Instrument() as instrument:
+    def run(*command: str | Path, beside: Callable[[subprocess.Popen[str]], None] | None = None) -> Followed:
+        for _ in range(_AGAIN):
+            with Instrument() as instrument:
+                line = [str(one) for one in command] + [str(instrument.cookie)]
+                with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+                    if beside:
+                        beside(process)
+                    output, _ = process.communicate(timeout=60 * PATIENCE)
+                assert process.returncode == 0, output
+                found = Followed(output, instrument.stop({}))
+            if found.result.events.sound or not _skipped(found.result.events.reasons):
+                return found
+        return found if PATIENCE == 1 else _lost()
 
-        def run(*command: str | Path, beside: Callable[[subprocess.Popen[str]], None] | None = None) -> Followed:
-            line = [str(one) for one in command] + [str(instrument.cookie)]
-            with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-                if beside:
-                    beside(process)
-                output, _ = process.communicate(timeout=60 * PATIENCE)
-            assert process.returncode == 0, output
-            return Followed(output, instrument.stop({}))
-
-        yield run
+    return run
 
 
 _AGAIN = 3  # runs of which one must be sound
+
+
+def _skipped(reasons: dict[str, int]) -> bool:
+    return not reasons.keys().isdisjoint({"missed", "paired", "skipped"})
+
+
+def _lost() -> NoReturn:
+    kernel_lacks(f"a kernel that runs programs to their end: {_AGAIN} runs lost events")
 
 
 def whole(run: Callable[[], subprocess.CompletedProcess[str]]) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
@@ -133,12 +144,9 @@ def whole(run: Callable[[], subprocess.CompletedProcess[str]]) -> tuple[subproce
         done = run()
         assert done.stdout, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
-        reasons = found["events"]["reasons"]
-        if found["verdict"] != "inconclusive" or reasons.keys().isdisjoint({"missed", "paired", "skipped"}):
+        if found["verdict"] != "inconclusive" or not _skipped(found["events"]["reasons"]):
             return done, found
-    if PATIENCE > 1:
-        kernel_lacks(f"a kernel that runs programs to their end: {_AGAIN} runs lost events")
-    return done, found
+    return (done, found) if PATIENCE == 1 else _lost()
 
 
 def told(found: dict[str, Any]) -> str:

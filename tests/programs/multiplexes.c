@@ -20,7 +20,7 @@ int main(int argc, char **argv) {
   follow_me(argv[3]);
   for (int sleeps = 0; sleeps < 2; sleeps++)
     for (int i = 0; i < times; i++) {
-      struct timespec pause = {0, sleeps * 1000000};
+      struct timespec pause = {0, sleeps * 20000000};  /* not over before a slow machine is asleep */
       if (ppoll(fds, count, &pause, NULL)) return 1;
       FD_ZERO(&set);
       for (int j = 0; j < count; j++) FD_SET(fds[j].fd, &set);
