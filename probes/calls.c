@@ -129,7 +129,7 @@ static inline void call_begins(struct raw *ctx) {
     int zero = 0;
     u64 *wanted = cookie.lookup(&zero);
     u32 *stop = stopped.lookup(&zero);
-    if (wanted && stop && !*stop && (u32)regs[REG_ARG0] == MARKER && regs[REG_ARG1] == *wanted)
+    if (wanted && *wanted && stop && !*stop && (u32)regs[REG_ARG0] == MARKER && regs[REG_ARG1] == *wanted)
       t = follow(bpf_get_current_task(), 0, ON_CPU, 0, bpf_ktime_get_ns());
     if (t)
       t->told = TOLD_ENTER;

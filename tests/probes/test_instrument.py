@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import operator
 import os
@@ -244,6 +245,16 @@ def test_nothing_of_other_processes_enters(follow: Callable[..., Followed], comp
         stranger.kill()
     assert {one.name for one in run.result.threads} == {"calls_in_thread"}
     assert run.result.events.sound
+
+
+def test_who_says_nought_is_followed_by_nobody(kernel: None, compiled: Callable[..., Path]) -> None:
+    """Nought is in the place of the secret while the probes are being attached."""
+    from probes.instrument import Instrument
+
+    with Instrument() as instrument:
+        instrument._table(b"cookie")[ctypes.c_int(0)] = ctypes.c_uint64(0)
+        subprocess.run([compiled("counts"), "10", "0"], check=True)
+        assert not instrument.stop({}).data
 
 
 def test_children_threads_and_exec_are_followed_from_their_first_call(kernel: None, compiled: Callable[..., Path]) -> None:
