@@ -51,28 +51,36 @@ def test_an_experiment_holds(kernel: None, lab: str) -> None:
     [("--clients", "2", "--messages", "7", "--size", "1"), ("--clients", "3", "--messages", "3", "--size", "1000003")],
 )
 def test_a_lab_holds_and_its_bytes_are_the_clients(kernel: None, lab: str, options: tuple[str, ...]) -> None:
-    found = run(lab, *options, "--gap-ms", "5")
     clients, messages, size = (int(one) for one in options[1::2])
-    assert read_by(found) == clients * messages * size
-    assert found["messages"]["bytes"] == clients * messages * size
-    assert found["events"]["lost"] == found["events"]["unmatched"] == 0
-    for row in found["calls"]:
-        assert row["total_ns"] == sum(row[one] for one in PHASES)
-    for thread in found["threads"]:
-        assert thread["wall_ns"] == thread["user_ns"] + sum(thread[one] for one in PHASES)
-    the_witnesses_agree(found)
+
+    def once() -> dict[str, Any]:
+        found = run(lab, *options, "--gap-ms", "5")
+        assert read_by(found) == clients * messages * size
+        assert found["messages"]["bytes"] == clients * messages * size
+        assert found["events"]["lost"] == found["events"]["unmatched"] == 0
+        for row in found["calls"]:
+            assert row["total_ns"] == sum(row[one] for one in PHASES)
+        for thread in found["threads"]:
+            assert thread["wall_ns"] == thread["user_ns"] + sum(thread[one] for one in PHASES)
+        return found
+
+    # Where a host takes the CPU between the scheduler's look at its clock and the tracepoint, it is the scheduler's time on
+    # the CPU and a wait for it here. That differs from run to run; a fault of the probes does not.
+    assert any(the_witnesses_agree(once()) for _ in range(3))
 
 
-def the_witnesses_agree(found: dict[str, Any]) -> None:
+def the_witnesses_agree(found: dict[str, Any]) -> bool:
+    """Whether the time on the CPU is the scheduler's; what no host can change must be the kernel's count in any case."""
     witness, (thread, *more) = found["witness"], found["threads"]
-    if not more:
-        # one sleep more than psutil saw: the last, which SIGTERM ended after the traffic
-        assert 0 <= thread["voluntary_switches"] - witness["voluntary_switches"] <= 2
-        on_cpu = thread["user_ns"] + thread["kernel_ns"] + thread["copy_ns"]
-        # the scheduler reads its clock a moment before the tracepoint: there a host may take the CPU from an emulated machine
-        share = 0.8 if PATIENCE == 1 else 0.5
-        # a switch that the machine hid counts as run queue, though the thread was on the CPU for a part of it
-        assert on_cpu >= share * witness["cpu_ns"] or found["events"]["reasons"].get("unseen")
+    if more:
+        return True  # whose switches and time these are the process's accounts don't tell
+    # one sleep more than psutil saw: the last, which SIGTERM ended after the traffic
+    assert 0 <= thread["voluntary_switches"] - witness["voluntary_switches"] <= 2
+    on_cpu = thread["user_ns"] + thread["kernel_ns"] + thread["copy_ns"]
+    runnable = on_cpu + thread["sched_delay_ns"] + thread["preempted_ns"]
+    assert runnable >= 0.9 * (witness["cpu_ns"] + witness["run_delay_ns"])
+    # a switch that the machine hid counts as run queue, though the thread was on the CPU for a part of it
+    return on_cpu >= (0.8 if PATIENCE == 1 else 0.5) * witness["cpu_ns"] or bool(found["events"]["reasons"].get("unseen"))
 
 
 @pytest.mark.parametrize("lab", sorted(name for name in labs.names() if labs.find(name).cases))
