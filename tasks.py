@@ -311,23 +311,14 @@ def claims(_context: Context, run: bool = False, json: bool = False, out: str = 
     """List every claim about the I/O models with the checks that stand for it."""
     import labs as rooms
     from labs.kit import compare as comparing
-    from labs.kit import run as running
+    from labs.kit import every
     from reports import catalogue
 
-    results = {}
-    for name in rooms.names() if run else ():
-        _progress(f"lab {name}")
-        results[name] = running.show(running.record(name, rooms.find(name).traffic, lambda _words: None))
-    judged = {name: {check.name: check for check in result.checks} for name, result in results.items()}
-    verdicts = [_VERDICT_CODES[result.verdict] for result in results.values()]
-    if run:
-        _progress("compare")
-        found = comparing.compare(comparing.TRAFFIC, lambda _words: None)
-        judged["compare"] = {check.name: check for check in comparing.judge(found)}
-        verdicts.append(_VERDICT_CODES[comparing.verdict(found)])
+    _check(out)
+    judged, verdict = every.judge([*rooms.names(), every.COMPARE], _progress) if run else (None, "pass")
     with _answer(out, sys.stdout) as file:
         catalogue.write_claims([(name, rooms.find(name)) for name in rooms.names()], comparing.CHECKS, file, json, judged)
-    return max(verdicts, default=0)
+    return _VERDICT_CODES[verdict]
 
 
 @task(
@@ -377,19 +368,20 @@ def doctor(_context: Context, json: bool = False, out: str = "") -> int:
     """What this machine can trace, what it can't, and the remedy for each gap."""
     import labs as rooms
     from labs.kit import link
+    from labs.kit import run as running
     from probes import capabilities
     from reports import catalogue
 
     _progress("loading a real program for each kind of probe, and making a link")
     findings = [*capabilities.examine(), link.examine()]
     with _answer(out, sys.stdout) as file:
-        catalogue.write_doctor(findings, rooms.names(), file, json)
+        catalogue.write_doctor(findings, {name: running.lacks(rooms.find(name)) for name in rooms.names()}, file, json)
     return 0 if capabilities.can_trace(findings) else 4
 
 
 @task(
     help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"], "only": "the trials with this in their name"}
-    | {"whole": "all live tests in the container, not only those of the instrument"}
+    | {"whole": "all tests in the container, not only the live ones of the instrument"}
 )
 @command
 def image(_context: Context, only: str = "", whole: bool = False, json: bool = False, out: str = "") -> int:
@@ -408,9 +400,9 @@ def image(_context: Context, only: str = "", whole: bool = False, json: bool = F
     help={"json": _SHARED_HELP["json"], "out": _SHARED_HELP["out"]}
     | {
         "only": "these kernels: 5.10, 6.1, 6.12, newest, with commas between",
-        "arch": "amd64 or arm64; by default this machine's",
+        "arch": "amd64 or arm64 (where doctor and a few labs run, by default); without it this machine's",
         "labs": "these labs, with commas between; none for none",
-        "tests": "only the live tests that this expression chooses, as pytest's -k; none for none",
+        "tests": "only the live tests that this expression chooses, as pytest's -k; none for none (arm64 has none)",
         "at-once": "how many kernels run at the same time",
         "refresh": "fetch the kernels anew, even if they are in the cache",
         "add": "earlier answers (--json --out FILE) to show beside, with commas between; what was tried again is replaced",
@@ -440,7 +432,7 @@ def kernels(
     architecture, machines_at_once = machines.architecture(arch), _number("at_once", at_once)
     if machines_at_once < 1:
         raise WrongUsage(f"--at-once {at_once} is out of range", "it takes 1 or more")
-    chosen = [] if labs == "none" else [one for one in labs.split(",") if one] or rooms.names()
+    chosen, chosen_tests = machines.to_run(labs, rooms.names(), architecture), machines.to_test(tests, architecture)
     for one in chosen:
         rooms.find(one)
     trials = [trial for path in add.split(",") if path for trial in machines.load(path)]
@@ -449,7 +441,7 @@ def kernels(
         if names:
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # hours may be in it: it ends as by Ctrl-C
             machines.matrix(
-                trials, names, architecture, chosen, None if tests == "none" else tests,
+                trials, names, architecture, chosen, chosen_tests,
                 at_once=machines_at_once, refresh=refresh, progress=_progress,
             )  # fmt: skip
     finally:  # interrupted, too: what was tried until then can be added to later (--add)

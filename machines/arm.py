@@ -19,6 +19,7 @@ from machines import debian
 from machines.guest import Share
 
 KERNEL = "6.12"  # of the suite that the root is of, too
+LABS = ("blocking", "epoll", "poll")  # a minute each, where every instruction is translated; --labs names others
 _PACKAGES = (
     "base-files", "base-passwd", "coreutils", "dash", "kmod", "python3", "python3-venv", "python3-bpfcc",
 )  # fmt: skip

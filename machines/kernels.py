@@ -18,6 +18,7 @@ from machines import arm, debian, guest
 from machines.debian import Progress
 from probes import VERSION
 from probes.errors import CannotTrace, LabBroken, WrongUsage
+from probes.result import worst
 
 SCHEMA_VERSION = 2
 SLOWER = 20  # how much more time everything gets in an emulated machine; measured: 10 to 15 times slower on free cores
@@ -105,6 +106,11 @@ class Trial:
         return ", ".join(f"{kind} {times}" for kind, times in told.items() if times != "-")
 
     @property
+    def untested(self) -> bool:
+        """Whether live tests are left that were to be run: pytest did not come to its end."""
+        return bool(self.tests) and self.status is None
+
+    @property
     def tests_words(self) -> str:
         """The live tests in numbers."""
         if not self.tests:
@@ -112,7 +118,7 @@ class Trial:
         found = Counter(one.outcome for one in self.tests.values())
         words = f"{found['passed']} passed, {found['failed']} failed, {found['skipped']} skipped"
         words += f" (of {self.chosen})" if self.chosen else ""
-        return words + (" (not to the end)" if self.status is None else "")
+        return words + (" (not to the end)" if self.untested else "")
 
     @property
     def verdict(self) -> str:
@@ -122,13 +128,13 @@ class Trial:
         bad |= self.status not in (0, 1, 5, None)  # 1 is for the tests that failed, 5 for an expression that chose none
         if "fail" in verdicts or bad or (self.doctor and not self.can_trace):
             return "fail"
-        return "inconclusive" if self.broken or self.unfinished or verdicts & {"inconclusive", "broken"} else "pass"
+        left = self.broken or self.unfinished or self.untested
+        return "inconclusive" if left or verdicts & {"inconclusive", "broken"} else "pass"
 
 
 def verdict(trials: Iterable[Trial]) -> str:
     """Of the whole matrix: the worst one."""
-    found = {one.verdict for one in trials}
-    return "fail" if "fail" in found else "inconclusive" if "inconclusive" in found else "pass"
+    return worst(one.verdict for one in trials)
 
 
 def names(only: str, arch: str) -> list[str]:
@@ -151,6 +157,22 @@ def architecture(word: str) -> str:
     if arch == "amd64" != mine:  # an arm64 kernel gets a Debian of its own
         raise WrongUsage("an amd64 kernel would run over this machine's own files, which are arm64's", "leave --arch away here")
     return arch
+
+
+def to_run(labs: str, every: Sequence[str], arch: str) -> list[str]:
+    """The labs meant by --labs: names with commas between, none, or "": `every` one, but for arm64 a few."""
+    if labs == "none":
+        return []
+    return [one for one in labs.split(",") if one] or list(every if arch == "amd64" else arm.LABS)
+
+
+def to_test(tests: str, arch: str) -> str | None:
+    """The tests meant by --tests: an expression ("": all), or None for none. Raises WrongUsage where there is no pytest."""
+    if tests == "none" or (arch == "arm64" and not tests):
+        return None
+    if arch == "arm64":
+        raise WrongUsage("the arm64 machine has neither pytest nor a compiler", "leave --tests away: it runs doctor and labs")
+    return tests
 
 
 def matrix(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -278,6 +279,16 @@ class Check:
     claims: tuple[str, ...]
     verdict: Verdict
     evidence: str
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """Of several: fail before inconclusive, inconclusive before pass. What failed stays failed, whatever is unknown beside it.
+
+    >>> worst(["pass", "inconclusive", "fail"])
+    'fail'
+    """
+    found = set(verdicts)
+    return "fail" if "fail" in found else "inconclusive" if "inconclusive" in found else "pass"
 
 
 @dataclass(frozen=True)

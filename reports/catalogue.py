@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json as codec
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -116,14 +116,13 @@ def _place(lab: str) -> str:
     return lab if lab == "compare" else f"lab {lab}"
 
 
-def write_doctor(findings: Sequence[Finding], labs: Sequence[str], file: IO[str], json: bool = False) -> None:
-    """Every capability with its remedy, and which labs run here."""
+def write_doctor(findings: Sequence[Finding], labs: Mapping[str, str | None], file: IO[str], json: bool = False) -> None:
+    """Every capability with its remedy, and which labs run here; `labs` has for each what this machine lacks for it."""
     able = can_trace(list(findings))
+    here = [name for name, lack in labs.items() if lack is None]
     if json:
         rows = [{"name": f.name, "state": f.state, "found": f.found, "remedy": f.remedy} for f in findings]
-        codec.dump(
-            {"schema_version": 1, "can_trace": able, "capabilities": rows, "labs": list(labs) if able else []}, file, indent=1
-        )
+        codec.dump({"schema_version": 1, "can_trace": able, "capabilities": rows, "labs": here if able else []}, file, indent=1)
         file.write("\n")
         return
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
@@ -137,7 +136,11 @@ def write_doctor(findings: Sequence[Finding], labs: Sequence[str], file: IO[str]
         table.add_row(one.name, Text(one.state, style=_STATE_STYLE[one.state]), words)
     _print(table, file)
     if able:
-        _print(Text(f"\nEvery lab runs here: {', '.join(labs)}", style="green"), file)
+        all_of = "Every lab runs here" if len(here) == len(labs) else "These labs run here"
+        _print(Text(f"\n{all_of}: {', '.join(here)}", style="green"), file)
+        for name, lack in labs.items():
+            if lack:
+                _print(Text(f"\nLab {name} can't run: {lack}", style="bold yellow"), file)
     else:
         missing = ", ".join(one.name for one in findings if one.state is State.NO)
         _print(Text(f"\nNo lab can run here until this is mended: {missing}", style="bold red"), file)

@@ -83,7 +83,7 @@ def _seconds(trial: Trial) -> str:
 def _chosen(trial: Trial) -> str:
     if not trial.tests:
         return "-"
-    return (trial.chosen or "all") + ("" if trial.status is not None else ", not to the end")
+    return (trial.chosen or "all") + (", not to the end" if trial.untested else "")
 
 
 def remarks(trials: Sequence[Trial]) -> list[str]:
@@ -91,6 +91,7 @@ def remarks(trials: Sequence[Trial]) -> list[str]:
     found = []
     for trial in trials:
         found += [f"{trial.release}: {why}" for why in (trial.broken, trial.unfinished) if why]
+        found += [f"{trial.release}: the live tests did not come to their end"] if trial.untested else []
         found += [f"{trial.release}, lab {name}: {one.words}" for name, one in trial.labs.items() if one.verdict != "pass"]
         found += [f"{trial.release}, {name}: {one.why}" for name, one in trial.tests.items() if one.outcome == "failed"]
     return [" ".join(line.split())[:600] for line in found]

@@ -28,6 +28,7 @@ from probes.privileges import need_privileges
 from probes.recording import Recording
 from probes.result import Result
 from servers.__main__ import find as find_server
+from servers.__main__ import missing as server_lacks
 from servers.__main__ import speaks_udp
 
 Progress = Callable[[str], None]
@@ -82,6 +83,12 @@ def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = 
         aside={key: value for place in lab.asides for key, value in _aside(place).items()},
         **({"link": link.told} if link else {}),
     )
+
+
+def lacks(lab: Lab) -> str | None:
+    """What this machine lacks for all servers of the lab, in a sentence; None if it runs here."""
+    found = [server_lacks(case.server) for case in lab.servers]
+    return found[0] if found and all(found) else None
 
 
 def _label(case: Case) -> str:
