@@ -19,6 +19,7 @@ import pytest
 
 from labs.kit.processes import PATIENCE
 from probes import phases
+from probes.attach import PROBES, Wanted
 from probes.errors import CannotTrace
 from probes.recording import Recording, load
 from probes.result import Result
@@ -106,9 +107,13 @@ def follow(kernel: None) -> Callable[..., Followed]:
     """Runs a program that says the cookie itself (its last argument), and returns what was recorded."""
     from probes.instrument import Instrument
 
-    def run(*command: str | Path, beside: Callable[[subprocess.Popen[str]], None] | None = None) -> Followed:
+    def run(
+        *command: str | Path,
+        beside: Callable[[subprocess.Popen[str]], None] | None = None,
+        wanted: tuple[Wanted, ...] = PROBES,
+    ) -> Followed:
         for _ in range(_AGAIN):
-            with Instrument() as instrument:
+            with Instrument(wanted=wanted) as instrument:
                 line = [str(one) for one in command] + [str(instrument.cookie)]
                 with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
                     if beside:

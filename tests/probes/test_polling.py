@@ -5,13 +5,16 @@ The counts are what the kernel's own algorithm must do (fs/select.c, fs/eventpol
 
 from __future__ import annotations
 
+import functools
 import statistics
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from probes import phases
 from probes.attach import PROBES, Wanted
 from probes.result import CallRow, Quality
 from tests.conftest import Followed, kernel_lacks
@@ -20,11 +23,27 @@ pytestmark = pytest.mark.live
 N, M = 37, 11
 
 
-def need(run: Followed, *names: str) -> None:
+def taking(*kinds: str) -> tuple[Wanted, ...]:
+    """The probes as a kernel that takes only these kinds of hooks, beside tracepoints, would have them."""
+
+    def less(one: Wanted) -> Wanted:
+        kept = [candidate for candidate in one.candidates if {hook.kind for hook in candidate.hooks} <= {"tracepoint", *kinds}]
+        return Wanted(one.name, one.hit, tuple(kept), one.without, one.required, one.more, one.paired)
+
+    return tuple(map(less, PROBES))
+
+
+@pytest.fixture(params=["the first that it takes", "kprobes"])
+def run(request: pytest.FixtureRequest, follow: Callable[..., Followed]) -> Callable[..., Followed]:
+    """Follows a program by what this kernel takes first, and by kprobes, which serve where fentry is refused."""
+    return functools.partial(follow, wanted=PROBES if request.param != "kprobes" else taking("kprobe", "kretprobe"))
+
+
+def need(found: Followed, *names: str) -> None:
     """Skips where this kernel has no place for one of these probes."""
-    for probe in run.result.probes:
+    for probe in found.result.probes:
         if probe.name in names and probe.quality is Quality.UNAVAILABLE:
-            kernel_lacks(f"{probe.name}: {probe.reason}")
+            kernel_lacks(f"{probe.name}: {probe.reason or 'it takes no kprobes'}")
 
 
 def counts(row: CallRow | Any) -> tuple[int | None, int | None, int | None]:
@@ -32,49 +51,47 @@ def counts(row: CallRow | Any) -> tuple[int | None, int | None, int | None]:
 
 
 def test_poll_and_select_ask_every_descriptor_and_epoll_only_the_ready(
-    follow: Callable[..., Followed], compiled: Callable[..., Path]
+    run: Callable[..., Followed], compiled: Callable[..., Path]
 ) -> None:
-    run = follow(compiled("multiplexes"), str(N), str(M))
-    assert run.result.events.sound, run.result.events
-    need(run, "poll methods", "wait queues")
+    found = run(compiled("multiplexes"), str(N), str(M))
+    assert found.result.events.sound, found.result.events
+    need(found, "poll methods", "wait queues")
     for name in ("ppoll", "pselect6"):
-        (row,) = [one for one in run.result.rows if one.name == name]
+        (row,) = [one for one in found.result.rows if one.name == name]
         assert row.count == 2 * M
         assert row.polled == N * M + 2 * N * M, "asked once where there is no time to sleep, else before the sleep and after it"
         assert row.queued == row.unqueued == N * M, "entered once in each queue, and only where there is time to sleep"
-        slept = [call for call in run.result.named(name) if call.sleeps]
+        slept = [call for call in found.result.named(name) if call.sleeps]
         assert {counts(call) for call in slept} <= {(2 * N, N, N)}
-    added, removed = run.result.named("epoll_ctl")[:N], run.result.named("epoll_ctl")[N:]
+    added, removed = found.result.named("epoll_ctl")[:N], found.result.named("epoll_ctl")[N:]
     assert [counts(call) for call in added] == [(1, 1, 0)] * N
     assert [counts(call) for call in removed] == [(0, 0, 1)] * N
-    waits = run.result.named("epoll_pwait", "epoll_wait")
+    waits = found.result.named("epoll_pwait", "epoll_wait")
     silent = [call for call in waits if not call.result]
     assert (sum(call.count for call in silent), sum(call.polled or 0 for call in silent)) == (M, 0), "they cost a wait nothing"
     assert [call.polled for call in waits if call.result] == [1]
 
 
-def test_copying_descriptors_in_and_answers_out_is_bounded(
-    follow: Callable[..., Followed], compiled: Callable[..., Path]
-) -> None:
-    run = follow(compiled("multiplexes"), str(N), str(M))
-    need(run, "poll methods", "wait queues")
-    told = {name: [one for one in run.result.named(name) if one.sleeps] for name in ("ppoll", "pselect6")}
+def test_copying_descriptors_in_and_answers_out_is_bounded(run: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+    found = run(compiled("multiplexes"), str(N), str(M))
+    need(found, "poll methods", "wait queues")
+    told = {name: [one for one in found.result.named(name) if one.sleeps] for name in ("ppoll", "pselect6")}
     for name, calls in told.items():
         assert len(calls) == M
         for one in calls:
             assert one.handed_in and one.handed_out and one.handed_in + one.handed_out < one.kernel, name
-    waits = [one for one in run.result.named("epoll_pwait", "epoll_wait") if one.result]
+    waits = [one for one in found.result.named("epoll_pwait", "epoll_wait") if one.result]
     assert all(one.handed_in is None and one.handed_out and one.handed_out < one.kernel for one in waits)
-    others = [one for one in run.result.calls if one.name not in ("ppoll", "pselect6", "epoll_pwait", "epoll_wait")]
+    others = [one for one in found.result.calls if one.name not in ("ppoll", "pselect6", "epoll_pwait", "epoll_wait")]
     assert {(one.handed_in, one.handed_out) for one in others} == {(None, None)}
 
 
-def test_epolls_callback_is_told_of_with_its_reason(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
-    run = follow(compiled("multiplexes"), str(N), str(M))
-    need(run, "wait queues", "epoll's callback")
-    assert run.result.listed is not None and len(run.result.listed) == M, "once for each byte written"
-    (writer,) = run.result.threads
-    for one, write in zip(run.result.listed, run.result.named("write"), strict=True):
+def test_epolls_callback_is_told_of_with_its_reason(run: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+    found = run(compiled("multiplexes"), str(N), str(M))
+    need(found, "wait queues", "epoll's callback")
+    assert found.result.listed is not None and len(found.result.listed) == M, "once for each byte written"
+    (writer,) = found.result.threads
+    for one, write in zip(found.result.listed, found.result.named("write"), strict=True):
         assert one.thread == writer.serial
         assert one.ready is not None and write.enter < one.ready <= one.at < write.exit
 
@@ -82,49 +99,36 @@ def test_epolls_callback_is_told_of_with_its_reason(follow: Callable[..., Follow
 @pytest.mark.parametrize("size", [64, 1 << 20])
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_the_copy_of_a_stream_is_measured(
-    kind: str, size: int, follow: Callable[..., Followed], compiled: Callable[..., Path]
+    kind: str, size: int, run: Callable[..., Followed], compiled: Callable[..., Path]
 ) -> None:
-    run = follow(compiled("copies"), kind, str(size), "20")
-    assert run.result.events.sound, run.result.events
-    (copy,) = [one for one in run.result.probes if one.name == "copy"]
+    found = run(compiled("copies"), kind, str(size), "20")
+    assert found.result.events.sound, found.result.events
+    (copy,) = [one for one in found.result.probes if one.name == "copy"]
     if copy.quality is not Quality.MEASURED:
         kernel_lacks(f"the copy is {copy.quality} here, by {copy.attached}")
-    (row,) = [one for one in run.result.rows if one.name == "recvfrom"]
+    (row,) = [one for one in found.result.rows if one.name == "recvfrom"]
     assert (row.copy_quality, row.bytes, row.count) == (Quality.MEASURED, 20 * size, 20)
-    for call in run.result.named("recvfrom"):
+    for call in found.result.named("recvfrom"):
         assert 0 < call.copy < call.total and call.copied is not None and call.enter < call.copied < call.exit
     if size > 64:
         assert row.copy > 0.3 * row.total, "most of reading a megabyte is copying it"
 
 
 @pytest.mark.parametrize("size", [64, 4096, 20000])
-def test_the_copy_of_a_datagram(size: int, follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
-    run = follow(compiled("copies"), "udp", str(size), "20")
-    assert run.result.events.sound, run.result.events
-    need(run, "datagram copy")
-    quality = {one.name: one.quality for one in run.result.probes}
-    reads = run.result.named("recvfrom")
-    (row,) = [one for one in run.result.rows if one.name == "recvfrom"]
+def test_the_copy_of_a_datagram(size: int, run: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+    found = run(compiled("copies"), "udp", str(size), "20")
+    assert found.result.events.sound, found.result.events
+    need(found, "datagram copy")
+    quality = {one.name: one.quality for one in found.result.probes}
+    reads = found.result.named("recvfrom")
+    (row,) = [one for one in found.result.rows if one.name == "recvfrom"]
     assert row.copy_quality is quality["datagram copy" if all(call.linear for call in reads) else "copy"]
     assert [call.linear for call in reads] == [size <= 4096] * 20
     assert all(0 < call.copy < call.total for call in reads)
-    assert len(run.result.messages) == 20 and all(one.copied < one.in_hand for one in run.result.messages)
-
-
-def by_tracepoints() -> tuple[Wanted, ...]:
-    """The probes as a kernel without kprobes and fentry would have them."""
-
-    def plain(one: Wanted) -> Wanted:
-        kept = tuple(c for c in one.candidates if all(hook.kind == "tracepoint" for hook in c.hooks))
-        return Wanted(one.name, one.hit, kept, one.without, one.required, one.more)
-
-    return tuple(map(plain, PROBES))
+    assert len(found.result.messages) == 20 and all(one.copied < one.in_hand for one in found.result.messages)
 
 
 def test_the_bounded_copy_is_no_shorter_than_the_measured_one(kernel: None, compiled: Callable[..., Path]) -> None:
-    import subprocess
-
-    from probes import phases
     from probes.instrument import Instrument
 
     def copies(wanted: tuple[Wanted, ...]) -> tuple[Quality, float]:
@@ -138,6 +142,6 @@ def test_the_bounded_copy_is_no_shorter_than_the_measured_one(kernel: None, comp
     measured, exact = copies(PROBES)
     if measured is not Quality.MEASURED:
         kernel_lacks("the copy is an upper bound here in any case")
-    bounded, bound = copies(by_tracepoints())
+    bounded, bound = copies(taking())
     assert bounded is Quality.BOUNDED
     assert bound > 0.5 * exact, "two runs: their medians differ by what else the machine does"
