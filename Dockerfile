@@ -8,7 +8,7 @@
 
 ARG BASE=debian:trixie-slim
 
-# BCC for Debian's own Python, with the LLVM that compiles the probes: 260 MB, and the same as long as the base is.
+# BCC for Debian's own Python, with the LLVM that compiles the probes: 260 MB. The layer lasts as long as the base does.
 FROM ${BASE} AS bcc
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends ca-certificates python3-bpfcc tini \

@@ -44,7 +44,10 @@ Without a command it runs \`compare\`. What else there is:
 END
     exit "${status:-0}"
     ;;
-bash | sh) exec "$@" ;;
+bash | sh)
+    export IOLAB_CALLED=iolab # what it is called in there
+    exec "$@"
+    ;;
 test) exec "$iolab" "$@" ;; # as root, since it installs compilers and test tools first
 *) as_owner "$iolab" "$@" ;;
 esac

@@ -13,6 +13,7 @@ import os
 import pty
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -187,6 +188,7 @@ def lists(place: Place) -> str:
     place.run(IMAGE, "claims", status=0, says="C22")
     place.run(IMAGE, "--help", "lab", status=0, says="--clients")
     place.run(IMAGE, "bash", "-c", "iolab --list", status=0, says="doctor")
+    place.run(IMAGE, "bash", "-c", "iolab trace", status=2, says="a program to run iolab trace -- CMD")  # not docker run ...
     place.run(IMAGE, "nonsense", status=2, says="nonsense")
     return "as without a container"
 
@@ -349,8 +351,9 @@ def buries_orphans(place: Place) -> str:
     return "none of 3 orphans"
 
 
-def starts_by_itself(place: Place) -> str:
-    """./iolab lab epoll of a user without root but in Docker's group."""
+@contextlib.contextmanager
+def _somebody(place: Place) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A user without root but in Docker's group: ./iolab in a checkout of his own, and how subprocess starts it."""
     docker = place.docker
     with tempfile.TemporaryDirectory(prefix="iolab-user-") as name:
         home = Path(name)
@@ -369,28 +372,50 @@ def starts_by_itself(place: Place) -> str:
         wrapper.chmod(0o755)
         for one in (home, *home.rglob("*")):
             os.chown(one, *SOMEBODY, follow_symlinks=False)
-        groups = [docker.socket.stat().st_gid]
-        done = subprocess.run(
-            [str(home / "iolab" / "iolab"), "lab", "epoll", "--save", "mine.iolab"], cwd=place.folder, capture_output=True,
-            text=True, stdin=subprocess.DEVNULL, user=SOMEBODY[0], group=SOMEBODY[1], extra_groups=groups,
-            env={"PATH": f"{home / 'bin'}:/usr/bin:/bin", "HOME": name, "DOCKER_HOST": f"unix://{docker.socket}"},
-        )  # fmt: skip
-    ended(done, 0, "in the container image iolab")
-    if "./iolab lab blocking" not in done.stdout:
-        raise Unmet(f"the commands to try next are not ./iolab's: {_last(done.stdout)}")
-    if (place.folder / "mine.iolab").stat().st_uid != SOMEBODY[0]:
-        raise Unmet("the file does not belong to the user")
-    return f"built and used the image; its file belongs to user {SOMEBODY[0]}"
+        environment = {"PATH": f"{home / 'bin'}:/usr/bin:/bin", "HOME": name, "DOCKER_HOST": f"unix://{docker.socket}"}
+        yield str(home / "iolab" / "iolab"), {
+            "cwd": place.folder, "text": True, "stdin": subprocess.DEVNULL, "env": environment,
+            "user": SOMEBODY[0], "group": SOMEBODY[1], "extra_groups": [docker.socket.stat().st_gid],
+        }  # fmt: skip
+
+
+def starts_by_itself(place: Place) -> str:
+    """./iolab lab epoll of a user without root but in Docker's group; ./iolab trace of a server with a client outside."""
+    with _somebody(place) as (iolab, given):
+        done = subprocess.run([iolab, "lab", "epoll", "--save", "mine.iolab"], capture_output=True, **given)
+        ended(done, 0, "in the container image iolab")
+        if "./iolab lab blocking" not in done.stdout:
+            raise Unmet(f"the commands to try next are not ./iolab's: {_last(done.stdout)}")
+        if (place.folder / "mine.iolab").stat().st_uid != SOMEBODY[0]:
+            raise Unmet("the file does not belong to the user")
+        _serve_outside([iolab, "trace", "--"], given)
+    return f"built and used the image; its file belongs to user {SOMEBODY[0]}; the server answered"
+
+
+def _serve_outside(trace: list[str], given: dict[str, Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    line = [*trace, "python3", "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **given) as process, _ended_after(120, process):
+        answer = b""
+        while not answer and process.poll() is None:
+            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(b"GET /mine.iolab HTTP/1.0\r\n\r\n")
+                answer = client.recv(12)
+            time.sleep(0.05)
+        process.send_signal(2)
+        _, errors = process.communicate()
+    if not answer.endswith(b"200"):
+        raise Unmet(f"its server did not answer a client outside: {answer!r}, {_last(errors)}")
+    if "accept4" not in errors or "0 lost, 0 unmatched" not in errors:
+        raise Unmet(f"the trace of a server has no table: {_last(errors)}")
 
 
 def tests_itself(place: Place) -> str:
-    """Command test --live: live tests, inside."""
+    """Command test: live tests, inside."""
     options = [*place.network, *(word for name in place.settings.items() for word in ("--env", "=".join(name)))]
-    # no machine in a machine
-    chosen = "live --ignore=tests/machines" if place.whole else f"live -k '{_SOME_LIVE_TESTS}'"
-    # `test --help` installs what tests need, and runs none; the linters see the same files outside, and sooner
-    script = f"iolab test --help >/dev/null && cd /opt/iolab && exec .venv/bin/python -m pytest -m {chosen}"
-    line = place.line("--privileged", *options, IMAGE, "bash", "-c", script)
+    chosen = [] if place.whole else ["--live", "--only", _SOME_LIVE_TESTS]
+    line = place.line("--privileged", *options, IMAGE, "test", *chosen)
     done = place.docker.run(*line, timeout=3600 if place.whole else 900)
     if done.returncode:
         failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
@@ -424,7 +449,7 @@ def _try(name: str, function: Callable[[], str], progress: Progress) -> Tried:
 def tried(progress: Progress, only: str = "", whole: bool = False) -> Iterator[Tried]:
     """Builds the image and makes the trials whose function's name has `only` in it. Raises CannotTrace without a daemon.
 
-    `whole`: with all live tests inside, not only those of the instrument.
+    `whole`: with all tests inside, not only the live ones of the instrument.
     """
     chosen = {name: trial for name, trial in TRIALS.items() if only in name}
     if not chosen:

@@ -120,8 +120,10 @@ def test_where_it_may_not_trace_but_docker_is_it_builds_and_uses_the_image(bare:
     assert "--privileged" in ran and ran.endswith("target=/out iolab lab epoll --save run.iolab")
     assert "--tty" not in ran  # no terminal here: docker refuses one
 
-    start(bare, "lab", "epoll", before=line)
-    assert [one.split()[0] for one in docker_calls(bare)] == ["run"], "nothing has changed, nothing is to build"
+    assert "--network" not in ran
+    start(bare, "trace", "--", "./my_server", before=line)
+    (ran,) = docker_calls(bare)  # nothing has changed, nothing is to build
+    assert "--network host" in ran, "a client outside reaches the server"
     (bare / "iolab").write_text((bare / "iolab").read_text() + "\n# changed\n")
     start(bare, "lab", "epoll", before=line)
     assert [one.split()[0] for one in docker_calls(bare)] == ["build", "run"]
