@@ -22,7 +22,7 @@ LAB = Lab(
     cases=(
         Case("broken", "mistakes.lost_signal:one_each"),
         Case("raced", "mistakes.lost_signal:raced", traffic={"clients": 1, "messages": 12, "gap_ms": 15, "jitter": 1.0}),
-        Case("mended", "mistakes.lost_signal:mended"),
+        Case("mended", "mistakes.lost_signal:mended", traffic={"lost_after": 5 * LOST_AFTER}),  # late is not lost
     ),
     traffic=Traffic(clients=4, messages=8, gap_ms=15, jitter=0.02, spread_ms=0, udp=True),
 )

@@ -160,7 +160,7 @@ iolab {VERSION}, on {host}. Each kernel is Debian's own package, booted under QE
 and 2 GiB over this machine's files (Python, BCC, the checkout; for arm64 over a Debian of its own); each lab that has a verdict
 ran in it, and its last run counts. The tables are what came out; nothing in them is written by hand, and the command makes them
 anew. An emulated machine is many times slower, so every time limit was multiplied by {kernels.SLOWER} (`IOLAB_SLOW`), clients
-that a lab spreads came further apart (`machines/inside.py`: `_SPREAD`), and no time below says anything about a real one.
+that a lab spreads came further apart (`labs/kit/run.py`: `_SPREAD`), and no time below says anything about a real one.
 
 {packages}
 ## What each probe gives

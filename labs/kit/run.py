@@ -32,6 +32,7 @@ from servers.__main__ import missing as server_lacks
 from servers.__main__ import speaks_udp
 
 Progress = Callable[[str], None]
+_SPREAD = 4  # times as far apart come clients that a lab spreads, where IOLAB_SLOW says that each takes longer to serve
 
 
 def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = None) -> Recording:
@@ -47,6 +48,8 @@ def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = 
         return _experiment(lab, name, progress)
     if traffic.udp and not lab.traffic.udp:
         _check_udp(lab, name)
+    if traffic.spread_ms and PATIENCE > 1:
+        traffic = dataclasses.replace(traffic, spread_ms=traffic.spread_ms * _SPREAD)
     plain, missing = {}, {}
     for case in lab.servers:
         progress(f"{_label(case)}untraced, to know what tracing costs: {_of(case, traffic).words}")

@@ -48,7 +48,7 @@ def test_an_experiment_holds(kernel: None, lab: str) -> None:
 @pytest.mark.parametrize("lab", SERVED)
 @pytest.mark.parametrize(
     "options",
-    [("--clients", "2", "--messages", "7", "--size", "1"), ("--clients", "3", "--messages", "3", "--size", "1000003")],
+    [("--clients", "2", "--messages", "15", "--size", "1"), ("--clients", "3", "--messages", "3", "--size", "1000003")],
 )
 def test_a_lab_holds_and_its_bytes_are_the_clients(kernel: None, lab: str, options: tuple[str, ...]) -> None:
     clients, messages, size = (int(one) for one in options[1::2])
@@ -74,8 +74,9 @@ def the_witnesses_agree(found: dict[str, Any]) -> bool:
     witness, (thread, *more) = found["witness"], found["threads"]
     if more:
         return True  # whose switches and time these are the process's accounts don't tell
-    # one sleep more than psutil saw: the last, which SIGTERM ended after the traffic
-    assert 0 <= thread["voluntary_switches"] - witness["voluntary_switches"] <= 2
+    # sleeps that psutil did not see: the first and the last (SIGTERM ends it, after the traffic), io_destroy's, and one after
+    # the last client had gone
+    assert 0 <= thread["voluntary_switches"] - witness["voluntary_switches"] <= 3
     on_cpu = thread["user_ns"] + thread["kernel_ns"] + thread["copy_ns"]
     runnable = on_cpu + thread["sched_delay_ns"] + thread["preempted_ns"]
     assert runnable >= 0.9 * (witness["cpu_ns"] + witness["run_delay_ns"])
@@ -118,7 +119,7 @@ def test_two_hundred_clients(kernel: None, lab: str) -> None:
 @pytest.mark.parametrize("lab", ["blocking", "epoll"])
 def test_one_message_each_disproves_no_order(kernel: None, lab: str) -> None:
     """Most often nobody comes while another is served, and the order is unavailable; on a busy machine somebody may."""
-    verdicts = {one["verdict"] for one in run(lab, "--messages", "1")["checks"]}
+    verdicts = {one["verdict"] for one in run(lab, "--messages", "1", "--gap-ms", "60")["checks"]}
     assert "failed" not in verdicts and verdicts & {"unavailable", "confirmed"}
 
 

@@ -45,8 +45,8 @@ def test_every_sleep_names_its_queue_and_its_waker(follow: Callable[..., Followe
     run = follow(compiled("sleeps"), "53")
     asleep = [sleep for call in run.result.calls for sleep in call.sleeps]
     slept = Counter(one.queue for one in asleep)
-    # on a slow machine what it waits for is there now and then before the thread has gone to sleep
-    fewest = 53 if PATIENCE == 1 else 40
+    # what it waits for is there now and then before the thread has gone to sleep, where it is slow or loses its CPU
+    fewest = 48 if PATIENCE == 1 else 40
     assert slept.keys() == {"timer", "pipe"} and all(fewest <= number <= 53 for number in slept.values()), slept
     wakers = {(one.queue, one.waker.words) for one in asleep if one.waker}
     assert wakers == {("timer", "timer"), ("pipe", "pipe")}
@@ -57,7 +57,8 @@ def test_cpu_time_is_what_the_thread_was_charged(follow: Callable[..., Followed]
     thread, kernel = thread_of(follow(compiled("work"), "600", "0"))
     on_cpu = thread.user + thread.kernel + thread.copy
     # the kernel's own account leaves out interrupts and what a hypervisor took for others; ours is all between two switches
-    assert 0.98 * kernel["cpu_ns"] <= on_cpu <= 1.1 * kernel["cpu_ns"]
+    stolen = max(kernel["wall_ns"] - kernel["delay_ns"] - kernel["cpu_ns"], 0)  # it never sleeps
+    assert 0.98 * kernel["cpu_ns"] <= on_cpu <= 1.1 * kernel["cpu_ns"] + stolen
     # getrusage splits by where the tick found the thread: a sample of 150 ticks, of which an emulated machine loses some
     share = kernel["user_us"] / (kernel["user_us"] + kernel["system_us"])
     assert thread.user / on_cpu == pytest.approx(share, abs=0.15 if PATIENCE == 1 else 0.3)
@@ -129,7 +130,9 @@ def test_a_pause_of_the_other_side_is_the_measured_wait(follow: Callable[..., Fo
     for read, (asleep, before, after) in zip(reads, paused, strict=True):
         (sleep,) = read.sleeps
         assert sleep.queue == "pipe"
-        assert sleep.wait >= before - asleep >= 50_000_000
+        assert before - asleep >= 50_000_000
+        # its state says asleep a moment before it leaves the CPU, which a slow or a stolen CPU can make a long one
+        assert sleep.off < before and sleep.wait > (before - asleep) / 2
         assert before <= sleep.woken <= after, "woken while the other side wrote, not before and not later"
 
 
