@@ -33,11 +33,12 @@ def run(command: list[str], progress: Callable[[str], None]) -> tuple[Recording,
     started: list[subprocess.Popen[bytes]] = []
     early: list[int] = []
     interrupted = threading.Event()
+    terminal = _has_terminal()
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         # Ctrl-C and Ctrl-\\ reach the whole foreground group by themselves: the program decides, as it would without us
         interrupted.set()
-        if number in (signal.SIGINT, signal.SIGQUIT):
+        if number in (signal.SIGINT, signal.SIGQUIT) and terminal:
             return
         early.append(number)
         for process in started:
@@ -70,6 +71,17 @@ def run(command: list[str], progress: Callable[[str], None]) -> tuple[Recording,
         progress("reading what the kernel said")
         recording = instrument.stop({"iolab": VERSION, "command": command, "status": _shell_status(status)})
     return recording, _shell_status(status)
+
+
+def _has_terminal() -> bool:
+    """Has this session a terminal that Ctrl-C may be typed at? Without one, as in a container without -t, it was sent to this
+    process alone.
+    """
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))  # ENXIO: none (tty(4))
+    except OSError:
+        return False
+    return True
 
 
 def _shell_status(status: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import shutil
 import signal
 import socket
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from labs.kit.processes import PATIENCE
-from tests.conftest import ROOT, iolab
+from tests.conftest import ROOT, iolab, tool
 
 pytestmark = pytest.mark.live
 INVOKE = [sys.executable, "-m", "invoke", "--search-root", str(ROOT)]
@@ -66,15 +67,18 @@ def test_the_environment_is_the_programs(kernel: None) -> None:
 
 
 def test_a_key_that_interrupts_is_delivered_once(kernel: None) -> None:
-    """Ctrl-\\ reaches the whole foreground group: passing it on would deliver it twice."""
+    """Ctrl-\\ on a terminal reaches the whole foreground group: passing it on would deliver it twice."""
     script = "import signal, sys; print('ready', flush=True); got = signal.sigtimedwait([3], 10) and 1; got += bool("
     script = "import signal; signal.pthread_sigmask(0, [3]); " + script + "signal.sigtimedwait([3], 0.5)); print(got)"
-    line = [*INVOKE, "trace", "--", "/usr/bin/python3", "-c", script]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True) as runner:
+    line = [tool("setsid", "util-linux"), "--ctty", "--wait", *INVOKE, "trace", "--", "/usr/bin/python3", "-c", script]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(line, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as runner:
+        os.close(theirs)
         assert runner.stdout
         assert runner.stdout.readline() == "ready\n"
-        os.killpg(runner.pid, signal.SIGQUIT)
+        os.write(ours, b"\x1c")
         assert runner.stdout.readline() == "1\n"
+    os.close(ours)
 
 
 def test_any_bytes_in_a_command_can_be_shown(kernel: None) -> None:
@@ -82,12 +86,14 @@ def test_any_bytes_in_a_command_can_be_shown(kernel: None) -> None:
     assert done.returncode == 0 and b"trace true" in done.stderr and b"Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_to_us_is_passed_on(kernel: None, how: signal.Signals) -> None:
-    script = "trap 'echo got; exit 5' TERM HUP; echo ready; while :; do sleep 0.05; done"
+    """SIGINT, too, where no terminal sends it to the program itself: in a container without -t, for one."""
+    script = "trap 'echo got; exit 5' TERM HUP INT; echo ready; while :; do sleep 0.05; done"
     with subprocess.Popen(
-        [*INVOKE, "trace", "--", "sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as runner:
+        [*INVOKE, "trace", "--", "sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    ) as runner:  # fmt: skip
         assert runner.stdout
         assert runner.stdout.readline() == "ready\n"
         runner.send_signal(how)
