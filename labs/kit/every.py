@@ -13,8 +13,6 @@ from probes.result import Check, Verdict, worst
 
 Progress = Callable[[str], None]
 Judged = dict[str, dict[str, Check]]  # lab (or "compare") -> name of the check -> verdict and evidence
-
-
 COMPARE = "compare"
 
 
