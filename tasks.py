@@ -23,7 +23,7 @@ from invoke.tasks import task
 
 from probes import files
 from probes.errors import IolabError, WrongUsage
-from reports.words import called
+from reports.words import with_command_name
 
 _VERDICT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 
@@ -39,7 +39,7 @@ def _wrong_usage_is_2(parse: Callable[[Program], None]) -> Callable[[Program], N
             hint = "invoke --list names the commands, invoke --help COMMAND its options"
             if "trace" in sys.argv and "--" not in sys.argv:
                 hint = "trace takes the program after two dashes: invoke trace -- CMD ARGS"
-            raise Exit(called(f"{error}\n  {hint}"), 2) from error
+            raise Exit(with_command_name(f"{error}\n  {hint}"), 2) from error
 
     return parse_tasks
 
@@ -60,7 +60,7 @@ def command(function: Callable[..., int | None]) -> Callable[..., None]:
         try:
             status = function(*arguments, **options)
         except IolabError as error:
-            raise Exit(f"iolab: {called(str(error))}", error.code) from error
+            raise Exit(f"iolab: {with_command_name(str(error))}", error.code) from error
         except KeyboardInterrupt:
             left = "what the program started may still run" if function.__name__ == "trace" else "nothing is left running"
             raise Exit(f"iolab: interrupted; {left}", 130) from None
@@ -88,7 +88,7 @@ def _answer(out: str | None, default: IO[str] | None) -> Iterator[IO[str]]:
 
 def _present(recording: Any, json: bool, save: str | None, out: str | None, stacks: bool, default: IO[str] | None) -> Any:
     """Saves and shows a recording in the form asked for; returns its result."""
-    from labs.kit.run import show as judge
+    from runs.lab import show as judge
 
     result = judge(recording)
     with _answer(out, default) as file:
@@ -127,7 +127,7 @@ def _predicted(lab: str | None, about: str, seed: int, predict: bool, answers: s
 
     `about` is its traffic in words. It goes into the recording's context.
     """
-    from labs.kit import predict as predicting
+    from runs import predict as predicting
 
     if not predict and not answers:
         return {}
@@ -203,9 +203,9 @@ def lab(
     import dataclasses
 
     import labs
-    from labs.kit import link as links
-    from labs.kit import run
-    from probes.privileges import need_privileges
+    from probes.capture.privileges import need_privileges
+    from runs import lab as run
+    from runs import link as links
 
     _check(save, out)
     found = labs.find(name)
@@ -217,8 +217,8 @@ def lab(
         )
     traffic = dataclasses.replace(found.traffic, **changed)
     if questions:
-        from labs.kit import predict as predicting
         from reports import prediction
+        from runs import predict as predicting
 
         with _answer(out, sys.stdout) as file:
             prediction.write_questions(name, traffic.seed, predicting.questions(name, traffic.seed), file)
@@ -249,9 +249,9 @@ def compare(
     """Run every model on the same traffic and put them into one table."""
     import dataclasses
 
-    from labs.kit import compare as comparing
-    from labs.kit import link as links
     from reports import comparison
+    from runs import compare as comparing
+    from runs import link as links
 
     given = {"clients": clients, "messages": messages, "size": size}
     traffic = dataclasses.replace(comparing.TRAFFIC, **{key: _number(key, text) for key, text in given.items() if text})
@@ -284,9 +284,9 @@ def labs(_context: Context, json: bool = False, out: str = "") -> None:
 def handout(_context: Context, name: str, recording: str = "", out: str = "") -> None:
     """Write a page about a lab to hand out: what to predict, run and see, in Markdown."""
     import labs as rooms
-    from labs.kit import run
     from probes.recording import load
     from reports import handout as pages
+    from runs import lab as run
 
     def example(lab: str) -> Any:
         return run.show(load(Path(recording) if recording else Path(__file__).parent / "tests" / "data" / f"{lab}.iolab"))
@@ -310,9 +310,9 @@ def handout(_context: Context, name: str, recording: str = "", out: str = "") ->
 def claims(_context: Context, run: bool = False, json: bool = False, out: str = "") -> int:
     """List every claim about the I/O models with the checks that stand for it."""
     import labs as rooms
-    from labs.kit import compare as comparing
-    from labs.kit import every
     from reports import catalogue
+    from runs import compare as comparing
+    from runs import every
 
     _check(out)
     judged, verdict = every.judge([*rooms.names(), every.COMPARE], _progress) if run else (None, "pass")
@@ -351,7 +351,7 @@ def show(
 @command
 def trace(_context: Context, json: bool = False, save: str = "", out: str = "", stacks: bool = False) -> int:
     """Run any program under the probes: invoke trace -- CMD ARGS. The answer goes to stderr, stdout is the program's."""
-    from probes import trace as tracing
+    from runs import trace as tracing
 
     line = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
     _check(save, out)
@@ -367,10 +367,10 @@ def trace(_context: Context, json: bool = False, save: str = "", out: str = "", 
 def doctor(_context: Context, json: bool = False, out: str = "") -> int:
     """What this machine can trace, what it can't, and the remedy for each gap."""
     import labs as rooms
-    from labs.kit import link
-    from labs.kit import run as running
-    from probes import capabilities
+    from probes.capture import capabilities
     from reports import catalogue
+    from runs import lab as running
+    from runs import link
 
     _progress("loading a real program for each kind of probe, and making a link")
     findings = [*capabilities.examine(), link.examine()]

@@ -7,7 +7,7 @@ from typing import Any
 
 from labs.kit.experiment import Sections, later
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
-from probes import syscalls
+from probes.kernel import syscalls
 
 LAB = Lab(
     model="blocking and non-blocking",

@@ -1,6 +1,6 @@
 """asyncio: does `await` make the I/O asynchronous?"""
 
-from labs.kit import evidence
+from findings import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 
 LAB = Lab(

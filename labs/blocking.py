@@ -3,7 +3,7 @@
 The server sleeps in accept, in recv, in whatever has nothing to give; the kernel shows on which queue, and who wakes it.
 """
 
-from labs.kit import evidence
+from findings import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, sleeps, turns, unavailable
 
 LAB = Lab(

@@ -3,7 +3,7 @@
 import bisect
 import collections
 
-from labs.kit.evidence import ms
+from findings.evidence import ms
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
 from labs.kit.traffic import Traffic
 from servers.mistakes.edge_starvation import TURN

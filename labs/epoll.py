@@ -14,8 +14,8 @@ import os
 import select
 from typing import Any
 
+from findings.evidence import handing
 from labs.kit import growth
-from labs.kit.evidence import handing
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, turns, unavailable, waited
 
 LAB = Lab(

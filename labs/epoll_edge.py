@@ -6,7 +6,7 @@ import os
 import select
 from typing import Any
 
-from labs.kit import evidence
+from findings import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, unavailable
 
 LAB = Lab(

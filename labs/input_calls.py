@@ -7,10 +7,10 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from labs.kit import evidence
+from findings import evidence
 from labs.kit.experiment import Sections, later, tcp_pair
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
-from probes import syscalls
+from probes.kernel import syscalls
 
 LAB = Lab(
     model="blocking and non-blocking",

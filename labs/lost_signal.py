@@ -1,9 +1,9 @@
 """A classic mistake: to take a signal for a message. SIGIO says that something came, once, however much it was."""
 
-from labs.kit.evidence import ms
+from findings.evidence import ms
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
 from labs.kit.traffic import LOST_AFTER, Traffic
-from probes import syscalls
+from probes.kernel import syscalls
 
 LAB = Lab(
     model="signal_driven",
@@ -75,7 +75,7 @@ def raced(run: Run) -> Finding:
         return confirmed(found) if stalls(case) and pauses else failed(found)
     longest = max(
         (
-            max(0, min(sleep.woken, message.told) - max(sleep.off, message.ready))
+            max(0, min(sleep.woken, message.notified) - max(sleep.off, message.ready))
             for message in case.result.messages
             for sleep in pauses
         ),

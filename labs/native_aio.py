@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Any
 
-from labs.kit import evidence
+from findings import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refuted, unavailable
 
 LAB = Lab(

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from labs.kit import evidence
+from findings import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, waited
-from probes import syscalls
+from probes.kernel import syscalls
 
 LAB = Lab(
     model="nonblocking",

@@ -3,10 +3,10 @@
 import itertools
 from collections import Counter
 
-from labs.kit.evidence import ms
+from findings.evidence import ms
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
 from labs.kit.traffic import Traffic
-from probes.phases import percentile_of
+from probes.measure.phases import percentile_of
 
 LAB = Lab(
     model="nonblocking",
@@ -50,7 +50,7 @@ def looks_a_second(run: Run) -> float:
 
 def lay_ready(run: Run) -> float:
     """How long data lay ready before the thread knew, in the median, ns."""
-    return percentile_of(sorted(one.ready_to_told for one in run.result.messages), 0.5) or 0
+    return percentile_of(sorted(one.ready_to_notified for one in run.result.messages), 0.5) or 0
 
 
 @LAB.check("the longer the pause, the less CPU", claims=("C20",))

@@ -1,7 +1,7 @@
 """A classic mistake: a pool of four threads, each kept by one connection for as long as it lasts. Who is the fifth?"""
 
-from labs.kit import evidence
-from labs.kit.evidence import ms
+from findings import evidence
+from findings.evidence import ms
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
 from labs.kit.traffic import Traffic
 from servers.thread_pool import WORKERS

@@ -1,6 +1,6 @@
 """Four processes, forked beforehand, that all accept from one listener, and six clients."""
 
-from labs.kit import evidence
+from findings import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 from labs.kit.traffic import Traffic
 from servers.process_pool import WORKERS

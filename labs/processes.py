@@ -1,6 +1,6 @@
 """A process for each connection: the same isolation as with threads, and a dearer creation."""
 
-from labs.kit import evidence
+from findings import evidence
 from labs.kit.lab import Finding, Lab, Run
 
 LAB = Lab(

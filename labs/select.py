@@ -8,7 +8,8 @@ import resource
 import select as python_select
 from typing import Any
 
-from labs.kit import evidence, growth
+from findings import evidence
+from labs.kit import growth
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, unavailable
 
 LAB = Lab(

@@ -1,6 +1,6 @@
 """The module selectors: what is under the callbacks?"""
 
-from labs.kit import evidence
+from findings import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 
 LAB = Lab(
@@ -32,7 +32,7 @@ def epoll(run: Run) -> Finding:
 @LAB.check("wait, then dispatch: the Reactor", claims=("C40",))
 def reactor(run: Run) -> Finding:
     """Every message was told of by the multiplexer before its handler read it, without waiting."""
-    told = [one for one in run.result.messages if one.told_by.startswith("epoll")]
+    told = [one for one in run.result.messages if one.notified_by.startswith("epoll")]
     waited = evidence.read_without_waiting(run)
     messages = len(run.result.messages)
     found = f"{len(told)} of {messages} messages were told of by epoll_wait before they were read; {waited.evidence}"

@@ -1,6 +1,6 @@
 """Signal-driven I/O: told by a signal. Who is asleep in phase 1, and who copies in phase 2?"""
 
-from labs.kit import evidence
+from findings import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 
 LAB = Lab(

@@ -1,7 +1,7 @@
 """A classic mistake: one thread, blocking calls, and a client that says nothing. Who waits for it?"""
 
-from labs.kit import evidence
-from labs.kit.evidence import ms
+from findings import evidence
+from findings.evidence import ms
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
 from labs.kit.traffic import Traffic
 

@@ -1,7 +1,7 @@
 """A classic mistake: a handler that takes its time, inside the event loop. Whose time does it take?"""
 
-from labs.kit import evidence
-from labs.kit.evidence import ms
+from findings import evidence
+from findings.evidence import ms
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
 from labs.kit.traffic import Traffic
 from servers.mistakes.slow_handler import HANDLING

@@ -1,6 +1,6 @@
 """A pool of four threads and six clients: what happens to the fifth?"""
 
-from labs.kit import evidence
+from findings import evidence
 from labs.kit.lab import Finding, Lab, Run
 from labs.kit.traffic import Traffic
 from servers.thread_pool import WORKERS

@@ -1,6 +1,6 @@
 """A thread for each connection: does a silent client still hold up the others, and what does each connection cost?"""
 
-from labs.kit import evidence
+from findings import evidence
 from labs.kit.lab import Finding, Lab, Run
 
 LAB = Lab(

@@ -28,8 +28,8 @@ from pathlib import Path
 
 from machines import debian
 from machines.debian import Progress
+from probes.capture.prctl import end_with_parent
 from probes.errors import CannotTrace
-from probes.prctl import end_with_parent
 
 ROOT = Path(__file__).parents[1]
 CACHE = debian.cache("docker")

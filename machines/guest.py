@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from machines import debian
+from probes.capture.prctl import end_with_parent
 from probes.errors import CannotTrace, LabBroken
-from probes.prctl import end_with_parent
 
 _QEMU = {"amd64": ("qemu-system-x86_64", "qemu-system-x86"), "arm64": ("qemu-system-aarch64", "qemu-system-arm")}
 # What the initramfs loads; modprobe knows what these need in turn, and which of them a kernel has built in.

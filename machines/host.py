@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from probes import syscalls
+from probes.kernel import syscalls
 
 _BPF_PROG_GET_NEXT_ID = 11  # bpf(2)
 _SYSCTLS = ("fs", "kernel", "net", "vm")

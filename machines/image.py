@@ -434,7 +434,7 @@ TRIALS: dict[str, Callable[[Place], str]] = {
 }  # fmt: skip
 
 
-def _try(name: str, function: Callable[[], str], progress: Progress) -> Tried:
+def _attach_candidate(name: str, function: Callable[[], str], progress: Progress) -> Tried:
     begin = time.monotonic()
     try:
         seen, verdict = function(), "pass"
@@ -470,10 +470,10 @@ def tried(progress: Progress, only: str = "", whole: bool = False) -> Iterator[T
                 before = host.look()
             try:
                 for trial in chosen.values():
-                    yield _try((trial.__doc__ or "").removesuffix("."), functools.partial(trial, place), progress)
+                    yield _attach_candidate((trial.__doc__ or "").removesuffix("."), functools.partial(trial, place), progress)
             finally:
                 place.remove()
-    yield _try("The host afterwards", lambda: _same(before), progress)
+    yield _attach_candidate("The host afterwards", lambda: _same(before), progress)
 
 
 def _same(before: host.Host) -> str:

@@ -27,7 +27,7 @@ def _say(kind: str, started: float, **words: Any) -> None:
 
 def _costs() -> dict[str, Any]:
     """What a hit costs by each kind of hook, beside the call that it was measured with."""
-    from probes import cost
+    from probes.capture import cost
 
     try:
         return {"costs": [dataclasses.asdict(one) for one in cost.measure()], "why": ""}
@@ -37,8 +37,8 @@ def _costs() -> dict[str, Any]:
 
 def _lab(name: str) -> dict[str, Any]:
     import labs
-    from labs.kit import run
     from probes.errors import IolabError
+    from runs import lab as run
 
     try:
         result = run.show(run.record(name, labs.find(name).traffic, lambda _words: None))
@@ -90,8 +90,8 @@ def _why(report: Any) -> str:
 
 
 def _examine() -> None:
-    from labs.kit import link
-    from probes import capabilities
+    from probes.capture import capabilities
+    from runs import link
 
     started = time.monotonic()
     findings = [*capabilities.examine(), link.examine()]

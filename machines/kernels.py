@@ -18,7 +18,7 @@ from machines import arm, debian, guest
 from machines.debian import Progress
 from probes import VERSION
 from probes.errors import CannotTrace, LabBroken, WrongUsage
-from probes.result import worst
+from probes.measure.result import worst
 
 SCHEMA_VERSION = 2
 SLOWER = 20  # how much more time everything gets in an emulated machine; measured: 10 to 15 times slower on free cores
@@ -65,7 +65,7 @@ class Trial:
     doctor: list[dict[str, str]] = field(default_factory=list)
     doctor_seconds: float = 0
     probes: list[dict[str, Any]] = field(default_factory=list)
-    costs: list[dict[str, Any]] = field(default_factory=list)  # probes.cost.Cost, in this kernel
+    costs: list[dict[str, Any]] = field(default_factory=list)  # probes.capture.cost.Cost, in this kernel
     labs: dict[str, Tried] = field(default_factory=dict)
     tests: dict[str, Tested] = field(default_factory=dict)
     chosen: str = ""  # the expression that chose the tests; "": all

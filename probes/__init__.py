@@ -1,3 +1,3 @@
-"""The instrument: what the kernel tells (instrument.c), folded per call (fold.h), and its Python twin up to a Result."""
+"""The instrument, in three grounds: what runs in the kernel (kernel/), what captures (capture/), what measures (measure/)."""
 
 VERSION = "0.1.0"

@@ -7,6 +7,7 @@ was made in) and records.bin (the records, packed). No kernel address is in it: 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import json
 import struct
 import zipfile
@@ -14,13 +15,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from probes import files, records
+from probes import files
 from probes.errors import WrongUsage
-from probes.records import LAYOUTS, Kind
-from probes.result import Probe, Quality
+from probes.kernel import records
+from probes.kernel.records import LAYOUTS, Kind
 
 FORMAT = 1
+# What recordings of iolab 0.1.0 called otherwise: kinds of records, their fields, and a probe's own keys.
+_OLD_KINDS = {"RUN": "BURST", "TAKEN": "SOCKET_COPY", "LISTED": "READY_LIST"}
+_OLD_FIELDS = {"handed_in": "copy_in_max", "handed_out": "copy_out_max", "runs": "bursts"}
+_OLD_PROBE_KEYS = {"more": "optional"}
 _KEYS = {"machine", "probes", "losses", "seen", "stacks", "layouts", "end", "context"}
+
+
+class Quality(enum.StrEnum):
+    """How far a figure can be trusted."""
+
+    MEASURED = "measured"  # an exact bracket
+    BOUNDED = "bounded"  # an upper bound
+    UNAVAILABLE = "unavailable"  # not known here, with the reason
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One probe as attached in this run; `attached` is kind:category:event, or None with the reason in `reason`."""
+
+    name: str
+    attached: str | None
+    quality: Quality
+    reason: str = ""
+    hits: int | None = None
+    optional: bool = False  # shows what no tracepoint can; many kernels have no place for it
 
 
 @dataclass(frozen=True)
@@ -99,7 +124,17 @@ def load(path: Path) -> Recording:
         raise WrongUsage(f"{path} has another format than this iolab reads ({FORMAT})", "show it with the iolab that made it")
     if not set(meta) >= _KEYS or len(data) != meta.get("bytes", len(data)) or (meta["seen"] and not data):
         raise WrongUsage(f"{path} is not a whole iolab recording (something is missing)", "name a file made by --save")
-    return Recording(data, meta)
+    return Recording(data, _with_new_names(meta))
+
+
+def _with_new_names(meta: dict[str, Any]) -> dict[str, Any]:
+    """The same, with the names of today."""
+    layouts = {
+        _OLD_KINDS.get(kind, kind): [[_OLD_FIELDS.get(name, name), *rest] for name, *rest in fields]
+        for kind, fields in meta["layouts"].items()
+    }
+    probes = [{_OLD_PROBE_KEYS.get(key, key): value for key, value in probe.items()} for probe in meta["probes"]]
+    return meta | {"layouts": layouts, "probes": probes}
 
 
 def without_addresses(data: bytes) -> tuple[bytes, dict[int, list[int]]]:
@@ -116,7 +151,7 @@ def without_addresses(data: bytes) -> tuple[bytes, dict[int, list[int]]]:
         for kind, addresses in (
             (Kind.SLEEP, {"stack": numbers, "waker_stack": numbers, "object": objects}),
             (Kind.CALL, {"socket": sockets}),
-            (Kind.TAKEN, {"socket": sockets}),
+            (Kind.SOCKET_COPY, {"socket": sockets}),
         )
     }
     stacks: dict[int, list[int]] = {}

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from labs.kit.lab import Run
-from probes.phases import percentile_of
-from probes.result import Result
+from probes.measure.phases import percentile_of
+from probes.measure.result import Result
 from reports.words import duration, share
 
 
@@ -46,7 +46,7 @@ def _untraced(run: Run) -> str:
 
 
 def _lay(run: Run, part: float) -> str:
-    found = percentile_of(sorted(one.ready_to_told for one in run.result.messages), part)
+    found = percentile_of(sorted(one.ready_to_notified for one in run.result.messages), part)
     return duration(found) if found is not None else "n/a"
 
 

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from labs.claims import CLAIMS
 from labs.kit.lab import CHAPTERS
-from probes.capabilities import can_trace
-from probes.privileges import Finding, State
-from probes.result import Check
+from probes.capture.capabilities import can_trace
+from probes.capture.privileges import Finding, State
+from probes.measure.result import Check
 from reports.terminal import VERDICT_STYLE, console
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import IO
 from rich.table import Table
 from rich.text import Text
 
-from labs.kit import link
-from labs.kit.compare import ALIKE, WORKER, Comparison, Crowd, Row, as_data, judge
 from reports import terminal
 from reports.terminal import console
 from reports.words import count, duration
+from runs import link
+from runs.compare import ALIKE, WORKER, Comparison, Crowd, Row, as_data, judge
 
 _CAPTION = """\
 Calls, CPU and voluntary switches are a message's share; times are medians, from the data ready in the socket to the thread \
@@ -68,7 +68,7 @@ def _phases(rows: list[Row]) -> Table:
 def _figures(rows: list[Row]) -> Table:
     table = _table("model", "calls", "ready-told", "told-copied", "CPU", "switches", "threads", "MB")
     for row in rows:
-        told, copied = (("-" if ns is None else duration(ns)) for ns in (row.ready_to_told_ns, row.told_to_copied_ns))
+        told, copied = (("-" if ns is None else duration(ns)) for ns in (row.ready_to_notified_ns, row.notified_to_copied_ns))
         table.add_row(
             row.model + ("" if row.sound else " (!)"),
             f"{row.calls_per_message:,}",
@@ -104,8 +104,10 @@ def seen(rows: list[Row], crowds: list[Crowd]) -> list[str]:
         f"In phase 2 the server's one thread is held in {len(known) - len(free)} of {len(rows)} models;"
         f" a worker thread or process is in {', '.join(free)}."
     )
-    slow = max((row for row in rows if row.ready_to_told_ns is not None), key=lambda row: row.ready_to_told_ns or 0)
-    sentences.append(f"Data lay longest before somebody knew in {slow.model}: {duration(slow.ready_to_told_ns or 0)} (median).")
+    slow = max((row for row in rows if row.ready_to_notified_ns is not None), key=lambda row: row.ready_to_notified_ns or 0)
+    sentences.append(
+        f"Data lay longest before somebody knew in {slow.model}: {duration(slow.ready_to_notified_ns or 0)} (median)."
+    )
     for crowd in crowds:
         order = sorted(crowd.round_trip_ns.items(), key=lambda one: one[1])
         words = ", ".join(f"{name} {duration(ns)}" for name, ns in order)

@@ -6,8 +6,8 @@ import json
 from typing import IO, Any
 
 from labs.kit.lab import Run
-from probes.phases import percentile_of
-from probes.result import CallRow, Result, Thread
+from probes.measure.phases import percentile_of
+from probes.measure.result import CallRow, Result, Thread
 from reports import prediction
 
 SCHEMA_VERSION = 1
@@ -52,14 +52,14 @@ def document(result: Result) -> dict[str, Any]:
 
 def _measured(result: Result) -> dict[str, Any]:
     """What the probes saw of these calls, messages and threads."""
-    told = sorted(one.ready_to_told for one in result.messages)
-    copied = sorted(one.told_to_copied for one in result.messages)
+    told = sorted(one.ready_to_notified for one in result.messages)
+    copied = sorted(one.notified_to_copied for one in result.messages)
     return {
         "calls": [_row(one) for one in result.rows],
         "messages": {
             "count": len(result.messages),
-            "ready_to_told_ns": {"p50": percentile_of(told, 0.5), "p99": percentile_of(told, 0.99)},
-            "told_to_copied_ns": {"p50": percentile_of(copied, 0.5), "p99": percentile_of(copied, 0.99)},
+            "ready_to_notified_ns": {"p50": percentile_of(told, 0.5), "p99": percentile_of(told, 0.99)},
+            "notified_to_copied_ns": {"p50": percentile_of(copied, 0.5), "p99": percentile_of(copied, 0.99)},
             "bytes": sum(one.bytes for one in result.messages),
         },
         "threads": [_thread(one) for one in result.threads],
@@ -107,8 +107,8 @@ def _row(row: CallRow) -> dict[str, Any]:
         "polled": row.polled,
         "queued": row.queued,
         "unqueued": row.unqueued,
-        "handed_in_ns": row.handed_in,
-        "handed_out_ns": row.handed_out,
+        "copy_in_max_ns": row.copy_in_max,
+        "copy_out_max_ns": row.copy_out_max,
         "slept_on": [
             {
                 "queue": one.queue,

@@ -13,9 +13,9 @@ from typing import Any
 
 from rich.text import Text
 
-from probes import syscalls
-from probes.queues import place, sent_by_waker
-from probes.result import Call, Message, Result, Sleep
+from probes.kernel import syscalls
+from probes.measure.queues import place, sent_by_waker
+from probes.measure.result import Call, Message, Result, Sleep
 from reports.words import duration
 
 # What a thread can be at: glyph, glyph where only ASCII can be shown, style. The same styles serve the tables.
@@ -55,11 +55,11 @@ def choose(result: Result) -> Scene | None:
     if not waited:
         return None
     among = f"the {len(waited)} that were slept for, of {len(result.messages)}" if len(waited) < len(result.messages) else ""
-    waited.sort(key=lambda one: one.in_hand - one.ready)
+    waited.sort(key=lambda one: one.returned - one.ready)
     message = waited[len(waited) // 2]
     mine = [one for one in result.calls if one.thread == message.thread and one.histogram is None]
     writes = _echoes(mine, message)
-    end = writes[0].exit if writes and writes[0].enter - message.in_hand < 20 * _span(message) else message.in_hand
+    end = writes[0].exit if writes and writes[0].enter - message.returned < 20 * _span(message) else message.returned
     sent, far = _sent(result, message), None
     if sent is not None and "link" in result.context:
         if message.ready - sent > 3 * _span(message):
@@ -76,7 +76,7 @@ def _echoes(calls: Iterable[Call], message: Message) -> list[Call]:
     return [
         one
         for one in calls
-        if one.name in syscalls.WRITES and one.bytes and one.enter >= message.in_hand and one.fd == message.fd
+        if one.name in syscalls.WRITES and one.bytes and one.enter >= message.returned and one.fd == message.fd
     ]
 
 
@@ -103,21 +103,21 @@ def _without_probe(scene: Scene) -> Scene:
 
     message = replace(
         scene.message,
-        told=earlier(scene.message.told),
+        notified=earlier(scene.message.notified),
         read=earlier(scene.message.read),
         copied=earlier(scene.message.copied),
-        in_hand=earlier(scene.message.in_hand),
+        returned=earlier(scene.message.returned),
     )
     return Scene(message, tuple(map(moved, scene.calls)), scene.sent, earlier(scene.end), scene.among, scene.far)
 
 
 def _span(message: Message) -> int:
-    return max(message.in_hand - message.ready, 1_000)
+    return max(message.returned - message.ready, 1_000)
 
 
 def _asleep_at(result: Result, message: Message) -> bool:
-    return message.told > message.read or any(
-        call.thread == message.thread and call.exit == message.told and call.sleeps for call in result.calls
+    return message.notified > message.read or any(
+        call.thread == message.thread and call.exit == message.notified and call.sleeps for call in result.calls
     )
 
 
@@ -129,7 +129,7 @@ def _sent(result: Result, message: Message) -> int | None:
     exchanges = [one for client in seen.get("clients", ()) for one in client["exchanges"]]
     if "link" not in result.context:
         return max((sent for sent, _echoed in exchanges if sent <= message.ready), default=None)
-    around = [sent for sent, echoed in exchanges if sent <= message.ready and message.in_hand <= echoed]
+    around = [sent for sent, echoed in exchanges if sent <= message.ready and message.returned <= echoed]
     return around[0] if len(around) == 1 else None
 
 
@@ -167,8 +167,8 @@ def _lane(label: str, style: str = "bold") -> Text:
 def _phases(message: Message, column: Any, ascii_only: bool) -> list[Text]:
     bar, left, right = ("-", "|", "|") if ascii_only else ("─", "├", "┤")
     # a completion tells of data that was copied before: then phase 1 ends where the copying began
-    begin = message.read if message.told >= message.copied else max(message.read, message.told)
-    told, first, last = column(min(message.told, begin)), column(begin), column(message.in_hand)
+    begin = message.read if message.notified >= message.copied else max(message.read, message.notified)
+    told, first, last = column(min(message.notified, begin)), column(begin), column(message.returned)
     one = Text(" " * _LABEL, style="bold")
     one.append(left + " phase 1: wait for data ".center(_BROKEN + told - 1, bar) + right)
     two = Text(" " * _LABEL, style="bold green")
@@ -294,17 +294,17 @@ def legend(ascii_only: bool = False) -> Text:
 def _reading(scene: Scene) -> list[tuple[int, str]]:
     """Phase 2 in words: by a reading call, or by a completion, where the data is there before the thread is told."""
     message = scene.message
-    reads = [one for one in scene.calls if one.socket == message.socket and message.read <= one.enter < message.in_hand]
+    reads = [one for one in scene.calls if one.socket == message.socket and message.read <= one.enter < message.returned]
     by = f" by {message.reads} copies" if message.reads > 1 else ""
     if not reads:
         return [
             (message.copied, f"copied to the process{by}, before any call told of it"),
-            (message.told, f"{message.told_by} returns with the completion: the data is in the program's hands"),
+            (message.notified, f"{message.notified_by} returns with the completion: the data is in the program's hands"),
         ]
     told = []
     read = reads[-1]
-    if message.told_by != read.name:
-        told.append((message.told, f"{message.told_by} returns: the thread knows"))
+    if message.notified_by != read.name:
+        told.append((message.notified, f"{message.notified_by} returns: the thread knows"))
     if message.read >= message.ready:
         first = f", the first of {message.reads}" if message.reads > 1 else ""
         told.append((message.read, f"{read.name} starts{first}"))
@@ -312,7 +312,7 @@ def _reading(scene: Scene) -> list[tuple[int, str]]:
     how = f"in {duration(copying)} of copying at most" if copying else "in a time that is part of kernel"
     told.append((message.copied, f"copied to the process{by}, {how}"))
     meanwhile = f" ({duration(read.preempted)} of it preempted)" if read.preempted else ""
-    told.append((message.in_hand, f"{read.name} returns: the data is in the program's hands{meanwhile}"))
+    told.append((message.returned, f"{read.name} returns: the data is in the program's hands{meanwhile}"))
     return told
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import labs
 from labs.claims import CLAIMS
-from labs.kit import predict
 from labs.kit.lab import CHAPTERS, Lab
 from probes.errors import WrongUsage
-from probes.result import Result
+from probes.measure.result import Result
 from reports import terminal
+from runs import predict
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 1
@@ -41,7 +41,7 @@ def page(name: str, result: Result) -> str:
         f"```\n./iolab lab {name} --predict --seed {SEED}\n```",
         f"It asks these questions, runs the lab and marks your answers. Watch: {lab.watch}",
         "Then try:",
-        "\n".join(_try(one) for one in lab.try_next),
+        "\n".join(_attach_candidate(one) for one in lab.try_next),
         "## What one machine showed",
         f"Kernel {result.machine['kernel']}, {result.machine['cpus']} CPUs. Your times will differ; your queues and verdicts"
         " should not, but *refined* may be *confirmed* where the kernel takes probes in its functions, or the other way round.",
@@ -80,7 +80,7 @@ def _questions(name: str) -> list[str]:
     return asked
 
 
-def _try(line: str) -> str:
+def _attach_candidate(line: str) -> str:
     command, _, why = line.partition("  ")
     return f"- `{command.replace('invoke ', './iolab ', 1)}`: {why.strip()}"
 

@@ -160,7 +160,7 @@ iolab {VERSION}, on {host}. Each kernel is Debian's own package, booted under QE
 and 2 GiB over this machine's files (Python, BCC, the checkout; for arm64 over a Debian of its own); each lab that has a verdict
 ran in it, and its last run counts. The tables are what came out; nothing in them is written by hand, and the command makes them
 anew. An emulated machine is many times slower, so every time limit was multiplied by {kernels.SLOWER} (`IOLAB_SLOW`), clients
-that a lab spreads came further apart (`labs/kit/run.py`: `_SPREAD`), and no time below says anything about a real one.
+that a lab spreads came further apart (`runs/lab.py`: `_SPREAD`), and no time below says anything about a real one.
 
 {packages}
 ## What each probe gives
@@ -172,8 +172,9 @@ brackets the kind of attachment. The last rows are doctor's findings.
 ## What a hook costs
 
 One hit of an almost empty program (it counts in one slot), as a multiple of a raw tracepoint's in the same kernel: the fastest
-of many rounds of a short system call, with and without (`python -m probes.cost` measures it on any machine). The ratios are an
-emulated machine's: there a breakpoint or a trampoline costs other than in a processor. `-`: no figure, or not tried.
+of many rounds of a short system call, with and without (`python -m probes.capture.cost` measures it on any machine). The
+ratios are those of an emulated machine: a processor pays other prices for a breakpoint or a trampoline. `-`: no figure, or not
+tried.
 
 {_markdown("a hit of", heads, cost_rows(trials))}
 ## What each lab says

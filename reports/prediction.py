@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 import labs
-from labs.kit import predict
-from labs.kit.predict import Mark, Prediction
 from labs.kit.questions.question import Question
 from probes.errors import WrongUsage
-from probes.result import Result
-from reports.words import called
+from probes.measure.result import Result
+from reports.words import with_command_name
+from runs import predict
+from runs.predict import Mark, Prediction
 
 SCHEMA_VERSION = 1
 
@@ -111,7 +111,7 @@ def show(result: Result, out: Console, plain: bool) -> bool:
     for question, reason in found.left_out:
         out.print()
         out.print(Text(f"left out: {question.text}", style="dim"))
-        out.print(Text(f"this run does not tell: {called(reason)}", style="dim"))
+        out.print(Text(f"this run does not tell: {with_command_name(reason)}", style="dim"))
     out.print()
     out.print(_points(found))
     return True

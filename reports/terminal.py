@@ -18,12 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 import labs
-from labs.kit import link
 from labs.kit.lab import Run
-from probes.result import CallRow, Check, Quality, Result, Thread, Verdict
+from probes.measure.result import CallRow, Check, Result, Thread, Verdict
+from probes.recording import Quality
 from reports import cases, drawing, prediction
 from reports.drawing import STATES
-from reports.words import called, count, duration, milliseconds, share
+from reports.words import count, duration, milliseconds, share, with_command_name
+from runs import link
 
 _NARROWEST, _WIDE = 80, 110
 _ROWS = 14
@@ -221,9 +222,9 @@ def _polling(result: Result) -> list[str]:
             parts.append(f"made {row.queued:,} and took out {row.unqueued:,} entries in wait queues")
         if parts:
             notes.append(f"{row.name} ({row.count:,}) {', '.join(parts)}")
-        if row.handed_out is not None:
-            inward = "" if row.handed_in is None else f"copied in its descriptors within {duration(row.handed_in)}, "
-            notes.append(f"{row.name} {inward}copied out its answers within {duration(row.handed_out)} (medians)")
+        if row.copy_out_max is not None:
+            inward = "" if row.copy_in_max is None else f"copied in its descriptors within {duration(row.copy_in_max)}, "
+            notes.append(f"{row.name} {inward}copied out its answers within {duration(row.copy_out_max)} (medians)")
     if result.listed:
         after = sorted(one.at - one.ready for one in result.listed if one.ready is not None)
         median = f", {duration(after[len(after) // 2])} after the data was ready (median)" if after else ""
@@ -317,9 +318,9 @@ def _trust(result: Result, out: Console) -> None:
         )
     missing = [one for one in result.probes if one.quality is Quality.UNAVAILABLE]
     for probe in missing:
-        if not probe.more:
+        if not probe.optional:
             out.print(Text(f"not shown here: {probe.name} ({probe.reason})", style="yellow"))
-    if more := [probe.name for probe in missing if probe.more]:
+    if more := [probe.name for probe in missing if probe.optional]:
         words = f"not shown by this kernel, which takes no probe in its functions: {', '.join(more)} (doctor says why)"
         out.print(Text(words, style="dim"))
     kinds = sorted({one.attached.split(":")[0] for one in result.probes if one.attached})
@@ -367,7 +368,7 @@ def _checks(result: Result, out: Console) -> None:
         grid.add_column(overflow="fold", style="dim")
         for index, line in enumerate(context["try_next"]):
             command, _, why = line.partition("  ")
-            grid.add_row("try next:" if not index else "", called(command), why.strip())
+            grid.add_row("try next:" if not index else "", with_command_name(command), why.strip())
         out.print(grid)
 
 

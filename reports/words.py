@@ -6,7 +6,7 @@ import os
 import re
 
 
-def called(text: str) -> str:
+def with_command_name(text: str) -> str:
     """The text with its commands as the user starts them: ./iolab sets IOLAB_CALLED, inside .venv it is invoke."""
     return re.sub(r"\binvoke (?=[a-z-])", os.environ.get("IOLAB_CALLED", "invoke") + " ", text)
 

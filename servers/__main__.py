@@ -22,7 +22,7 @@ from collections.abc import Callable
 from types import FrameType, ModuleType
 
 import servers
-from probes.prctl import end_with_parent, follow_me, name_me
+from servers.kit.process import end_with_parent, follow_me, name_me
 
 
 class _Ended(SystemExit):

@@ -14,7 +14,7 @@ import socket
 from servers.kit.io_uring import ACCEPT, ASYNC, RECV, RECVMSG, SEND, SENDMSG, SQPOLL, Ring
 from servers.kit.message import Message
 from servers.kit.multishot import accepted, multishot
-from servers.kit.trial import missing
+from servers.kit.requirements import missing
 
 __all__ = ["missing", "multishot", "serve", "serve_udp", "sqpoll", "worker"]
 

@@ -8,8 +8,8 @@ import os
 import signal
 import socket
 
-from probes.prctl import end_with_parent
 from servers.kit.echo import talk
+from servers.kit.process import end_with_parent
 
 
 def serve(listener: socket.socket) -> None:

@@ -17,12 +17,12 @@ from typing import Any, NoReturn
 
 import pytest
 
-from labs.kit.processes import PATIENCE
-from probes import phases
-from probes.attach import PROBES, Wanted
+from probes.capture.attach import PROBES, ProbeSpec
 from probes.errors import CannotTrace
+from probes.measure import phases
+from probes.measure.result import Result
+from probes.patience import PATIENCE
 from probes.recording import Recording, load
-from probes.result import Result
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
@@ -48,7 +48,7 @@ def kernel_lacks(reason: str) -> NoReturn:
 
 @pytest.fixture(scope="session")
 def _tracing() -> CannotTrace | None:
-    from probes.instrument import Instrument
+    from probes.capture.instrument import Instrument
 
     try:
         with Instrument():
@@ -83,7 +83,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         if not target.exists():
             options = ["-shared", "-fPIC"] if shared else ["-pthread"]
             source = PROGRAMS / f"{name}.c"
-            include = f"-I{ROOT / 'probes'}"
+            include = f"-I{ROOT / 'probes' / 'kernel'}"
             subprocess.run(
                 [tool("gcc", "gcc libc6-dev"), "-O1", "-Wall", "-Werror", include, *options, str(source), "-o", str(target)],
                 check=True,
@@ -105,12 +105,12 @@ class Followed:
 @pytest.fixture
 def follow(kernel: None) -> Callable[..., Followed]:
     """Runs a program that says the cookie itself (its last argument), and returns what was recorded."""
-    from probes.instrument import Instrument
+    from probes.capture.instrument import Instrument
 
     def run(
         *command: str | Path,
         beside: Callable[[subprocess.Popen[str]], None] | None = None,
-        wanted: tuple[Wanted, ...] = PROBES,
+        wanted: tuple[ProbeSpec, ...] = PROBES,
     ) -> Followed:
         for _ in range(_AGAIN):
             with Instrument(wanted=wanted) as instrument:

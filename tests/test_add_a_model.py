@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from labs.kit.processes import PATIENCE
+from probes.patience import PATIENCE
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "add-a-model.md").read_text()

@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 from invoke.loader import FilesystemLoader
 
-from labs.kit.run import show
 from probes.recording import load
 from reports import terminal
+from runs.lab import show
 from tests.conftest import DATA, ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 COMMAND = re.compile(r"(?:^|[`|(]|sudo |\$ )(?:\./iolab|invoke) ([a-z]\w*)([^`|\n]*)", re.MULTILINE)
 SOURCES = [ROOT / "iolab", ROOT / "tasks.py"] + [
-    one for room in ("labs", "machines", "probes", "reports", "servers") for one in sorted((ROOT / room).rglob("*.py"))
+    one
+    for room in ("commands", "findings", "labs", "machines", "probes", "reports", "runs", "servers")
+    for one in sorted((ROOT / room).rglob("*.py"))
 ]
 
 
@@ -106,7 +108,7 @@ PLACE = re.compile(r"`((?:probes|labs|servers|reports|tests)/[\w/]+\.(?:py|c|h))
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_every_place_in_the_code_exists(page: Path) -> None:
-    """`probes/fold.h`: `fold_in`, as docs/how-it-works.md names what stands behind a statement."""
+    """`probes/kernel/fold.h`: `fold_in`, as docs/how-it-works.md names what stands behind a statement."""
     if page.name == "add-a-model.md":
         return  # it names files that it makes; its own test follows it
     for name, functions in PLACE.findall(page.read_text()):

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 import labs
-from labs.kit.run import show
 from probes.recording import Recording
 from reports import handout
+from runs.lab import show
 from tests.conftest import ROOT
 
 PAGES = ROOT / "docs" / "labs"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from labs.kit.processes import PATIENCE
 from probes import VERSION
+from probes.patience import PATIENCE
 from tests.conftest import DATA, ROOT, cannot, readable_by_all, tool
 
 NOBODY = 65534

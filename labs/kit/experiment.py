@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from labs.kit.processes import PATIENCE
-from probes import syscalls
+from findings.view import NOWHERE
+from probes.kernel import syscalls
+from probes.patience import PATIENCE
 
-NOWHERE = -1
 PAUSE = 0.02  # seconds that the other side lets us wait: long against any call, short for a student
 
 

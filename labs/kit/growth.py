@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from labs.kit.lab import Finding, Run, confirmed, failed, refined, unavailable
-from probes.result import Call
+from probes.measure.result import Call
 from servers.kit.system import system_call
 
 NOT_COUNTED = "where fentry or kprobes can be attached, it is counted"
@@ -178,7 +178,7 @@ def joins_all(run: Run, call: str, calls: list[Call]) -> Finding:
         )
         found += " every descriptor that they watched"
         return (confirmed if len(joined) >= 0.9 * len(counted) else failed)(found)
-    sockets = {one.socket for one in run.result.messages if one.told_by in {two.name for two in calls}}
+    sockets = {one.socket for one in run.result.messages if one.notified_by in {two.name for two in calls}}
     woken = [s for one in calls for s in one.sleeps if s.waker and "pollwake" in s.waker.stack]
     growth = run.aside["growth"]
     joining = {size: ns - growth[f"{call}, no wait"][size] for size, ns in growth[call].items()}

@@ -13,8 +13,8 @@ import signal
 import socket
 from collections.abc import Callable
 
-from probes.prctl import end_with_parent
 from servers.kit.echo import talk
+from servers.kit.process import end_with_parent
 
 WORKERS = 8
 

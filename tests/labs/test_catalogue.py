@@ -10,9 +10,9 @@ import pytest
 import labs
 import servers.mistakes
 from labs.claims import CLAIMS
-from labs.kit import compare
 from labs.kit.lab import CHAPTERS
 from probes.errors import WrongUsage
+from runs import compare
 from servers.__main__ import find, models
 from tests.conftest import DATA
 

@@ -9,9 +9,9 @@ import pytest
 
 import labs
 from labs.kit.lab import Run, turns
-from probes import phases
+from probes.measure import phases
+from probes.measure.result import Verdict
 from probes.recording import Recording
-from probes.result import Verdict
 
 HOLDS = {Verdict.CONFIRMED, Verdict.REFINED, Verdict.REFUTED}
 CHECKS = [(lab, name) for lab in labs.names() for name, _, _ in labs.find(lab).checks]

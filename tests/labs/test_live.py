@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 import labs
-from labs.kit.processes import PATIENCE
+from probes.patience import PATIENCE
 from servers.__main__ import speaks_udp
 from tests.conftest import ROOT, iolab, readable_by_all, told, whole
 

@@ -154,11 +154,11 @@ def terms() -> dict[str, Any]:
 
 def record(name: str) -> None:
     """Records one under the instrument, as if it were the lab's own."""
-    from labs.kit.processes import Child
-    from probes.instrument import Instrument
+    from probes.capture.instrument import Instrument
+    from runs.processes import Child
 
     with Instrument() as instrument:
-        with Child("labs.kit.run", f"tests.labs.wrong_experiments:{name}", str(instrument.cookie)) as child:
+        with Child("runs.lab", f"tests.labs.wrong_experiments:{name}", str(instrument.cookie)) as child:
             found = json.loads(child.rest(30))
         instrument.wait_until_gone(2)
         HERE.mkdir(exist_ok=True)

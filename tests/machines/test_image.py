@@ -71,7 +71,7 @@ def test_the_guide_has_the_least_privileges_as_they_are_tried() -> None:
 def test_the_guide_quotes_what_the_program_says() -> None:
     said = "".join(
         re.sub(r'"\n\s+f?"', "", path.read_text())
-        for path in (*ROOT.glob("probes/*.py"), *ROOT.glob("machines/*.py"), ROOT / "iolab", ENTRY)
+        for path in (*ROOT.glob("probes/**/*.py"), *ROOT.glob("machines/*.py"), ROOT / "iolab", ENTRY)
     )
     quotes = [one for line in re.findall(r"^### (`.+`)$", GUIDE, re.MULTILINE) for one in re.findall("`([^`]*)`", line)]
     assert len(quotes) >= 8

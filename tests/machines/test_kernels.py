@@ -351,7 +351,7 @@ TRY = """
 import dataclasses, json, sys, threading
 from machines import debian, kernels
 trial = kernels.Trial("6.1", "", "", "amd64", doctor=[{"name": "told before"}], can_trace=True)
-kernels._try(debian.fetch("6.1"), trial, [], "", threading.Event(), lambda words: print(words, file=sys.stderr))
+kernels._attach_candidate(debian.fetch("6.1"), trial, [], "", threading.Event(), lambda words: print(words, file=sys.stderr))
 json.dump(kernels.as_data([trial]), sys.stdout)
 """
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from probes import records
 from probes.errors import WrongUsage
+from probes.kernel import records
+from probes.kernel.records import STACK_FRAMES, Kind
 from probes.recording import load, without_addresses
-from probes.records import STACK_FRAMES, Kind
-from tests.probes.test_phases import record, recording
+from tests.probes.measure.test_phases import record, recording
 
 ADDRESS = 0xFFFFFFFF81234567
 

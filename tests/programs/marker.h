@@ -1,4 +1,4 @@
-/* How the test programs ask to be followed: see probes/prctl.py. */
+/* How the test programs ask to be followed: see probes/capture/prctl.py. */
 #pragma once
 #define _GNU_SOURCE
 #include <errno.h>

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 import labs
-from labs.kit.run import show
 from probes.recording import Recording
 from reports import document, terminal
+from runs.lab import show
 
 SIDE_BY_SIDE = [name for name in labs.names() if labs.find(name).cases]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from labs.kit import run
 from probes.recording import Recording
 from reports import document
+from runs import lab as run
 
 SHAPE: dict[str, Any] = {
     "schema_version": int, "iolab": str, "lab": str, "model": str, "verdict": str,
@@ -23,7 +23,8 @@ SHAPE: dict[str, Any] = {
         "preempted_ns": int, "copy_ns": int, "kernel_ns": int, "p50_ns": int, "p99_ns": int,
         "slept_on": [{"queue": str, "count": int, "ns": int, "woken_by": [str]}],
     }],
-    "messages": {"count": int, "ready_to_told_ns": {"p50": int, "p99": int}, "told_to_copied_ns": {"p50": int, "p99": int},
+    "messages": {"count": int, "ready_to_notified_ns": {"p50": int, "p99": int},
+                 "notified_to_copied_ns": {"p50": int, "p99": int},
                  "bytes": int},
     "threads": [{
         "tid": int, "name": str, "wall_ns": int, "user_ns": int, "wait_ns": int, "sched_delay_ns": int, "preempted_ns": int,

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from labs.kit import run
 from probes.recording import Recording
 from reports import drawing
 from reports.drawing import Scene, choose, draw, states, steps
+from runs import lab as run
 
 
 def scene_of(recording: Recording) -> Scene:
@@ -60,9 +60,9 @@ def test_the_probes_own_work_is_taken_out(recorded: Callable[[str], Recording]) 
     scene = choose(result)
     assert scene and scene.message.probed > 0
     (raw,) = [one for one in result.messages if one.ready == scene.message.ready]
-    assert scene.message.told == raw.told - raw.probed
-    assert scene.message.in_hand - scene.message.told == raw.in_hand - raw.told
-    assert raw.ready_to_told == scene.message.told - scene.message.ready
+    assert scene.message.notified == raw.notified - raw.probed
+    assert scene.message.returned - scene.message.notified == raw.returned - raw.notified
+    assert raw.ready_to_notified == scene.message.notified - scene.message.ready
 
 
 def test_no_message_no_picture(recorded: Callable[[str], Recording]) -> None:

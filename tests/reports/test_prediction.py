@@ -9,11 +9,11 @@ from collections.abc import Callable
 import pytest
 
 import labs
-from labs.kit import predict
-from labs.kit import run as running
-from probes import phases
+from probes.measure import phases
 from probes.recording import Recording
 from reports import document, prediction, terminal
+from runs import lab as running
+from runs import predict
 
 MARKS = {"id": str, "question": str, "options": dict, "truth": str, "right": bool, "evidence": str}
 

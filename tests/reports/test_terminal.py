@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from labs.kit import run
-from probes.recording import Recording
-from probes.result import Listed, Quality, Result
+from probes.measure.result import ReadyListEvent, Result
+from probes.recording import Quality, Recording
 from reports import terminal
 from reports.terminal import account
 from reports.words import duration, milliseconds
+from runs import lab as run
 
 
 def shown(recording: Recording, width: int = 80, encoding: str = "utf-8", stacks: bool = False) -> str:
@@ -98,7 +98,7 @@ def test_what_probes_in_functions_add_is_shown_where_they_are(recorded: Callable
         replace(row, copy_quality=Quality.MEASURED, polled=7 if row.name == "epoll_wait" else 0, queued=3, unqueued=1)
         for row in result.rows
     )
-    listed = (Listed(thread=1, ready=100, at=1600), Listed(thread=1, ready=None, at=9000))
+    listed = (ReadyListEvent(thread=1, ready=100, at=1600), ReadyListEvent(thread=1, ready=None, at=9000))
     exact = written(replace(result, rows=rows, listed=listed))
     assert "an upper bound: what" not in exact
     assert "asked 7 descriptors, made 3 and took out 1 entries in wait queues" in " ".join(exact.split())

@@ -41,7 +41,7 @@ def started(*arguments: str) -> Iterator[Server]:
 
 
 def ended(process: subprocess.Popen[str], how: signal.Signals) -> int | None:
-    """Its status. Python may look just before a signal comes and sleep just after (labs/kit/processes.py): then once more."""
+    """Its status. Python may look just before a signal comes and sleep just after (runs/processes.py): then once more."""
     for _ in range(3):
         process.send_signal(how)
         with contextlib.suppress(subprocess.TimeoutExpired):

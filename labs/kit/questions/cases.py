@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from findings import evidence
+from findings.evidence import ms
 from labs import edge_starvation, lost_signal, poll_pause, pool_ceiling, slow_handler, thundering_herd
-from labs.kit import evidence
-from labs.kit.evidence import ms
 from labs.kit.lab import Run
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided, count
 from labs.kit.questions.server import AWAKE, CALLS, COPIES, ORDER, READERS, WAITS_IN
-from probes import syscalls
+from probes.kernel import syscalls
 from servers.mistakes.edge_starvation import TURN
 from servers.mistakes.slow_handler import HANDLING
 from servers.mistakes.thundering_herd import WORKERS
@@ -62,7 +62,7 @@ _NOT_TOLD = "it sleeps in a multiplexer, which does not tell it"
 
 
 def _meanwhile(run: Run) -> Truth:
-    lay = max((one.ready_to_told for one in run.result.messages), default=None)
+    lay = max((one.ready_to_notified for one in run.result.messages), default=None)
     if lay is None:
         raise Undecided("0 messages were followed")
     passed, busy = edge_starvation.passed_over(run)
@@ -87,7 +87,7 @@ def _slept_on(run: Run) -> int:
     ]  # fmt: skip
     return max(
         (
-            min(sleep.woken, one.told) - max(sleep.off, one.ready) - one.probed
+            min(sleep.woken, one.notified) - max(sleep.off, one.ready) - one.probed
             for one in run.result.messages
             for thread, sleep in asleep
             if thread == one.thread

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from labs.kit.evidence import ms
+from findings.evidence import ms
 from labs.kit.experiment import PAUSE
 from labs.kit.lab import Run
 from labs.kit.questions.question import Question, Truth, Undecided, count
-from probes import syscalls
-from probes.queues import place
-from probes.result import Call, Sleep
+from probes.kernel import syscalls
+from probes.measure.queues import place
+from probes.measure.result import Call, Sleep
 
 _SLEEPS = "it sleeps until it has what it waits for"
 _REFUSED = "it comes back at once, with an error (EAGAIN or another)"

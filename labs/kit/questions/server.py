@@ -7,13 +7,13 @@ import itertools
 from bisect import bisect
 from collections.abc import Sequence
 
-from labs.kit.evidence import ms
+from findings.evidence import ms
 from labs.kit.lab import Run, turns
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided, count
-from probes import syscalls
-from probes.phases import percentile_of
-from probes.queues import place
-from probes.result import Call, Sleep, Thread
+from probes.kernel import syscalls
+from probes.measure.phases import percentile_of
+from probes.measure.queues import place
+from probes.measure.result import Call, Sleep, Thread
 
 AFTER_A_PACKET = 0.3  # sleeps for each message that a packet has to end, before we say that the server waits so
 
@@ -127,7 +127,7 @@ _HOW_MANY_CALLS = Ranges(
 
 def _between_messages(run: Run, moments: Sequence[tuple[int, int]]) -> list[int]:
     """How often something happened, given as (ns, how often), between each message in hand and the next; sorted."""
-    ends = sorted(one.in_hand for one in run.result.messages)
+    ends = sorted(one.returned for one in run.result.messages)
     found = [0] * (len(ends) + 1)
     for at, times in moments:
         found[bisect(ends, at)] += times
@@ -277,7 +277,7 @@ def _order(run: Run) -> Truth:
         return Truth(_ONE_BY_ONE, words)
     spans: dict[int, tuple[int, int]] = {}
     for one in run.result.messages:
-        spans[one.socket] = min(spans.get(one.socket, (one.read, 0))[0], one.read), one.in_hand
+        spans[one.socket] = min(spans.get(one.socket, (one.read, 0))[0], one.read), one.returned
     most = max(sum(1 for begin, end in spans.values() if begin <= at < end) for at, _ in spans.values())
     return Truth(_SOME_WAIT if most < together else _AS_IT_COMES, f"{words}, {most} of them in service together at the most")
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from labs.kit import growth
-from labs.kit.run import show
+from probes.measure.result import Verdict
 from probes.recording import load
-from probes.result import Verdict
+from runs.lab import show
 from tests.conftest import DATA
 
 

@@ -8,9 +8,9 @@ import pytest
 
 import labs
 from labs.kit.lab import Run
-from labs.kit.run import show
+from probes.measure.result import Verdict
 from probes.recording import Recording
-from probes.result import Verdict
+from runs.lab import show
 
 SIDE_BY_SIDE = [name for name in labs.names() if labs.find(name).cases]
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labs.kit.traffic import SLOW, Traffic, message
+from labs.kit.traffic import SLOW, Traffic
 from probes.errors import WrongUsage
+from runs.clients import message
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,262 @@
+/* System calls: reported one by one, or, where they brought nothing, folded into runs. */
+
+static inline int report_call(struct thread *t, s64 ret, u32 flags, u64 now) {
+  t->calls++;
+  REPORT(call_record, r);
+  r->kind = KIND_CALL;
+  r->thread = t->serial;
+  r->nr = t->nr;
+  r->flags = flags | (t->drained ? CALL_DRAINED : 0) | (t->linear ? CALL_LINEAR : 0) | (t->late ? CALL_COPY_LATE : 0);
+  r->enter = t->enter;
+  r->exit = now;
+  r->ret = ret;
+  r->args[0] = t->args[0];
+  r->args[1] = t->args[1];
+  r->args[2] = t->args[2];
+  r->args[3] = t->args[3];
+  r->wait = t->in.wait;
+  r->delay = t->in.delay;
+  r->preempted = t->in.preempted;
+  r->copy = t->copy;
+  r->sleeps = t->in.sleeps;
+  r->preemptions = t->in.preemptions;
+  r->socket = t->socket;
+  r->ready = t->ready;
+  r->copied = t->copied;
+  r->arrivals = t->arrivals;
+  r->unread = t->unread;
+  r->polled = t->polled;
+  r->queued = t->queued;
+  r->unqueued = t->unqueued;
+  r->copies = t->copies;
+  r->copy_in_max = t->copy_in_max;
+  r->copy_out_max = fold_copy_out_max(t, now);
+  submit(r);
+  return 0;
+}
+
+static inline int report_burst(struct burst_record *burst) {
+  REPORT(burst_record, r);
+  bpf_probe_read_kernel(r, sizeof(*r), burst);
+  submit(r);
+  return 0;
+}
+
+/* A call that brought nothing and did not sleep: EAGAIN, or a multiplexer that found nothing ready. */
+static inline int fruitless(struct thread *t, s64 ret) {
+  return !t->in.sleeps && !t->copies && (ret == -11 || (ret == 0 && IS_MULTIPLEXER(t->nr)));
+}
+
+/* Folds the call into the burst of its kind on its descriptor. Returns 0 if the table of bursts is full: the caller then
+ * reports the call by itself, and nothing is lost. */
+static inline int fold_burst(struct thread *t, struct burst_key *key, s64 ret, u64 now) {
+  struct burst_record *burst = bursts.lookup(key);
+  if (burst && burst->ret != ret) {
+    report_burst(burst);
+    bursts.delete(key);
+    burst = 0;
+  }
+  if (!burst) {
+    int zero = 0;
+    struct burst_record *blank = fresh_burst.lookup(&zero);
+    if (!blank || bursts.update(key, blank))
+      return 0;
+    burst = bursts.lookup(key);
+    if (!burst)
+      return 0;
+    burst->kind = KIND_BURST;
+    burst->thread = t->serial;
+    burst->nr = t->nr;
+    burst->fd = key->fd;
+    burst->ret = ret;
+    burst->first = t->enter;
+  }
+  burst->count++;
+  burst->last = now;
+  burst->total += now - t->enter;
+  if (now - t->enter > burst->longest)
+    burst->longest = now - t->enter;
+  burst->delay += t->in.delay;
+  burst->preempted += t->in.preempted;
+  burst->preemptions += t->in.preemptions;
+  burst->polled += t->polled;
+  burst->queued += t->queued;
+  burst->unqueued += t->unqueued;
+  burst->buckets[burst_bucket(now - t->enter) & (BURST_BUCKETS - 1)]++;
+  t->bursts++;
+  return 1;
+}
+
+static inline void end_burst(struct burst_key *key) {
+  struct burst_record *burst = bursts.lookup(key);
+  if (burst) {
+    report_burst(burst);
+    bursts.delete(key);
+  }
+}
+
+/* After close the number may soon be another file's: its runs end here. */
+static inline void end_bursts_of(struct thread *t) {
+  s32 polled[] = {POLLED_CALLS};
+#pragma unroll
+  for (u32 i = 0; i < sizeof(polled) / sizeof(*polled); i++) {
+    struct burst_key key = {.thread = t->serial, .nr = polled[i], .fd = (u32)t->args[0]};
+    end_burst(&key);
+  }
+}
+
+enum { HANDLED_ENTER = 1, HANDLED_EXIT = 2, HANDLED_COPIED = 4 };
+
+/* The end of a copy was to be told, and was not. */
+static inline void end_untold(struct thread *t) {
+  if (t->bracketed) {
+    count(LOSS_COPY_END);
+    t->late = 1;
+  }
+  t->bracketed = 0;
+}
+
+/* sys_enter(regs, nr) */
+static inline void call_begins(struct raw *ctx) {
+  s64 nr = ctx->args[1];
+  u64 regs[8];
+  struct thread *t = current_thread(HIT_ENTER);
+  if (!t) {
+    /* The marker: prctl(MARKER, cookie) is how a thread asks to be followed, whatever pid namespace it lives in. */
+    if (nr != NR_PRCTL)
+      return;
+    bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
+    int zero = 0;
+    u64 *wanted = cookie.lookup(&zero);
+    u32 *stop = stopped.lookup(&zero);
+    if (wanted && *wanted && stop && !*stop && (u32)regs[REG_ARG0] == MARKER && regs[REG_ARG1] == *wanted)
+      t = follow(bpf_get_current_task(), 0, ON_CPU, 0, bpf_ktime_get_ns());
+    if (t)
+      t->handled = HANDLED_ENTER;
+    return;
+  }
+  bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
+  if (IS_COMPAT(bpf_get_current_task())) {  /* numbers and registers of another ABI */
+    nr |= COMPAT;
+    __builtin_memset(regs, 0, sizeof(regs));
+  }
+  t->handled = HANDLED_ENTER;
+  came_back_unseen(t, bpf_ktime_get_ns());
+  t->args[0] = regs[REG_ARG0];
+  t->args[1] = regs[REG_ARG1];
+  t->args[2] = regs[REG_ARG2];
+  t->args[3] = regs[REG_ARG3];
+  if (t->where == IN_CALL)
+    count(LOSS_UNMATCHED);  /* the end of the call before was not told */
+  fold_enter(t, nr, bpf_ktime_get_ns());  /* last: our own work belongs to the time before the call */
+  if (fold_enter_interrupted(t))
+    fold_enter_again(t, bpf_ktime_get_ns());
+}
+
+/* From here on nothing more is added to the call. It ends now, or, if the thread was preempted since then, only now. */
+static inline u64 leaves(struct thread *t, u64 now) {
+  t->where = IN_USER;
+  __asm__ __volatile__("" ::: "memory");
+  return t->off_at > now ? bpf_ktime_get_ns() : now;
+}
+
+/* sys_exit(regs, ret) */
+static inline void call_ends(struct raw *ctx) {
+  u64 now = bpf_ktime_get_ns();  /* first: our own work belongs to the time after the call */
+  s64 ret = ctx->args[1];
+  struct thread *t = current_thread(HIT_EXIT);
+  if (!t)
+    return;
+  t->handled = HANDLED_EXIT;
+  if (t->where == IN_USER) {
+    /* Seccomp has its say before sys_enter (kernel/entry: syscall_trace_enter): what it refuses only ends. */
+    count(FILTERED_BY_SECCOMP ? LOSS_REFUSED : LOSS_UNMATCHED);
+    return;
+  }
+  came_back_unseen(t, now);
+  u32 was = t->where;
+  now = leaves(t, now);
+  end_untold(t);
+  fold_exit(t, was, now);
+  if (was == IN_CALL) {
+    struct burst_key key = {.thread = t->serial, .nr = t->nr, .fd = (u32)t->args[0]};
+    if (!fruitless(t, ret) || !fold_burst(t, &key, ret, now)) {
+      end_burst(&key);
+      if (t->nr == NR_CLOSE)
+        end_bursts_of(t);
+      report_call(t, ret, 0, now);
+    }
+  }
+}
+
+int on_enter(struct raw *ctx) {
+  call_begins(ctx);
+  return 0;
+}
+
+int on_exit(struct raw *ctx) {
+  call_ends(ctx);
+  return 0;
+}
+
+/* On newer kernels a program at these tracepoints may be preempted, and the kernel skips it for every other thread on that CPU
+ * meanwhile (struct bpf_prog: active). So there a second program comes after each, which does the work if the first was
+ * skipped. */
+int on_enter_stand_in(struct raw *ctx) {
+  u32 tid = (u32)bpf_get_current_pid_tgid();
+  struct thread *t = threads.lookup(&tid);
+  if (t && t->handled & HANDLED_ENTER) {
+    t->handled &= ~HANDLED_ENTER;
+    return 0;
+  }
+  call_begins(ctx);
+  t = threads.lookup(&tid);
+  if (t)
+    t->handled &= ~HANDLED_ENTER;
+  return 0;
+}
+
+int on_exit_stand_in(struct raw *ctx) {
+  u32 tid = (u32)bpf_get_current_pid_tgid();
+  struct thread *t = threads.lookup(&tid);
+  if (!t)
+    return 0;
+  if (!(t->handled & HANDLED_EXIT))
+    call_ends(ctx);
+  t->handled &= ~HANDLED_EXIT;
+  return 0;
+}
+
+/* sched_process_exit(task): closes the call that never returns, and hands over the totals. */
+int on_gone(struct raw *ctx) {
+  u64 now = bpf_ktime_get_ns();
+  u32 tid = (u32)bpf_get_current_pid_tgid();
+  struct thread *t = thread_of(tid, HIT_GONE);
+  if (!t)
+    return 0;
+  came_back_unseen(t, now);
+  u32 was = t->where;
+  now = leaves(t, now);
+  fold_exit(t, was, now);
+  if (was == IN_CALL)
+    report_call(t, 0, CALL_NO_RETURN, now);
+  struct exit_record *r = reserve(sizeof(*r));
+  if (r) {
+    r->kind = KIND_EXIT;
+    r->thread = t->serial;
+    r->end = now;
+    r->calls = t->calls;
+    r->bursts = t->bursts;
+    r->wait = t->out.wait;
+    r->delay = t->out.delay;
+    r->preempted = t->out.preempted;
+    r->birth = t->birth;
+    r->copy = t->birth_copy;
+    r->sleeps = t->out.sleeps;
+    r->preemptions = t->out.preemptions;
+    bpf_get_current_comm(r->comm, sizeof(r->comm));
+    submit(r);
+  }
+  threads.delete(&tid);
+  return 0;
+}

@@ -1,0 +1,270 @@
+"""The records that the kernel side writes and the Python side reads: their one definition.
+
+Every record starts with `kind` (u32) and `thread` (u32, a number that the instrument gave a followed thread, so that a tid
+that is used again never mixes two threads). Times are CLOCK_MONOTONIC in ns
+(bpf_ktime_get_ns), durations ns. `c_source()` prints the same definitions as C, so the two sides cannot drift apart;
+a recording carries `describe()` along, so that an old file stays readable after a field is added.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+BURST_BUCKETS = 64  # four buckets to an octave from 64 ns on: a run's durations are known to 25 %
+STACK_FRAMES = 64
+COMM = 16  # TASK_COMM_LEN
+
+
+class Kind(enum.IntEnum):
+    """What a record tells."""
+
+    THREAD = 1  # a thread is followed from here on
+    CALL = 2  # one system call
+    BURST = 3  # identical calls without result in a row, folded into one record
+    SLEEP = 4  # one sleep, from the switch-out to the switch-in
+    STACK = 5  # the kernel stack behind a stack id, once per id
+    EXEC = 6  # the thread's program was replaced
+    EXIT = 7  # the thread ended; its totals
+    SOCKET_COPY = 8  # data was copied from a socket by something else than a reading call: io_uring, AIO, a kernel's worker
+    NAME = 9  # the thread has another name from here on
+    READY_LIST = 10  # epoll's callback put something that this thread watches on the ready list
+
+
+class Loss(enum.IntEnum):
+    """Why a figure may be missing: counted in the kernel, one slot each."""
+
+    RING_FULL = 0  # a record found no room in the ring
+    THREADS_FULL = 1  # a thread could not be followed: the table of threads was full
+    UNMATCHED = 2  # a system call ended that never began, or began inside another
+    STACK_FAILED = 3  # the kernel gave no stack
+    UNSEEN = 4  # the kernel did not tell of a switch-in: a phase is an upper bound (no loss)
+    COPY_END = 5  # the kernel did not tell of the end of a copy: it is an upper bound (no loss)
+    REFUSED = 6  # a seccomp filter refused a system call before the kernel told of its begin (no loss)
+
+
+class Hit(enum.IntEnum):
+    """Events handled for followed threads, by probe."""
+
+    ENTER = 0
+    EXIT = 1
+    SWITCH = 2
+    WAKING = 3
+    FORK = 4
+    EXEC = 5
+    GONE = 6
+    READY = 7
+    COPY = 8
+    COPIED = 9
+    START = 10
+    NAME = 11
+    RECEIVED = 12
+    DATAGRAM = 13
+    POLLED = 14
+    QUEUED = 15
+    READY_LIST = 16
+
+
+class CallFlag(enum.IntFlag):
+    """Facts about one call."""
+
+    NO_RETURN = 1  # exit, exit_group, or the thread was killed inside it
+    OPEN = 2  # still under way when the recording ended
+    DRAINED = 8  # the socket's receive queue was empty after this call's last copy
+    LINEAR = 16  # the copy was a datagram's in one piece, which has a probe of its own
+    COPY_LATE = 32  # the kernel did not tell of the end of a copy: the time until the next event counts as copying
+
+
+class SleepFlag(enum.IntFlag):
+    """Facts about one sleep."""
+
+    OUTSIDE = 1  # not inside a system call: a page fault, for example
+    EARLY = 2  # the wake-up came before the switch-out was complete
+    OPEN = 4  # still asleep when the recording ended
+    UNSEEN = 8  # the kernel did not tell who ended it: all of it counts as sleep
+    BOUNDED = 16  # the kernel did not tell of the switch-in: `on` is an upper bound
+
+
+_SIZES = {"u32": ("I", 4), "s32": ("i", 4), "u64": ("Q", 8), "s64": ("q", 8)}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A record's fields in order: (name, C type, length or 0 for a scalar)."""
+
+    kind: Kind
+    fields: tuple[tuple[str, str, int], ...]
+    codec: struct.Struct = field(init=False, repr=False, compare=False)
+    record: type = field(init=False, repr=False, compare=False)
+    _build: Callable[[tuple[Any, ...]], Any] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        offset = 0
+        for name, ctype, length in self.fields:
+            align = 1 if ctype == "char" else _SIZES[ctype][1]
+            if offset % align:
+                raise ValueError(f"{self.kind.name}.{name} would make the C compiler pad: reorder the fields")
+            offset += (length or 1) * align
+        if offset % 8:
+            raise ValueError(f"{self.kind.name} is {offset} bytes: make it a multiple of 8")
+        object.__setattr__(self, "codec", struct.Struct("<" + "".join(self._format(*one) for one in self.fields)))
+        names = [(name, tuple[int, ...] if length and ctype != "char" else Any) for name, ctype, length in self.fields]
+        record = NamedTuple(self.kind.name.title(), names)  # type: ignore[misc]
+        object.__setattr__(self, "record", record)
+        object.__setattr__(self, "_build", self._builder(record))
+
+    @staticmethod
+    def _format(_name: str, ctype: str, length: int) -> str:
+        if ctype == "char":
+            return f"{length}s"
+        return _SIZES[ctype][0] * (length or 1)
+
+    def c_struct(self) -> str:
+        """The C definition, `struct call_record { ... };`"""
+        lines = [f"  {ctype} {name}{f'[{length}]' if length else ''};" for name, ctype, length in self.fields]
+        return "\n".join([f"struct {self.kind.name.lower()}_record {{", *lines, "};"])
+
+    def offset(self, wanted: str) -> int:
+        """Bytes from the start of the record to a field. Raises KeyError for a field it does not have."""
+        offset = 0
+        for name, ctype, length in self.fields:
+            if name == wanted:
+                return offset
+            offset += (1 if ctype == "char" else _SIZES[ctype][1]) * (length or 1)
+        raise KeyError(wanted)
+
+    def _builder(self, record: type) -> Callable[[tuple[Any, ...]], Any]:
+        """The function from the unpacked values to the record: one expression, made once, as a recording may hold millions."""
+        pieces, at = [], 0
+        for _name, ctype, length in self.fields:
+            step = length if length and ctype != "char" else 1
+            pieces.append(f"text(v[{at}])" if ctype == "char" else f"v[{at}:{at + step}]" if length else f"v[{at}]")
+            at += step
+        build: Callable[[tuple[Any, ...]], Any] = eval(
+            f"lambda v: record({', '.join(pieces)})", {"record": record, "text": _text}
+        )
+        return build
+
+    def decode(self, data: bytes | memoryview, at: int = 0) -> Any:
+        """The record that starts at byte `at`, as a named tuple; arrays become tuples, text becomes str."""
+        return self._build(self.codec.unpack_from(data, at))
+
+
+def _text(raw: bytes) -> str:
+    return raw.split(b"\0")[0].decode(errors="replace")
+
+
+def _layout(kind: Kind, text: str) -> Layout:
+    fields = [("kind", "u32", 0), ("thread", "u32", 0)]
+    for item in text.split(","):
+        ctype, name = item.split()
+        name, _, length = name.rstrip("]").partition("[")
+        fields.append((name, ctype, int(length or 0)))
+    return Layout(kind, tuple(fields))
+
+
+LAYOUTS: dict[Kind, Layout] = {
+    one.kind: one
+    for one in (
+        # tid, ns_tid, ns_tgid: as the host sees it, and as the thread's own pid namespace does; worker: 1 for a thread that
+        # the kernel made for its own work in this process
+        _layout(Kind.THREAD, f"u32 tid, u32 ns_tid, u32 ns_tgid, u32 parent, u64 start, u64 worker, char comm[{COMM}]"),
+        _layout(
+            Kind.CALL,
+            "s32 nr, u32 flags, u64 enter, u64 exit, s64 ret, u64 args[4],"
+            "u64 wait, u64 delay, u64 preempted, u64 copy, u32 sleeps, u32 preemptions,"
+            # the socket read from (0: none known), when its oldest unread data arrived (0: not seen),
+            # when the last copy of this call ended, arrivals taken together, bytes left unread
+            "u64 socket, u64 ready, u64 copied, u32 arrivals, u32 unread,"
+            # descriptors asked by their poll method, entries made in wait queues and taken from them, buffers copied
+            "u32 polled, u32 queued, u32 unqueued, u32 copies,"
+            # a multiplexer's time on the CPU before it asked the first descriptor, and after it had asked (0: it asked none)
+            "u64 copy_in_max, u64 copy_out_max",
+        ),
+        _layout(
+            Kind.BURST,
+            "s32 nr, u32 fd, s64 ret, u64 count, u64 first, u64 last, u64 total, u64 delay, u64 preempted,"
+            f"u64 preemptions, u64 longest, u64 polled, u64 queued, u64 unqueued, u32 buckets[{BURST_BUCKETS}]",
+        ),
+        _layout(
+            Kind.SLEEP,
+            "u32 flags, u32 waker_tid, u64 off, u64 woken, u64 on, u64 stack, u64 waker_stack, u64 probed,"
+            "u64 object,"  # behind the descriptor in the call's first argument; 0: none
+            f"char waker_comm[{COMM}]",
+        ),
+        _layout(Kind.STACK, f"u64 id, u64 depth, u64 frames[{STACK_FRAMES}]"),
+        _layout(Kind.SOCKET_COPY, "u64 socket, u64 ready, u64 started, u64 copied, u64 bytes, u32 arrivals, u32 unread"),
+        _layout(Kind.READY_LIST, "u64 ready, u64 at"),  # ready: 0, if it was not data for a socket
+        _layout(Kind.NAME, f"u64 at, char comm[{COMM}]"),
+        _layout(Kind.EXEC, f"u64 at, u32 ns_tid, u32 ns_tgid, char comm[{COMM}]"),
+        _layout(
+            Kind.EXIT,
+            # what happened outside calls (birth: at work before the first return to user code, copy: copying there), and the
+            # kernel's own counts to hold the records against
+            "u64 end, u64 calls, u64 bursts, u64 wait, u64 delay, u64 preempted, u64 birth, u64 copy,"
+            f"u32 sleeps, u32 preemptions, char comm[{COMM}]",
+        ),
+    )
+}
+
+
+def c_source() -> str:
+    """The kinds, losses, flags and record structs as C."""
+    lines = []
+    for prefix, names in (("KIND", Kind), ("LOSS", Loss), ("HIT", Hit), ("CALL", CallFlag), ("SLEEP", SleepFlag)):
+        lines += [f"#define {prefix}_{one.name} {one.value}" for one in names]
+    lines += [f"#define LOSSES {len(Loss)}", f"#define HITS {len(Hit)}", f"#define BURST_BUCKETS {BURST_BUCKETS}"]
+    lines += [f"#define STACK_FRAMES {STACK_FRAMES}", f"#define COMM {COMM}"]
+    return "\n".join([*lines, *(one.c_struct() for one in LAYOUTS.values())]) + "\n"
+
+
+def decode(data: bytes, layouts: dict[Kind, Layout] | None = None) -> Iterator[Any]:
+    """Every record of a packed stream, in order. Raises ValueError on a stream that is cut or not ours."""
+    ways = {int(kind): (one.decode, one.codec.size) for kind, one in (layouts or LAYOUTS).items()}
+    at, end = 0, len(data)
+    while at < end:
+        try:
+            one, size = ways[data[at]]
+            yield one(data, at)
+        except (KeyError, struct.error) as error:
+            raise ValueError(f"damaged record at byte {at}: {error}") from error
+        at += size
+
+
+def encode(record: Any) -> bytes:
+    """The packed form of a record made by `decode` or by hand (tests, rewriting)."""
+    one = LAYOUTS[Kind(record.kind)]
+    flat: list[Any] = []
+    for (_name, ctype, length), value in zip(one.fields, record, strict=True):
+        if ctype == "char":
+            flat.append(value.encode()[: length - 1])
+        elif length:
+            flat.extend(value)
+        else:
+            flat.append(value)
+    return one.codec.pack(*flat)
+
+
+def describe() -> dict[str, list[list[Any]]]:
+    """The layouts as plain data, for a recording's header."""
+    return {kind.name: [list(one) for one in layout.fields] for kind, layout in LAYOUTS.items()}
+
+
+def from_description(description: dict[str, list[list[Any]]]) -> dict[Kind, Layout]:
+    """The layouts that a recording was written with."""
+    return {
+        Kind[name]: Layout(Kind[name], tuple((str(n), str(t), int(k)) for n, t, k in fields))
+        for name, fields in description.items()
+    }
+
+
+def bucket_floor(index: int) -> int:
+    """The shortest duration (ns) that falls into a run's bucket; the first bucket starts at 0.
+
+    >>> [bucket_floor(i) for i in (0, 1, 4, 8, 63)]
+    [0, 80, 128, 256, 3670016]
+    """
+    return (4 + index % 4) << (4 + index // 4) if index else 0

@@ -1,0 +1,184 @@
+"""Names for kernel stacks: on which wait queue a thread slept, and by which chain of wake-ups it was woken.
+
+A stack is a tuple of function names, innermost first. The first rule that matches wins; a rule names the function of the
+kernel that decides it. What no rule knows is called by the first function that is not the scheduler's own.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+# Where a thread slept: (the queue's name, functions that show it). Order matters: an io_uring wait may poll a socket.
+QUEUES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("io_uring", ("io_cqring_wait",)),
+    ("native aio", ("read_events", "aio_read_events_ring", "do_io_getevents")),
+    ("epoll", ("ep_poll", "do_epoll_wait", "ep_send_events")),
+    ("select", ("do_select", "core_sys_select")),
+    ("poll", ("do_poll", "do_sys_poll")),
+    ("accept", ("inet_csk_accept", "inet_csk_wait_for_connect", "unix_accept")),
+    ("connect", ("inet_stream_connect", "__inet_stream_connect", "inet_wait_for_connect", "unix_wait_for_peer")),
+    ("send buffer", ("sk_stream_wait_memory", "sock_alloc_send_pskb", "sock_wait_for_wmem")),
+    ("socket", ("sk_wait_data", "__skb_wait_for_more_packets", "unix_stream_read_generic", "unix_stream_data_wait")),
+    ("socket lock", ("lock_sock_nested", "__lock_sock")),
+    ("futex", ("futex_wait_queue", "futex_wait_queue_me", "futex_wait", "do_futex", "futex_wait_multiple")),
+    ("pipe", ("pipe_read", "anon_pipe_read", "pipe_write", "anon_pipe_write", "pipe_wait_readable", "wait_for_partner")),
+    ("terminal", ("n_tty_read", "n_tty_write", "tty_read", "tty_write")),
+    ("eventfd", ("eventfd_read",)),
+    ("timerfd", ("timerfd_read_iter", "timerfd_read")),
+    ("signalfd", ("signalfd_read_iter", "signalfd_read")),
+    ("inotify", ("inotify_read",)),
+    ("signal", ("do_sigtimedwait", "sigsuspend", "do_sigsuspend", "__do_sys_pause", "__x64_sys_pause",
+                "__ia32_sys_pause", "do_signal_stop")),
+    ("timer", ("hrtimer_nanosleep", "do_nanosleep", "common_nsleep", "common_nsleep_timens")),
+    ("child", ("do_wait", "kernel_wait4", "kernel_waitid")),
+    ("vfork", ("wait_for_vfork_done", "kernel_clone")),
+    ("exit", ("exit_mm", "do_exit", "coredump_task_exit", "zap_pid_ns_processes")),
+    ("exec", ("de_thread", "begin_new_exec")),
+    ("page", ("folio_wait_bit_common", "folio_wait_bit", "filemap_fault", "__lock_page", "wait_on_page_bit")),
+    ("disk", ("io_schedule", "io_schedule_timeout", "blk_mq_get_tag", "submit_bio_wait", "jbd2_log_wait_commit")),
+    ("lock", ("__mutex_lock", "mutex_lock", "rwsem_down_read_slowpath", "rwsem_down_write_slowpath", "down_read",
+              "down_write", "rt_mutex_slowlock")),
+    ("flock", ("locks_lock_inode_wait", "flock_lock_inode_wait")),
+    ("rcu", ("synchronize_rcu", "wait_rcu_gp", "__wait_rcu_gp", "rcu_barrier", "synchronize_rcu_expedited")),
+    ("kernel worker", ("__flush_work", "flush_workqueue")),
+    ("completion", ("wait_for_completion", "wait_for_completion_interruptible", "wait_for_completion_killable")),
+    # last, as they are in each stack of a worker (io_wqe_worker: until 6.6)
+    ("io_uring worker", ("io_wq_worker", "io_wqe_worker")),
+    ("io_uring submission thread", ("io_sq_thread",)),
+    # and what waits inside the call by a function that the compiler merged into it (io_cqring_wait on 5.10)
+    ("io_uring", ("__do_sys_io_uring_enter", "__se_sys_io_uring_enter", "__x64_sys_io_uring_enter",
+                  "__arm64_sys_io_uring_enter")),
+)  # fmt: skip
+
+# Queues that belong to what the call's descriptor means: each socket, eventpoll, pipe has its own. (A signalfd's readers wait
+# on their process's queue, and a lock or a page is whose it is.)
+OF_THE_OBJECT = {"io_uring", "epoll", "accept", "send buffer", "socket", "pipe", "eventfd", "timerfd", "inotify"}
+
+# Not every sleep is on a queue of the name's own.
+_PLACES = {
+    "epoll": "on epoll's own queue",
+    "socket": "on the socket's queue",
+    "pipe": "on the pipe's queue",
+    "select": "in select, on the queues of all its descriptors",  # __pollwait
+    "poll": "in poll, on the queues of all its descriptors",
+    "signal": "for a signal, on no wait queue",
+    "timer": "for a time, on no wait queue",
+}
+
+# How a wake-up travelled: (what the student reads, the functions that show it). "inner < outer" are two frames in a row.
+LINKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("timer", ("hrtimer_wakeup", "process_timeout", "posix_timer_fn", "it_real_fn", "timerfd_tmrproc")),
+    ("packet", ("ip_rcv", "ip_local_deliver", "ip_local_deliver_finish", "ip_protocol_deliver_rcu", "tcp_v4_rcv",
+                "ip6_input", "ipv6_rcv", "tcp_v6_rcv", "udp_rcv", "__udp4_lib_rcv", "netif_receive_skb")),
+    ("TCP", ("tcp_data_queue", "tcp_rcv_established", "tcp_data_ready", "tcp_rcv_state_process", "tcp_child_process",
+             "tcp_fin", "tcp_reset", "tcp_check_space", "tcp_new_space")),
+    ("UDP", ("udp_queue_rcv_skb", "udp_queue_rcv_one_skb", "__udp_enqueue_schedule_skb", "udp_unicast_rcv_skb")),
+    ("unix socket", ("unix_stream_sendmsg", "unix_dgram_sendmsg", "unix_release_sock", "unix_stream_connect",
+                     "unix_stream_read_generic", "unix_shutdown")),
+    ("pipe", ("pipe_write", "anon_pipe_write", "pipe_read", "anon_pipe_read", "pipe_release")),
+    ("eventfd", ("eventfd_write", "eventfd_signal", "eventfd_signal_mask")),
+    ("signal", ("send_signal_locked", "__send_signal_locked", "__send_signal", "send_signal", "do_send_sig_info",
+                "complete_signal", "send_sigqueue", "posixtimer_send_sigqueue")),
+    ("end of the process", ("zap_other_threads", "zap_process")),
+    ("disk", ("bio_endio", "blk_update_request", "blk_mq_end_request", "virtblk_done", "nvme_irq", "end_buffer_async_read_io")),
+    ("page", ("wake_page_function", "folio_wake_bit", "wake_up_page_bit", "wake_bit_function")),
+    ("child's end", ("do_notify_parent", "__wake_up_parent", "exit_notify")),
+    ("AIO's request (aio_poll_wake)", ("aio_poll_wake", "aio_poll_complete_work")),
+    ("AIO's completion (aio_complete)", ("aio_complete", "aio_complete_rw")),
+    ("io_uring", ("io_cqring_wake", "io_req_task_work_add", "__io_req_task_work_add", "io_req_normal_work_add",
+                  "io_req_local_work_add", "io_poll_wake")),
+    ("io_uring's work queue", ("io_wq_enqueue", "io_wqe_enqueue", "io_wq_activate_free_worker", "io_wqe_activate_free_worker",
+                               "io_queue_iowq", "io_queue_async_work")),
+    ("io_uring's completion", ("io_cq_unlock_post", "__io_cq_unlock_post", "__io_submit_flush_completions",
+                               "io_req_complete_post", "io_cqring_ev_posted", "__io_cqring_ev_posted")),
+    ("socket", ("sock_def_readable", "sock_def_wakeup", "sk_stream_write_space", "sock_def_write_space",
+                "sock_def_error_report", "sock_wfree", "unix_write_space")),
+    ("epoll's callback (ep_poll_callback)", ("ep_poll_callback",)),
+    ("epoll's queue", ("ep_autoremove_wake_function",)),
+    ("poll's callback (pollwake)", ("pollwake",)),
+    ("futex", ("futex_wake", "wake_up_q", "do_futex", "futex_requeue", "futex_wake_op")),
+    ("lock", ("mutex_unlock", "__mutex_unlock_slowpath", "rwsem_wake", "up_write", "up_read", "rt_mutex_slowunlock")),
+    ("vfork's end", ("complete_vfork_done", "complete < mm_release")),
+    ("kernel worker", ("process_one_work", "worker_thread")),
+    ("completion", ("complete", "complete_all")),
+)  # fmt: skip
+
+_SCHEDULER = {
+    "schedule", "__schedule", "schedule_timeout", "schedule_hrtimeout_range", "schedule_hrtimeout_range_clock",
+    "schedule_hrtimeout", "wait_woken", "preempt_schedule_common", "schedule_idle", "schedule_preempt_disabled",
+    "__traceiter_sched_switch", "__traceiter_sched_waking", "try_to_wake_up", "default_wake_function", "wake_up_process",
+    "__wake_up_common", "__wake_up_common_lock", "__wake_up", "__wake_up_sync_key", "autoremove_wake_function",
+    "woken_wake_function", "wake_up_state", "poll_schedule_timeout", "futex_do_wait", "__wake_up_sync",
+    "perf_trace_sched_switch", "__bpf_trace_sched_switch", "__bpf_trace_sched_waking", "wake_up_q", "__futex_wait",
+}  # fmt: skip
+_OURS = ("bpf_prog_", "bpf_trace_run", "bpf_get_stack")
+# Where an interrupt enters: x86_64's stubs for device, timer and inter-processor interrupts; arm64's handlers, from kernel
+# (el1h) and from user mode (el0t). System calls enter elsewhere (entry_SYSCALL_64, el0t_64_sync).
+_INTERRUPTS = (
+    "asm_sysvec_",
+    "asm_common_interrupt",
+    "el1h_64_irq",
+    "el0t_64_irq",
+    "el1_irq",
+    "el0_irq",
+    "asm_fred_entrypoint_",
+)
+_SEND = {"tcp_sendmsg", "udp_sendmsg", "tcp_close", "__tcp_close", "tcp_shutdown", "inet_stream_connect", "tcp_v4_connect"}
+
+
+def own(stack: tuple[str, ...]) -> tuple[str, ...]:
+    """The stack without the frames of the probe itself."""
+    return tuple(name for name in stack if not name.startswith(_OURS) and not name.startswith("__traceiter"))
+
+
+def queue_name(stack: tuple[str, ...]) -> str:
+    """The wait queue that a thread went to sleep on.
+
+    >>> queue_name(("__schedule", "schedule", "schedule_hrtimeout_range_clock", "do_epoll_wait", "do_syscall_64"))
+    'epoll'
+    """
+    present = set(stack)
+    for name, functions in QUEUES:
+        if not present.isdisjoint(functions):
+            return name
+    return next((name for name in own(stack) if name not in _SCHEDULER), "unknown")
+
+
+def place(queue: str) -> str:
+    """In words, where a thread sleeps whose sleep `queue_name` calls so.
+
+    >>> place("accept"), place("poll")
+    ('on the queue of accept', 'in poll, on the queues of all its descriptors')
+    """
+    return _PLACES.get(queue, f"on the queue of {queue}")
+
+
+def of_interrupt(stack: tuple[str, ...]) -> tuple[str, ...]:
+    """The stack up to the entry of the interrupt that it is of; what lies beyond is whoever was interrupted, and had no part.
+
+    A packet's softirq that runs at the end of an interrupt lies on this side of the entry, as it should.
+    """
+    at = next((index for index, name in enumerate(stack) if name.startswith(_INTERRUPTS)), len(stack))
+    return stack[:at]
+
+
+def wake_chain(stack: tuple[str, ...]) -> tuple[str, ...]:
+    """The way of a wake-up in words, from the cause on.
+
+    On loopback the whole way from the sender's call to the receiver's queue runs in the sender's own context, so that "who
+    was running" is the cause only if its own send is in the stack; else an interrupt came over somebody who had no part.
+
+    >>> wake_chain(("try_to_wake_up", "sock_def_readable", "tcp_data_queue", "tcp_v4_rcv", "tcp_sendmsg"))
+    ('packet', 'TCP', 'socket')
+    """
+    stack = of_interrupt(stack)
+    at = {f"{inner} < {outer}": index for index, (inner, outer) in enumerate(itertools.pairwise(stack), 1)}
+    at |= {name: index for index, name in reversed(list(enumerate(stack)))}  # the innermost of its name
+    shown = [(words, [at[one] for one in functions if one in at]) for words, functions in LINKS]
+    chain = tuple(words for words, places in sorted(shown, key=lambda one: -min(one[1], default=0)) if places)
+    return chain or (next((name for name in own(stack) if name not in _SCHEDULER), "unknown"),)
+
+
+def sent_by_waker(stack: tuple[str, ...]) -> bool:
+    """Did the task that was running send the packet itself (loopback), or was it only interrupted?"""
+    return not _SEND.isdisjoint(of_interrupt(stack))

@@ -1,0 +1,300 @@
+"""What a run measured: the data that every report, check and test reads. Frozen, integer ns, None for what is not known."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from probes.recording import Probe, Quality
+
+
+@dataclass(frozen=True, slots=True)
+class Waker:
+    """Who ended a sleep. `chain` says it in words, from the cause to the thread; `stack` is the waker's kernel stack."""
+
+    comm: str
+    tid: int
+    chain: tuple[str, ...]
+    stack: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """The chain on one line: "packet -> TCP -> socket"."""
+        return " -> ".join(self.chain)
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """One sleep: switched out at `off`, woken at `woken`, on a CPU again at `on`. `stack` leads to the wait queue."""
+
+    off: int
+    woken: int
+    on: int
+    queue: str
+    stack: tuple[str, ...]
+    waker: Waker | None
+    probed: int = 0  # ns of our own work in the waker, which prolonged the sleep
+    object: int | None = None  # which socket, eventpoll, pipe... the call's descriptor meant: an ordinal; None: no descriptor
+
+    @property
+    def wait(self) -> int:
+        """Asleep, ns."""
+        return self.woken - self.off
+
+    @property
+    def delay(self) -> int:
+        """Woken, but not yet on a CPU, ns."""
+        return self.on - self.woken
+
+
+@dataclass(slots=True)  # not frozen, though nobody changes it: that doubles the time to make one, and there may be millions
+class Call:
+    """One system call, or a run of `count` identical fruitless ones, whose times then are sums.
+
+    `result` is the kernel's return value, None for a call that never returned; `fd` is None for calls that name none.
+    The phases add up to `total` exactly. For a run, `exit - enter` spans the whole run, with the user code in between.
+    """
+
+    thread: int
+    name: str
+    fd: int | None
+    args: tuple[int, ...]
+    enter: int
+    exit: int
+    result: int | None
+    errno: str | None
+    bytes: int
+    total: int
+    wait: int
+    sched_delay: int
+    preempted: int
+    copy: int
+    kernel: int
+    copied: int | None = None  # when the last copy ended; None: no copy was seen
+    sleeps: tuple[Sleep, ...] = ()
+    preemptions: int = 0
+    count: int = 1
+    histogram: tuple[int, ...] | None = None  # of a run: records.bucket_floor says the bounds
+    longest: int = 1 << 63  # of a run: its longest call, ns
+    open: bool = False  # under way when the recording ended
+    socket: int | None = None
+    ready: int | None = None
+    arrivals: int = 0
+    drained: bool = False
+    copies: int = 0  # buffers that were copied
+    late: bool = False  # the kernel did not tell of a copy's end: `copy` and `copied` are upper bounds
+    linear: bool = False  # the copy was a datagram's in one piece: the probe "datagram copy" bracketed it
+    polled: int | None = None  # how many descriptors it asked by their poll method; None: no probe counts that here
+    queued: int | None = None  # how many entries it made in wait queues of descriptors
+    unqueued: int | None = None  # how many it took out again
+    # ns on the CPU within which a multiplexer copied in its descriptors and copied out its answers: upper bounds; or not known
+    copy_in_max: int | None = None
+    copy_out_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyListEvent:
+    """Epoll's callback (ep_poll_callback) put a descriptor that the thread had added on the ready list, at `at`.
+
+    `ready`: when the data that was the reason had become ready in its socket; None if it wasn't data for a socket.
+    """
+
+    thread: int
+    ready: int | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SocketCopy:
+    """Data copied from a socket by something else than a reading call: io_uring, AIO, or a worker of the kernel."""
+
+    thread: int
+    socket: int
+    ready: int | None
+    started: int
+    copied: int
+    bytes: int
+    arrivals: int
+    drained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Data that arrived at one socket, until it was all in the program's hands.
+
+    ready: in the socket's receive queue; told: the thread, on a CPU, can know; read: the call that takes it starts;
+    copied: its last byte is copied; returned: that call returns. `notified_by` names the call that said so.
+    """
+
+    socket: int
+    thread: int
+    fd: int
+    ready: int
+    notified: int
+    notified_by: str
+    read: int
+    copied: int
+    returned: int
+    bytes: int
+    reads: int
+    arrivals: int
+    probed: int = 0  # between ready and told: ns of our own work in the waker
+
+    @property
+    def ready_to_notified(self) -> int:
+        """The end of phase 1, seen from the data: how long it lay ready before the thread could know, ns, less our own work."""
+        return self.notified - self.ready - self.probed
+
+    @property
+    def notified_to_copied(self) -> int:
+        """Phase 2 and the way to it: from knowing to having, ns; 0 if the data was there when the thread was told."""
+        return max(self.copied - self.notified, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A thread's whole life while it was followed; user + the phases == wall exactly."""
+
+    serial: int
+    tid: int  # as the thread itself sees it (gettid)
+    pid: int  # as the thread itself sees it (getpid)
+    host_tid: int
+    name: str
+    parent: int
+    start: int
+    end: int
+    user: int
+    wait: int
+    sched_delay: int
+    preempted: int
+    copy: int
+    kernel: int
+    calls: int
+    voluntary_switches: int
+    involuntary_switches: int
+    ended: bool = True  # False: it lived on when the recording ended
+    kernel_worker: bool = False  # made by the kernel for its own work (io_uring): no call, no user code
+    slept_on: tuple[SleptOn, ...] = ()  # its sleeps outside of calls: page faults, and all of a kernel's worker
+
+    @property
+    def awake(self) -> int:
+        """Time (ns) on a CPU or preempted: neither asleep nor, after a wake-up, waiting for a CPU."""
+        return self.wall - self.wait - self.sched_delay
+
+    @property
+    def wall(self) -> int:
+        """Ns from the first followed moment to the last."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class SleptOn:
+    """All sleeps of a call on one wait queue."""
+
+    queue: str
+    count: int
+    ns: int
+    woken_by: tuple[tuple[str, int], ...]  # (chain in words, how often), most frequent first
+    queues: int | None = None  # how many queues of that kind: as many as objects; None: the call names no descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """All calls of one name: the phase table's row."""
+
+    name: str
+    count: int
+    errors: dict[str, int]
+    bytes: int
+    total: int
+    wait: int
+    sched_delay: int
+    preempted: int
+    copy: int
+    kernel: int
+    p50: int
+    p99: int
+    slept_on: tuple[SleptOn, ...]
+    copy_quality: Quality
+    copy_reason: str
+    p_quality: Quality = Quality.MEASURED
+    polled: int | None = None  # sums over the calls; None: not counted here
+    queued: int | None = None
+    unqueued: int | None = None
+    copy_in_max: int | None = None  # medians, ns; None: not known
+    copy_out_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """What the kernel side counted: handled, lost, and left without a partner."""
+
+    seen: int
+    lost: int
+    unmatched: int
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def sound(self) -> bool:
+        """Nothing is missing: verdicts may be given."""
+        return not self.lost and not self.unmatched
+
+
+class Verdict(enum.StrEnum):
+    """What a check says of its claims."""
+
+    CONFIRMED = "confirmed"
+    REFINED = "refined"  # true, but the kernel shows more
+    REFUTED = "refuted"  # the kernel contradicts the text
+    FAILED = "failed"  # this server does not have the property
+    INCONCLUSIVE = "inconclusive"  # events were lost
+    UNAVAILABLE = "unavailable"  # cannot be shown here, with the reason
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A statement held against the evidence."""
+
+    name: str
+    claims: tuple[str, ...]
+    verdict: Verdict
+    evidence: str
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """Of several: fail before inconclusive, inconclusive before pass. What failed stays failed, whatever is unknown beside it.
+
+    >>> worst(["pass", "inconclusive", "fail"])
+    'fail'
+    """
+    found = set(verdicts)
+    return "fail" if "fail" in found else "inconclusive" if "inconclusive" in found else "pass"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A whole run, ready to be shown. `context` is what is not from the probes: the lab, its traffic, witnesses, cost."""
+
+    machine: dict[str, Any]
+    probes: tuple[Probe, ...]
+    events: Events
+    calls: tuple[Call, ...]
+    rows: tuple[CallRow, ...]
+    messages: tuple[Message, ...]
+    threads: tuple[Thread, ...]
+    context: dict[str, Any]
+    checks: tuple[Check, ...] = ()
+    listed: tuple[ReadyListEvent, ...] | None = None  # None: no probe tells of epoll's callback here
+
+    @property
+    def verdict(self) -> str:
+        """pass, fail or inconclusive."""
+        if not self.events.sound or any(one.verdict is Verdict.INCONCLUSIVE for one in self.checks):
+            return "inconclusive"
+        return "fail" if any(one.verdict is Verdict.FAILED for one in self.checks) else "pass"
+
+    def named(self, *names: str) -> list[Call]:
+        """The calls of these names, in order of their start."""
+        return [one for one in self.calls if one.name in names]

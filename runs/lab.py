@@ -1,0 +1,261 @@
+"""Runs a lab: the same traffic twice, untraced and under the instrument, and everything about it in one recording."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import labs
+from labs.kit.lab import Case, Lab
+from labs.kit.traffic import Traffic
+from probes import VERSION
+from probes.capture.instrument import Instrument
+from probes.capture.prctl import follow_me, name_me
+from probes.capture.privileges import need_privileges
+from probes.errors import CannotTrace, LabBroken, WrongUsage
+from probes.measure import phases
+from probes.measure.result import Result
+from probes.patience import PATIENCE
+from probes.recording import Recording
+from runs.clients import describe
+from runs.link import Link
+from runs.processes import Child, ChildEnded
+from servers.__main__ import find as find_server
+from servers.__main__ import missing as server_lacks
+from servers.__main__ import speaks_udp
+
+Progress = Callable[[str], None]
+_SPREAD = 4  # times as far apart come clients that a lab spreads, where IOLAB_SLOW says that each takes longer to serve
+
+
+def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = None) -> Recording:
+    """Runs the lab of that name under the instrument. Raises CannotTrace, LabBroken, WrongUsage.
+
+    `progress` is told, in a few words, what goes on. With a link the clients are at its other end; else all is on loopback.
+    """
+    lab = labs.find(name)
+    need_privileges()
+    if lab.experiment:
+        if link:
+            raise WrongUsage(f"lab {name} has no clients at the other end of a link", "leave --link out")
+        return _experiment(lab, name, progress)
+    if traffic.udp and not lab.traffic.udp:
+        _check_udp(lab, name)
+    if traffic.spread_ms and PATIENCE > 1:
+        traffic = dataclasses.replace(traffic, spread_ms=traffic.spread_ms * _SPREAD)
+    plain, missing = {}, {}
+    for case in lab.servers:
+        progress(f"{_label(case)}untraced, to know what tracing costs: {_of(case, traffic).words}")
+        try:
+            plain[case.name] = serve(case, traffic, cookie=None, link=link)
+        except NotHere as error:
+            missing[case.name] = str(error)
+    progress("attaching the probes")
+    if missing and len(missing) == len(lab.servers):
+        raise CannotTrace(next(iter(missing.values())), "invoke doctor says what this machine lacks")
+    with Instrument() as instrument:
+        seen = {}
+        for case in lab.servers:
+            if case.name not in missing:
+                progress(f"{_label(case)}traced: {_of(case, traffic).words}")
+                seen[case.name] = serve(case, traffic, instrument.cookie, link)
+        instrument.wait_until_gone(2 * PATIENCE)  # workers end a moment after the server that forked them
+        progress("reading what the kernel said")
+        recording = instrument.stop({})
+    found = [
+        {"name": case.name, "server": case.server, "traffic_words": _of(case, traffic).words}
+        | ({"skipped": missing[case.name]} if case.name in missing else _told(plain[case.name], seen[case.name]))
+        for case in lab.servers
+    ]
+    if lab.cases:
+        about: dict[str, Any] = {"cases": found}
+    else:
+        about = {key: value for key, value in found[0].items() if key not in ("name", "server", "pid", "traffic_words")}
+    return recording.with_context(
+        **_about(lab, name),
+        **about,
+        traffic=dataclasses.asdict(traffic),
+        traffic_words=traffic.words,
+        aside={key: value for place in lab.asides for key, value in _aside(place).items()},
+        **({"link": link.told} if link else {}),
+    )
+
+
+def lacks(lab: Lab) -> str | None:
+    """What this machine lacks for all servers of the lab, in a sentence; None if it runs here."""
+    found = [server_lacks(case.server) for case in lab.servers]
+    return found[0] if found and all(found) else None
+
+
+def _label(case: Case) -> str:
+    return f"{case.name}, " if case.name else ""
+
+
+def _of(case: Case, traffic: Traffic) -> Traffic:
+    return dataclasses.replace(traffic, **case.traffic)
+
+
+def _check_udp(lab: Lab, name: str) -> None:
+    if lab.cases or not find_server(str(lab.server), udp=True):
+        able = ", ".join(one for one in labs.names() if labs.find(one).server and speaks_udp(one))
+        raise WrongUsage(f"lab {name} has no server for UDP", f"leave --udp out, or take one of {able}")
+
+
+def _told(plain: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+    """What a case's recording keeps of its clients, its process, and the untraced run before."""
+    return {
+        "pid": seen["pid"],
+        "traffic_seen": seen["traffic"],
+        "witness": seen["witness"],
+        "overhead": _overhead(plain, seen),
+    }
+
+
+def _about(lab: Lab, name: str) -> dict[str, Any]:
+    return {
+        "iolab": VERSION,
+        "lab": name,
+        "model": lab.model,
+        "question": lab.question,
+        "watch": lab.watch,
+        "try_next": list(lab.try_next),
+    }
+
+
+def _experiment(lab: Lab, name: str, progress: Progress) -> Recording:
+    """A lab without clients: one function, followed, that makes the calls in question by itself."""
+    progress("attaching the probes")
+    with Instrument() as instrument:
+        progress("the experiment")
+        with Child("runs.lab", str(lab.experiment), str(instrument.cookie)) as child:
+            found = json.loads(child.rest(30))
+        instrument.wait_until_gone(2 * PATIENCE)
+        progress("reading what the kernel said")
+        return instrument.stop({**_about(lab, name), "aside": found})
+
+
+def show(recording: Recording) -> Result:
+    """The result of a recording; a lab's checks are judged anew."""
+    try:
+        result = phases.measure(recording)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise WrongUsage(f"the recording is damaged ({error})", "name a file made by --save") from error
+    name = recording.context.get("lab")
+    if not name:
+        return result
+    lab = labs.find(str(name))
+    told = {key: value for key, value in _about(lab, str(name)).items() if key != "iolab"}  # as the lab says it now
+    return lab.judge(dataclasses.replace(result, context=result.context | told))
+
+
+class NotHere(LabBroken):
+    """The server said that this machine does not offer what it needs (status 2)."""
+
+
+def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = None) -> dict[str, Any]:
+    """One server and its clients, from start to end; what the clients and the process's own accounts say.
+
+    Raises LabBroken; NotHere if the server says that it can't be run on this machine.
+    """
+    traffic = _of(case, traffic)
+    longer = link.seconds(traffic) if link else 0
+    traffic = link.paced(traffic) if link else traffic
+    options = [] if cookie is None else ["--follow", str(cookie)]
+    options += [*case.options, *(["--udp"] if traffic.udp else []), *(["--host", link.host] if link else [])]
+    here, there = (link.server, link.clients) if link else ((), ())
+    with Child("servers", case.server, "--with-parent", str(os.getpid()), *options, within=here) as server:
+        try:
+            _ready, host, port = server.line(60).split()
+        except ChildEnded as error:
+            if error.status == 2:
+                raise NotHere(server.complaint or str(error)) from error
+            raise
+        before = _accounts(server.pid)
+        with Child("runs.clients", host, port, describe(traffic), str(os.getpid()), within=there) as clients:
+            seen = json.loads(clients.rest(30 + 3 * (traffic.seconds + longer)))
+        after = _accounts(server.pid)
+        process = psutil.Process(server.pid)
+        memory = {
+            "rss_bytes": process.memory_info().rss,
+            "memory_bytes": sum(map(_memory, [process, *process.children(recursive=True)])),
+        }
+        server.end()
+    return {"pid": server.pid, "traffic": seen, "witness": {key: after[key] - before[key] for key in before} | memory}
+
+
+_CPUCLOCK_SCHED = 2  # the CPU-time clock of another process (man 3 clock_getcpuclockid)
+
+
+def _memory(process: psutil.Process) -> int:
+    """Bytes of memory, what it shares with others counted in parts (PSS); 0 for a process that has just ended."""
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _accounts(pid: int) -> dict[str, float]:
+    """The kernel's own accounts of a process and its threads, by psutil and /proc/PID/task/*/schedstat."""
+    process = psutil.Process(pid)
+    with process.oneshot():
+        times, switches = process.cpu_times(), process.num_ctx_switches()
+        threads = process.num_threads()
+    delays = 0
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended just now
+            delays += int(Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[1])
+    return {
+        "user_s": times.user,
+        "system_s": times.system,
+        "voluntary_switches": switches.voluntary,
+        "involuntary_switches": switches.involuntary,
+        "cpu_ns": time.clock_gettime_ns(~pid << 3 | _CPUCLOCK_SCHED),  # with the threads that have ended
+        "run_delay_ns": delays,
+        "more_threads": threads,
+    }
+
+
+def _overhead(plain: dict[str, Any], traced: dict[str, Any]) -> dict[str, float]:
+    """The same traffic without and with the probes: seconds from the first message to the last echo, CPU seconds of the
+    server, and the median round trip of a message (ns).
+    """
+    figures: dict[str, float] = {}
+    for name, one in (("untraced", plain), ("traced", traced)):
+        exchanges = [exchange for client in one["traffic"]["clients"] for exchange in client["exchanges"]]
+        figures[f"{name}_s"] = (max(echoed for _, echoed in exchanges) - min(sent for sent, _ in exchanges)) / 1e9
+        figures[f"{name}_cpu_s"] = one["witness"]["cpu_ns"] / 1e9
+        trips = sorted(echoed - sent for sent, echoed in exchanges)
+        figures[f"{name}_round_trip_ns"] = trips[len(trips) // 2]
+    return figures
+
+
+def _aside(place: str) -> dict[str, Any]:
+    """Runs "module:function" in a process of its own; its return value."""
+    with Child("runs.lab", place) as child:
+        found: dict[str, Any] = json.loads(child.rest(10))
+        return found
+
+
+def main() -> None:
+    """`python -m runs.lab MODULE:FUNCTION [COOKIE]`: what `_aside` and `_experiment` start."""
+    module, name = sys.argv[1].split(":")
+    function = getattr(importlib.import_module(module), name)
+    if len(sys.argv) > 2:
+        name_me("experiment")
+        follow_me(int(sys.argv[2]))
+    print(json.dumps(function()), flush=True)
+    os._exit(0)  # no interpreter teardown in the recording
+
+
+if __name__ == "__main__":
+    main()

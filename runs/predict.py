@@ -1,0 +1,172 @@
+"""Predict first: what a class said before a lab showed anything, marked by what this very run measured.
+
+`questions("epoll", seed=1)` are the same on every machine: the seed chooses among a lab's questions and shuffles their
+options (ranges of numbers stay in order, up or down). Their truth is each run's own (labs/kit/questions/). Answers travel
+in a recording's context, {"seed": 1, "answers": {"calls": "3"}}, so that whoever shows it can mark them again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import re
+import string
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import labs
+from labs.kit import questions as rules
+from labs.kit.lab import NotOffered, Run
+from labs.kit.questions.question import Question, Undecided
+from probes.errors import WrongUsage
+from probes.measure.result import Result
+
+_ROOT = Path(__file__).resolve().parents[1]
+MOST = 5  # questions of a lab at a time
+_FORM = 'give an object of answers by question, like {"calls": "b"}; invoke lab NAME --questions prints the questions'
+
+
+def questions(lab: str, seed: int) -> tuple[Question, ...]:
+    """The questions of a lab for this seed. Raises WrongUsage for a lab that doesn't exist."""
+    chance = random.Random(f"{lab}/{seed}")
+    always, some = rules.of(lab)
+    chosen = sorted(chance.sample(range(len(some)), min(MOST - len(always), len(some))))
+    return tuple(_shuffled(one, chance) for one in [*always, *(some[index] for index in chosen)])
+
+
+def sources(lab: str) -> list[tuple[str, str, str]]:
+    """The source that a lab runs, one row a server: the case's name or "", the file, the function or ""."""
+    found = labs.find(lab)
+    if found.experiment:
+        return [("", *_place(found.experiment))]
+    return [(case.name, *_place(f"servers.{case.server}")) for case in found.servers]
+
+
+def read_first(lab: str) -> list[str]:
+    """The same in lines to predict from: "broken: servers/mistakes/slow_handler.py, broken"."""
+    return [f"{case}: " * bool(case) + path + f", {function}" * bool(function) for case, path, function in sources(lab)]
+
+
+def _place(name: str) -> tuple[str, str]:
+    """The file where a function is written, which may not be the one that offers it."""
+    module, _, function = name.partition(":")
+    path = f"{module.replace('.', '/')}.py"
+    written = re.search(rf"^from (\S+) import .*\b{function}\b", (_ROOT / path).read_text(), re.MULTILINE) if function else None
+    return (f"{written[1].replace('.', '/')}.py" if written else path), function
+
+
+def _shuffled(question: Question, chance: random.Random) -> Question:
+    options = list(question.options)
+    if not question.ranges:
+        chance.shuffle(options)
+    elif chance.random() < 0.5:
+        options.reverse()
+    return dataclasses.replace(question, options=tuple(options))
+
+
+def lettered(question: Question) -> dict[str, str]:
+    """A question's options by letter, a to z."""
+    return dict(zip(string.ascii_lowercase, question.options, strict=False))
+
+
+def option(question: Question, answer: str) -> str:
+    """The option that an answer means, by its letter or its text. Raises WrongUsage for anything else."""
+    said = answer.strip().casefold()
+    for letter, text in lettered(question).items():
+        if said in (letter, text.casefold()):
+            return text
+    offered = "".join(f"\n    {letter}  {text}" for letter, text in lettered(question).items())
+    raise WrongUsage(f"{answer!r} is no answer to {question.id}", f"give one of these letters, or its text:{offered}")
+
+
+def read(place: str) -> Any:
+    """The JSON in a file, or, for "-", on stdin. Raises WrongUsage."""
+    where = "stdin" if place == "-" else place
+    try:
+        return json.loads(sys.stdin.read() if place == "-" else Path(place).read_text())
+    except OSError as error:
+        raise WrongUsage(f"can't read {where}: {error.strerror}", "name a file with answers, or - for stdin") from error
+    except ValueError as error:
+        raise WrongUsage(f"the answers in {where} are not JSON ({error})", _FORM) from error
+
+
+def answers(asked: Sequence[Question], given: Any) -> dict[str, str]:
+    """What was answered, as the options' texts, from an object of letters or texts. Raises WrongUsage.
+
+    null and "" are no answers.
+    """
+    if not isinstance(given, dict):
+        raise WrongUsage("the answers are not a JSON object", _FORM)
+    found, known = {}, {one.id: one for one in asked}
+    for name, answer in given.items():
+        if name not in known:
+            raise WrongUsage(f"there is no question {name!r}", f"for this lab and seed there are: {', '.join(known)}")
+        if not isinstance(answer, str | None):
+            raise WrongUsage(f"the answer to {name} is not a text: {json.dumps(answer)}", _FORM)
+        if answer and answer.strip():
+            found[name] = option(known[name], answer)
+    return found
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One answer beside the truth. `answer` is None for a question that was not answered."""
+
+    question: Question
+    answer: str | None
+    truth: str
+    evidence: str
+
+    @property
+    def right(self) -> bool:
+        """Is the answer what the run showed?"""
+        return self.answer == self.truth
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answers to one run's questions, marked. `left_out` are those that this run can't decide, with the reasons."""
+
+    seed: int
+    marks: tuple[Mark, ...]
+    left_out: tuple[tuple[Question, str], ...]
+
+    @property
+    def points(self) -> int:
+        """One for each right answer."""
+        return sum(one.right for one in self.marks)
+
+
+def mark(result: Result) -> Prediction | None:
+    """The answers that came with a run, marked; None if nobody was asked."""
+    told, lab = result.context.get("prediction"), result.context.get("lab")
+    if not told or not lab:
+        return None
+    try:
+        seed, given = int(told["seed"]), dict(told["answers"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise WrongUsage(f"the recording's answers are damaged ({error})", "name a file made by --save") from error
+    return against(result, questions(str(lab), seed), given, seed)
+
+
+def against(result: Result, asked: Sequence[Question], given: dict[str, str], seed: int) -> Prediction:
+    """These answers held against a run. Where events were lost nothing is marked: the truth may be among them."""
+    run, marks, left_out = Run(result), [], []
+    for one in asked:
+        try:
+            if not result.events.sound:
+                raise Undecided(f"{result.events.lost} events were lost, {result.events.unmatched} found no partner")
+            if "full" in result.events.reasons:
+                raise Undecided("the recording was full before the end")
+            truth = one.truth(run)
+            if truth.option not in one.options:
+                raise Undecided(f"it was none of the options, but {truth.option}: {truth.evidence}")
+        except (Undecided, NotOffered) as why:
+            left_out.append((one, str(why)))
+        else:
+            marks.append(Mark(one, given.get(one.id), truth.option, truth.evidence))
+    return Prediction(seed, tuple(marks), tuple(left_out))

@@ -1,0 +1,108 @@
+"""Processes of ours: started, watched, and gone with us, even after kill -9."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from probes.errors import LabBroken
+from probes.patience import PATIENCE
+
+_AGAIN = 0.5  # seconds
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class ChildEnded(LabBroken):
+    """A process of ours ended by itself before it said what it had to say."""
+
+    def __init__(self, name: str, status: int, complaint: str) -> None:
+        super().__init__(f"{name} ended early with status {status}", complaint or "it said nothing about it")
+        self.status, self.complaint = status, complaint
+
+
+class Child:
+    """A Python module of ours in a process of its own: `Child("servers", "epoll")` is `python -m servers epoll`.
+
+    Its standard output is ours to read, and what it says on standard error is kept for the error message. Leaving the `with`
+    block ends it: SIGTERM, then SIGKILL. `within` is a command that runs it somewhere else (nsenter, for a namespace).
+    """
+
+    def __init__(self, module: str, *arguments: str, within: Sequence[str] = ()) -> None:
+        self.name = " ".join((module, *arguments[:1]))
+        self._errors = os.fdopen(os.memfd_create("iolab-stderr"), "w+b")
+        self._process = subprocess.Popen(
+            [*within, sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,  # Ctrl-C in the terminal is the runner's, who then ends its children in order
+        )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def complaint(self) -> str:
+        """What it has said on standard error, its last lines."""
+        self._errors.seek(0)
+        return "\n".join(self._errors.read().decode(errors="replace").strip().splitlines()[-8:])
+
+    def line(self, seconds: float) -> str:
+        """The next line that it prints. Raises LabBroken if it ends or stays silent that long."""
+        assert self._process.stdout is not None
+        descriptor, said, seconds = self._process.stdout.fileno(), b"", seconds * PATIENCE
+        while not said.endswith(b"\n"):
+            if not select.select([descriptor], [], [], seconds)[0]:
+                raise LabBroken(f"{self.name} said nothing for {seconds:g} s", "is the machine overloaded? run it again")
+            byte = os.read(descriptor, 1)
+            if not byte:
+                raise ChildEnded(self.name, self._process.wait(), self.complaint)
+            said += byte
+        return said.decode().strip()
+
+    def rest(self, seconds: float) -> str:
+        """All that it prints until it ends. Raises LabBroken if it fails or takes longer than that."""
+        seconds *= PATIENCE
+        try:
+            out, _ = self._process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            raise LabBroken(
+                f"{self.name} was not done after {seconds:g} s", "fewer --messages or a smaller --gap-ms"
+            ) from error
+        if self._process.returncode:
+            raise ChildEnded(self.name, self._process.returncode, self.complaint)
+        return str(out.decode())
+
+    def end(self, seconds: float = 5) -> int:
+        """SIGTERM, and its exit status. Raises LabBroken if it does not end in time (it is killed then).
+
+        Python sees a signal when it looks. One that comes between that look and the system call that goes to sleep wakes
+        nobody, so it is sent again.
+        """
+        for _ in range(round(seconds * PATIENCE / _AGAIN)):
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._process.wait(_AGAIN)
+        raise LabBroken(f"{self.name} did not end on SIGTERM", "a server must let go of its loop")
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._errors.close()

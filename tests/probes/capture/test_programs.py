@@ -1,0 +1,73 @@
+"""The compiled programs, lent to one recording after the other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from probes.capture import programs
+from probes.capture.instrument import Instrument
+from probes.measure import phases
+from probes.measure.result import Result
+
+pytestmark = pytest.mark.live
+
+
+def _opened(kind: str) -> int:
+    """How many programs, links or maps of BPF this process holds."""
+    entries = [entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]  # not iterdir's own, closed by now
+    return sum(str(entry.readlink()).endswith(kind) for entry in entries)
+
+
+def _sleeps(program: Path, times: int) -> Result:
+    with Instrument() as instrument:
+        subprocess.run([program, str(times), str(instrument.cookie)], check=True, stdout=subprocess.DEVNULL)
+        assert _opened("bpf-prog") >= 8
+        return phases.measure(instrument.stop({}))
+
+
+def test_a_second_recording_compiles_nothing_and_holds_nothing_of_the_first(
+    kernel: None, compiled: Callable[..., Path]
+) -> None:
+    first = _sleeps(compiled("sleeps"), 101)
+    (kept,) = programs._kept
+    assert (_opened("bpf-prog"), _opened("bpf_link"), _opened("perf_event]")) == (0, 0, 0), "nothing stays in the kernel"
+    for name in (b"threads", b"runs", b"stacks_seen", b"generations", b"arrivals", b"datagrams"):
+        assert not list(kept.table(name).keys()), name
+    again = _sleeps(compiled("sleeps"), 7)
+    assert programs._kept == [kept]
+    assert first.events.sound and again.events.sound
+    assert len(again.threads) == 1 and again.events.seen < first.events.seen / 3
+    asleep = [sleep for call in again.calls for sleep in call.sleeps]
+    assert len(asleep) >= 7 and all(sleep.stack for sleep in asleep)
+
+
+def test_two_recordings_at_once_have_programs_of_their_own(kernel: None, compiled: Callable[..., Path]) -> None:
+    with Instrument() as one, Instrument() as other:
+        subprocess.run([compiled("sleeps"), "11", str(one.cookie)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([compiled("sleeps"), "3", str(other.cookie)], check=True, stdout=subprocess.DEVNULL)
+        results = [phases.measure(instrument.stop({})) for instrument in (one, other)]
+    assert all(len(result.threads) == 1 and result.events.sound for result in results)
+    assert results[0].threads[0].calls > results[1].threads[0].calls
+    assert len(programs._kept) == 1
+
+
+def test_a_crowded_recording_leaves_empty_maps(kernel: None, compiled: Callable[..., Path]) -> None:
+    """Threads still alive and runs still open at the end of one recording are not in the next one."""
+    loop = "import os; from probes.capture.prctl import *; follow_me({}); print(flush=True)\nwhile True: os.getppid()"
+    with (
+        Instrument() as instrument,
+        subprocess.Popen([sys.executable, "-c", loop.format(instrument.cookie)], stdout=subprocess.PIPE) as process,
+    ):
+        assert process.stdout
+        process.stdout.readline()
+        instrument.stop({})
+        with Instrument() as after:
+            assert after.followed() == 0
+            result = phases.measure(after.stop({}))
+        process.kill()
+    assert not result.threads and not result.calls and result.events.sound

@@ -1,0 +1,115 @@
+"""The rows of the comparison, derived from recordings by rules that don't know the model."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from labs.kit.lab import Run
+from probes.measure.phases import measure
+from probes.measure.result import Verdict
+from probes.recording import Recording
+from reports import comparison as comparison_report
+from runs.compare import TRAFFIC, WORKER, Comparison, Crowd, Row, judge, row
+from servers.__main__ import models
+
+PHASES = {
+    "asyncio": ("epoll_wait on epoll", "recvfrom"),
+    "blocking": ("recvfrom on socket", "recvfrom"),
+    "epoll": ("epoll_wait on epoll", "recvfrom"),
+    "epoll_edge": ("epoll_wait on epoll", "recvfrom"),
+    "io_uring": ("io_uring_enter on io_uring", "io_uring_enter"),
+    "native_aio": ("io_getevents on native aio", "recvfrom"),
+    "nonblocking": ("awake: ", "recvfrom"),
+    "poll": ("poll on poll", "recvfrom"),
+    "posix_aio": (f"read on socket{WORKER}", f"read{WORKER}"),
+    "process_pool": (f"recvfrom on socket{WORKER}", f"recvfrom{WORKER}"),
+    "processes": (f"recvfrom on socket{WORKER}", f"recvfrom{WORKER}"),
+    "select": ("pselect6 on select", "recvfrom"),
+    "selectors": ("epoll_wait on epoll", "recvfrom"),
+    "signal_driven": ("rt_sigtimedwait on signal", "recvfrom"),
+    "thread_pool": (f"recvfrom on socket{WORKER}", f"recvfrom{WORKER}"),
+    "threads": (f"recvfrom on socket{WORKER}", f"recvfrom{WORKER}"),
+}
+
+
+def made(name: str, recorded: Callable[[str], Recording]) -> Row:
+    result = measure(recorded(name).with_context(witness={"memory_bytes": 1_000_000}))
+    if "cases" in result.context:  # the model itself is the first of them
+        result = next(iter(Run(result).cases.values())).result
+    return row(name, result)
+
+
+def test_every_server_is_compared() -> None:
+    assert models() == sorted(PHASES)
+
+
+@pytest.mark.parametrize("name", sorted(PHASES))
+def test_the_two_phases_of_each_model(name: str, recorded: Callable[[str], Recording]) -> None:
+    one = made(name, recorded)
+    assert one.phase_1.startswith(PHASES[name][0])
+    assert one.phase_2 == PHASES[name][1]
+    assert one.messages > 0 and one.sound
+    assert one.ready_to_notified_ns is not None and one.notified_to_copied_ns is not None
+    assert (one.notified_to_copied_ns == 0) == (name == "io_uring"), "only a completion tells of data that is there already"
+
+
+CROWDS = (
+    Crowd(1, {"threads": 100, "select": 150, "epoll": 160}),
+    Crowd(200, {"threads": 300, "select": 400, "epoll": 200}),
+)
+
+
+@pytest.fixture
+def compared(recorded: Callable[[str], Recording]) -> Comparison:
+    return Comparison(TRAFFIC, tuple(made(name, recorded) for name in models()), CROWDS)
+
+
+def written(comparison: Comparison, json: bool = False) -> str:
+    file = io.StringIO()
+    comparison_report.write(comparison, file, json)
+    return file.getvalue()
+
+
+def test_the_table_fits_80_columns_and_says_who_wins(compared: Comparison) -> None:
+    text = written(compared)
+    assert max(map(len, text.splitlines())) <= 80 and "…" not in text
+    words = " ".join(text.split())
+    assert "At 1 connection threads answers first" in words and "At 200 connections epoll answers first" in words
+    assert "nonblocking takes" in words and "C23" in words and "C47" in words
+
+
+def test_json_has_every_model(compared: Comparison) -> None:
+    found = json.loads(written(compared, json=True))
+    assert found["schema_version"] == 1 and {one["model"] for one in found["models"]} == set(PHASES)
+    assert found["crowds"][1]["winner"] == "epoll" and found["verdict"] == "pass"
+    assert [one["verdict"] for one in found["checks"]] == ["confirmed", "refined"]
+
+
+def verdicts(comparison: Comparison) -> list[Verdict]:
+    return [one.verdict for one in judge(comparison)]
+
+
+def test_multiplexers_without_the_second_call_fail_the_comparison(compared: Comparison) -> None:
+    """As if the rows of the models that wait and then read were those of models that only read."""
+    cheap = tuple(replace(one, calls_per_message=2.0) if one.model in ("epoll", "select") else one for one in compared.rows)
+    assert verdicts(replace(compared, rows=cheap))[0] is Verdict.FAILED
+
+
+def test_a_multiplexer_that_is_clearly_faster_refutes_the_text(compared: Comparison) -> None:
+    fast = (Crowd(1, {"threads": 200, "select": 190, "epoll": 100}),)
+    assert verdicts(replace(compared, crowds=fast))[0] is Verdict.REFUTED
+
+
+def test_models_that_all_wait_alike_fail_the_comparison(compared: Comparison) -> None:
+    alike = tuple(replace(one, phase_1="recvfrom on socket") for one in compared.rows)
+    assert verdicts(replace(compared, rows=alike))[1] is Verdict.FAILED
+
+
+def test_lost_events_make_the_comparison_inconclusive(compared: Comparison) -> None:
+    rows = (replace(compared.rows[0], sound=False), *compared.rows[1:])
+    assert set(verdicts(replace(compared, rows=rows))) == {Verdict.INCONCLUSIVE}

@@ -1,0 +1,223 @@
+"""Any program under the probes: its input, output, signals and status stay its own, and its figures are right."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probes.patience import PATIENCE
+from tests.conftest import ROOT, iolab, tool
+
+pytestmark = pytest.mark.live
+INVOKE = [sys.executable, "-m", "invoke", "--search-root", str(ROOT)]
+
+
+def test_output_is_the_programs_and_the_answer_goes_to_stderr(kernel: None) -> None:
+    done = iolab("trace", "--", "cat", "-", stdin="a b\n")
+    assert done.stdout == "a b\n"
+    assert "trace cat -" in done.stderr and "system calls" in done.stderr
+
+
+@pytest.mark.parametrize(("script", "status"), [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143), ("kill -KILL $$", 137)])
+def test_the_status_is_the_programs(kernel: None, script: str, status: int) -> None:
+    assert iolab("trace", "--", "sh", "-c", script).returncode == status
+
+
+def test_arguments_arrive_as_they_were(kernel: None) -> None:
+    done = iolab("trace", "--", "printf", "%s|", "a b", "", "--json", "$HOME", "*")
+    assert done.stdout == "a b||--json|$HOME|*|"
+
+
+def test_the_program_gets_the_signals_that_it_would_have_had(kernel: None) -> None:
+    """SIGPIPE would kill it, for one, though Python ignores that signal: masks and dispositions are as without us."""
+    look = ["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"]
+    plain = subprocess.run(look, capture_output=True, text=True).stdout
+    assert plain.count("Sig") == 3
+    assert iolab("trace", "--", *look).stdout == plain
+    nohup = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh"]
+    ignoring = subprocess.run([*nohup, *look], capture_output=True, text=True).stdout
+    assert subprocess.run([*nohup, *INVOKE, "trace", "--", *look], capture_output=True, text=True).stdout == ignoring != plain
+
+
+def test_open_descriptors_reach_the_program(kernel: None) -> None:
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)
+    line = [*INVOKE, "trace", "--", "bash", "-c", f"echo through >&{writer}"]
+    subprocess.run(line, close_fds=False, check=True, stderr=subprocess.DEVNULL)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        assert pipe.read() == "through\n"
+
+
+def test_the_environment_is_the_programs(kernel: None) -> None:
+    traced = iolab("trace", "--", "env", IOLAB_CALLED="./iolab").stdout
+    assert "BCC_KERNEL_SOURCE" not in traced and "IOLAB_CALLED" not in traced and "PATH=" in traced
+
+
+def test_a_key_that_interrupts_is_delivered_once(kernel: None) -> None:
+    """Ctrl-\\ on a terminal reaches the whole foreground group: passing it on would deliver it twice."""
+    script = "import signal, sys; print('ready', flush=True); got = signal.sigtimedwait([3], 10) and 1; got += bool("
+    script = "import signal; signal.pthread_sigmask(0, [3]); " + script + "signal.sigtimedwait([3], 0.5)); print(got)"
+    line = [tool("setsid", "util-linux"), "--ctty", "--wait", *INVOKE, "trace", "--", "/usr/bin/python3", "-c", script]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(line, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as runner:
+        os.close(theirs)
+        assert runner.stdout
+        assert runner.stdout.readline() == "ready\n"
+        os.write(ours, b"\x1c")
+        assert runner.stdout.readline() == "1\n"
+    os.close(ours)
+
+
+def test_any_bytes_in_a_command_can_be_shown(kernel: None) -> None:
+    done = subprocess.run([*INVOKE, "trace", "--", "true", b"\xff\xc3"], capture_output=True)
+    assert done.returncode == 0 and b"trace true" in done.stderr and b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_to_us_is_passed_on(kernel: None, how: signal.Signals) -> None:
+    """SIGINT, too, where no terminal sends it to the program itself: in a container without -t, for one."""
+    script = "trap 'echo got; exit 5' TERM HUP INT; echo ready; while :; do sleep 0.05; done"
+    with subprocess.Popen(
+        [*INVOKE, "trace", "--", "sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    ) as runner:  # fmt: skip
+        assert runner.stdout
+        assert runner.stdout.readline() == "ready\n"
+        runner.send_signal(how)
+        assert runner.stdout.readline() == "got\n"
+        assert runner.wait(20 * PATIENCE) == 5
+
+
+def test_json_and_a_recording_of_any_program(kernel: None, tmp_path: Path) -> None:
+    saved, answer = tmp_path / "ls.iolab", tmp_path / "ls.json"
+    done = iolab("trace", "--json", "--save", str(saved), "--out", str(answer), "--", "ls", "/")
+    assert done.returncode == 0 and "bin" in done.stdout
+    found = json.loads(answer.read_text())
+    assert (found["schema_version"], found["command"], found["status"], found["lab"]) == (1, ["ls", "/"], 0, None)
+    again = iolab("show", str(saved), "--json")
+    assert json.loads(again.stdout) == found
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [([], "needs a program"), (["no-such-program"], "there is no program 'no-such-program'")]
+)
+def test_wrong_usage_is_2(command: list[str], words: str) -> None:
+    done = iolab("trace", "--", *command)
+    assert done.returncode == 2 and words in done.stderr
+
+
+def test_children_that_outlive_the_program_are_waited_for(kernel: None, tmp_path: Path) -> None:
+    done = iolab("trace", "--json", "--out", str(tmp_path / "a"), "--", "sh", "-c", "(sleep 0.5; echo late >&2) & exit 0")
+    found = json.loads((tmp_path / "a").read_text())
+    assert "late" in done.stderr
+    assert any(thread["name"] == "sleep" and thread["ended"] for thread in found["threads"])
+
+
+def test_what_is_killed_with_us_is_the_program(kernel: None) -> None:
+    line = [*INVOKE, "trace", "--", "sh", "-c", "echo $$; exec sleep 60"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as runner:
+        assert runner.stdout
+        pid = int(runner.stdout.readline())
+        runner.kill()
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has gone
+        for _ in range(200):
+            if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
+                return
+            time.sleep(0.05)
+        pytest.fail("the traced program outlived the tracer")
+
+
+# -- servers that nobody here wrote ------------------------------------------------------------------------------------
+
+NGINX = """
+worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/errors;
+events {{ worker_connections 64; }}
+http {{ access_log off; server {{ listen 127.0.0.1:{port}; location / {{ return 200 "hi\\n"; }} }} }}
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def serving(command: list[str], port: int, requests: list[bytes], answer: bytes, answer_file: Path) -> dict[str, Any]:
+    """Traces a server, asks it, ends it, and returns what was measured."""
+    line = [*INVOKE, "trace", "--json", "--out", str(answer_file), "--", *command]
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as runner:
+        deadline = time.monotonic() + 30 * PATIENCE
+        while True:
+            try:
+                connection = socket.create_connection(("127.0.0.1", port))
+                break
+            except OSError:
+                if runner.poll() is not None or time.monotonic() > deadline:
+                    runner.kill()
+                    pytest.fail(f"it does not answer; {runner.communicate()[1]}")
+                time.sleep(0.02)
+        with connection:
+            connection.settimeout(20 * PATIENCE)
+            for request in requests:
+                connection.sendall(request)
+                seen = b""
+                while answer not in seen:
+                    seen += connection.recv(4096)
+        runner.terminate()
+        runner.communicate(timeout=60 * PATIENCE)
+    found: dict[str, Any] = json.loads(answer_file.read_text())
+    assert found["events"]["lost"] == found["events"]["unmatched"] == 0
+    return found
+
+
+def program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed; with it this test runs")
+    return found
+
+
+def row(found: dict[str, Any], *names: str) -> dict[str, Any]:
+    (one,) = [row for row in found["calls"] if row["name"] in names]
+    return dict(one)
+
+
+def test_nginx(kernel: None, tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "conf").write_text(NGINX.format(folder=tmp_path, port=port))
+    command = [program("nginx"), "-p", str(tmp_path), "-e", str(tmp_path / "errors"), "-c", str(tmp_path / "conf")]
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    found = serving(command, port, [request] * 101, b"hi\n", tmp_path / "answer")
+    reads = row(found, "recvfrom")
+    assert reads["bytes"] == 101 * len(request)
+    assert found["messages"]["bytes"] == 101 * len(request)
+    waits = row(found, "epoll_wait", "epoll_pwait")
+    assert {one["queue"] for one in waits["slept_on"]} == {"epoll"}
+    assert any("ep_poll_callback" in chain for one in waits["slept_on"] for chain in one["woken_by"])
+
+
+def test_redis(kernel: None, tmp_path: Path) -> None:
+    port = free_port()
+    command = [program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    found = serving(command, port, [b"PING\r\n"] * 101, b"PONG\r\n", tmp_path / "answer")
+    assert found["messages"]["count"] == 101 and found["messages"]["bytes"] == 101 * 6
+    assert len(found["threads"]) > 1, "redis has background threads"
+
+
+def test_node(kernel: None, tmp_path: Path) -> None:
+    port = free_port()
+    script = f"require('net').createServer(s => s.pipe(s)).listen({port}, '127.0.0.1')"
+    found = serving([program("node"), "-e", script], port, [b"hello"] * 101, b"hello", tmp_path / "answer")
+    assert found["messages"]["count"] == 101 and found["messages"]["bytes"] == 505

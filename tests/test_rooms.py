@@ -1,0 +1,82 @@
+"""The arrows between the rooms, read from the code's own imports: each room imports only what stands before it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+# A room may import the rooms named with it, and itself. The order is the way of the data.
+MAY_IMPORT = {
+    "servers": set[str](),
+    "probes": {"probes/kernel"},  # errors, files, and the recording with the layouts of its records
+    "probes/kernel": {"probes"},
+    "probes/capture": {"probes", "probes/kernel"},
+    "probes/measure": {"probes", "probes/kernel"},
+    "findings": {"probes", "probes/kernel", "probes/measure"},
+    "labs": {"probes", "probes/kernel", "probes/measure", "findings", "servers"},
+    "runs": {"probes", "probes/kernel", "probes/capture", "probes/measure", "findings", "labs", "servers"},
+    "machines": {"probes", "probes/kernel", "probes/capture", "probes/measure", "findings", "labs", "runs"},
+    "reports": {"probes", "probes/kernel", "probes/capture", "probes/measure", "findings", "labs", "runs", "machines"},
+    "commands": {
+        "probes", "probes/capture", "probes/measure", "findings", "labs", "runs", "machines", "reports", "servers",
+    },
+    "tasks.py": {"commands", "probes", "probes/capture", "findings", "labs", "runs", "machines", "reports"},
+}  # fmt: skip
+ONLY_IN = {"bcc": "probes/capture", "invoke": "tasks.py"}  # libraries that one room alone may know
+
+
+def room_of(path: Path) -> str:
+    """The room of a source file."""
+    parts = path.relative_to(ROOT).parts
+    if parts[0] == "probes":
+        return "/".join(parts[:2]) if len(parts) > 2 else "probes"
+    return parts[0]
+
+
+def room_of_module(module: str) -> str | None:
+    """The room that an imported name belongs to; None for a library."""
+    parts = module.split(".")
+    if parts[0] == "probes":
+        return f"probes/{parts[1]}" if len(parts) > 1 and (ROOT / "probes" / parts[1]).is_dir() else "probes"
+    return parts[0] if parts[0] in MAY_IMPORT else None
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Every module that a file imports, at the top or inside a function, with the line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def sources() -> list[Path]:
+    found = [ROOT / "tasks.py"]
+    for room in {one.split("/")[0] for one in MAY_IMPORT} - {"tasks.py"}:
+        found += (ROOT / room).rglob("*.py")
+    return sorted(found)
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_import_goes_against_the_arrows(path: Path) -> None:
+    room = room_of(path)
+    for line, module in imports(path):
+        other = room_of_module(module)
+        allowed = other is None or other == room or other in MAY_IMPORT[room]
+        assert allowed, f"{path.relative_to(ROOT)}:{line} imports {module}: {room} may not know {other}"
+        owner = ONLY_IN.get(module.split(".")[0])
+        assert owner in (None, room), f"{path.relative_to(ROOT)}:{line} imports {module}: only {owner} may"
+
+
+def test_an_import_against_the_arrows_is_seen(tmp_path: Path) -> None:
+    source = tmp_path / "reader.py"
+    source.write_text("import bcc\n\ndef f():\n    from probes.capture import ring\n    from runs.lab import record\n")
+    assert [(line, room_of_module(module)) for line, module in imports(source)] == [
+        (1, None), (4, "probes/capture"), (5, "runs"),
+    ]  # fmt: skip
+    assert not {"probes/capture", "runs"} & MAY_IMPORT["probes/measure"]
