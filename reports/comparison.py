@@ -9,9 +9,10 @@ from typing import IO
 from rich.table import Table
 from rich.text import Text
 
+from probes.words import count
 from reports import terminal
 from reports.terminal import console
-from reports.words import count, duration
+from reports.words import duration
 from runs import link
 from runs.compare import ALIKE, WORKER, Comparison, Crowd, Row, as_data, judge
 

@@ -1,4 +1,4 @@
-"""A Result as one JSON document, schema_version 1: keys may be added, never renamed. Durations are integers in ns."""
+"""A Result as one JSON document, schema_version 2: keys may be added, never renamed. Durations are integers in ns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from probes.measure.phases import percentile_of
 from probes.measure.result import CallRow, Result, Thread
 from reports import prediction
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def document(result: Result) -> dict[str, Any]:

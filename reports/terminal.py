@@ -21,9 +21,10 @@ import labs
 from labs.kit.lab import Run
 from probes.measure.result import CallRow, Check, Result, Thread, Verdict
 from probes.recording import Quality
+from probes.words import count
 from reports import cases, drawing, prediction
 from reports.drawing import STATES
-from reports.words import count, duration, milliseconds, share, with_command_name
+from reports.words import duration, milliseconds, share, with_command_name
 from runs import link
 
 _NARROWEST, _WIDE = 80, 110

@@ -51,13 +51,3 @@ def share(part: int, whole: int) -> str:
         return "100 %"
     percent = 100 * part / whole
     return "<0.1 %" if percent < 0.1 else ">99.9 %" if percent > 99.9 else f"{percent:.1f} %"
-
-
-def count(number: int, thing: str) -> str:
-    """A number with its noun.
-
-    >>> count(1, "thread"), count(1200, "switch")
-    ('1 thread', '1,200 switches')
-    """
-    ending = "" if number == 1 else "es" if thing.endswith(("s", "sh", "ch", "x")) else "s"
-    return f"{number:,} {thing}{ending}"

@@ -21,6 +21,7 @@ SHAPE: dict[str, Any] = {
     "calls": [{
         "name": str, "count": int, "errors": dict, "bytes": int, "total_ns": int, "wait_ns": int, "sched_delay_ns": int,
         "preempted_ns": int, "copy_ns": int, "kernel_ns": int, "p50_ns": int, "p99_ns": int,
+        "copy_in_max_ns": (int, type(None)), "copy_out_max_ns": (int, type(None)), "copy_quality": str,
         "slept_on": [{"queue": str, "count": int, "ns": int, "woken_by": [str]}],
     }],
     "messages": {"count": int, "ready_to_notified_ns": {"p50": int, "p99": int},
@@ -59,7 +60,7 @@ def written(recording: Recording) -> dict[str, Any]:
 def test_the_promised_keys_and_sums(name: str, recorded: Callable[[str], Recording]) -> None:
     found = written(recorded(name))
     holds(SHAPE, found)
-    assert (found["schema_version"], found["lab"], found["verdict"]) == (1, name, "pass")
+    assert (found["schema_version"], found["lab"], found["verdict"]) == (2, name, "pass")
     phases = ("wait_ns", "sched_delay_ns", "preempted_ns", "copy_ns", "kernel_ns")
     for row in found["calls"]:
         assert row["total_ns"] == sum(row[phase] for phase in phases)

@@ -106,7 +106,7 @@ def test_json_and_a_recording_of_any_program(kernel: None, tmp_path: Path) -> No
     done = iolab("trace", "--json", "--save", str(saved), "--out", str(answer), "--", "ls", "/")
     assert done.returncode == 0 and "bin" in done.stdout
     found = json.loads(answer.read_text())
-    assert (found["schema_version"], found["command"], found["status"], found["lab"]) == (1, ["ls", "/"], 0, None)
+    assert (found["schema_version"], found["command"], found["status"], found["lab"]) == (2, ["ls", "/"], 0, None)
     again = iolab("show", str(saved), "--json")
     assert json.loads(again.stdout) == found
 

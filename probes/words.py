@@ -1,0 +1,48 @@
+"""What every sentence for people needs: a number with its noun, and text from outside without its control characters."""
+
+from __future__ import annotations
+
+
+def count(number: int, thing: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "thread"), count(1200, "switch"), count(2, "other reply")
+    ('1 thread', '1,200 switches', '2 other replies')
+    """
+    return f"{number:,} {thing if number == 1 else plural(thing)}"
+
+
+def plural(thing: str) -> str:
+    """The plural of an English noun, by its ending.
+
+    >>> [plural(one) for one in ("sleep", "process", "switch", "copy", "day")]
+    ['sleeps', 'processes', 'switches', 'copies', 'days']
+    """
+    if thing.endswith("y") and thing[-2:-1] not in "aeiou":
+        return f"{thing[:-1]}ies"
+    return thing + ("es" if thing.endswith(("s", "sh", "ch", "x")) else "s")
+
+
+def visible(text: str) -> str:
+    r"""Text from outside (arguments, thread names, paths, recordings) on one line, each unprintable character as an escape.
+
+    A terminal obeys control characters (ECMA-48), and a thread may put any bytes into its name (prctl PR_SET_NAME).
+
+    >>> print(visible("worker\x1b[2J\n"), visible("caf\u00e9"))
+    worker\x1b[2J\n café
+    """
+    return text if text.isprintable() else "".join(one if one.isprintable() else _escaped(one) for one in text)
+
+
+def visible_lines(text: str) -> str:
+    r"""The same for text of several lines: newlines stay.
+
+    >>> print(visible_lines("first\nsec\tond"))
+    first
+    sec\tond
+    """
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def _escaped(one: str) -> str:
+    return one.encode("unicode_escape").decode("ascii")
