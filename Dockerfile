@@ -42,7 +42,8 @@ FROM bcc
 ARG BASE
 COPY --from=packages /opt/iolab/.venv /opt/iolab/.venv
 COPY --from=source /opt/iolab /opt/iolab
-RUN ln -s /opt/iolab/machines/entry.sh /usr/local/bin/iolab
+RUN ln -s /opt/iolab/machines/entry.sh /usr/local/bin/iolab \
+    && ln -s /opt/iolab/machines/entry.sh /usr/local/bin/invoke
 # Where files come out: docker run -v "$PWD:/out"
 WORKDIR /out
 ENV LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1

@@ -6,6 +6,7 @@
 set -eu
 
 iolab=/opt/iolab/iolab
+case $0 in */invoke) IOLAB_CALLED=invoke ;; esac # typed in a shell inside
 export IOLAB_CALLED="${IOLAB_CALLED:-docker run --rm -it --privileged iolab}"
 
 as_owner() {

@@ -41,7 +41,7 @@ def _lab(name: str) -> dict[str, Any]:
     from runs import lab as run
 
     try:
-        result = run.show(run.record(name, labs.find(name).traffic, lambda _words: None))
+        result = run.measure_and_check(run.record(name, labs.find(name).traffic, lambda _words: None))
     except IolabError as error:
         return {"verdict": "cannot" if error.code == 4 else "broken", "why": str(error), "checks": []}
     except Exception:

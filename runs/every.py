@@ -34,7 +34,7 @@ def judge(names: Iterable[str], progress: Progress) -> tuple[Judged, str]:
         progress(f"lab {name}")
         lab = labs.find(name)
         try:
-            result = run.show(run.record(name, lab.traffic, lambda _words: None))
+            result = run.measure_and_check(run.record(name, lab.traffic, lambda _words: None))
         except CannotTrace as error:
             if not run.lacks(lab):  # it is not the lab: no other one would run either
                 raise

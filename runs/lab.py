@@ -144,7 +144,7 @@ def _experiment(lab: Lab, name: str, progress: Progress) -> Recording:
         return instrument.stop({**_about(lab, name), "aside": found})
 
 
-def show(recording: Recording) -> Result:
+def measure_and_check(recording: Recording) -> Result:
     """The result of a recording; a lab's checks are judged anew."""
     try:
         result = phases.measure(recording)

@@ -20,6 +20,12 @@ _AGAIN = 0.5  # seconds
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def python(module: str) -> list[str]:
+    """The command line that runs one of our modules, with nothing on its path that others can write (runs/start.py)."""
+    bytecode = ["-B"] if sys.dont_write_bytecode else []
+    return [sys.executable, "-I", *bytecode, str(ROOT / "runs" / "start.py"), module]
+
+
 class ChildEnded(LabBroken):
     """A process of ours ended by itself before it said what it had to say."""
 
@@ -29,7 +35,7 @@ class ChildEnded(LabBroken):
 
 
 class Child:
-    """A Python module of ours in a process of its own: `Child("servers", "epoll")` is `python -m servers epoll`.
+    """A Python module of ours in a process of its own: `Child("servers", "epoll")` runs `python -m servers epoll`.
 
     Its standard output is ours to read, and what it says on standard error is kept for the error message. Leaving the `with`
     block ends it: SIGTERM, then SIGKILL. `within` is a command that runs it somewhere else (nsenter, for a namespace).
@@ -39,7 +45,7 @@ class Child:
         self.name = " ".join((module, *arguments[:1]))
         self._errors = os.fdopen(os.memfd_create("iolab-stderr"), "w+b")
         self._process = subprocess.Popen(
-            [*within, sys.executable, "-m", module, *arguments],
+            [*within, *python(module), *arguments],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

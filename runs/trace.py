@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -17,11 +17,14 @@ from probes.capture.instrument import Instrument
 from probes.errors import WrongUsage
 from probes.recording import Recording
 
+_OURS = {"IOLAB_CALLED", "IOLAB_SCRIPT", "IOLAB_PREPARED"}  # variables that ./iolab sets
 _LAUNCH = Path(__file__).parents[1] / "probes" / "capture" / "launch.py"
 
 
-def run(command: list[str], progress: Callable[[str], None]) -> tuple[Recording, int]:
+def run(command: list[str], progress: Callable[[str], None], closed: Sequence[int] = ()) -> tuple[Recording, int]:
     """Runs the command to its end, and until all that it started has ended too (Ctrl-C stops that waiting).
+
+    `closed` are the descriptors of 0, 1 and 2 that the user had closed: the program finds them closed.
 
     Returns the recording and the command's status, 128 + N if signal N killed it, as a shell would say. Raises WrongUsage if
     there is no such program, CannotTrace if this machine can't.
@@ -29,7 +32,8 @@ def run(command: list[str], progress: Callable[[str], None]) -> tuple[Recording,
     path = shutil.which(command[0])
     if path is None:
         raise WrongUsage(f"there is no program {command[0]!r}", "give its path, or a name that is on PATH")
-    environment = {key: value for key, value in os.environ.items() if key != "IOLAB_CALLED"}
+    environment = {key: value for key, value in os.environ.items() if key not in _OURS}
+    closing = ",".join(map(str, closed))
     started: list[subprocess.Popen[bytes]] = []
     early: list[int] = []
     interrupted = threading.Event()
@@ -52,7 +56,7 @@ def run(command: list[str], progress: Callable[[str], None]) -> tuple[Recording,
             if interrupted.is_set():
                 raise KeyboardInterrupt
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(instrument.cookie), path, *command],
+                [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(instrument.cookie), closing, path, *command],
                 close_fds=False,  # descriptors that the shell opened for the program are the program's; ours close on exec
                 env=environment,
                 cwd=".",  # keeps subprocess from posix_spawn, with which glibc leaves two real-time signals ignored

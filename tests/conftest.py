@@ -27,7 +27,9 @@ from probes.recording import Recording, load
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
 PROGRAMS = ROOT / "tests" / "programs"
-os.environ.pop("IOLAB_CALLED", None)  # how ./iolab test was started is not how the tests start things
+COMMAND = [sys.executable, "-I", str(ROOT / "runs" / "start.py"), "tasks"]  # what ./iolab starts
+for _name in ("IOLAB_CALLED", "IOLAB_SCRIPT", "IOLAB_PREPARED"):
+    os.environ.pop(_name, None)  # how ./iolab test was started is not how the tests start things
 for _ignored in (signal.SIGHUP, signal.SIGQUIT):  # by nohup or a shell's "&": what the tests start would inherit it
     signal.signal(_ignored, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -176,12 +178,11 @@ def readable_by_all() -> None:
 
 def iolab(*arguments: str, stdin: str = "", timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
     """`invoke ARGUMENTS` as a user would run it, in the environment of the tests; in a slow machine by tests/warm.py."""
-    options = ["--search-root", str(ROOT), *arguments]
     if PATIENCE > 1:
         from tests import warm
 
-        return warm.run(options, stdin, timeout * PATIENCE, os.environ | environment)
+        return warm.run(arguments, stdin, timeout * PATIENCE, os.environ | environment)
     return subprocess.run(
-        [sys.executable, "-m", "invoke", *options],
+        [*COMMAND, *arguments],
         input=stdin, capture_output=True, text=True, timeout=timeout * PATIENCE, env=os.environ | environment,
     )  # fmt: skip

@@ -59,7 +59,7 @@ def run(tree: Path, line: str) -> tuple[int, str]:
     """A command of the page. Of ./iolab test what comes after the linters."""
     words = shlex.split(line)
     if words[:2] == ["./iolab", "test"]:
-        options = {"--pure": ["-m", "not live"], "--only": ["-k"]}
+        options = {"--pure": ["-m", "not live"]}
         chosen = [one for word in words[2:] for one in options.get(word, [word])]
         line = shlex.join([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *chosen])
     done = subprocess.run(

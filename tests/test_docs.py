@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from invoke.loader import FilesystemLoader
 
 from probes.recording import load
 from reports import terminal
-from runs.lab import show
+from runs.lab import measure_and_check
+from tasks import ns as COLLECTION
 from tests.conftest import DATA, ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -28,14 +28,10 @@ SOURCES = [ROOT / "iolab", ROOT / "tasks.py"] + [
 
 def tasks() -> dict[str, set[str]]:
     """Every command with its options, as tasks.py declares them."""
-    module, _ = FilesystemLoader(start=str(ROOT)).load("tasks")
-    from invoke.collection import Collection
-
-    found = Collection.from_module(module)
     return {
-        name: {flag for one in found[name].get_arguments() for flag in flags(one.names)} | {"--help"}
-        for name in found.task_names
-    }
+        name: {flag for argument in COLLECTION[name].get_arguments() for flag in flags(argument.names)} | {"--help"}
+        for name in COLLECTION.task_names
+    } | {"test": {"--help", "--live", "--pure", "-k", "--durations"}}
 
 
 def flags(names: tuple[str, ...]) -> list[str]:
@@ -91,7 +87,7 @@ def complaints() -> Iterator[tuple[str, str]]:
 
 def test_the_picture_in_the_readme_is_that_of_the_recording() -> None:
     report = io.StringIO()
-    terminal.write(show(load(DATA / "blocking.iolab")), report, width=80)
+    terminal.write(measure_and_check(load(DATA / "blocking.iolab")), report, width=80)
     picture = report.getvalue().partition("one message of")[2].partition("\n\nsystem calls")[0]
     assert f"```\none message of{picture}\n```" in (ROOT / "README.md").read_text(), f"put this into README.md:\n{picture}"
 

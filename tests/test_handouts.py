@@ -9,7 +9,7 @@ import pytest
 import labs
 from probes.recording import Recording
 from reports import handout
-from runs.lab import show
+from runs.lab import measure_and_check
 from tests.conftest import ROOT
 
 PAGES = ROOT / "docs" / "labs"
@@ -20,7 +20,9 @@ AGAIN = "write it again: ./iolab handout all --out docs/labs"
 def test_a_page_is_true(name: str, recorded: Callable[[str], Recording]) -> None:
     path = PAGES / f"{name}.md"
     assert path.exists(), f"there is no docs/labs/{name}.md; {AGAIN}"
-    assert path.read_text() == handout.page(name, show(recorded(name))), f"docs/labs/{name}.md is not up to date; {AGAIN}"
+    assert path.read_text() == handout.page(name, measure_and_check(recorded(name))), (
+        f"docs/labs/{name}.md is not up to date; {AGAIN}"
+    )
 
 
 def test_the_index_is_true_and_nothing_is_left_over() -> None:
@@ -30,11 +32,11 @@ def test_the_index_is_true_and_nothing_is_left_over() -> None:
 
 def test_a_page_is_the_same_on_a_wide_terminal(recorded: Callable[[str], Recording], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    assert handout.page("epoll", show(recorded("epoll"))) == (PAGES / "epoll.md").read_text()
+    assert handout.page("epoll", measure_and_check(recorded("epoll"))) == (PAGES / "epoll.md").read_text()
 
 
 def test_a_page_has_all_that_a_course_hands_out(recorded: Callable[[str], Recording]) -> None:
-    text = handout.page("epoll", show(recorded("epoll")))
+    text = handout.page("epoll", measure_and_check(recorded("epoll")))
     for part in (
         "# lab epoll: ",
         "## Predict",

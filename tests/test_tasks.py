@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from labs.claims import CLAIMS
-from tests.conftest import DATA, ROOT, iolab
+from tests.conftest import COMMAND, DATA, iolab
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
         (["lab", "epol"], "did you mean epoll"),
-        (["lab"], "required positional arguments"),
+        (["show"], "required positional arguments"),
         (["lab", "epoll", "--clients", "0"], "--clients 0 is out of range"),
         (["lab", "epoll", "--size", "big"], "--size big is not a number"),
         (["lab", "epoll", "--bogus"], "--bogus"),
@@ -51,14 +51,14 @@ def test_out_puts_the_answer_into_a_file(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    line = f"{sys.executable} -m invoke --search-root {ROOT} claims | head -n 1; exit ${{PIPESTATUS[1]}}"
+    line = f"{shlex.join(COMMAND)} claims | head -n 1; exit ${{PIPESTATUS[1]}}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("redirect", [">/dev/full", ">&-"])
 def test_an_output_that_fails_is_said_in_words(redirect: str) -> None:
-    line = f"{sys.executable} -m invoke --search-root {ROOT} labs {redirect}"
+    line = f"{shlex.join(COMMAND)} labs {redirect}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     assert done.returncode == (2 if "full" in redirect else 0)
@@ -101,4 +101,4 @@ def test_doctor_says_what_runs_here() -> None:
 @pytest.mark.parametrize("command", ["lab", "show", "trace", "doctor", "labs", "claims"])
 def test_every_command_explains_itself(command: str) -> None:
     done = iolab("--help", command)
-    assert done.returncode == 0 and "Docstring:" in done.stdout and "none" not in done.stdout.split("Options:")[0]
+    assert done.returncode == 0 and done.stdout.startswith("Usage: ") and len(done.stdout.split("Options:")[0]) > 40

@@ -17,11 +17,10 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from invoke.main import program
-
 # what the commands import themselves when they need it: imported here, each fork has it
 import reports.document
 import reports.terminal  # noqa: F401
+import tasks
 
 
 def run(
@@ -61,12 +60,8 @@ def _become(arguments: Sequence[str], files: Sequence[IO[str]], environment: Map
         warnings.resetwarnings()
         os.environ.clear()
         os.environ.update(environment)
-        sys.argv = ["invoke", *arguments]
-        try:
-            program.run(sys.argv)
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)  # Invoke ends with a number
+        sys.argv = ["tasks.py", *arguments]
+        status = tasks.main(list(arguments))
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:

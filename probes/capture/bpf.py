@@ -65,9 +65,13 @@ def compile_bpf(text: bytes, **options: Any) -> Any:
 
     before = os.environ.get("BCC_KERNEL_SOURCE")
     os.environ["BCC_KERNEL_SOURCE"] = str(KERNEL / "headers")
+    here = os.open(".", os.O_PATH)
     try:
+        os.chdir(KERNEL)  # clang takes headers from the current folder, too
         return Bpf(text=text, **options)
     finally:
+        os.fchdir(here)
+        os.close(here)
         del os.environ["BCC_KERNEL_SOURCE"]
         if before is not None:
             os.environ["BCC_KERNEL_SOURCE"] = before

@@ -1,4 +1,4 @@
-"""Becomes another program, followed from its first system call: `python launch.py PARENT COOKIE PATH ARGV0 ARGS...`
+"""Becomes another program, followed from its first system call: `launch.py PARENT COOKIE CLOSED PATH ARGV0 ARGS...`
 
 A process of its own, run as a script and without site-packages: the runner has threads, and a fork of threads is no place to
 run Python in. It undoes what the interpreter did to signals, says the cookie, and executes the program.
@@ -14,11 +14,13 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120 (pathlib is slow)
     from probes.capture.prctl import end_with_parent, follow_me
 
-    parent, cookie, path, arguments = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
+    parent, cookie, path, arguments = int(sys.argv[1]), int(sys.argv[2]), sys.argv[4], sys.argv[5:]
     for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored_by_python, signal.SIG_DFL)
     end_with_parent(parent)
     follow_me(cookie)
+    for descriptor in filter(None, sys.argv[3].split(",")):  # the user had closed them
+        os.close(int(descriptor))
     try:
         os.execv(path, arguments)
     except OSError as error:

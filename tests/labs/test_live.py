@@ -18,7 +18,7 @@ import pytest
 import labs
 from probes.patience import PATIENCE
 from servers.__main__ import speaks_udp
-from tests.conftest import ROOT, iolab, readable_by_all, told, whole
+from tests.conftest import COMMAND, ROOT, iolab, readable_by_all, told, whole
 
 pytestmark = pytest.mark.live
 PHASES = ("wait_ns", "sched_delay_ns", "preempted_ns", "copy_ns", "kernel_ns")
@@ -141,8 +141,8 @@ def test_a_recording_shows_the_same_again_without_root_and_bcc(kernel: None, pub
         "    assert name != 'bcc', 'show must not need BCC'\n"
         "    return real(name, *rest, **more)\n"
         "builtins.__import__ = guarded; os.setuid(65534)\n"
-        "from invoke.main import program\n"
-        "program.run(['invoke', '--search-root', sys.argv[1], 'show', sys.argv[2], '--json'])\n"
+        "sys.path.insert(0, sys.argv[1]); import tasks\n"
+        "sys.exit(tasks.main(['show', sys.argv[2], '--json']))\n"
     )
     again = subprocess.run(
         [sys.executable, "-c", script, str(ROOT), str(saved)],
@@ -155,7 +155,7 @@ def test_a_recording_shows_the_same_again_without_root_and_bcc(kernel: None, pub
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_behind(kernel: None, how: signal.Signals) -> None:
     """Ctrl-C, and kill -9 of the runner, while server and clients are at work."""
-    line = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "lab", "epoll", "--messages", "20", "--gap-ms", "100"]
+    line = [*COMMAND, "lab", "epoll", "--messages", "20", "--gap-ms", "100"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as runner:
         assert runner.stderr
         while "traced: " not in runner.stderr.readline():

@@ -51,7 +51,7 @@ def holds(shape: Any, value: Any, where: str = "") -> None:
 
 def written(recording: Recording) -> dict[str, Any]:
     file = io.StringIO()
-    document.write(run.show(recording), file)
+    document.write(run.measure_and_check(recording), file)
     found: dict[str, Any] = json.loads(file.getvalue())
     return found
 

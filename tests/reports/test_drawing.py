@@ -13,7 +13,7 @@ from runs import lab as run
 
 
 def scene_of(recording: Recording) -> Scene:
-    scene = choose(run.show(recording))
+    scene = choose(run.measure_and_check(recording))
     assert scene
     return scene
 
@@ -56,7 +56,7 @@ def test_the_steps_are_in_order_and_tell_both_phases(name: str, recorded: Callab
 
 
 def test_the_probes_own_work_is_taken_out(recorded: Callable[[str], Recording]) -> None:
-    result = run.show(recorded("epoll"))
+    result = run.measure_and_check(recorded("epoll"))
     scene = choose(result)
     assert scene and scene.message.probed > 0
     (raw,) = [one for one in result.messages if one.ready == scene.message.ready]
@@ -66,7 +66,7 @@ def test_the_probes_own_work_is_taken_out(recorded: Callable[[str], Recording]) 
 
 
 def test_no_message_no_picture(recorded: Callable[[str], Recording]) -> None:
-    assert choose(run.show(recorded("trace"))) is None
+    assert choose(run.measure_and_check(recorded("trace"))) is None
 
 
 def test_states_have_their_glyphs() -> None:

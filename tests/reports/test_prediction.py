@@ -29,7 +29,7 @@ def asked(lab: str, lines: list[str], width: int = 80) -> tuple[dict[str, str], 
 
 def shown(recording: Recording, width: int, encoding: str = "utf-8") -> str:
     file = io.TextIOWrapper(raw := io.BytesIO(), encoding=encoding)
-    terminal.show(running.show(recording), terminal.console(file, width))
+    terminal.show(running.measure_and_check(recording), terminal.console(file, width))
     file.flush()
     return raw.getvalue().decode(encoding)
 
@@ -90,7 +90,7 @@ def test_what_could_not_be_marked_is_said(recorded: Callable[[str], Recording]) 
 
 
 def test_the_document_has_every_mark(recorded: Callable[[str], Recording]) -> None:
-    result = running.show(answered(recorded("silent_client"), "silent_client"))
+    result = running.measure_and_check(answered(recorded("silent_client"), "silent_client"))
     found = json.loads(json.dumps(document.document(result)))["prediction"]
     assert (found["seed"], found["points"], found["of"]) == (1, 1, len(found["questions"]))
     for one in found["questions"]:
@@ -103,5 +103,5 @@ def test_the_document_has_every_mark(recorded: Callable[[str], Recording]) -> No
 
 
 def test_nobody_asked_nothing_said(recorded: Callable[[str], Recording]) -> None:
-    assert document.document(running.show(recorded("epoll")))["prediction"] is None
+    assert document.document(running.measure_and_check(recorded("epoll")))["prediction"] is None
     assert "what you said" not in shown(recorded("epoll"), 80)

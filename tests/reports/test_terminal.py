@@ -21,7 +21,7 @@ def shown(recording: Recording, width: int = 80, encoding: str = "utf-8", stacks
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding)
     out = terminal.console(file, width)
-    terminal.show(run.show(recording), out, stacks)
+    terminal.show(run.measure_and_check(recording), out, stacks)
     file.flush()
     return raw.getvalue().decode(encoding)
 
@@ -52,7 +52,7 @@ def test_ascii_only_where_only_ascii_can_be_shown(recorded: Callable[[str], Reco
 
 def test_in_a_pipe_no_line_ends_in_blanks(recorded: Callable[[str], Recording]) -> None:
     file = io.StringIO()
-    terminal.write(run.show(recorded("epoll")), file)
+    terminal.write(run.measure_and_check(recorded("epoll")), file)
     assert all(line == line.rstrip() for line in file.getvalue().splitlines())
 
 
@@ -80,7 +80,7 @@ def test_a_missing_probe_is_said_with_its_reason(recorded: Callable[[str], Recor
 
 
 def test_shares_of_a_life_add_up(recorded: Callable[[str], Recording]) -> None:
-    (thread,) = run.show(recorded("epoll")).threads
+    (thread,) = run.measure_and_check(recorded("epoll")).threads
     assert sum(ns for _, ns in account(thread)) == thread.wall
 
 
@@ -91,7 +91,7 @@ def test_a_trace_names_its_command(recorded: Callable[[str], Recording]) -> None
 
 
 def test_what_probes_in_functions_add_is_shown_where_they_are(recorded: Callable[[str], Recording]) -> None:
-    result = run.show(recorded("epoll"))
+    result = run.measure_and_check(recorded("epoll"))
     bounded = written(result)
     assert "<" in bounded and "an upper bound" in bounded and "asked" not in bounded and "ready list 1" not in bounded
     rows = tuple(
@@ -113,7 +113,7 @@ def written(result: Result) -> str:
 
 def test_a_copy_that_is_shown_in_part_stays_in_the_row(recorded: Callable[[str], Recording]) -> None:
     """A server's reads of its own files are not bracketed: what is seen of the others' copies is in no other column."""
-    result = run.show(recorded("epoll"))
+    result = run.measure_and_check(recorded("epoll"))
     rows = [replace(one, copy_quality=Quality.UNAVAILABLE) if one.name == "recvfrom" else one for one in result.rows]
     (row,) = [one for one in rows if one.name == "recvfrom"]
     file = io.StringIO()

@@ -40,7 +40,7 @@ def test_a_lab_that_the_machine_refuses_is_unavailable_and_the_others_run(kernel
 
 @pytest.mark.live
 def test_doctor_names_the_lab_that_can_not_run(kernel: None, compiled: Callable[..., Path]) -> None:
-    doctor = ("-m", "invoke", "--search-root", str(ROOT), "doctor")
+    doctor = ("-I", str(ROOT / "runs" / "start.py"), "tasks", "doctor")
     done = under_a_filter(compiled, *doctor)
     assert done.returncode == 0, done.stderr
     words = " ".join(done.stdout.split())

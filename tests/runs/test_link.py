@@ -26,7 +26,7 @@ from probes.errors import CannotTrace, WrongUsage
 from probes.patience import PATIENCE
 from runs.lab import serve
 from runs.link import Link, Shape, Told, examine, joined, parse, words
-from tests.conftest import ROOT, cannot, iolab, readable_by_all, told, whole
+from tests.conftest import COMMAND, ROOT, cannot, iolab, readable_by_all, told, whole
 
 SHAPES = st.builds(
     Shape, delay=st.integers(1_000, 2_000_000), jitter=st.integers(0, 1_000), loss=st.integers(0, 300_000),
@@ -199,7 +199,7 @@ def test_server_and_clients_are_apart_and_the_machines_network_is_not_touched() 
     assert left_of(set(asks)) == set()
 
 
-LINE = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "lab", "epoll", "--link", "delay=1ms,rate=50mbit"]
+LINE = [*COMMAND, "lab", "epoll", "--link", "delay=1ms,rate=50mbit"]
 
 
 @pytest.mark.live

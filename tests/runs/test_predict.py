@@ -11,7 +11,6 @@ import pty
 import random
 import select
 import subprocess
-import sys
 import termios
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +31,7 @@ from probes.measure.result import Result
 from probes.patience import PATIENCE
 from probes.recording import Recording, load
 from runs import predict
-from tests.conftest import DATA, ROOT, iolab
+from tests.conftest import COMMAND, DATA, iolab
 
 ENOUGH = 3
 SERVED = [name for name in labs.names() if labs.find(name).server]
@@ -297,7 +296,7 @@ def test_answers_of_a_damaged_recording_are_wrong_usage(tmp_path: Path, recorded
 def typed(lines: list[str], *arguments: str) -> tuple[int, str]:
     """Runs a command on a terminal of its own, types a line at each "answer: "; its status and all that it printed."""
     main, side = pty.openpty()
-    command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *arguments]
+    command = [*COMMAND, *arguments]
     with subprocess.Popen(
         command, stdin=side, stdout=side, stderr=side, start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # whose Ctrl-C is a signal

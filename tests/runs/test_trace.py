@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from typing import Any
 import pytest
 
 from probes.patience import PATIENCE
-from tests.conftest import ROOT, iolab, tool
+from tests.conftest import COMMAND, iolab, tool
 
 pytestmark = pytest.mark.live
-INVOKE = [sys.executable, "-m", "invoke", "--search-root", str(ROOT)]
+INVOKE = COMMAND
 
 
 def test_output_is_the_programs_and_the_answer_goes_to_stderr(kernel: None) -> None:

@@ -9,7 +9,7 @@ import pytest
 from labs.kit import growth
 from probes.measure.result import Verdict
 from probes.recording import load
-from runs.lab import show
+from runs.lab import measure_and_check
 from tests.conftest import DATA
 
 
@@ -25,7 +25,7 @@ def test_select_and_poll_grow_and_epoll_does_not() -> None:
 def judged(lab: str, check: str, aside: dict[str, Any]) -> Verdict:
     recording = load(DATA / f"{lab}.iolab")
     whole = recording.context["aside"] | aside
-    return next(one.verdict for one in show(recording.with_context(aside=whole)).checks if one.name == check)
+    return next(one.verdict for one in measure_and_check(recording.with_context(aside=whole)).checks if one.name == check)
 
 
 GROWS = {"10": 10_000, "100": 30_000, "900": 200_000}

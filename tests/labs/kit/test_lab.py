@@ -10,14 +10,14 @@ import labs
 from labs.kit.lab import Run
 from probes.measure.result import Verdict
 from probes.recording import Recording
-from runs.lab import show
+from runs.lab import measure_and_check
 
 SIDE_BY_SIDE = [name for name in labs.names() if labs.find(name).cases]
 
 
 @pytest.mark.parametrize("lab", SIDE_BY_SIDE)
 def test_every_thread_call_and_message_belongs_to_one_case(lab: str, recorded: Callable[[str], Recording]) -> None:
-    result = show(recorded(lab))
+    result = measure_and_check(recorded(lab))
     parts = [run.result for run in Run(result).cases.values()]
     for what in ("threads", "calls", "messages"):
         whole = getattr(result, what)
@@ -31,7 +31,7 @@ def test_a_case_that_the_machine_lacks_makes_its_checks_unavailable(lab: str, re
     cases = [
         {"name": one["name"], "server": one["server"], "skipped": "this kernel has none"} for one in cases_of(lab, recorded)
     ]
-    found = show(recorded(lab).with_context(cases=cases))
+    found = measure_and_check(recorded(lab).with_context(cases=cases))
     assert {one.verdict for one in found.checks} == {Verdict.UNAVAILABLE}
     assert all("this kernel has none" in one.evidence for one in found.checks)
     assert found.verdict == "pass"

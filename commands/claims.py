@@ -1,0 +1,22 @@
+"""`invoke claims`: the statements about I/O models, and the checks that stand for them."""
+
+from __future__ import annotations
+
+from commands import shared
+
+HELP = shared.ANSWER_HELP | {"run": "run every lab first, and show the verdicts"}
+
+
+def claims(run: bool = False, json: bool = False, out: str = "") -> int:
+    """List every claim about the I/O models with the checks that stand for it."""
+    shared.check(out)
+    if run:
+        shared.need_tracing()
+    import labs as rooms
+    from reports import catalogue
+    from runs import compare, every
+
+    judged, verdict = every.judge([*rooms.names(), every.COMPARE], shared.progress) if run else (None, "pass")
+    with shared.answer(out) as file:
+        catalogue.write_claims([(name, rooms.find(name)) for name in rooms.names()], compare.CHECKS, file, json, judged)
+    return shared.VERDICT_CODES[verdict]

@@ -1,0 +1,26 @@
+"""`invoke compare`: every model on the same traffic."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from commands import shared
+
+HELP = shared.ANSWER_HELP | shared.TRAFFIC_HELP | shared.LINK_HELP
+
+
+def compare(clients: str = "", messages: str = "", size: str = "", link: str = "", json: bool = False, out: str = "") -> int:
+    """Run every model on the same traffic and put them into one table."""
+    shared.check(out)
+    shared.need_tracing()
+    from reports import comparison
+    from runs import compare as comparing
+    from runs import link as links
+
+    changed = shared.numbers(clients=clients, messages=messages, size=size)
+    traffic = dataclasses.replace(comparing.TRAFFIC, **changed)
+    with links.optional(link, shared.progress) as between:
+        found = comparing.compare(traffic, shared.progress, between)
+    with shared.answer(out) as file:
+        comparison.write(found, file, json)
+    return shared.VERDICT_CODES[comparing.verdict(found)]

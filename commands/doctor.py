@@ -1,0 +1,23 @@
+"""`invoke doctor`: what this machine can trace."""
+
+from __future__ import annotations
+
+from commands import shared
+
+HELP = shared.ANSWER_HELP
+
+
+def doctor(json: bool = False, out: str = "") -> int:
+    """What this machine can trace, what it can't, and the remedy for each gap."""
+    shared.check(out)
+    shared.progress("loading a real program for each kind of probe, and making a link")
+    import labs as rooms
+    from probes.capture import capabilities
+    from reports import catalogue
+    from runs import lab as running
+    from runs import link
+
+    findings = [*capabilities.examine(), link.examine()]
+    with shared.answer(out) as file:
+        catalogue.write_doctor(findings, {name: running.lacks(rooms.find(name)) for name in rooms.names()}, file, json)
+    return 0 if capabilities.can_trace(findings) else 4

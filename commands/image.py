@@ -1,0 +1,24 @@
+"""`invoke image`: the container image, built and tried."""
+
+from __future__ import annotations
+
+import signal
+
+from commands import shared
+
+HELP = shared.ANSWER_HELP | {
+    "only": "the trials with this in their name",
+    "whole": "all tests in the container, not only the live ones of the instrument",
+}
+
+
+def image(only: str = "", whole: bool = False, json: bool = False, out: str = "") -> int:
+    """Build the container image and try it: every command, with and without privileges; the host must stay as it was."""
+    from machines import image as trying
+
+    shared.check(out)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as by Ctrl-C: what was made goes away
+    rows = list(trying.tried(shared.progress, only, whole))
+    with shared.answer(out) as file:
+        trying.write(rows, file, json)
+    return 0 if all(row.verdict == "pass" for row in rows) else 1

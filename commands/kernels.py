@@ -1,0 +1,64 @@
+"""`invoke kernels`: other kernels under QEMU."""
+
+from __future__ import annotations
+
+import signal
+
+from commands import shared
+from probes import files
+from probes.errors import WrongUsage
+
+HELP = shared.ANSWER_HELP | {
+    "only": "these kernels: 5.10, 6.1, 6.12, newest, with commas between",
+    "arch": "amd64 or arm64 (where doctor and a few labs run, by default); without it this machine's",
+    "labs": "these labs, with commas between; none for none",
+    "tests": "only the live tests that this expression chooses, as pytest's -k; none for none (arm64 has none)",
+    "at-once": "how many kernels run at the same time",
+    "refresh": "fetch the kernels anew, even if they are in the cache",
+    "add": "earlier answers (--json --out FILE) to show beside, with commas between; what was tried again is replaced",
+    "write": "write the page for docs/ to this file, too",
+}
+
+
+def kernels(
+    only: str = "",
+    arch: str = "",
+    labs: str = "",
+    tests: str = "",
+    at_once: str = "1",
+    refresh: bool = False,
+    add: str = "",
+    write: str = "",
+    json: bool = False,
+    out: str = "",
+) -> int:
+    """Boot Debian's kernels under QEMU, run every lab and the live tests in each; kernel x probe, kernel x lab."""
+    import labs as rooms
+    from machines import kernels as machines
+    from reports import kernels as report
+
+    shared.check(out, write)
+    architecture, machines_at_once = machines.architecture(arch), shared.number("at_once", at_once)
+    if machines_at_once < 1:
+        raise WrongUsage(f"--at-once {at_once} is out of range", "it takes 1 or more")
+    chosen, chosen_tests = machines.to_run(labs, rooms.names(), architecture), machines.to_test(tests, architecture)
+    for one in chosen:
+        rooms.find(one)
+    trials = [trial for path in add.split(",") if path for trial in machines.load(path)]
+    names = [] if only == "none" else machines.names(only, architecture)
+    try:
+        if names:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # hours may be in it: it ends as by Ctrl-C
+            machines.matrix(
+                trials, names, architecture, chosen, chosen_tests,
+                at_once=machines_at_once, refresh=refresh, progress=shared.progress,
+            )  # fmt: skip
+    finally:  # interrupted, too: what was tried until then can be added to later (--add)
+        trials = machines.merged(trials)
+        if trials:
+            with shared.answer(out) as file:
+                report.write(trials, file, json)
+    if write:
+        with files.whole(write) as file:
+            report.write_page(trials, rooms.names(), file)
+    return shared.VERDICT_CODES[machines.verdict(trials)]

@@ -1,0 +1,89 @@
+"""`invoke lab NAME`: one lab under the probes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from commands import shared
+from probes.errors import WrongUsage
+
+HELP = (
+    shared.ANSWER_HELP
+    | shared.STACKS_HELP
+    | shared.PREDICT_HELP
+    | shared.TRAFFIC_HELP
+    | shared.LINK_HELP
+    | shared.SAVE_HELP
+    | {
+        "questions": "print the questions of --predict as JSON, and run nothing",
+        "name": "the lab: invoke labs lists them",
+        "gap-ms": "pause before each message, ms",
+        "seed": "of payloads and pauses, and of what --predict asks",
+        "udp": "datagrams instead of connections, where the model has a server for them",
+    }
+)
+
+
+def lab(
+    name: str,
+    clients: str = "",
+    messages: str = "",
+    size: str = "",
+    gap_ms: str = "",
+    seed: str = "",
+    udp: bool = False,
+    link: str = "",
+    json: bool = False,
+    save: str = "",
+    out: str = "",
+    stacks: bool = False,
+    predict: bool = False,
+    questions: bool = False,
+    answers: str = "",
+) -> int:
+    """Run one lab: its server and clients under the probes; picture, phase table, checks."""
+    shared.progress(f"lab {name}")
+    shared.check(save, out)
+    changed = shared.numbers(clients=clients, messages=messages, size=size, gap_ms=gap_ms, seed=seed)
+    traffic = _traffic(name, changed | ({"udp": True} if udp else {}), link)
+    if questions:
+        _write_questions(name, traffic.seed, out)
+        return 0
+    shared.need_tracing()
+    shared.outlive_the_terminal(save)
+    about = "" if _experiment(name) else traffic.words
+    context = shared.predicted(name, about, traffic.seed, predict, answers)
+    from runs import lab as run
+    from runs import link as links
+
+    with links.optional(link, shared.progress) as between:
+        recording = run.record(name, traffic, shared.progress, between).with_context(**context)
+    result, failed = shared.present(recording, json=json, save=save, out=out, stacks=stacks)
+    return failed or shared.VERDICT_CODES[result.verdict]
+
+
+def _experiment(name: str) -> bool:
+    import labs
+
+    return labs.find(name).experiment is not None
+
+
+def _traffic(name: str, changed: dict[str, Any], link: str) -> Any:
+    """The lab's traffic, changed by the options. Raises WrongUsage for a lab without clients."""
+    import labs
+
+    wanted = labs.find(name)
+    if wanted.experiment and (link or set(changed) - {"seed"}):
+        raise WrongUsage(
+            f"lab {name} is an experiment without clients", "leave out what shapes traffic: clients, messages, link ..."
+        )
+    return dataclasses.replace(wanted.traffic, **changed)
+
+
+def _write_questions(name: str, seed: int, out: str) -> None:
+    from reports import prediction
+    from runs import predict
+
+    with shared.answer(out) as file:
+        prediction.write_questions(name, seed, predict.questions(name, seed), file)

@@ -1,0 +1,237 @@
+"""What the commands share: where the answer goes, progress, the options' words, and what tracing needs."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from probes import files
+from probes.errors import CannotTrace, IolabError, WrongUsage
+
+VERDICT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
+CANNOT_WRITE = 2  # the exit status where an output failed
+
+PREDICT_HELP = {
+    "predict": "first ask what the lab will show, then mark the answers; the exit status stays the lab's",
+    "answers": 'mark the answers in this file (- is stdin): {"calls": "b", ...}, as --questions names them',
+}
+ANSWER_HELP = {"json": "write the answer as one JSON document", "out": "write the answer to this file"}
+STACKS_HELP = {"stacks": "show the kernel stack behind each kind of sleep and wake-up"}
+SAVE_HELP = {"save": "keep the recording in this file, for invoke show"}
+LINK_HELP = {
+    "link": "put clients and server into network namespaces, joined by a link with these figures in each direction:"
+    " delay=20ms,jitter=5ms,loss=1%,rate=10mbit"
+}
+TRAFFIC_HELP = {
+    "clients": "number of clients",
+    "messages": "messages of each client",
+    "size": "bytes of each message",
+}
+
+_closed_at_start: tuple[int, ...] = ()
+
+
+class NeedsPreparing(CannotTrace):
+    """BCC or the privilege to trace is missing, and ./iolab may be able to get it: by a package, or by Docker."""
+
+
+# -- the process ------------------------------------------------------------------------------------------------------
+
+
+def prepare_process(root: Path) -> None:
+    """Makes this process safe to work in: descriptors 0 to 2 taken, no bytecode into somebody else's checkout."""
+    global _closed_at_start
+    closed = []
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
+            closed.append(descriptor)
+    _closed_at_start = tuple(closed)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8")  # noqa: SIM115 (print would write to stdout where this is None)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # arguments and names may hold any bytes
+    if root.stat().st_uid != os.geteuid():
+        sys.dont_write_bytecode = True
+
+
+def closed_at_start() -> tuple[int, ...]:
+    """Which of the descriptors 0, 1 and 2 the user had closed: a traced program must find them closed, too."""
+    return _closed_at_start
+
+
+def need_tracing() -> None:
+    """Raises NeedsPreparing where this process may not load probes, or has no BCC to make them."""
+    from probes.capture.bpf import import_bcc
+    from probes.capture.privileges import need_privileges
+
+    try:
+        need_privileges()
+        import_bcc()
+    except CannotTrace as error:
+        raise NeedsPreparing(error.problem, error.remedy) from error
+
+
+def prepare(error: NeedsPreparing) -> None:
+    """Goes back to ./iolab, which installs BCC or starts the container image, then runs the same command again.
+
+    Returns where this was tried already, or where the user did not start ./iolab.
+    """
+    del error
+    script = os.environ.get("IOLAB_SCRIPT")
+    if not script or os.environ.get("IOLAB_PREPARED"):
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(script, [script, "--prepare", *sys.argv[1:]])
+
+
+# -- output -----------------------------------------------------------------------------------------------------------
+
+
+def progress(words: str) -> None:
+    """A line on stderr. That nobody can read it is no reason to stop: the work goes on."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"iolab: {words}", file=sys.stderr, flush=True)
+
+
+def check(*paths: str) -> None:
+    """Refuses a place that can't be written before the work is done. Raises WrongUsage."""
+    for path in paths:
+        if path:
+            files.check(path)
+
+
+@contextlib.contextmanager
+def answer(out: str, default: IO[str] | None = None) -> Iterator[IO[str]]:
+    """Where the answer goes: the file that --out names, whole or not at all, or `default` (stdout).
+
+    Raises WrongUsage if it can't be written. A reader of stdout that has gone ends the process by SIGPIPE, as everywhere.
+    """
+    if out:
+        with files.whole(out) as file:
+            yield file
+        return
+    stream = sys.stdout if default is None else default
+    try:
+        yield stream
+        stream.flush()
+    except BrokenPipeError:
+        _end_by_sigpipe()
+    except OSError as error:
+        _forget(stream)
+        if error.errno != errno.EBADF:  # closed by the user, who wants no answer
+            raise WrongUsage(f"can't write the answer: {error.strerror or error}", "name a file for it: --out FILE") from error
+
+
+def _forget(stream: IO[str]) -> None:
+    """What is left in the stream's buffer goes nowhere, silently, when the process ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def _end_by_sigpipe() -> None:
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGPIPE)
+
+
+def outlive_the_terminal(save: str) -> None:
+    """With a recording to keep, a terminal that goes away (SIGHUP) does not end the run. Programs started get the default."""
+    if save and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+
+
+def present(
+    recording: Any, *, json: bool, save: str, out: str, stacks: bool, default: IO[str] | None = None
+) -> tuple[Any, int]:
+    """Saves the recording, then shows it. The result, and CANNOT_WRITE if an output failed, else 0.
+
+    Each output fails by itself: the recording comes first, then the answer.
+    """
+    from runs.lab import measure_and_check
+
+    failed: list[IolabError] = []
+    if save:
+        _keep(failed, lambda: recording.save(save))
+    result = measure_and_check(recording)
+    _keep(failed, lambda: _write(result, json, out, stacks, default))
+    for error in failed:
+        progress(str(error))
+    return result, CANNOT_WRITE if failed else 0
+
+
+def _write(result: Any, json: bool, out: str, stacks: bool, default: IO[str] | None) -> None:
+    with answer(out, default) as file:
+        if json:
+            from reports.document import write
+        else:
+            from reports.terminal import write
+        write(result, file, stacks)
+
+
+def _keep(failed: list[IolabError], step: Callable[[], object]) -> None:
+    try:
+        step()
+    except IolabError as error:
+        failed.append(error)
+
+
+# -- options ----------------------------------------------------------------------------------------------------------
+
+
+def numbers(**options: str) -> dict[str, Any]:
+    """The options that were given, as numbers. Raises WrongUsage for one that is none."""
+    return {name: number(name, text) for name, text in options.items() if text}
+
+
+def number(option: str, text: str) -> Any:
+    """One option's value as an int, a pause as a float. Raises WrongUsage."""
+    try:
+        return float(text) if option == "gap_ms" else int(text)
+    except ValueError:
+        raise WrongUsage(
+            f"--{option.replace('_', '-')} {text} is not a number", "for example --clients 3 --gap-ms 20"
+        ) from None
+
+
+def predicted(lab: str | None, about: str, seed: int, predict: bool, answers: str) -> dict[str, Any]:
+    """The answers given before a lab shows anything: from a file, or asked on the terminal. {} if nobody is to be asked.
+
+    `about` is its traffic in words. What is returned goes into the recording's context.
+    """
+    from runs import predict as predicting
+
+    if not predict and not answers:
+        return {}
+    if lab is None:
+        raise WrongUsage("there are questions about labs only, and this is a trace", "show it without --predict and --answers")
+    asked = predicting.questions(lab, seed)
+    if answers:
+        given = predicting.answers(asked, predicting.read(answers))
+    elif sys.stdin.isatty() and sys.stderr.isatty():
+        from reports import prediction
+        from reports.terminal import console
+
+        out = console(sys.stderr)
+        prediction.introduce(lab, about, out)
+        given = prediction.ask(asked, sys.stdin.readline, out)
+    else:
+        raise WrongUsage(
+            "--predict asks on a terminal, and there is none",
+            f"invoke lab {lab} --questions prints the questions, --answers FILE takes the answers",
+        )
+    return {"prediction": {"seed": seed, "answers": given}}

@@ -1,0 +1,24 @@
+"""`invoke trace -- CMD ARGS`: any program under the probes."""
+
+from __future__ import annotations
+
+import sys
+
+from commands import shared
+from probes.errors import WrongUsage
+
+HELP = shared.ANSWER_HELP | shared.STACKS_HELP | shared.SAVE_HELP
+
+
+def trace(json: bool = False, save: str = "", out: str = "", stacks: bool = False, *, rest: list[str]) -> int:
+    """Run any program under the probes: invoke trace -- CMD ARGS. The answer goes to stderr, stdout is the program's."""
+    if not rest:
+        raise WrongUsage("trace needs a program to run", "invoke trace -- CMD ARGS, for example: invoke trace -- ls -l")
+    shared.check(save, out)
+    shared.need_tracing()
+    shared.outlive_the_terminal(save)
+    from runs import trace as tracing
+
+    recording, status = tracing.run(rest, shared.progress, shared.closed_at_start())
+    result, failed = shared.present(recording, json=json, save=save, out=out, stacks=stacks, default=sys.stderr)
+    return failed or (status if result.verdict != "inconclusive" else shared.VERDICT_CODES["inconclusive"])

@@ -1,0 +1,94 @@
+"""No code, header or setting is taken from the current folder, the home folder or the environment (docs/security.md)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import COMMAND, DATA, ROOT
+
+STANDARD = ("json", "zipfile", "socket", "signal", "selectors", "sitecustomize", "usercustomize", "select", "asyncio")
+OTHERS = ("invoke", "psutil", "bcc", "rich", "pyroute2", "tasks", "commands", "probes", "labs", "servers")
+PURE = [["labs"], ["claims"], ["show", str(DATA / "epoll.iolab")], ["lab", "epoll", "--questions"]]
+LIVE = [["lab", "epoll", "--messages", "2"], ["lab", "terms"], ["doctor"], ["trace", "--", "/bin/true"]]
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A folder whose modules and settings leave a mark when somebody takes them."""
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    for name in (*STANDARD, *OTHERS):
+        (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'a').write('{name} ')\n")
+    for name in ("invoke.yaml", ".invoke.yaml", "invoke.json", ".invoke.json"):
+        (folder / name).write_text("{")  # no YAML, no JSON: whoever reads it fails
+    for header in ("linux/types.h", "uapi/linux/bpf.h", "fold.h", "linux/kconfig.h"):
+        path = folder / header
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#error a header of the current folder\n")
+    return folder
+
+
+def started(line: list[str], hostile: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*COMMAND, *line], cwd=hostile, capture_output=True, text=True, timeout=120, env=os.environ | environment
+    )
+    mark = hostile.parent / "mark"
+    assert not mark.exists(), f"taken from the folder: {mark.read_text()}"
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("line", PURE, ids=" ".join)
+def test_a_hostile_folder_is_not_asked(hostile: Path, line: list[str]) -> None:
+    assert started(line, hostile).returncode == 0
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("line", LIVE, ids=" ".join)
+def test_a_hostile_folder_is_not_asked_while_tracing(kernel: None, hostile: Path, line: list[str]) -> None:
+    done = started(line, hostile)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_environment_brings_no_code(hostile: Path) -> None:
+    """sudo -E, or a root shell of somebody's making."""
+    hostile_environment = {
+        "PYTHONPATH": str(hostile), "PYTHONSTARTUP": str(hostile / "json.py"), "PYTHONUSERBASE": str(hostile),
+        "PYTHONINSPECT": "1", "PYTHONPLATLIBDIR": str(hostile), "PYTHONBREAKPOINT": "tasks.x",
+        "INVOKE_RUNTIME_CONFIG": str(hostile / "invoke.yaml"), "INVOKE_TASKS_COLLECTION_NAME": "json",
+        "HOME": str(hostile), "XDG_CONFIG_HOME": str(hostile),
+    }  # fmt: skip
+    assert started(["labs"], hostile, **hostile_environment).returncode == 0
+
+
+def test_a_home_that_can_not_be_read_is_no_obstacle() -> None:
+    environment = {"HOME": "/root", "PATH": os.environ["PATH"]}
+    done = subprocess.run([*COMMAND, "labs"], capture_output=True, text=True, user=65534, cwd="/", env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.live
+def test_headers_of_the_current_folder_are_not_taken(kernel: None) -> None:
+    done = subprocess.run([*COMMAND, "trace", "--", "true"], cwd="/usr/include", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.live
+def test_a_traced_program_has_its_own_environment_and_folder(kernel: None, tmp_path: Path) -> None:
+    mine = {"PYTHONPATH": "/mine", "HOME": "/nowhere", "IOLAB_SLOW": "1", "PATH": os.environ["PATH"]}
+    line = [*COMMAND, "trace", "--out", "/dev/null", "--", "/bin/sh", "-c", "pwd; env"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, env=mine | {"IOLAB_CALLED": "./iolab"})
+    folder, *variables = done.stdout.splitlines()
+    assert folder == str(tmp_path)
+    seen = dict(variable.split("=", 1) for variable in variables)
+    assert {name: seen.get(name) for name in mine} == mine and "IOLAB_CALLED" not in seen
+
+
+def test_the_tasks_can_be_listed_by_somebodys_own_invoke() -> None:
+    invoke = "from invoke.main import program; program.run(['invoke', '--search-root', '.', '--list'])"
+    done = subprocess.run([COMMAND[0], "-c", invoke], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "trace" in done.stdout
