@@ -14,9 +14,10 @@ def claims(run: bool = False, json: bool = False, out: str = "") -> int:
         shared.need_tracing()
     import labs as rooms
     from reports import catalogue
-    from runs import compare, every
+    from runs import catalogue as entries
+    from runs import every
 
     judged, verdict = every.judge([*rooms.names(), every.COMPARE], shared.progress) if run else (None, "pass")
     with shared.answer(out) as file:
-        catalogue.write_claims([(name, rooms.find(name)) for name in rooms.names()], compare.CHECKS, file, json, judged)
+        catalogue.write_claims(entries.all_claims(judged), file, json)
     return shared.VERDICT_CODES[verdict]

@@ -23,4 +23,4 @@ def compare(clients: str = "", messages: str = "", size: str = "", link: str = "
         found = comparing.compare(traffic, shared.progress, between)
     with shared.answer(out) as file:
         comparison.write(found, file, json)
-    return shared.VERDICT_CODES[comparing.verdict(found)]
+    return shared.VERDICT_CODES[found.verdict]

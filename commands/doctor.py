@@ -11,13 +11,12 @@ def doctor(json: bool = False, out: str = "") -> int:
     """What this machine can trace, what it can't, and the remedy for each gap."""
     shared.check(out)
     shared.progress("loading a real program for each kind of probe, and making a link")
-    import labs as rooms
     from probes.capture import capabilities
     from reports import catalogue
-    from runs import lab as running
+    from runs import catalogue as entries
     from runs import link
 
     findings = [*capabilities.examine(), link.examine()]
     with shared.answer(out) as file:
-        catalogue.write_doctor(findings, {name: running.lacks(rooms.find(name)) for name in rooms.names()}, file, json)
+        catalogue.write_doctor(entries.machine(findings), file, json)
     return 0 if capabilities.can_trace(findings) else 4

@@ -22,16 +22,18 @@ def handout(name: str, recording: str = "", out: str = "") -> None:
     """Write a page about a lab to hand out: what to predict, run and see, in Markdown."""
     import labs as rooms
     from reports import handout as pages
+    from runs import catalogue, page
 
     if name != "all":
         rooms.find(name)
         with shared.answer(out) as file:
-            file.write(pages.page(name, _example(name, recording)))
+            file.write(pages.page(page.page(name, _example(name, recording))))
         return
     if not out or recording:
         raise WrongUsage("all pages need a folder", "invoke handout all --out docs/labs")
     Path(out).mkdir(parents=True, exist_ok=True)
-    texts = {"README": pages.index()} | {lab: pages.page(lab, _example(lab, "")) for lab in rooms.names()}
+    texts = {"README": pages.index(catalogue.all_labs())}
+    texts |= {lab: pages.page(page.page(lab, _example(lab, ""))) for lab in rooms.names()}
     for lab, text in texts.items():
         with files.whole(str(Path(out) / f"{lab}.md")) as file:
             file.write(text)

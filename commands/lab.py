@@ -82,8 +82,8 @@ def _traffic(name: str, changed: dict[str, Any], link: str) -> Any:
 
 
 def _write_questions(name: str, seed: int, out: str) -> None:
-    from reports import prediction
+    from reports import questions
     from runs import predict
 
     with shared.answer(out) as file:
-        prediction.write_questions(name, seed, predict.questions(name, seed), file)
+        questions.write(name, seed, predict.questions(name, seed), file)

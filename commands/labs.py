@@ -9,8 +9,8 @@ HELP = shared.ANSWER_HELP
 
 def labs(json: bool = False, out: str = "") -> None:
     """List the labs with the question that each answers."""
-    import labs as rooms
     from reports import catalogue
+    from runs import catalogue as entries
 
     with shared.answer(out) as file:
-        catalogue.write_labs([(name, rooms.find(name)) for name in rooms.names()], file, json)
+        catalogue.write_labs(entries.all_labs(), file, json)

@@ -175,12 +175,17 @@ def present(
 
 
 def _write(result: Any, json: bool, out: str, stacks: bool, default: IO[str] | None) -> None:
+    from runs.report import report
+
     with answer(out, default) as file:
         if json:
-            from reports.document import write
+            from reports import document
+
+            document.write(report(result), file)
         else:
-            from reports.terminal import write
-        write(result, file, stacks)
+            from reports.terminal import page
+
+            page.write(report(result), file, stacks)
 
 
 def _keep(failed: list[IolabError], step: Callable[[], object]) -> None:
@@ -223,11 +228,12 @@ def predicted(lab: str | None, about: str, seed: int, predict: bool, answers: st
     if answers:
         given = predicting.answers(asked, predicting.read(answers))
     elif sys.stdin.isatty() and sys.stderr.isatty():
-        from reports import prediction
-        from reports.terminal import console
+        import labs
+        from reports.terminal import prediction
+        from reports.terminal.screen import screen
 
-        out = console(sys.stderr)
-        prediction.introduce(lab, about, out)
+        out = screen(sys.stderr)
+        prediction.introduce(lab, labs.find(lab).question, about, out)
         given = prediction.ask(asked, sys.stdin.readline, out)
     else:
         raise WrongUsage(

@@ -170,7 +170,7 @@ def saves(place: Place) -> str:
     if (made.st_uid, made.st_gid) != SOMEBODY:
         raise Unmet(f"the file belongs to {made.st_uid}:{made.st_gid}, the folder to {SOMEBODY[0]}:{SOMEBODY[1]}")
     shown = ("--read-only", "--network", "none", IMAGE, "show", "run.iolab")
-    place.run(*shown, status=0, says="what this proves", mount=True)
+    place.run(*shown, status=0, says="statements checked", mount=True)
     return f"the file belongs to {made.st_uid}:{made.st_gid}, as the folder does"
 
 
@@ -239,7 +239,7 @@ def speaks_to_a_terminal(place: Place) -> str:
                     said += data
     text = said.decode(errors="replace")
     plain = re.sub(r"\x1b\[[\d;]*m", "", text)
-    if process.returncode or plain == text or "what this proves" not in plain:
+    if process.returncode or plain == text or "statements checked" not in plain:
         raise Unmet(f"status {process.returncode}, {'no' if plain == text else 'with'} colours: {_last(plain)}")
     return "the report in colours"
 

@@ -1,118 +1,153 @@
-"""The comparison of all models as one table, and below it what one should see."""
+"""The comparison of all models: three tables, what they show in sentences, and the statements checked."""
 
 from __future__ import annotations
 
-import io
+import dataclasses
 import json as codec
 from typing import IO
 
-from rich.table import Table
 from rich.text import Text
 
-from probes.words import count
-from reports import terminal
-from reports.terminal import console
+from probes.words import count, visible
+from reports.terminal import checks
+from reports.terminal.screen import Column, Screen, figures, note, printing
 from reports.words import duration
 from runs import link
-from runs.compare import ALIKE, WORKER, Comparison, Crowd, Row, as_data, judge
+from runs.compare import Comparison, Copying, Crowd, Row, Waiting
 
+SCHEMA_VERSION = 1
 _CAPTION = """\
-Calls, CPU and voluntary switches are a message's share; times are medians, from the data ready in the socket to the thread \
-told of it, and on to the data copied; MB is memory over all its processes, what several share counted in parts (PSS)."""
+The calls, the CPU time and the voluntary context switches are per message. The times are medians: from the data ready in the \
+socket to the thread notified, and from there to the data copied. MB is the memory of all processes of the server; memory that \
+several processes share is counted in parts (PSS)."""
 
 
 def write(comparison: Comparison, file: IO[str], json: bool = False) -> None:
-    """The table, or the JSON document."""
+    """The tables, or the JSON document."""
     if json:
-        codec.dump(as_data(comparison), file, indent=1)
+        codec.dump(document(comparison), file, indent=1)
         file.write("\n")
         return
-    target: IO[str] = file if file.isatty() else io.StringIO()
-    out = console(target)
+    with printing(file) as out:
+        _heading(comparison, out)
+        _phases(comparison, out)
+        _figures(comparison, out)
+        _crowds(comparison, out)
+        for sentence in sentences(comparison):
+            out.print(Text(f"- {sentence}"))
+        checks.show(comparison.checks, out)
+
+
+def document(comparison: Comparison) -> dict[str, object]:
+    """The comparison as plain JSON data."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": comparison.verdict,
+        "traffic": dataclasses.asdict(comparison.traffic),
+        "link": comparison.link,
+        "missing": comparison.missing,
+        "models": [
+            dataclasses.asdict(one) | {"phase_1": waiting(one.phase_1), "phase_2": copying(one.phase_2)}
+            for one in comparison.rows
+        ],
+        "crowds": [dataclasses.asdict(one) | {"winner": one.winner} for one in comparison.crowds],
+        "checks": [
+            {"name": one.name, "claims": list(one.claims), "verdict": one.verdict, "evidence": one.evidence}
+            for one in comparison.checks
+        ],
+    }
+
+
+def waiting(found: Waiting | None) -> str:
+    """Phase 1 in words."""
+    if found is None:
+        return "?"
+    if found.polls:
+        return f"awake: {found.polls:,} EAGAIN per message"
+    return f"{found.call} on {found.queue}{_worker(found.worker)}"
+
+
+def copying(found: Copying | None) -> str:
+    """Phase 2 in words."""
+    return "?" if found is None else f"{found.call}{_worker(found.worker)}"
+
+
+def _worker(worker: bool) -> str:
+    return ", a worker" if worker else ""
+
+
+def _heading(comparison: Comparison, out: Screen) -> None:
     for model, reason in comparison.missing.items():
-        out.print(Text(f"{model} could not be run here: {reason}", style="yellow"))
-    rows, crowds = list(comparison.rows), list(comparison.crowds)
-    out.print(Text.assemble(("compare", "bold"), f": every model on the same traffic: {comparison.traffic.words}"))
+        note(out, f"{model} could not be run here: {visible(reason)}", "yellow")
+    out.print(Text.assemble(("compare", "bold"), f": every model on the same traffic, {comparison.traffic.words}"))
     if comparison.link:
-        out.print(Text(link.words(comparison.link), style="dim"))
+        note(out, link.words(comparison.link))
     out.print()
-    for one in (_phases(rows), _figures(rows)):
-        out.print(one)
-        out.print()
-    out.print(Text(_CAPTION, style="dim"))
+
+
+def _phases(comparison: Comparison, out: Screen) -> None:
+    columns = [Column("phase 1: waits for data in", left=True), Column("phase 2: copied by", left=True)]
+    figures(out, "model", columns, ([row.model, waiting(row.phase_1), copying(row.phase_2)] for row in comparison.rows))
     out.print()
-    out.print(_crowds(crowds))
+
+
+_FIGURES = [
+    Column(title)
+    for title in ("calls", "ready to\nnotified", "notified\nto copied", "CPU", "switches", "threads", "MB")
+]  # fmt: skip
+
+
+def _figures(comparison: Comparison, out: Screen) -> None:
+    figures(out, "model", _FIGURES, map(_cells, comparison.rows))
     out.print()
-    for sentence in seen(rows, crowds):
-        out.print(Text("- " + sentence))
-    terminal.checks(judge(comparison), out)
-    if target is not file:
-        assert isinstance(target, io.StringIO)
-        file.write("".join(line.rstrip() + "\n" for line in target.getvalue().splitlines()))
+    note(out, _CAPTION)
+    out.print()
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    for index, name in enumerate(columns):
-        left = not index or name.startswith("phase")
-        table.add_column(name, justify="left" if left else "right", style="" if index else "bold", no_wrap=True)
-    return table
+def _cells(row: Row) -> list[str]:
+    return [
+        row.model + ("" if row.sound else " (!)"),
+        f"{row.calls_per_message:,}",
+        _time(row.ready_to_notified_ns),
+        _time(row.notified_to_copied_ns),
+        duration(row.cpu_per_message_ns),
+        f"{row.switches_per_message:,}",
+        f"{row.threads:,}",
+        f"{row.memory_bytes / 1e6:.1f}",
+    ]
 
 
-def _phases(rows: list[Row]) -> Table:
-    table = _table("model", "phase 1: waits for data in", "phase 2: copied by")
-    for row in rows:
-        table.add_row(row.model, row.phase_1, row.phase_2)
-    return table
+def _time(ns: int | None) -> str:
+    return "-" if ns is None else duration(ns)
 
 
-def _figures(rows: list[Row]) -> Table:
-    table = _table("model", "calls", "ready-told", "told-copied", "CPU", "switches", "threads", "MB")
-    for row in rows:
-        told, copied = (("-" if ns is None else duration(ns)) for ns in (row.ready_to_notified_ns, row.notified_to_copied_ns))
-        table.add_row(
-            row.model + ("" if row.sound else " (!)"),
-            f"{row.calls_per_message:,}",
-            told,
-            copied,
-            duration(row.cpu_per_message_ns),
-            f"{row.switches_per_message}",
-            str(row.threads),
-            f"{row.memory_bytes / 1e6:.1f}",
+def _crowds(comparison: Comparison, out: Screen) -> None:
+    crowds = comparison.crowds
+    columns = [Column(count(one.connections, "connection")) for one in crowds]
+    rows = [
+        [name, *(duration(one.round_trip_ns[name]) for one in crowds)] for name in (crowds[0].round_trip_ns if crowds else ())
+    ]
+    figures(out, "median round trip, untraced", columns, rows)
+    out.print()
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """What the figures of this run show, a sentence each."""
+    seen = comparison.highlights
+    awake = " It never sleeps." if seen.busiest.phase_1 and seen.busiest.phase_1.polls else ""
+    found = [f"{seen.busiest.model} takes {seen.times_the_median_cpu:,.0f} times the CPU time of the median model.{awake}"]
+    workers = f" A worker thread or process makes the copy in {', '.join(seen.free)}." if seen.free else ""
+    found.append(f"The server's first thread makes the copy in {seen.held} of {count(len(comparison.rows), 'model')}.{workers}")
+    if seen.latest:
+        found.append(
+            f"Data is unread longest in {seen.latest.model}: {_time(seen.latest.ready_to_notified_ns)} (median) until the"
+            " thread is notified."
         )
-    return table
+    return found + [_fastest(crowd) for crowd in comparison.crowds]
 
 
-def _crowds(crowds: list[Crowd]) -> Table:
-    table = _table("median round trip, untraced", *(count(one.connections, "connection") for one in crowds))
-    for name in crowds[0].round_trip_ns if crowds else ():
-        table.add_row(name, *(duration(one.round_trip_ns[name]) for one in crowds))
-    return table
-
-
-def seen(rows: list[Row], crowds: list[Crowd]) -> list[str]:
-    """What the figures of this very run show, a sentence each."""
-    sentences = []
-    busiest = max(rows, key=lambda row: row.cpu_per_message_ns)
-    others = sorted(row.cpu_per_message_ns for row in rows if row is not busiest)
-    sentences.append(
-        f"{busiest.model} takes {busiest.cpu_per_message_ns / max(others[len(others) // 2], 1):,.0f} times the CPU of the"
-        " median model" + (": it is the one that never sleeps." if busiest.phase_1.startswith("awake") else ".")
-    )
-    known = [row for row in rows if row.phase_2 != "?"]
-    free = [row.model for row in rows if row.phase_2.endswith(WORKER)]
-    sentences.append(
-        f"In phase 2 the server's one thread is held in {len(known) - len(free)} of {len(rows)} models;"
-        f" a worker thread or process is in {', '.join(free)}."
-    )
-    slow = max((row for row in rows if row.ready_to_notified_ns is not None), key=lambda row: row.ready_to_notified_ns or 0)
-    sentences.append(
-        f"Data lay longest before somebody knew in {slow.model}: {duration(slow.ready_to_notified_ns or 0)} (median)."
-    )
-    for crowd in crowds:
-        order = sorted(crowd.round_trip_ns.items(), key=lambda one: one[1])
-        words = ", ".join(f"{name} {duration(ns)}" for name, ns in order)
-        near = [name for name, ns in order if ns <= ALIKE * order[0][1]]
-        first = f"{near[0]} answers first" if len(near) == 1 else f"{' and '.join(near)} answer about equally fast"
-        sentences.append(f"At {count(crowd.connections, 'connection')} {first}: {words}.")
-    return sentences
+def _fastest(crowd: Crowd) -> str:
+    words = ", ".join(f"{name} {duration(ns)}" for name, ns in crowd.order)
+    first = crowd.fastest
+    verb = f"{first[0]} is the fastest" if len(first) == 1 else f"{' and '.join(first)} are equally fast"
+    return f"At {count(crowd.connections, 'connection')} {verb}: {words}."

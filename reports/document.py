@@ -1,20 +1,22 @@
-"""A Result as one JSON document, schema_version 2: keys may be added, never renamed. Durations are integers in ns."""
+"""A Report as one JSON document, schema_version 2: keys may be added, never renamed. Durations are integers in ns."""
 
 from __future__ import annotations
 
 import json
 from typing import IO, Any
 
-from labs.kit.lab import Run
-from probes.measure.phases import percentile_of
+from findings.side_by_side import CaseReport
+from findings.summary import MessageFigures, Times
 from probes.measure.result import CallRow, Result, Thread
-from reports import prediction
+from reports import questions
+from runs.report import Report
 
 SCHEMA_VERSION = 2
 
 
-def document(result: Result) -> dict[str, Any]:
-    """The result as plain JSON data."""
+def document(report: Report) -> dict[str, Any]:
+    """The report as plain JSON data."""
+    result = report.result
     context: Any = result.context
     return {
         "schema_version": SCHEMA_VERSION,
@@ -27,6 +29,23 @@ def document(result: Result) -> dict[str, Any]:
         "machine": result.machine,
         "traffic": context.get("traffic"),
         "link": context.get("link"),
+        **_instrument(result),
+        **_measured(result, report.messages),
+        "epoll_callbacks": _ready_list(report),
+        "classification": None,
+        "overhead": context.get("overhead"),
+        "witness": context.get("witness"),
+        "cases": [_case(one) for one in report.cases] if "cases" in context else None,
+        "prediction": questions.marks(report.prediction),
+        "checks": [
+            {"name": c.name, "claims": list(c.claims), "verdict": c.verdict, "evidence": c.evidence} for c in result.checks
+        ],
+    }
+
+
+def _instrument(result: Result) -> dict[str, Any]:
+    """What was attached, and what the kernel counted."""
+    return {
         "probes": [
             {"name": p.name, "attached": p.attached, "quality": p.quality, "hits": p.hits, "reason": p.reason}
             for p in result.probes
@@ -37,54 +56,43 @@ def document(result: Result) -> dict[str, Any]:
             "unmatched": result.events.unmatched,
             "reasons": result.events.reasons,
         },
-        **_measured(result),
-        "epoll_callbacks": _listed(result),
-        "classification": None,
-        "overhead": context.get("overhead"),
-        "witness": context.get("witness"),
-        "cases": [_case(result, one) for one in context["cases"]] if "cases" in context else None,
-        "prediction": prediction.as_data(result),
-        "checks": [
-            {"name": c.name, "claims": list(c.claims), "verdict": c.verdict, "evidence": c.evidence} for c in result.checks
-        ],
     }
 
 
-def _measured(result: Result) -> dict[str, Any]:
+def _measured(result: Result, messages: MessageFigures) -> dict[str, Any]:
     """What the probes saw of these calls, messages and threads."""
-    told = sorted(one.ready_to_notified for one in result.messages)
-    copied = sorted(one.notified_to_copied for one in result.messages)
     return {
         "calls": [_row(one) for one in result.rows],
         "messages": {
-            "count": len(result.messages),
-            "ready_to_notified_ns": {"p50": percentile_of(told, 0.5), "p99": percentile_of(told, 0.99)},
-            "notified_to_copied_ns": {"p50": percentile_of(copied, 0.5), "p99": percentile_of(copied, 0.99)},
-            "bytes": sum(one.bytes for one in result.messages),
+            "count": messages.count,
+            "ready_to_notified_ns": _times(messages.ready_to_notified),
+            "notified_to_copied_ns": _times(messages.notified_to_copied),
+            "bytes": messages.bytes,
         },
         "threads": [_thread(one) for one in result.threads],
     }
 
 
-def _case(result: Result, told: dict[str, Any]) -> dict[str, Any]:
+def _times(times: Times) -> dict[str, int | None]:
+    return {"p50": times.p50, "p99": times.p99}
+
+
+def _case(case: CaseReport) -> dict[str, Any]:
     """One of several servers: what the probes saw of it, and how long its clients waited for an echo."""
-    about = {key: told.get(key) for key in ("name", "server", "skipped", "overhead", "witness")}
-    if "skipped" in told:
-        return about
-    run = Run(result).cases[told["name"]]
-    trips = {f"p{round(100 * part)}": percentile_of(run.round_trips, part) for part in (0.5, 0.99, 1)}
-    return about | _measured(run.result) | {"round_trip_ns": trips}
+    about: dict[str, Any] = {"name": case.name, "server": case.server, "skipped": case.skipped or None}
+    if case.figures is None:
+        return about | {"overhead": None, "witness": None}
+    result, trips = case.figures.result, case.figures.round_trip
+    about |= {key: result.context.get(key) for key in ("overhead", "witness")}
+    trip = {"p50": trips.p50, "p99": trips.p99, "p100": trips.longest}
+    return about | _measured(result, case.figures.messages) | {"round_trip_ns": trip}
 
 
-def _listed(result: Result) -> dict[str, Any] | None:
+def _ready_list(report: Report) -> dict[str, Any] | None:
     """Epoll's callbacks, and how long after the data was ready in its socket they put it on the ready list; null: not known."""
-    if result.listed is None:
+    if report.ready_list is None:
         return None
-    after = sorted(one.at - one.ready for one in result.listed if one.ready is not None)
-    return {
-        "count": len(result.listed),
-        "ready_to_listed_ns": {"p50": percentile_of(after, 0.5), "p99": percentile_of(after, 0.99)},
-    }
+    return {"count": report.ready_list.count, "ready_to_listed_ns": _times(report.ready_list.after_ready)}
 
 
 def _row(row: CallRow) -> dict[str, Any]:
@@ -144,8 +152,7 @@ def _thread(thread: Thread) -> dict[str, Any]:
     }
 
 
-def write(result: Result, file: IO[str], stacks: bool = False) -> None:
+def write(report: Report, file: IO[str]) -> None:
     """The document and a newline; the stacks' names are in it as queues and wakers, not frame by frame."""
-    del stacks
-    json.dump(document(result), file, indent=1)
+    json.dump(document(report), file, indent=1)
     file.write("\n")

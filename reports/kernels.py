@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import io
 import itertools
 import json as codec
 import platform
@@ -18,7 +17,8 @@ from rich.text import Text
 from machines import kernels
 from machines.kernels import Trial
 from probes import VERSION
-from reports.terminal import console
+from probes.words import visible
+from reports.terminal.screen import printing
 
 _STYLES = {
     "pass": "green", "measured": "green", "yes": "green", "fail": "bold red", "broken": "bold red", "no": "bold red",
@@ -114,29 +114,28 @@ def write(trials: Sequence[Trial], file: IO[str], json: bool = False) -> None:
         codec.dump(kernels.as_data(trials), file, indent=1)
         file.write("\n")
         return
-    target: IO[str] = file if file.isatty() else io.StringIO()
-    out = console(target)
-    for first, rows in (
-        ("probe", probe_rows(trials)),
-        ("a hit costs", cost_rows(trials)),
-        ("lab", lab_rows(trials)),
-        ("", figure_rows(trials)),
-    ):
-        if not rows:
-            continue
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-        table.add_column(first, style="bold", no_wrap=True)
-        for head in _heads(trials):
-            table.add_column(re.sub(r"\+\S+", "", head), overflow="fold")  # 6.12.117+deb13: the rest does not fit four times
-        for name, *cells in rows:
-            table.add_row(name, *(Text(cell, style=_STYLES.get(cell.split(" ")[0], "")) for cell in cells))
-        out.print(table)
-        out.print()
-    for line in remarks(trials):
-        out.print(Text("- " + line))
-    if target is not file:
-        assert isinstance(target, io.StringIO)
-        file.write("".join(line.rstrip() + "\n" for line in target.getvalue().splitlines()))
+    with printing(file) as out:
+        for first, rows in (
+            ("probe", probe_rows(trials)),
+            ("one hit of", cost_rows(trials)),
+            ("lab", lab_rows(trials)),
+            ("", figure_rows(trials)),
+        ):
+            if rows:
+                out.print(_table(first, rows, trials))
+                out.print()
+        for line in remarks(trials):
+            out.print(Text(f"- {visible(line)}"))
+
+
+def _table(first: str, rows: Rows, trials: Sequence[Trial]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column(first, style="bold", no_wrap=True)
+    for head in _heads(trials):
+        table.add_column(re.sub(r"\+\S+", "", head), overflow="fold")  # 6.12.117+deb13: the rest does not fit four times
+    for name, *cells in rows:
+        table.add_row(name, *(Text(visible(cell), style=_STYLES.get(cell.split(" ")[0], "")) for cell in cells))
+    return table
 
 
 def _markdown(first: str, heads: Sequence[str], rows: Rows) -> str:

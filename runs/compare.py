@@ -1,42 +1,64 @@
-"""All models on the same traffic: the comparison figure of UNP 6.2, measured, one row a model.
+"""All models on the same traffic: the comparison figure of UNP 6.2, measured, one row for each model.
 
-A row is derived from a Result alone, by the same rules for every model: it does not know which model it looks at.
+A row is derived from a Result alone, by the same rules for every model; the rules do not know the model.
 """
 
 from __future__ import annotations
 
 import collections
-import dataclasses
+import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from findings import summary
 from labs.kit.lab import Case, Finding, confirmed, failed, of_case, refined, refuted
 from labs.kit.traffic import Traffic
 from probes.capture.instrument import Instrument
 from probes.kernel import syscalls
-from probes.measure.phases import measure, percentile_of
-from probes.measure.result import Call, Check, Result, Verdict
+from probes.measure.phases import measure
+from probes.measure.result import Check, Result, Verdict
 from probes.patience import PATIENCE
+from probes.words import count, plural
 from runs import lab as run
 from runs.link import Link, Told
 from servers.__main__ import models
 
 TRAFFIC = Traffic(messages=11)
 CROWDS = (1, 10, 200)
-WORKER = ", a worker"  # not the server's first thread: a thread or process made for it
+COMPARE = "compare"  # where a check of the comparison stands in a list of labs
 RIVALS = ("threads", "select", "epoll")
-ALIKE = 1.1  # two runs of the same model differ by as much
-CLEARLY = 1.3  # and hardly ever by as much
+ALIKE = 1.1  # two runs of the same model differ by this factor
+CLEARLY = 1.3  # two runs of the same model hardly ever differ by this factor
+_POLLING = 10  # calls without result for a message, from which on a thread polls
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Phase 1: asleep in `call` on `queue`; or, with `polls`, awake, with so many EAGAIN for each message."""
+
+    call: str = ""
+    queue: str = ""
+    worker: bool = False  # by a thread or process that the server created for it
+    polls: int = 0
+
+
+@dataclass(frozen=True)
+class Copying:
+    """Phase 2: the call that makes the copy."""
+
+    call: str
+    worker: bool
 
 
 @dataclass(frozen=True)
 class Row:
-    """One model. Times are medians in ns, None where no message could be timed."""
+    """One model. Times are medians in ns; None where no message could be timed, or a phase was not seen."""
 
     model: str
-    phase_1: str
-    phase_2: str
+    phase_1: Waiting | None
+    phase_2: Copying | None
     messages: int
     calls_per_message: float
     ready_to_notified_ns: int | None
@@ -56,9 +78,30 @@ class Crowd:
     round_trip_ns: dict[str, int]
 
     @property
+    def order(self) -> list[tuple[str, int]]:
+        """The models with their round trips, the fastest first."""
+        return sorted(self.round_trip_ns.items(), key=lambda one: one[1])
+
+    @property
     def winner(self) -> str:
         """The model that answered fastest."""
-        return min(self.round_trip_ns, key=lambda model: self.round_trip_ns[model])
+        return self.order[0][0]
+
+    @property
+    def fastest(self) -> list[str]:
+        """The models that are as fast as the winner within what two runs differ by."""
+        return [name for name, ns in self.order if ns <= ALIKE * self.order[0][1]]
+
+
+@dataclass(frozen=True)
+class Highlights:
+    """What the rows show at a glance."""
+
+    busiest: Row
+    times_the_median_cpu: float
+    held: int  # models in whose phase 2 the server's first thread makes the copy
+    free: list[str]  # models in whose phase 2 a worker makes it
+    latest: Row | None  # the model in which data was unread longest before a thread was notified
 
 
 @dataclass(frozen=True)
@@ -79,6 +122,38 @@ class Comparison:
     def sound(self) -> bool:
         """Nothing was lost in any run."""
         return all(one.sound for one in self.rows)
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """The statements with their verdicts; inconclusive where events were lost."""
+        found = []
+        for name, claims, function in CHECKS:
+            verdict, evidence = function(self)
+            found.append(Check(name, claims, verdict if self.sound else Verdict.INCONCLUSIVE, evidence))
+        return tuple(found)
+
+    @property
+    def verdict(self) -> str:
+        """As Result.verdict: pass, fail or inconclusive."""
+        if not self.sound:
+            return "inconclusive"
+        return "fail" if any(one.verdict is Verdict.FAILED for one in self.checks) else "pass"
+
+    @property
+    def highlights(self) -> Highlights:
+        """What the rows show at a glance."""
+        busiest = max(self.rows, key=lambda row: row.cpu_per_message_ns)
+        others = [row.cpu_per_message_ns for row in self.rows if row is not busiest]
+        copying = [row for row in self.rows if row.phase_2]
+        free = [row.model for row in copying if row.phase_2 and row.phase_2.worker]
+        timed = [row for row in self.rows if row.ready_to_notified_ns is not None]
+        return Highlights(
+            busiest=busiest,
+            times_the_median_cpu=busiest.cpu_per_message_ns / max(statistics.median(others or [1]), 1),
+            held=len(copying) - len(free),
+            free=free,
+            latest=max(timed, key=lambda row: row.ready_to_notified_ns or 0, default=None),
+        )
 
 
 CompareCheck = Callable[[Comparison], Finding]
@@ -102,17 +177,10 @@ def compare(traffic: Traffic, progress: Callable[[str], None], link: Link | None
     return Comparison(traffic, measured, crowded, link.told if link else None, missing)
 
 
-def judge(comparison: Comparison) -> tuple[Check, ...]:
-    """The verdicts; inconclusive where events were lost."""
-    found = []
-    for name, claims, function in CHECKS:
-        verdict, evidence = function(comparison)
-        found.append(Check(name, claims, verdict if comparison.sound else Verdict.INCONCLUSIVE, evidence))
-    return tuple(found)
-
-
 def rows(traffic: Traffic, progress: Callable[[str], None], link: Link | None = None) -> tuple[tuple[Row, ...], dict[str, str]]:
-    """Runs every model on this traffic, one after the other under one instrument; which could not be run, with the reason."""
+    """Runs every model on this traffic, one after the other under one instrument. Returns the rows, and for each model that
+    could not be run the reason.
+    """
     names, seen = models(), {}
     missing: dict[str, str] = {}
     with Instrument() as instrument:
@@ -133,10 +201,10 @@ def crowds(progress: Callable[[str], None], link: Link | None = None) -> Iterato
     for connections in CROWDS:
         traffic = Traffic(clients=connections, messages=max(5, 100 // connections), gap_ms=2 if connections < 100 else 50)
         trips: dict[str, int] = {}
-        for name in RIVALS * 2:  # the better of two: a busy moment is no fault of the model's
-            progress(f"{connections} connection{'s' * (connections > 1)}: {name}, untraced")
-            times = sorted(_round_trips(run.serve(Case(name, name), traffic, None, link)))
-            trips[name] = min(percentile_of(times, 0.5) or 0, trips.get(name, 1 << 62))
+        for name in RIVALS * 2:  # the better of two runs, as other load on the machine may slow one of them
+            progress(f"{count(connections, 'connection')}: {name}, untraced")
+            median = summary.times(_round_trips(run.serve(Case(name, name), traffic, None, link))).p50 or 0
+            trips[name] = min(median, trips.get(name, median))
         yield Crowd(connections, trips)
 
 
@@ -146,123 +214,95 @@ def _round_trips(seen: dict[str, Any]) -> list[int]:
 
 def row(model: str, result: Result) -> Row:
     """What a result says about its model."""
-    messages = max(len(result.messages), 1)
-    own = result.threads[0].serial
+    answers = max(len(result.messages), 1)
+    first_thread = result.threads[0].serial
     on_cpu = sum(one.user + one.kernel + one.copy for one in result.threads)
-    told = sorted(one.ready_to_notified for one in result.messages)
-    copied = sorted(one.notified_to_copied for one in result.messages)
+    figures = summary.messages(result)
     return Row(
         model=model,
         phase_1=_phase_1(result),
-        phase_2=_phase_2(result, own),
-        messages=len(result.messages),
-        calls_per_message=round(sum(one.calls for one in result.threads) / messages, 1),
-        ready_to_notified_ns=percentile_of(told, 0.5),
-        notified_to_copied_ns=percentile_of(copied, 0.5),
-        cpu_per_message_ns=on_cpu // messages,
-        switches_per_message=round(sum(one.voluntary_switches for one in result.threads) / messages, 1),
+        phase_2=_phase_2(result, first_thread),
+        messages=figures.count,
+        calls_per_message=round(sum(one.calls for one in result.threads) / answers, 1),
+        ready_to_notified_ns=figures.ready_to_notified.p50,
+        notified_to_copied_ns=figures.notified_to_copied.p50,
+        cpu_per_message_ns=on_cpu // answers,
+        switches_per_message=round(sum(one.voluntary_switches for one in result.threads) / answers, 1),
         threads=len(result.threads),
         memory_bytes=int(result.context["witness"]["memory_bytes"]),
         sound=result.events.sound,
     )
 
 
-def _phase_1(result: Result) -> str:
-    """What was done while there was no data: the calls that waited for it, or asked for it in vain."""
-    asking = syscalls.READS | syscalls.ACCEPTS
-    in_vain = sum(one.count for one in result.calls if one.errno == "EAGAIN" and one.name in asking)
-    if in_vain > 10 * len(result.messages):
-        return f"awake: {in_vain // max(len(result.messages), 1):,} EAGAIN a message"
-    packets: collections.Counter[tuple[str, str, bool]] = collections.Counter()
-    own = result.threads[0].serial
+def _phase_1(result: Result) -> Waiting | None:
+    """What was done while no data was there: the calls that waited for it, or polled for it."""
+    polling = syscalls.READS | syscalls.ACCEPTS
+    empty = sum(one.count for one in result.calls if one.errno == "EAGAIN" and one.name in polling)
+    if empty > _POLLING * len(result.messages):
+        return Waiting(polls=empty // max(len(result.messages), 1))
+    packets: collections.Counter[Waiting] = collections.Counter()
+    first_thread = result.threads[0].serial
     for call in result.calls:
         if call.name in syscalls.ACCEPTS:
             continue
         for sleep in call.sleeps:
             if sleep.waker and sleep.waker.chain[0] == "packet":
-                packets[call.name, sleep.queue, call.thread == own] += 1
-    if not packets:
-        return "?"
-    (name, queue, mine), _ = packets.most_common(1)[0]
-    return f"{name} on {queue}{'' if mine else WORKER}"
+                packets[Waiting(call.name, sleep.queue, call.thread != first_thread)] += 1
+    return packets.most_common(1)[0][0] if packets else None
 
 
-def _phase_2(result: Result, own: int) -> str:
+def _phase_2(result: Result, first_thread: int) -> Copying | None:
     """Whose call made the copy."""
-    copying: collections.Counter[tuple[str, bool]] = collections.Counter(
-        (one.name, one.thread == own) for one in result.calls if _copies(one)
+    copying = collections.Counter(
+        Copying(one.name, one.thread != first_thread) for one in result.calls if one.copied is not None
     )
-    if not copying:
-        return "?"
-    (name, mine), _ = copying.most_common(1)[0]
-    return f"{name}{'' if mine else WORKER}"
+    return copying.most_common(1)[0][0] if copying else None
 
 
-def _copies(call: Call) -> bool:
-    return call.copied is not None
-
-
-@check("two calls instead of one: with few connections no faster", claims=("C23",))
+@check("with few connections a multiplexer is no faster than threads", claims=("C23",))
 def few_connections(comparison: Comparison) -> Finding:
-    """Calls a message, under the instrument; round trips at 1 and at 10 connections, untraced."""
+    """Compares the calls per message, under the instrument, and the round trips at 1 and at 10 connections, untraced."""
     alone, epoll, select = (comparison.row(name).calls_per_message for name in ("blocking", "epoll", "select"))
-    found = f"calls a message: blocking {alone}, epoll {epoll}, select {select}; round trip of the faster multiplexer against"
-    found += " threads: "
+    found = f"calls per message: blocking {alone}, epoll {epoll}, select {select}; round trip of the faster multiplexer,"
+    found += " relative to threads: "
     few = [one for one in comparison.crowds if one.connections <= 10]
     ratios = [min(one.round_trip_ns["epoll"], one.round_trip_ns["select"]) / one.round_trip_ns["threads"] for one in few]
-    found += ", ".join(f"x{ratio:.2f} at {one.connections}" for one, ratio in zip(few, ratios, strict=True))
+    found += ", ".join(f"x{ratio:.2f} at {_connections(one)}" for one, ratio in zip(few, ratios, strict=True))
     if not few or not alone + 0.5 < min(epoll, select):
         return failed(found)
-    faster = [str(one.connections) for one, ratio in zip(few, ratios, strict=True) if ratio < 1 / CLEARLY]
+    faster = [_connections(one) for one, ratio in zip(few, ratios, strict=True) if ratio < 1 / CLEARLY]
     if not faster:
         return confirmed(found)
-    words = f"{found}: at {' and '.join(faster)} it was faster all the same"
+    words = f"{found}; the multiplexer was faster at {' and '.join(faster)}"
     return refuted(words) if len(faster) == len(few) else refined(words)
 
 
-@check("phase 1 and phase 2 of every model in one table", claims=("C47", "C43"))
+def _connections(crowd: Crowd) -> str:
+    return count(crowd.connections, "connection")
+
+
+@check("the models differ in phase 1, and hardly in phase 2", claims=("C47", "C43"))
 def figure(comparison: Comparison) -> Finding:
-    """The comparison figure of UNP 6.2: what the models do in phase 1 differs, what they do in phase 2 hardly does."""
-    waits = collections.Counter(_kind(one) for one in comparison.rows)
-    unknown = [one.model for one in comparison.rows if "?" in (one.phase_1, one.phase_2)]
-    workers = [one.model for one in comparison.rows if one.phase_2.endswith(WORKER)]
-    found = f"{len(comparison.rows)} models; in phase 1 " + ", ".join(f"{count} {kind}" for kind, count in waits.most_common())
-    found += f"; in phase 2 the server's first thread is free in {len(workers)} ({', '.join(workers)}) and copies in the rest"
+    """The comparison figure of UNP 6.2: where each model waits in phase 1, and whose call makes the copy in phase 2."""
+    waits = collections.Counter(kind_of_waiting(one.phase_1) for one in comparison.rows if one.phase_1)
+    unknown = [one.model for one in comparison.rows if not one.phase_1 or not one.phase_2]
+    workers = [one.model for one in comparison.rows if one.phase_2 and one.phase_2.worker]
+    found = f"{count(len(comparison.rows), 'model')}; phase 1: " + ", ".join(
+        f"{number} {kind}" for kind, number in waits.most_common()
+    )
+    found += f"; phase 2: a worker makes the copy in {len(workers)} {plural('model')} ({', '.join(workers)}), the server's"
+    found += " first thread in the others"
     if unknown or len(waits) < 4:
-        return failed(found + (f"; unknown: {', '.join(unknown)}" if unknown else ""))
-    return refined(f"{found}: asynchronous or not, somebody's thread makes each copy inside a system call")
+        return failed(found + (f"; not known: {', '.join(unknown)}" if unknown else ""))
+    return refined(f"{found}; in every model, asynchronous or not, a thread makes the copy inside a system call")
 
 
-def _kind(row: Row) -> str:
+def kind_of_waiting(waiting: Waiting) -> str:
     """Where a model waits, in the text's words."""
-    if row.phase_1.startswith("awake"):
+    if waiting.polls:
         return "polling"
-    if row.phase_1.startswith("rt_sig") or " on signalfd" in row.phase_1:
+    if waiting.call.startswith("rt_sig") or waiting.queue == "signalfd":
         return "waiting for a signal"
-    if " on socket" in row.phase_1:
-        return "blocked in a call on the socket" + (" by a worker" if row.phase_1.endswith(WORKER) else "")
-    return "waiting for completions" if row.phase_1.startswith("io_uring") else "blocked in a multiplexer"
-
-
-def as_data(comparison: Comparison) -> dict[str, object]:
-    """The comparison as plain JSON data."""
-    return {
-        "schema_version": 1,
-        "verdict": verdict(comparison),
-        "traffic": dataclasses.asdict(comparison.traffic),
-        "link": comparison.link,
-        "missing": comparison.missing,
-        "models": [dataclasses.asdict(one) for one in comparison.rows],
-        "crowds": [dataclasses.asdict(one) | {"winner": one.winner} for one in comparison.crowds],
-        "checks": [
-            {"name": one.name, "claims": list(one.claims), "verdict": one.verdict, "evidence": one.evidence}
-            for one in judge(comparison)
-        ],
-    }
-
-
-def verdict(comparison: Comparison) -> str:
-    """As Result.verdict: pass, fail or inconclusive."""
-    if not comparison.sound:
-        return "inconclusive"
-    return "fail" if any(one.verdict is Verdict.FAILED for one in judge(comparison)) else "pass"
+    if waiting.queue == "socket":
+        return "blocked in a call on the socket" + (" by a worker" if waiting.worker else "")
+    return "waiting for completions" if waiting.call.startswith("io_uring") else "blocked in a multiplexer"

@@ -14,12 +14,13 @@ from runs import lab as run
 
 Progress = Callable[[str], None]
 Judged = dict[str, dict[str, Check]]  # lab (or "compare") -> name of the check -> verdict and evidence
-COMPARE = "compare"
+COMPARE = compare.COMPARE
 
 
 def judge(names: Iterable[str], progress: Progress) -> tuple[Judged, str]:
-    """The checks of all these labs (COMPARE: the comparison), and the worst verdict. A lab that this machine can't run is
-    `unavailable`, one that broke `inconclusive`; the others run all the same. Raises CannotTrace where nothing can be traced.
+    """The checks of all these labs (COMPARE: the comparison), and the worst verdict. The checks of a lab that this machine
+    can't run are `unavailable`, those of a lab that broke are `inconclusive`, and the other labs run. Raises CannotTrace where
+    nothing can be traced.
     """
     need_privileges()
     judged: Judged = {}
@@ -28,15 +29,15 @@ def judge(names: Iterable[str], progress: Progress) -> tuple[Judged, str]:
         if name == COMPARE:
             progress(name)
             found = compare.compare(compare.TRAFFIC, lambda _words: None)
-            judged[name] = {check.name: check for check in compare.judge(found)}
-            verdicts.append(compare.verdict(found))
+            judged[name] = {check.name: check for check in found.checks}
+            verdicts.append(found.verdict)
             continue
         progress(f"lab {name}")
         lab = labs.find(name)
         try:
             result = run.measure_and_check(run.record(name, lab.traffic, lambda _words: None))
         except CannotTrace as error:
-            if not run.lacks(lab):  # it is not the lab: no other one would run either
+            if not run.lacks(lab):  # the machine can run no lab
                 raise
             judged[name] = _none(lab, Verdict.UNAVAILABLE, error.problem)
         except LabBroken as error:

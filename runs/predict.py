@@ -21,7 +21,8 @@ from typing import Any
 import labs
 from labs.kit import questions as rules
 from labs.kit.lab import NotOffered, Run
-from labs.kit.questions.question import Question, Undecided
+from labs.kit.questions.question import Question as Question
+from labs.kit.questions.question import Undecided
 from probes.errors import WrongUsage
 from probes.measure.result import Result
 

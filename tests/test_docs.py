@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from probes.recording import load
-from reports import terminal
+from reports.terminal import page as terminal
 from runs.lab import measure_and_check
+from runs.report import report
 from tasks import ns as COLLECTION
 from tests.conftest import DATA, ROOT
 
@@ -86,9 +87,9 @@ def complaints() -> Iterator[tuple[str, str]]:
 
 
 def test_the_picture_in_the_readme_is_that_of_the_recording() -> None:
-    report = io.StringIO()
-    terminal.write(measure_and_check(load(DATA / "blocking.iolab")), report, width=80)
-    picture = report.getvalue().partition("one message of")[2].partition("\n\nsystem calls")[0]
+    file = io.StringIO()
+    terminal.write(report(measure_and_check(load(DATA / "blocking.iolab"))), file, width=80)
+    picture = file.getvalue().partition("one message of")[2].partition("\n\nsystem calls")[0]
     assert f"```\none message of{picture}\n```" in (ROOT / "README.md").read_text(), f"put this into README.md:\n{picture}"
 
 

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "labs": {"probes", "probes/kernel", "probes/measure", "findings", "servers"},
     "runs": {"probes", "probes/kernel", "probes/capture", "probes/measure", "findings", "labs", "servers"},
     "machines": {"probes", "probes/kernel", "probes/capture", "probes/measure", "findings", "labs", "runs"},
-    "reports": {"probes", "probes/kernel", "probes/capture", "probes/measure", "findings", "labs", "runs", "machines"},
+    "reports": {"probes", "probes/kernel", "probes/measure", "findings", "runs", "machines"},
     "commands": {
         "probes", "probes/capture", "probes/measure", "findings", "labs", "runs", "machines", "reports", "servers",
     },

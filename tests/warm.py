@@ -19,7 +19,7 @@ from typing import IO
 
 # what the commands import themselves when they need it: imported here, each fork has it
 import reports.document
-import reports.terminal  # noqa: F401
+import reports.terminal.page  # noqa: F401
 import tasks
 
 

@@ -12,6 +12,7 @@ import pytest
 from probes.recording import Recording
 from reports import document
 from runs import lab as run
+from runs.report import report
 
 SHAPE: dict[str, Any] = {
     "schema_version": int, "iolab": str, "lab": str, "model": str, "verdict": str,
@@ -51,7 +52,7 @@ def holds(shape: Any, value: Any, where: str = "") -> None:
 
 def written(recording: Recording) -> dict[str, Any]:
     file = io.StringIO()
-    document.write(run.measure_and_check(recording), file)
+    document.write(report(run.measure_and_check(recording)), file)
     found: dict[str, Any] = json.loads(file.getvalue())
     return found
 

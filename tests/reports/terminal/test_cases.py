@@ -9,15 +9,17 @@ import pytest
 
 import labs
 from probes.recording import Recording
-from reports import document, terminal
+from reports import document
+from reports.terminal import page
 from runs.lab import measure_and_check
+from runs.report import report
 
 SIDE_BY_SIDE = [name for name in labs.names() if labs.find(name).cases]
 
 
 def written(recording: Recording) -> str:
     file = io.StringIO()
-    terminal.write(measure_and_check(recording), file)
+    page.write(report(measure_and_check(recording)), file)
     return file.getvalue()
 
 
@@ -38,7 +40,7 @@ def test_a_case_that_could_not_be_run_is_told(recorded: Callable[[str], Recordin
 
 
 def test_json_tells_each_case(recorded: Callable[[str], Recording]) -> None:
-    found = document.document(measure_and_check(recorded("silent_client")))
+    found = document.document(report(measure_and_check(recorded("silent_client"))))
     assert [one["name"] for one in found["cases"]] == ["broken", "mended", "one thread"]
     broken, mended, _ = found["cases"]
     assert broken["round_trip_ns"]["p100"] > 10 * mended["round_trip_ns"]["p100"] > 0

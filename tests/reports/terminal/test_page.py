@@ -11,17 +11,18 @@ import pytest
 
 from probes.measure.result import ReadyListEvent, Result
 from probes.recording import Quality, Recording
-from reports import terminal
-from reports.terminal import account
+from reports.terminal import page
+from reports.terminal.screen import screen
+from reports.terminal.threads import account
 from reports.words import duration, milliseconds
 from runs import lab as run
+from runs.report import report
 
 
 def shown(recording: Recording, width: int = 80, encoding: str = "utf-8", stacks: bool = False) -> str:
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding)
-    out = terminal.console(file, width)
-    terminal.show(run.measure_and_check(recording), out, stacks)
+    page.show(report(run.measure_and_check(recording)), screen(file, width), stacks)
     file.flush()
     return raw.getvalue().decode(encoding)
 
@@ -39,9 +40,10 @@ def test_no_line_is_wider_than_the_screen(name: str, width: int, recorded: Calla
 def test_everything_that_was_promised_is_there(name: str, recorded: Callable[[str], Recording]) -> None:
     text = shown(recorded(name))
     for words in (
-        "phase 1: wait for data", "phase 2: copy to the process", "|send", "|ready", "asleep", "run queue", "woken: packet",
-        "system calls, in ms", "asleep where, and woken by whom", "each thread's whole life", "psutil:", "tracing cost:",
-        "0 lost, 0 unmatched", "what this proves", "try next:  invoke lab",
+        "phase 1: wait for data", "phase 2: copy to the process", "|send", "|ready", "asleep", "run queue",
+        "the thread is woken: packet", "system calls, in ms", "sleeps: on which wait queue, woken by what",
+        "time of each thread", "psutil:", "cost of tracing:", "0 lost, 0 unmatched", "statements checked",
+        "try next:  invoke lab",
     ):  # fmt: skip
         assert words in text, words
 
@@ -52,7 +54,7 @@ def test_ascii_only_where_only_ascii_can_be_shown(recorded: Callable[[str], Reco
 
 def test_in_a_pipe_no_line_ends_in_blanks(recorded: Callable[[str], Recording]) -> None:
     file = io.StringIO()
-    terminal.write(run.measure_and_check(recorded("epoll")), file)
+    page.write(report(run.measure_and_check(recorded("epoll"))), file)
     assert all(line == line.rstrip() for line in file.getvalue().splitlines())
 
 
@@ -69,14 +71,14 @@ def test_lost_events_are_shouted(recorded: Callable[[str], Recording]) -> None:
     recording.meta["losses"]["RING_FULL"] = 12
     text = shown(recording)
     assert "12 lost" in text and "ring_full 12" in text and "inconclusive" in text
-    assert "so nothing is claimed; run it again" in " ".join(text.split())
+    assert "Every verdict is inconclusive, because events are missing. Run it again" in " ".join(text.split())
 
 
 def test_a_missing_probe_is_said_with_its_reason(recorded: Callable[[str], Recording]) -> None:
     recording = recorded("epoll")
     (copy,) = [one for one in recording.meta["probes"] if one["name"] == "copy"]
     copy |= {"attached": None, "quality": "unavailable", "reason": "this kernel has none", "hits": None}
-    assert "not shown here: copy (this kernel has none)" in " ".join(shown(recording).split())
+    assert "not measured here: copy (this kernel has none)" in " ".join(shown(recording).split())
 
 
 def test_shares_of_a_life_add_up(recorded: Callable[[str], Recording]) -> None:
@@ -86,28 +88,28 @@ def test_shares_of_a_life_add_up(recorded: Callable[[str], Recording]) -> None:
 
 def test_a_trace_names_its_command(recorded: Callable[[str], Recording]) -> None:
     text = shown(recorded("trace"))
-    assert re.search(r"^trace sh -c .*ended with status 3", " ".join(text.split()))
+    assert re.search(r"^trace sh -c .*ended with exit status 3", " ".join(text.split()))
     assert "phase 1" not in text
 
 
 def test_what_probes_in_functions_add_is_shown_where_they_are(recorded: Callable[[str], Recording]) -> None:
     result = run.measure_and_check(recorded("epoll"))
     bounded = written(result)
-    assert "<" in bounded and "an upper bound" in bounded and "asked" not in bounded and "ready list 1" not in bounded
+    assert "<" in bounded and "an upper bound" in bounded and "checked 7" not in bounded and "ready list 1" not in bounded
     rows = tuple(
         replace(row, copy_quality=Quality.MEASURED, polled=7 if row.name == "epoll_wait" else 0, queued=3, unqueued=1)
         for row in result.rows
     )
     listed = (ReadyListEvent(thread=1, ready=100, at=1600), ReadyListEvent(thread=1, ready=None, at=9000))
     exact = written(replace(result, rows=rows, listed=listed))
-    assert "an upper bound: what" not in exact
-    assert "asked 7 descriptors, made 3 and took out 1 entries in wait queues" in " ".join(exact.split())
+    assert "marks an upper bound" not in exact
+    assert "checked 7 descriptors, added 3 and removed 1 wait queue entries" in " ".join(exact.split())
     assert f"on the ready list 2 times, {duration(1500)} after the data was ready (median)" in " ".join(exact.split())
 
 
 def written(result: Result) -> str:
     file = io.StringIO()
-    terminal.write(result, file)
+    page.write(report(result), file)
     return file.getvalue()
 
 
@@ -117,7 +119,7 @@ def test_a_copy_that_is_shown_in_part_stays_in_the_row(recorded: Callable[[str],
     rows = [replace(one, copy_quality=Quality.UNAVAILABLE) if one.name == "recvfrom" else one for one in result.rows]
     (row,) = [one for one in rows if one.name == "recvfrom"]
     file = io.StringIO()
-    terminal.show(replace(result, rows=tuple(rows)), terminal.console(file, 100))
+    page.show(report(replace(result, rows=tuple(rows))), screen(file, 100))
     (line,) = [line for line in file.getvalue().splitlines() if line.startswith("recvfrom ")]
     assert f"{milliseconds(row.copy)}+" in line
-    assert "+ and more: what no probe shows of this copy is part of kernel" in file.getvalue()
+    assert "+ marks a copy that is measured in part; the rest is counted as kernel" in file.getvalue()

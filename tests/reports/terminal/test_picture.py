@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from findings.scene import Scene, choose
 from probes.recording import Recording
-from reports import drawing
-from reports.drawing import Scene, choose, draw, states, steps
+from reports.terminal.picture import Scale, draw, states
+from reports.terminal.states import STATES
+from reports.terminal.steps import steps
 from runs import lab as run
 
 
@@ -30,7 +32,7 @@ def test_the_columns_show_what_the_thread_did(recorded: Callable[[str], Recordin
     assert scene.sent is not None
     columns = 2000
     step = (scene.end - scene.sent) / columns
-    row = states(scene, scene.sent, step, columns)
+    row = states(scene, Scale(scene.start, step, columns))
     order = [state for index, state in enumerate(row) if not index or row[index - 1] != state]
     assert order[:4] == ["asleep", "run queue", "kernel", "user code"], "asleep, waiting for a CPU, epoll_wait's rest, Python"
     (sleep,) = [one for call in scene.calls for one in call.sleeps]
@@ -41,7 +43,7 @@ def test_the_columns_show_what_the_thread_did(recorded: Callable[[str], Recordin
 def test_a_copy_is_seen_however_short(recorded: Callable[[str], Recording]) -> None:
     scene = scene_of(recorded("blocking"))
     assert scene.sent is not None
-    assert "copy" in states(scene, scene.sent, (scene.end - scene.sent) / 30, 30)
+    assert "copy" in states(scene, Scale(scene.start, (scene.end - scene.start) / 30, 30))
 
 
 @pytest.mark.parametrize("name", ["blocking", "epoll"])
@@ -50,9 +52,10 @@ def test_the_steps_are_in_order_and_tell_both_phases(name: str, recorded: Callab
     assert [at for at, _ in told] == sorted(at for at, _ in told)
     words = " | ".join(text for _, text in told)
     asleep = "recvfrom puts the thread to sleep" if name == "blocking" else "epoll_wait puts the thread to sleep"
-    for part in (asleep, "the client calls send", "is ready in the socket", "woken: packet", "on a CPU", "copied", "hands"):
+    arrival = "in the socket's receive queue: ready"
+    for part in (asleep, "the client calls send", arrival, "woken: packet", "on a CPU", "copied", "the program has the data"):
         assert part in words
-    assert ("epoll_wait returns: the thread knows" in words) == (name == "epoll")
+    assert ("epoll_wait returns: the thread is notified" in words) == (name == "epoll")
 
 
 def test_the_probes_own_work_is_taken_out(recorded: Callable[[str], Recording]) -> None:
@@ -70,7 +73,7 @@ def test_no_message_no_picture(recorded: Callable[[str], Recording]) -> None:
 
 
 def test_states_have_their_glyphs() -> None:
-    plain = [ascii_glyph for _, ascii_glyph, _ in drawing.STATES.values()]
+    plain = [state.ascii for state in STATES.values()]
     assert len(set(plain)) == len(plain) and all(one.isascii() for one in plain)
 
 
@@ -84,14 +87,14 @@ def over_a_link(recording: Recording, flight: int) -> Scene:
 def test_a_message_that_was_long_on_its_way_is_not_drawn_to_scale(recorded: Callable[[str], Recording]) -> None:
     recording = recorded("epoll")
     scene = over_a_link(recording, 2_000_000)
-    assert scene.sent is None and scene.far is not None
-    assert 2_000_000 < scene.message.ready - scene.far < 3_000_000
+    assert scene.sent is None and scene.sent_long_before is not None
+    assert 2_000_000 < scene.message.ready - scene.sent_long_before < 3_000_000
     assert "(sent 2." in "".join(line.plain for line in draw(scene, 80))
     assert any(at < -2_000_000 and words == "the client calls send" for at, words in steps(scene))
 
 
 def test_where_many_messages_are_on_their_way_no_send_is_guessed(recorded: Callable[[str], Recording]) -> None:
     scene = over_a_link(recorded("epoll"), 10_000_000_000)
-    assert scene.sent is None and scene.far is None
-    assert "(its send is not known)" in "".join(line.plain for line in draw(scene, 80))
+    assert scene.sent is None and scene.sent_long_before is None
+    assert "(the time of its send is not known)" in "".join(line.plain for line in draw(scene, 80))
     assert "the client calls send" not in [words for _at, words in steps(scene)]

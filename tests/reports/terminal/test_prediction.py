@@ -11,9 +11,12 @@ import pytest
 import labs
 from probes.measure import phases
 from probes.recording import Recording
-from reports import document, prediction, terminal
+from reports import document
+from reports.terminal import page, prediction
+from reports.terminal.screen import screen
 from runs import lab as running
 from runs import predict
+from runs.report import report
 
 MARKS = {"id": str, "question": str, "options": dict, "truth": str, "right": bool, "evidence": str}
 
@@ -21,15 +24,15 @@ MARKS = {"id": str, "question": str, "options": dict, "truth": str, "right": boo
 def asked(lab: str, lines: list[str], width: int = 80) -> tuple[dict[str, str], str]:
     """What is answered to the questions of a lab, and all that was printed."""
     file, waiting = io.StringIO(), iter(lines)
-    out = terminal.console(file, width)
-    prediction.introduce(lab, "some traffic", out)
+    out = screen(file, width)
+    prediction.introduce(lab, labs.find(lab).question, "some traffic", out)
     said = prediction.ask(predict.questions(lab, 1), lambda: next(waiting), out)
     return said, file.getvalue()
 
 
 def shown(recording: Recording, width: int, encoding: str = "utf-8") -> str:
     file = io.TextIOWrapper(raw := io.BytesIO(), encoding=encoding)
-    terminal.show(running.measure_and_check(recording), terminal.console(file, width))
+    page.show(report(running.measure_and_check(recording)), screen(file, width))
     file.flush()
     return raw.getvalue().decode(encoding)
 
@@ -58,7 +61,7 @@ def test_questions_fit_and_tell_nothing(lab: str, width: int, recorded: Callable
 
 def test_what_is_no_letter_is_asked_again_and_nothing_is_no_answer() -> None:
     said, text = asked("epoll", ["x\n", "ab\n", "b\n", "\n", "\n", "\n", "\n"])
-    assert list(said) == ["waits-in"] and text.count("one of a, b, c") == 2
+    assert list(said) == ["waits-in"] and text.count("please type one of a, b, c") == 2
 
 
 def test_the_end_of_the_input_is_leaving() -> None:
@@ -71,15 +74,15 @@ def test_the_end_of_the_input_is_leaving() -> None:
 def test_marks_fit_and_quote_the_evidence(lab: str, width: int, recorded: Callable[[str], Recording]) -> None:
     text = shown(answered(recorded(lab), lab), width)
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
-    part = text.split("what you said, and what it was")[1].split(" points")[0]
+    part = text.split("your answers, marked")[1].split(" points")[0]
     assert part.count("✓") == 1 and part.count("✗") == part.count("evidence") - 1 >= 2
-    assert part.count("it was") == part.count("✗")
+    assert part.count("measured   ") == part.count("✗")
     assert f"1 of {part.count('evidence')} points" in text and "not answered; seed 1" in text
 
 
 def test_marks_are_words_where_only_ascii_can_be_shown(recorded: Callable[[str], Recording]) -> None:
     text = shown(answered(recorded("epoll"), "epoll"), 80, "ascii")
-    assert text.isascii() and "right  asked" in text and "wrong  asked" in text
+    assert text.isascii() and "right  question" in text and "wrong  question" in text
 
 
 def test_what_could_not_be_marked_is_said(recorded: Callable[[str], Recording]) -> None:
@@ -91,7 +94,7 @@ def test_what_could_not_be_marked_is_said(recorded: Callable[[str], Recording]) 
 
 def test_the_document_has_every_mark(recorded: Callable[[str], Recording]) -> None:
     result = running.measure_and_check(answered(recorded("silent_client"), "silent_client"))
-    found = json.loads(json.dumps(document.document(result)))["prediction"]
+    found = json.loads(json.dumps(document.document(report(result))))["prediction"]
     assert (found["seed"], found["points"], found["of"]) == (1, 1, len(found["questions"]))
     for one in found["questions"]:
         for key, kind in MARKS.items():
@@ -103,5 +106,5 @@ def test_the_document_has_every_mark(recorded: Callable[[str], Recording]) -> No
 
 
 def test_nobody_asked_nothing_said(recorded: Callable[[str], Recording]) -> None:
-    assert document.document(running.measure_and_check(recorded("epoll")))["prediction"] is None
-    assert "what you said" not in shown(recorded("epoll"), 80)
+    assert document.document(report(running.measure_and_check(recorded("epoll"))))["prediction"] is None
+    assert "your answers" not in shown(recorded("epoll"), 80)

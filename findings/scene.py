@@ -1,0 +1,158 @@
+"""The one message that a report shows in full: which message is typical, and which calls of its thread belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from probes.kernel import syscalls
+from probes.measure.result import Call, Message, Result, Sleep
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One message with the calls that belong to it. Times are those of a run without the probe's own work in the wake-up."""
+
+    message: Message
+    calls: tuple[Call, ...]  # of the serving thread, from the call under way when the client sent to the call that echoed
+    sent: int | None  # when the client called send; None: not known, or too long before to be drawn to scale
+    end: int
+    median_of: int  # the message is the median of so many messages,
+    slept_for: bool = False  # which are those for which the thread slept, of
+    messages: int = 0  # so many messages in all
+    sent_long_before: int | None = None  # when the client called send, if that cannot be drawn to scale (over a link)
+
+    @property
+    def start(self) -> int:
+        """The first moment of the picture."""
+        return min(self.sent or self.message.ready, self.message.ready)
+
+    @property
+    def sleep(self) -> tuple[Call, Sleep] | None:
+        """The sleep during which the data arrived, or that the thread was in at the start of the picture."""
+        return next((one for one in self._sleeps() if self._during(one[1], self.message.ready, self.start)), None)
+
+    @property
+    def sleep_when_ready(self) -> tuple[Call, Sleep] | None:
+        """The sleep during which the data arrived."""
+        return next((one for one in self._sleeps() if self._during(one[1], self.message.ready)), None)
+
+    @property
+    def echoes(self) -> list[Call]:
+        """The calls that wrote to the message's own connection after the message was returned to the program."""
+        return echoes(self.calls, self.message)
+
+    @property
+    def reads(self) -> list[Call]:
+        """The calls that took the message from its socket; none where a completion announces it."""
+        message = self.message
+        return [one for one in self.calls if one.socket == message.socket and message.read <= one.enter < message.returned]
+
+    def _sleeps(self) -> Iterable[tuple[Call, Sleep]]:
+        return ((call, sleep) for call in self.calls for sleep in call.sleeps)
+
+    @staticmethod
+    def _during(sleep: Sleep, *moments: int) -> bool:
+        return any(sleep.off <= at <= sleep.on for at in moments)
+
+
+def choose(result: Result) -> Scene | None:
+    """The median message by the time from ready to returned, of those for which the thread slept and whose sending is known.
+
+    Where no message fulfils a condition, that condition is left out. None without any message.
+    """
+    slept = [one for one in result.messages if _asleep_at(result, one)] or list(result.messages)
+    candidates = [one for one in slept if _sent(result, one)] or slept
+    if not candidates:
+        return None
+    candidates.sort(key=lambda one: one.returned - one.ready)
+    message = candidates[len(candidates) // 2]
+    mine = [one for one in result.calls if one.thread == message.thread and one.histogram is None]
+    writes = echoes(mine, message)
+    end = writes[0].exit if writes and writes[0].enter - message.returned < 20 * _span(message) else message.returned
+    sent, long_before = _in_the_picture(result, message)
+    scene = Scene(
+        message=message,
+        calls=(),
+        sent=sent,
+        end=end,
+        median_of=len(candidates),
+        slept_for=len(candidates) < len(result.messages),
+        messages=len(result.messages),
+        sent_long_before=long_before,
+    )
+    calls = tuple(one for one in mine if one.exit >= scene.start and one.enter <= end)
+    return _without_probe(replace(scene, calls=calls))
+
+
+def _in_the_picture(result: Result, message: Message) -> tuple[int | None, int | None]:
+    """When the client sent the message: once if the picture can show it to scale, else as a time long before."""
+    sent = _sent(result, message)
+    if sent is None:
+        return None, None
+    if "link" in result.context:
+        return (None, sent) if message.ready - sent > 3 * _span(message) else (sent, None)
+    if message.ready - sent > 20 * _span(message):
+        return None, None  # this was the send of another message
+    return sent, None
+
+
+def echoes(calls: Iterable[Call], message: Message) -> list[Call]:
+    """The calls that wrote to the message's own connection after the message was returned to the program."""
+    return [
+        one
+        for one in calls
+        if one.name in syscalls.WRITES and one.bytes and one.enter >= message.returned and one.fd == message.fd
+    ]
+
+
+def _without_probe(scene: Scene) -> Scene:
+    """The scene without the time that the wake-up's own probe took in the waker; that time is measured.
+
+    Walking the waker's stack may take longer than the rest of the way from "ready" to "returned".
+    """
+    cut = scene.message.probed
+    woken = next((s.woken for _, s in scene._sleeps() if s.probed == cut and s.off <= scene.message.ready <= s.woken), None)
+    if not cut or woken is None:
+        return scene
+    after = woken
+
+    def earlier(when: int) -> int:
+        return when - cut if when >= after else when
+
+    def moved(call: Call) -> Call:
+        sleeps = tuple(replace(s, off=earlier(s.off), woken=earlier(s.woken), on=earlier(s.on)) for s in call.sleeps)
+        copied = earlier(call.copied) if call.copied else None
+        return replace(call, enter=earlier(call.enter), exit=earlier(call.exit), copied=copied, sleeps=sleeps)
+
+    message = replace(
+        scene.message,
+        notified=earlier(scene.message.notified),
+        read=earlier(scene.message.read),
+        copied=earlier(scene.message.copied),
+        returned=earlier(scene.message.returned),
+    )
+    return replace(scene, message=message, calls=tuple(map(moved, scene.calls)), end=earlier(scene.end))
+
+
+def _span(message: Message) -> int:
+    return max(message.returned - message.ready, 1_000)
+
+
+def _asleep_at(result: Result, message: Message) -> bool:
+    return message.notified > message.read or any(
+        call.thread == message.thread and call.exit == message.notified and call.sleeps for call in result.calls
+    )
+
+
+def _sent(result: Result, message: Message) -> int | None:
+    """When the client sent this message. On loopback it is the last send before "ready". Over a link later messages may be
+    under way already, so only an exchange that was alone under way from "ready" to "returned" is sure.
+    """
+    seen: Any = result.context.get("traffic_seen") or {}
+    exchanges = [one for client in seen.get("clients", ()) for one in client["exchanges"]]
+    if "link" not in result.context:
+        return max((sent for sent, _echoed in exchanges if sent <= message.ready), default=None)
+    around = [sent for sent, echoed in exchanges if sent <= message.ready and message.returned <= echoed]
+    return around[0] if len(around) == 1 else None

@@ -1,0 +1,66 @@
+"""The figures of several servers on the same traffic: one row of figures for each case of a lab."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from findings import summary
+from findings.summary import MessageFigures, Times
+from findings.view import Run
+from probes.measure.result import Result
+
+
+@dataclass(frozen=True)
+class CaseFigures:
+    """What one server's clients waited for, and what its threads did."""
+
+    result: Result  # of this server alone
+    round_trip: Times  # of each echo, as the clients measured it
+    untraced_round_trip: int | None  # median, ns
+    messages: MessageFigures
+    calls_per_answer: float
+    switches_per_answer: float
+    awake: int  # ns of all threads
+    wall: int
+
+
+@dataclass(frozen=True)
+class CaseReport:
+    """One case of a lab. Without figures this machine could not run it, for the reason in `skipped`."""
+
+    name: str
+    server: str
+    skipped: str
+    figures: CaseFigures | None
+
+
+def cases(result: Result) -> tuple[CaseReport, ...]:
+    """Every case of a result, in the lab's order; none for a run of one server."""
+    told: Any = result.context.get("cases", ())
+    runs = Run(result).cases if told else {}
+    return tuple(
+        CaseReport(
+            name=one["name"],
+            server=one["server"],
+            skipped=one.get("skipped", ""),
+            figures=_figures(runs[one["name"]]) if one["name"] in runs else None,
+        )
+        for one in told
+    )
+
+
+def _figures(run: Run) -> CaseFigures:
+    result = run.result
+    answers = max(len(run.round_trips), 1)
+    overhead: Any = result.context.get("overhead")
+    return CaseFigures(
+        result=result,
+        round_trip=summary.times(run.round_trips),
+        untraced_round_trip=overhead["untraced_round_trip_ns"] if overhead else None,
+        messages=summary.messages(result),
+        calls_per_answer=sum(one.count for one in result.calls) / answers,
+        switches_per_answer=sum(one.voluntary_switches for one in result.threads) / answers,
+        awake=sum(one.awake for one in result.threads),
+        wall=sum(one.wall for one in result.threads),
+    )

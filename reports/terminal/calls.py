@@ -1,0 +1,89 @@
+"""The table of system calls: how often each was called, and where its time went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from probes.measure.result import CallRow, Result
+from probes.recording import Quality
+from probes.words import count, visible
+from reports.terminal.screen import Column, Screen, figures, note
+from reports.terminal.states import PHASES, STATES
+from reports.words import duration, milliseconds
+from runs.report import Report
+
+ROWS = 14
+_WIDE = 110  # columns from which on the table has percentiles, bytes and errors, too
+_FIGURES = [Column("count"), Column("total"), *(Column(label, STATES[label].style) for label, _ in PHASES)]
+_MORE_FIGURES = [Column("p50"), Column("p99"), Column("bytes"), Column("errors", left=True)]
+
+
+def show(result: Result, out: Screen, most: int) -> None:
+    """The `most` calls with the longest total time."""
+    wide = out.width >= _WIDE
+    columns = _FIGURES + (_MORE_FIGURES if wide else [])
+    figures(out, "call", columns, (_cells(row, wide) for row in result.rows[:most]))
+    if rest := result.rows[most:]:
+        calls = count(len(rest), "other system call")
+        note(out, f"{calls} took {duration(sum(one.total for one in rest))} in total (--json lists them)")
+    if not wide:
+        failures = [f"{visible(row.name)} {_errors(row)}" for row in result.rows if row.errors]
+        if failures:
+            note(out, "errors: " + "; ".join(failures))
+
+
+def _cells(row: CallRow, wide: bool) -> list[str]:
+    cells = [visible(row.name), f"{row.count:,}", milliseconds(row.total)]
+    cells += [_copy(row) if phase == "copy" else milliseconds(getattr(row, phase)) for _, phase in PHASES]
+    if wide:
+        bound = "~" if row.p_quality is Quality.BOUNDED else ""
+        cells += [bound + duration(row.p50), bound + duration(row.p99), f"{row.bytes:,}" if row.bytes else "-"]
+        cells.append(_errors(row) or "-")
+    return cells
+
+
+def _copy(row: CallRow) -> str:
+    if row.copy_quality is Quality.UNAVAILABLE:
+        return f"{milliseconds(row.copy)}+" if row.copy else "n/a"
+    return ("<" if row.copy_quality is Quality.BOUNDED and row.copy else "") + milliseconds(row.copy)
+
+
+def _errors(row: CallRow) -> str:
+    return ", ".join(f"{name} {number:,}" for name, number in row.errors.items())
+
+
+def notes(report: Report, out: Screen) -> None:
+    """What the signs in the table mean, and what it has no column for."""
+    rows = report.result.rows
+    if any(name.startswith("ERESTART") for row in rows for name in row.errors):
+        note(out, "ERESTART...: a signal interrupted the call; the program sees EINTR, or the kernel restarts the call")
+    if any(row.copy_quality is Quality.BOUNDED and row.copy for row in rows):
+        note(out, "< marks an upper bound: the probes around the copy measure a little more than the copy")
+    if any(row.copy_quality is Quality.UNAVAILABLE and row.copy for row in rows):
+        note(out, "+ marks a copy that is measured in part; the rest is counted as kernel")
+    if any(row.copy_quality is Quality.UNAVAILABLE and not row.copy for row in rows):
+        note(out, "n/a: the copy is not measured; counted as kernel")
+    aside: Any = report.result.context.get("aside") or {}
+    if "sections" in aside:
+        note(out, "lseek EBADF: with these calls the experiment marks where a section begins")
+    for words in _in_functions(report):
+        note(out, words)
+
+
+def _in_functions(report: Report) -> list[str]:
+    """What probes in the kernel's functions add: poll methods, wait queues, and epoll's callback."""
+    notes = []
+    for row in report.result.rows[:ROWS]:
+        parts = [f"checked {count(row.polled, 'descriptor')}"] if row.polled else []
+        if row.queued or row.unqueued:
+            parts.append(f"added {row.queued or 0:,} and removed {row.unqueued or 0:,} wait queue entries")
+        if parts:
+            notes.append(f"{row.name} ({count(row.count, 'call')}) {', '.join(parts)}")
+        if row.copy_out_max is not None:
+            inward = "" if row.copy_in_max is None else f"its arguments in within {duration(row.copy_in_max)} and "
+            notes.append(f"{row.name} copied {inward}its answers out within {duration(row.copy_out_max)} (medians)")
+    if report.ready_list and report.ready_list.count:
+        after = report.ready_list.after_ready.p50
+        median = f", {duration(after)} after the data was ready (median)" if after is not None else ""
+        notes.append(f"epoll's callback put a descriptor on the ready list {count(report.ready_list.count, 'time')}{median}")
+    return notes

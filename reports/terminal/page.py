@@ -1,0 +1,99 @@
+"""The whole page of one run: heading, marked answers, picture, system calls, sleeps, threads, quality, statements."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from probes.words import count, visible
+from reports import words
+from reports.terminal import calls, cases, checks, picture, prediction, quality, sleeps, stacks, threads
+from reports.terminal.screen import Screen, note, printing, section
+from runs import link
+from runs.report import Report
+
+_COMMAND = 200  # characters of a traced program's command line
+
+
+def write(report: Report, file: IO[str], with_stacks: bool = False, width: int | None = None) -> None:
+    """The whole page into a terminal, a pipe or a file."""
+    with printing(file, width) as out:
+        show(report, out, with_stacks)
+
+
+def show(report: Report, out: Screen, with_stacks: bool = False) -> None:
+    """The whole page. `with_stacks` adds the kernel stack behind each kind of sleep and wake-up."""
+    result = report.result
+    _heading(report, out)
+    if report.prediction:
+        section(out, "your answers, marked")
+        prediction.show(report.prediction, out)
+    if report.cases:
+        cases.show(report, out)
+    else:
+        if report.picture:
+            picture.show(report.picture, out)
+        section(out, "system calls, in ms")
+        calls.show(result, out, calls.ROWS)
+        calls.notes(report, out)
+        sleeps.show(result, out)
+        threads.show(result, out)
+    quality.show(result, out)
+    if with_stacks:
+        stacks.show(result, out)
+    if result.checks:
+        checks.show(result.checks, out)
+    _try_next(report, out)
+
+
+def _heading(report: Report, out: Screen) -> None:
+    context: Any = report.result.context
+    if "lab" in context:
+        _lab(report, out)
+        return
+    line = Text.assemble(("trace ", "bold"), visible(" ".join(context.get("command", ["?"])))[:_COMMAND])
+    if (status := context.get("status")) is not None:
+        line.append(f": ended with exit status {status}", style="bold" if status else "")
+    out.print(line)
+    note(out, count(len(report.result.threads), "thread"))
+
+
+def _lab(report: Report, out: Screen) -> None:
+    context: Any = report.result.context
+    out.print(Text.assemble((f"lab {context['lab']}", "bold"), f": {context['question']}"))
+    traffic = f", {context['traffic_words']}" if "traffic_words" in context else ""
+    if report.cases:
+        served = count(len(report.cases), "server")
+    else:
+        served = count(len(report.result.threads), "server thread" if traffic else "thread")
+    note(out, f"{served}{traffic}")
+    for one in context.get("cases", ()):
+        if one.get("traffic_words", context.get("traffic_words")) != context.get("traffic_words"):
+            note(out, f"{one['name']}: {one['traffic_words']}")
+    if "link" in context:
+        note(out, link.words(context["link"]))
+    out.print(Text(f"watch: {context['watch']}"))
+
+
+def _try_next(report: Report, out: Screen) -> None:
+    """The commands to go on with; each reason on a line of its own where the screen is narrow."""
+    context: Any = report.result.context
+    rows = [line.partition("  ") for line in context.get("try_next", ())]
+    if not rows:
+        return
+    out.print()
+    commands = [words.with_command_name(command) for command, _, _ in rows]
+    reasons = [why.strip() for _, _, why in rows]
+    title = "try next:"
+    if len(title) + max(map(len, commands)) + max(map(len, reasons)) + 4 > out.width:
+        out.print(Text(title))
+        for command, why in zip(commands, reasons, strict=True):
+            out.print(Text(f"  {command}"))
+            note(out, f"    {why}")
+        return
+    grid = Table.grid(padding=(0, 2))
+    for index, (command, why) in enumerate(zip(commands, reasons, strict=True)):
+        grid.add_row("" if index else title, command, Text(why, style="dim"))
+    out.print(grid)

@@ -1,0 +1,83 @@
+"""How far the measurement can be trusted: events lost, independent witnesses, the cost of tracing, probes that are missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from probes.measure.result import Events, Result
+from probes.recording import Quality
+from probes.words import count, visible
+from reports.terminal.screen import Screen, note, section
+from reports.words import duration, with_command_name
+
+
+def show(result: Result, out: Screen) -> None:
+    """The section, worst news first."""
+    section(out, "quality of this measurement")
+    _events(result.events, out)
+    _bounds(result.events, out)
+    several = len({one.pid for one in result.threads}) > 1  # the witnesses know only the process that was started
+    _witness(result.context.get("witness"), several, out)
+    _cost(result.context.get("overhead"), several, out)
+    _probes(result, out)
+
+
+def _events(events: Events, out: Screen) -> None:
+    line = f"{events.seen:,} events, {events.lost} lost, {events.unmatched} unmatched"
+    if not events.sound:
+        line += ": " + ", ".join(f"{name} {number}" for name, number in events.reasons.items())
+    note(out, line, "" if events.sound else "bold yellow")
+    if not events.sound:
+        note(out, "Every verdict is inconclusive, because events are missing. Run it again with less load on the machine.", "")
+        note(out, "docs/troubleshooting.md explains each kind of loss.", "")
+    if "full" in events.reasons:
+        words = "The recording was full before the end: later events are not in it. Threads that lived then are shown as alive."
+        note(out, words, "bold yellow")
+
+
+def _bounds(events: Events, out: Screen) -> None:
+    """What no event was lost for, but makes a figure an upper bound."""
+    if unseen := events.reasons.get("unseen"):
+        note(out, f"this machine hid {count(unseen, 'context switch')} from us; the run queue times there are upper bounds")
+    if late := events.reasons.get("copy_end"):
+        note(out, f"the kernel did not report the end of {count(late, 'copy')}; the copy times there are upper bounds")
+    if refused := events.reasons.get("refused"):
+        note(out, f"a seccomp filter refused {count(refused, 'system call')}; no row counts them")
+
+
+def _witness(witness: Any, several: bool, out: Screen) -> None:
+    if witness:
+        out.print(
+            f"psutil: {witness['voluntary_switches']:,.0f} voluntary and {witness['involuntary_switches']:,.0f} involuntary"
+            f" context switches of the main thread; {witness['cpu_ns'] / 1e6:.1f} ms of CPU time and"
+            f" {witness['rss_bytes'] / 1e6:.1f} MB of memory of the {'first process' if several else 'process'}, during the"
+            " traffic"
+        )
+
+
+def _cost(cost: Any, several: bool, out: Screen) -> None:
+    if not cost:
+        return
+    trip = cost["traced_round_trip_ns"] / cost["untraced_round_trip_ns"]
+    cpu = cost["traced_cpu_s"] / cost["untraced_cpu_s"] if cost["untraced_cpu_s"] else 0
+    out.print(
+        f"cost of tracing: the same traffic took {duration(round(cost['untraced_s'] * 1e9))} untraced and"
+        f" {duration(round(cost['traced_s'] * 1e9))} traced; {'' if several else f'CPU time of the server x{cpu:.2f}, '}median"
+        f" round trip x{trip:.2f}"
+    )
+
+
+def _probes(result: Result, out: Screen) -> None:
+    missing = [one for one in result.probes if one.quality is Quality.UNAVAILABLE]
+    for probe in missing:
+        if not probe.optional:
+            note(out, f"not measured here: {visible(probe.name)} ({visible(probe.reason)})", "yellow")
+    if optional := [visible(probe.name) for probe in missing if probe.optional]:
+        words = f"not measured, because this kernel refuses probes in its functions: {', '.join(optional)}"
+        note(out, f"{words} ({with_command_name('invoke doctor')} names the cause)")
+    kinds = sorted({one.attached.split(":")[0] for one in result.probes if one.attached})
+    note(
+        out,
+        f"{len(result.probes) - len(missing)} of {count(len(result.probes), 'probe')} attached, by {', '.join(kinds)};"
+        f" kernel {visible(str(result.machine['kernel']))}, {count(result.machine['cpus'], 'CPU')}",
+    )

@@ -1,0 +1,122 @@
+"""Where a report is printed: its width, its colours, and the parts that every page is made of.
+
+A page is 60 columns wide at least. A table that does not fit becomes a list, so that no figure and no word is cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.padding import Padding
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from probes.words import visible_lines
+
+NARROWEST, USUAL = 60, 80
+
+
+class Screen(Console):
+    """A console that prints no control character but its own: what programs put into their names reaches no terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of a renderable, their text made visible."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible_lines(segment.text), segment.style)
+
+    @property
+    def plain(self) -> bool:
+        """Can only ASCII be shown?"""
+        return not self.encoding.lower().startswith("utf")
+
+
+def screen(file: IO[str], width: int | None = None) -> Screen:
+    """The real width and colours on a terminal; elsewhere COLUMNS or 80, without colours."""
+    if width is None:
+        width = shutil.get_terminal_size().columns if file.isatty() else _columns()
+    return Screen(file=file, width=max(width, NARROWEST), highlight=False, soft_wrap=False, emoji=False, markup=False)
+
+
+def _columns() -> int:
+    """COLUMNS, as a pager or a script may set it; else 80."""
+    wanted = os.environ.get("COLUMNS", "")
+    return int(wanted) if wanted.isdigit() else USUAL
+
+
+@contextlib.contextmanager
+def printing(file: IO[str], width: int | None = None) -> Iterator[Screen]:
+    """A screen into a terminal, a pipe or a file; elsewhere than on a terminal no line ends in blanks."""
+    if file.isatty():
+        yield screen(file, width)
+        return
+    encoding = getattr(file, "encoding", None) or "utf-8"
+    buffer = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace", newline="")
+    yield screen(buffer, width)
+    buffer.flush()
+    text = buffer.buffer.getvalue().decode(encoding)
+    file.write("".join(line.rstrip() + "\n" for line in text.split("\n")[:-1]))
+
+
+def section(out: Screen, title: str) -> None:
+    """The heading of a section, with a line to the edge."""
+    out.print()
+    out.rule(Text(title, style="bold"), align="left", style="dim", characters="-" if out.plain else "─")
+
+
+def note(out: Screen, words: str, style: str = "dim") -> None:
+    """A sentence below a table."""
+    out.print(Text(words, style=style))
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of figures. A newline in the title makes it two lines high."""
+
+    title: str
+    style: str = ""
+    left: bool = False
+
+
+def figures(out: Screen, first: str, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """A table with a name in each row's first cell; a list of the rows where the table is wider than the screen."""
+    rows = list(rows)
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column.title, justify="left" if column.left else "right", no_wrap=True, style=column.style or None)
+    for name, *cells in rows:
+        table.add_row(Text(name), *map(Text, cells))
+    if out.measure(table).maximum <= out.width:
+        out.print(table)
+        return
+    for name, *cells in rows:
+        out.print(Text(name, style="bold"))
+        line = Text()
+        for column, cell in zip(columns, cells, strict=True):
+            if cell not in ("-", ""):
+                line.append(", " if line else "")
+                line.append(f"{column.title.replace(chr(10), ' ')} {cell}", style=column.style or None)
+        out.print(indented(line))
+
+
+def indented(words: Text, by: int = 2) -> Padding:
+    """A paragraph, all of it indented."""
+    return Padding(words, (0, 0, 0, by))
+
+
+def pairs(out: Screen, rows: Iterable[tuple[str | Text, str | Text]], width: int, right: bool = False) -> None:
+    """Short words on the left, in a column of that width, and a paragraph beside each."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(width=width, justify="right" if right else "left")
+    grid.add_column(overflow="fold")
+    for left, words in rows:
+        grid.add_row(left, words)
+    out.print(grid)

@@ -1,0 +1,46 @@
+"""The sleeps of each call: on which wait queue, and what woke the thread."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from probes.measure.result import Result, SleptOn
+from probes.words import count, visible
+from reports.terminal.calls import ROWS
+from reports.terminal.screen import Screen, indented, note, section
+from reports.terminal.states import STATES
+from reports.words import duration
+
+_CHAINS = 3  # ways of a wake-up that are shown for each kind of sleep
+_INDENT = 11
+
+
+def show(result: Result, out: Screen, most: int = ROWS, title: bool = True) -> None:
+    """The `most` kinds of sleep with the longest total time."""
+    rows = [(row.name, slept) for row in result.rows for slept in row.slept_on]
+    rows += [(one.name, slept) for one in result.threads if one.kernel_worker for slept in one.slept_on]
+    if not rows:
+        return
+    if title:
+        section(out, "sleeps: on which wait queue, woken by what")
+    else:
+        out.print()
+    rows.sort(key=lambda one: -one[1].ns)
+    for name, slept in rows[:most]:
+        _sleep(name, slept, out)
+    if rest := rows[most:]:
+        note(
+            out,
+            f"{count(len(rest), 'other row')} of sleeps, {duration(sum(one.ns for _, one in rest))} in total (all in --json)",
+        )
+
+
+def _sleep(name: str, slept: SleptOn, out: Screen) -> None:
+    line = Text.assemble((f"{duration(slept.ns):>9}", STATES["asleep"].style), f"  {visible(name)} on ")
+    line.append(visible(slept.queue), style="bold")
+    line.append(f", {count(slept.count, 'sleep')}")
+    if slept.queues and slept.count > 1:
+        line.append(" on one wait queue" if slept.queues == 1 else f" on {count(slept.queues, 'wait queue')}")
+    out.print(line)
+    for chain, number in slept.woken_by[:_CHAINS]:
+        out.print(indented(Text(f"{count(number, 'wake-up')}: {visible(chain)} -> thread", style="dim"), _INDENT))

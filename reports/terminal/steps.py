@@ -1,0 +1,67 @@
+"""The picture's message in words: each step with its time from "data ready"."""
+
+from __future__ import annotations
+
+from findings.scene import Scene
+from probes.measure.queues import place, sent_by_waker
+from probes.measure.result import Waker
+from reports.words import duration
+
+Step = tuple[int, str]  # (ns, what happened)
+
+
+def steps(scene: Scene) -> list[Step]:
+    """The steps in order; times are ns after the data was ready, negative before."""
+    message = scene.message
+    found = [(message.ready, f"the data ({message.bytes:,} B) is in the socket's receive queue: ready")]
+    if sent := scene.sent or scene.sent_long_before:
+        found.append((sent, "the client calls send"))
+    if sleep := scene.sleep_when_ready:
+        call, asleep = sleep
+        found.append((asleep.off, f"{call.name} puts the thread to sleep {place(asleep.queue)}"))
+        if asleep.waker:
+            found.append((asleep.woken, f"the thread is woken: {asleep.waker.words} -> thread; {_whose(asleep.waker)}"))
+        found.append((asleep.on, f"the thread is on a CPU, {duration(asleep.delay)} after the wake-up"))
+    found += _completion(scene) if not scene.reads else _reading(scene)
+    if writes := scene.echoes:
+        found.append((writes[0].exit, f"{writes[0].name} returns: the echo is sent, in {duration(writes[0].total)}"))
+    return sorted((at - message.ready, words) for at, words in found)
+
+
+def _whose(waker: Waker) -> str:
+    """In whose context the wake-up ran."""
+    if sent_by_waker(waker.stack):
+        return "the sender's own send delivers the packet (softirq)"
+    if waker.chain[:1] == ("packet",):
+        return f"an interrupt delivers the packet, while {waker.comm} is running"
+    return f"{waker.comm} wakes it"
+
+
+def _completion(scene: Scene) -> list[Step]:
+    """Phase 2 without a reading call: the data is copied before a completion announces it."""
+    message = scene.message
+    return [
+        (message.copied, f"the data is copied to the process{_copies(scene)}, before any call reports it"),
+        (message.notified, f"{message.notified_by} returns with the completion: the program has the data"),
+    ]
+
+
+def _reading(scene: Scene) -> list[Step]:
+    """Phase 2 by a reading call."""
+    message, reads = scene.message, scene.reads
+    read, found = reads[-1], list[Step]()
+    if message.notified_by != read.name:
+        found.append((message.notified, f"{message.notified_by} returns: the thread is notified"))
+    if message.read >= message.ready:
+        first = f" the first of {message.reads} times" if message.reads > 1 else ""
+        found.append((message.read, f"the thread calls {read.name}{first}"))
+    copying = sum(one.copy for one in reads)
+    how = f"; the copy takes at most {duration(copying)}" if copying else " (not measured; counted as kernel)"
+    found.append((message.copied, f"the data is copied to the process{_copies(scene)}{how}"))
+    meanwhile = f"; {duration(read.preempted)} of the call preempted" if read.preempted else ""
+    found.append((message.returned, f"{read.name} returns: the program has the data{meanwhile}"))
+    return found
+
+
+def _copies(scene: Scene) -> str:
+    return f" in {scene.message.reads} copies" if scene.message.reads > 1 else ""

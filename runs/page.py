@@ -1,0 +1,112 @@
+"""All that the page of a lab shows: the lab's own texts, its questions, its servers' source, and a run as an example."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+
+import labs
+from labs.claims import CLAIMS
+from labs.kit.lab import Lab
+from probes.errors import WrongUsage
+from probes.measure.result import Result, Verdict
+from runs import predict
+from runs.predict import Question
+from runs.report import Report, report
+
+_ROOT = Path(__file__).resolve().parents[1]
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One check of the lab: its claims (id, text), what it looks at, and its verdict in the example."""
+
+    name: str
+    claims: tuple[tuple[str, str], ...]
+    about: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file that the lab runs, with the functions in it (the case's name or "", the function or "")."""
+
+    path: str
+    functions: tuple[tuple[str, str], ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """One lab, ready to be written in any form."""
+
+    name: str
+    chapter: str
+    question: str
+    about: str
+    watch: str
+    seed: int
+    questions: tuple[Question, ...]
+    try_next: tuple[tuple[str, str], ...]  # (command, reason)
+    statements: tuple[Statement, ...]
+    sources: tuple[Source, ...]
+    reading: tuple[str, ...]
+    example: Report
+
+
+def page(name: str, result: Result) -> Page:
+    """The page of one lab; `result` is of a run of it. Raises WrongUsage for a run of something else."""
+    lab = labs.find(name)
+    if result.context.get("lab") != name:
+        found = result.context.get("lab")
+        kind = f"lab {found}" if found else "a trace"
+        raise WrongUsage(f"that is a recording of {kind}, not of lab {name}", f"name a recording of lab {name}")
+    return Page(
+        name=name,
+        chapter=lab.chapter,
+        question=lab.question,
+        about=_about(name),
+        watch=lab.watch,
+        seed=SEED,
+        questions=predict.questions(name, SEED),
+        try_next=tuple(_command(line) for line in lab.try_next),
+        statements=_statements(lab, result),
+        sources=_sources(name),
+        reading=lab.reading,
+        example=report(result),
+    )
+
+
+def _about(name: str) -> str:
+    """The lab file's own text, without the name in front of it."""
+    text = inspect.getdoc(importlib.import_module(f"labs.{name}")) or ""
+    return text.partition(": ")[2] or text
+
+
+def _command(line: str) -> tuple[str, str]:
+    command, _, reason = line.partition("  ")
+    return command, reason.strip()
+
+
+def _statements(lab: Lab, result: Result) -> tuple[Statement, ...]:
+    verdicts = {one.name: one.verdict for one in result.checks}
+    return tuple(
+        Statement(
+            name=check,
+            claims=tuple((claim, CLAIMS[claim].text) for claim in claims),
+            about=inspect.getdoc(function) or "",
+            verdict=verdicts[check],
+        )
+        for check, claims, function in lab.checks
+    )
+
+
+def _sources(name: str) -> tuple[Source, ...]:
+    """The source of the servers, each file once; the lab's own for an experiment."""
+    files: dict[str, list[tuple[str, str]]] = {}
+    for case, path, function in predict.sources(name):
+        files.setdefault(path, []).append((case, function))
+    return tuple(Source(path, tuple(functions), (_ROOT / path).read_text()) for path, functions in files.items())
