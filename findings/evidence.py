@@ -1,7 +1,12 @@
-"""Findings that several labs come to: where the thread slept, who served whom, what was created for whom."""
+"""What several labs show in the same way: where a thread slept, which thread read what, what a connection cost.
+
+Each function holds one statement against a run and returns the verdict with its evidence: counts, shares, queues, durations.
+"""
 
 from __future__ import annotations
 
+import bisect
+import collections
 import statistics
 from collections.abc import Collection, Iterable, Sequence
 
@@ -9,105 +14,117 @@ from findings.view import Finding, Run, confirmed, failed, sleeps, unavailable, 
 from probes.kernel import syscalls
 from probes.measure.queues import place
 from probes.measure.result import Call, Thread, Verdict
+from probes.words import count, ms, plural, times
 
-NO_COPY = "no tracepoint brackets the copy of a datagram: fentry or kprobes would show it"
+NO_COPY = "no tracepoint shows the copy of a datagram; a kernel that takes fentry probes or kprobes would show it"
 
 
-def together(*findings: Finding) -> Finding:
-    """One finding of several: failed if one failed, unavailable if one is, else confirmed."""
-    verdicts = {one.verdict for one in findings}
-    words = "; ".join(one.evidence for one in findings)
+def all_of(*findings: Finding) -> Finding:
+    """Several findings as one: failed if one of them failed, unavailable if one of them is, confirmed otherwise."""
+    verdicts = {finding.verdict for finding in findings}
+    evidence = "; ".join(finding.evidence for finding in findings)
     if Verdict.FAILED in verdicts:
-        return failed(words)
-    return unavailable(words) if Verdict.UNAVAILABLE in verdicts else confirmed(words)
+        return failed(evidence)
+    return unavailable(evidence) if Verdict.UNAVAILABLE in verdicts else confirmed(evidence)
 
 
-def asleep_only_in(run: Run, queue: str) -> Finding:
-    """The waiting was done in a multiplexer (or its like) on that wait queue, never in a call on a socket."""
-    waits = [one for one in run.result.calls if any(sleep.queue == queue for sleep in one.sleeps) and not _on_socket(one)]
-    sockets = [one for one in run.result.calls if _on_socket(one)]
-    elsewhere = [one for one in sockets if waited(one)]
-    names = ", ".join(sorted({one.name for one in waits})) or "no call"
-    asleep = sum(one.wait for one in waits) / 1e6
+def slept_only_on(run: Run, queue: str) -> Finding:
+    """The thread slept on that wait queue (of a multiplexer or of signals), and never in a call on a socket.
+
+    The evidence counts the sleeps on the queue, and the calls on sockets that slept until the peer did something.
+    """
+    on_sockets = [call for call in run.result.calls if _is_on_socket(call)]
+    multiplexing = [
+        call for call in run.result.calls if not _is_on_socket(call) and any(sleep.queue == queue for sleep in call.sleeps)
+    ]
+    asleep_on_socket = [call for call in on_sockets if waited(call)]
+    names = ", ".join(sorted({call.name for call in multiplexing})) or "no call"
     evidence = (
-        f"{names} slept {len(sleeps(waits))} times {place(queue)} ({asleep:.1f} ms),"
-        f" {len(elsewhere)} of {sum(one.count for one in sockets)} calls on sockets did"
+        f"{names} slept {times(len(sleeps(multiplexing)))} {place(queue)} ({ms(sum(call.wait for call in multiplexing))});"
+        f" {len(asleep_on_socket)} of {count(sum(call.count for call in on_sockets), 'call')} on sockets slept"
     )
-    return confirmed(evidence) if waits and not elsewhere else failed(evidence)
+    return confirmed(evidence) if multiplexing and not asleep_on_socket else failed(evidence)
 
 
-def handing(calls: Sequence[Call]) -> str:
-    """What a multiplexer's own copies take at most, of its time in the kernel (medians); "" where no probe bounds it."""
-    told = [one for one in calls if one.copy_out_max is not None]
-    if not told:
-        return ""
-    inward, out, kernel = (statistics.median(time(one) for one in told) / 1e3 for time in (_in, _out, _kernel))
-    into = f"{inward:.1f} us for copying in what it is handed, " if any(map(_in, told)) else ""
-    return f"; of {kernel:.1f} us in the kernel at most {into}{out:.1f} us for copying out the answers (medians)"
-
-
-def _in(call: Call) -> int:
-    return call.copy_in_max or 0
-
-
-def _out(call: Call) -> int:
-    return call.copy_out_max or 0
-
-
-def _kernel(call: Call) -> int:
-    return call.kernel
-
-
-def _on_socket(call: Call) -> bool:
+def _is_on_socket(call: Call) -> bool:
     return call.name in syscalls.READS | syscalls.WRITES | syscalls.ACCEPTS
 
 
+def multiplexer_copies(calls: Sequence[Call]) -> str:
+    """How long a multiplexer's own copies take at most, as an addition to evidence; "" where no probe bounds them.
+
+    Medians over the calls: copying in the descriptors that the caller names, copying out the results.
+    """
+    bounded = [call for call in calls if call.copy_out_max is not None]
+    if not bounded:
+        return ""
+    kernel = statistics.median(call.kernel for call in bounded) / 1e3
+    copy_in = statistics.median(call.copy_in_max or 0 for call in bounded) / 1e3
+    copy_out = statistics.median(call.copy_out_max or 0 for call in bounded) / 1e3
+    names = f"{copy_in:.1f} us copy in the descriptors and " if any(call.copy_in_max for call in bounded) else ""
+    return f"; of {kernel:.1f} us in the kernel at most {names}{copy_out:.1f} us copy out the results (medians)"
+
+
 def woken_through(run: Run, queue: str, function: str) -> Finding:
-    """Every sleep on that queue that a packet ended was ended through that function of the kernel."""
-    asleep = [one for call in run.result.calls for one in call.sleeps if one.queue == queue]
-    packets = [one for one in asleep if one.waker and one.waker.chain[0] == "packet"]
-    through = [one for one in packets if one.waker and function in one.waker.stack]
-    evidence = f"{len(through)} of {len(packets)} wake-ups by a packet came through {function}; {len(asleep)} sleeps on {queue}"
-    return confirmed(evidence) if through and len(through) == len(packets) else failed(evidence)
+    """Every sleep on that queue that a packet ended was ended through that function of the kernel.
+
+    The evidence counts the sleeps on the queue, those that a packet ended, and those whose wake-up shows the function.
+    """
+    asleep = [sleep for call in run.result.calls for sleep in call.sleeps if sleep.queue == queue]
+    by_packet = [sleep for sleep in asleep if sleep.waker and sleep.waker.chain[0] == "packet"]
+    through = [sleep for sleep in by_packet if sleep.waker and function in sleep.waker.stack]
+    evidence = (
+        f"{count(len(asleep), 'sleep')} {place(queue)}; a packet ended {len(by_packet)} of them,"
+        f" and {len(through)} of these {len(by_packet)} wake-ups went through {function}"
+    )
+    return confirmed(evidence) if through and len(through) == len(by_packet) else failed(evidence)
 
 
 def read_without_waiting(run: Run) -> Finding:
-    """Phase 2 alone is in the reading call: it copied what lay there, and never slept."""
-    brought = [one for one in run.reads if one.bytes]
-    slept = [one for one in brought if waited(one)]
-    copied = [one for one in brought if one.copied]
-    size, took = sum(one.bytes for one in copied), sum(one.copy for one in copied)
+    """The reading calls did phase 2 alone: they copied data that was there, and never slept.
+
+    The evidence counts the reads with data, those that copied it, and those that slept until the peer did something.
+    """
+    with_data = [call for call in run.reads if call.bytes]
+    slept = [call for call in with_data if waited(call)]
+    copied = [call for call in with_data if call.copied]
+    size, duration = sum(call.bytes for call in copied), sum(call.copy for call in copied)
+    if run.udp and with_data and not copied and not slept:
+        return unavailable(f"{count(len(with_data), 'read')} returned data without a sleep; {NO_COPY}")
     evidence = (
-        f"{len(copied)} of {len(brought)} reads copied their data themselves ({size:,} B, {took / 1e6:.3f} ms at most),"
-        f" {len(slept)} of them slept before"
+        f"{len(copied)} of {count(len(with_data), 'read')} with data copied the data themselves"
+        f" ({size:,} B in {duration / 1e6:.3f} ms at most), and {len(slept)} of them slept"
     )
-    if run.udp and brought and not copied and not slept:
-        return unavailable(f"{len(brought)} reads brought data without a sleep; {NO_COPY}")
-    return confirmed(evidence) if brought and len(copied) == len(brought) and not slept else failed(evidence)
+    return confirmed(evidence) if with_data and len(copied) == len(with_data) and not slept else failed(evidence)
 
 
-def one_each(run: Run, unit: str) -> Finding:
-    """Each connection is read by a thread (or process) of its own, and their sleeps overlap: nobody waits for another."""
+def own_reader_each(run: Run, unit: str) -> Finding:
+    """Each connection has a thread (or a process: `unit`) of its own that reads it, and these wait at the same time.
+
+    The evidence counts connections and readers, and how many readers slept in recv at one moment. With few short pauses there
+    may be no such moment; then the connections count whose first read had begun and whose last read had not ended: a server of
+    one connection after the other never has two of these.
+    """
     readers: dict[int, set[int]] = {}
     for call in run.reads:
         if call.socket:
             readers.setdefault(call.socket, set()).add(call.thread)
     alone = [socket for socket, threads in readers.items() if len(threads) == 1]
     owners = {next(iter(readers[socket])) for socket in alone}
-    evidence = f"{len(readers)} connections were read by {len(owners)} {unit}, each by its own alone"
+    counted = f"{count(len(owners), unit)} read {count(len(readers), 'connection')}"
     if len(readers) < 2 or len(owners) < len(readers):
-        return failed(evidence.replace(", each by its own alone", ""))
-    asleep = _at_once((one.off, one.woken) for call in run.reads for one in call.sleeps)
+        return failed(f"{counted}; {len(alone)} of these had a single reader")
+    counted += f", and no {unit} read two of them"
+    asleep = _most_at_once((sleep.off, sleep.woken) for call in run.reads for sleep in call.sleeps)
     if asleep > 1:
-        return confirmed(f"{evidence}; up to {asleep} of them slept in recv at the same time")
-    # with few short pauses there may be no such moment; but who serves one after the other never has two begun and not ended
-    lasted = [[call for call in run.reads if call.socket == socket] for socket in readers]
-    begun = _at_once((min(one.enter for one in calls), max(one.exit for one in calls)) for calls in lasted)
-    evidence += f"; up to {begun} were being read at the same time"
+        return confirmed(f"{counted}; up to {asleep} slept in recv at the same time")
+    reads = [[call for call in run.reads if call.socket == socket] for socket in readers]
+    begun = _most_at_once((min(call.enter for call in calls), max(call.exit for call in calls)) for calls in reads)
+    evidence = f"{counted}; up to {begun} were being read at the same time"
     return confirmed(evidence) if begun > 1 else failed(evidence)
 
 
-def _at_once(spans: Iterable[tuple[int, int]]) -> int:
+def _most_at_once(spans: Iterable[tuple[int, int]]) -> int:
     """How many of these spans of time have a moment in common, at most."""
     most = now = 0
     for _, step in sorted((at, step) for begin, end in spans for at, step in ((begin, 1), (end, -1))):
@@ -117,78 +134,77 @@ def _at_once(spans: Iterable[tuple[int, int]]) -> int:
 
 
 def created(run: Run) -> list[Thread]:
-    """The threads and processes that came into being while the server was followed."""
-    return [one for one in run.result.threads if one.parent]
+    """The threads and processes that the server created while it was followed."""
+    return [thread for thread in run.result.threads if thread.parent]
 
 
-def price_of_each(run: Run, unit: str, processes: bool) -> Finding:
-    """Every connection cost a creation, and every message its context switches."""
-    made = [one for one in created(run) if (one.pid == one.tid) == processes]
-    calls = [one for one in run.result.calls if one.name in ("clone", "clone3", "fork", "vfork") and one.result]
-    switches = sum(one.voluntary_switches for one in made)
-    messages = len(run.result.messages)
-    took = sum(one.total for one in calls) / max(len(calls), 1) / 1e3
+def cost_of_each(run: Run, unit: str, processes: bool) -> Finding:
+    """The server created a thread (or a process) for every connection.
+
+    The evidence counts what was created, how long a clone took on average, and the voluntary switches for all messages.
+    """
+    made = [thread for thread in created(run) if (thread.pid == thread.tid) == processes]
+    clones = [call for call in run.result.calls if call.name in ("clone", "clone3", "fork", "vfork") and call.result]
+    switches = sum(thread.voluntary_switches for thread in made)
+    average = sum(call.total for call in clones) / max(len(clones), 1) / 1e3
     evidence = (
-        f"{len(made)} {unit} for {len(run.connections)} connections, {took:.0f} us of clone each;"
-        f" {switches} voluntary switches for {messages} messages"
+        f"the server created {count(len(made), unit)} for {count(len(run.connections), 'connection')},"
+        f" {average:.0f} us of clone each; they made {count(switches, 'voluntary switch')}"
+        f" for {count(len(run.result.messages), 'message')}"
     )
     return confirmed(evidence) if made and len(made) == len(run.connections) else failed(evidence)
 
 
 def ceiling(run: Run, workers: int, unit: str) -> Finding:
-    """More connections than workers: those beyond the pool's size are served only when another connection has ended."""
-    served: dict[int, tuple[int, int]] = {}
+    """The connections beyond the pool's size are served only after another connection has ended.
+
+    A connection counts as served from its first read to its last. The evidence gives the most connections that were served at
+    one moment, the readers, and when the first connection beyond the pool's size had its first read.
+    """
+    first_and_last: dict[int, tuple[int, int]] = {}
     for call in run.reads:
         if call.socket:
-            first, _ = served.get(call.socket, (call.enter, 0))
-            served[call.socket] = first, call.exit
+            first, _ = first_and_last.get(call.socket, (call.enter, 0))
+            first_and_last[call.socket] = first, call.exit
     readers = {call.thread for call in run.reads if call.socket}
-    spans = sorted(served.values())
+    spans = sorted(first_and_last.values())
     together = max((sum(1 for begin, end in spans if begin <= at < end) for at, _ in spans), default=0)
-    asked = [client["asked"] for client in run.clients]
-    late = [begin - min(asked) for begin, _ in spans[workers:]] if asked else []
-    evidence = f"{len(spans)} connections, {len(readers)} {unit}: at most {together} were served at the same time"
+    evidence = (
+        f"{count(len(spans), 'connection')}, {count(len(readers), unit)}:"
+        f" at most {count(together, 'connection')} served at the same time"
+    )
     if len(spans) <= workers:
-        return unavailable(f"{evidence}; {workers} workers serve them all: --clients {workers + 2} shows the ceiling")
+        return unavailable(f"{evidence}; {workers} {plural(unit)} serve them all: --clients {workers + 2} shows the ceiling")
     if together > workers or len(readers) > workers:
         return failed(evidence)
-    return confirmed(
-        f"{evidence}; number {workers + 1} had its first byte read {min(late) / 1e6:.0f} ms after the first client came"
-    )
+    came = min(client["asked"] for client in run.clients)
+    late = min(begin - came for begin, _ in spans[workers:])
+    return confirmed(f"{evidence}; connection {workers + 1} was read {ms(late)} after the first client had connected")
 
 
-def each_refused(run: Run, names: Collection[str], kind: set[str]) -> Finding:
-    """In the section "NAME, non-blocking" of an experiment each call got EAGAIN without a sleep."""
-    good = []
+def each_got_eagain(run: Run, names: Collection[str], kind: set[str]) -> Finding:
+    """In the section "NAME, non-blocking" of an experiment each of the calls got EAGAIN without a sleep."""
+    refused = []
     for name in names:
-        calls = [one for one in run.sections.get(f"{name}, non-blocking", []) if one.name in kind]
-        if calls and all(one.errno == "EAGAIN" and not one.sleeps for one in calls):
-            good.append(name)
-    found = f"{len(good)} of {len(names)} calls got EAGAIN and did not sleep: {', '.join(good)}"
-    return confirmed(found) if len(good) == len(names) else failed(found)
+        calls = [call for call in run.sections.get(f"{name}, non-blocking", []) if call.name in kind]
+        if calls and all(call.errno == "EAGAIN" and not call.sleeps for call in calls):
+            refused.append(name)
+    evidence = f"{len(refused)} of {count(len(names), 'call')} got EAGAIN without a sleep: {', '.join(refused) or 'none'}"
+    return confirmed(evidence) if len(refused) == len(names) else failed(evidence)
 
 
-def threads(run: Run) -> str:
-    """How many threads served, in words."""
-    number = len(run.result.threads)
-    return f"{number} thread{'s' * (number > 1)}"
-
-
-def ms(ns: float) -> str:
-    """Ns as ms, for evidence."""
-    return f"{ns / 1e6:.1f} ms" if ns >= 1e5 else f"{ns / 1e6:.2f} ms"
-
-
-def held_up(run: Run, queue: str, calls: Sequence[Call] | None = None) -> tuple[int, int]:
-    """The longest that the thread slept on `queue`, outside a multiplexer, while another connection's data lay ready, ns;
-    and how long that data lay ready in all. 0, 0: never. With `calls` only sleeps in these count.
+def slept_while_unread(run: Run, queue: str, calls: Sequence[Call] | None = None) -> tuple[int, int]:
+    """The longest sleep on `queue`, outside a multiplexer, while another connection's data was unread in its socket, ns;
+    and how long that data was unread in all. (0, 0): there was no such sleep. With `calls` only their sleeps count.
     """
-    worst = max(held_ups(run, queue, calls), default=(0, 0))
-    return worst if worst[0] else (0, 0)
+    longest = max(sleeps_while_unread(run, queue, calls), default=(0, 0))
+    return longest if longest[0] else (0, 0)
 
 
-def held_ups(run: Run, queue: str, calls: Sequence[Call] | None = None) -> list[tuple[int, int]]:
-    """The same for each message, 0 where the thread did not sleep."""
+def sleeps_while_unread(run: Run, queue: str, calls: Sequence[Call] | None = None) -> list[tuple[int, int]]:
+    """For each message: how long its thread slept for another connection while the message was unread, and how long the
+    message was unread, ns. The time counts from the data's arrival in the socket until the thread was notified.
+    """
     asleep = [
         (call.socket, call.thread, sleep)
         for call in (run.result.calls if calls is None else calls)
@@ -196,13 +212,35 @@ def held_ups(run: Run, queue: str, calls: Sequence[Call] | None = None) -> list[
         for sleep in call.sleeps
         if sleep.queue == queue
     ]
-    found = []
+    durations = []
     for message in run.result.messages:
-        # what of the time between ready and told the thread that reads it in the end slept for somebody else
         slept = sum(
             max(0, min(sleep.woken, message.notified) - max(sleep.off, message.ready))
             for socket, thread, sleep in asleep
             if thread == message.thread and socket != message.socket
         )
-        found.append((slept, message.notified - message.ready))
-    return found
+        durations.append((slept, message.notified - message.ready))
+    return durations
+
+
+def reads_of_busiest(run: Run) -> list[Call]:
+    """The reads with data of the connection that was read most often: that of the flooding client, where there is one."""
+    reads = [call for call in run.result.named("recvfrom") if call.bytes and call.socket]
+    busiest = collections.Counter(call.socket for call in reads).most_common(1)
+    return [call for call in reads if call.socket == busiest[0][0]] if busiest else []
+
+
+def reads_while_unread(run: Run) -> tuple[int, int]:
+    """The most reads of the busiest connection while another connection's data was unread in its socket; and how long that
+    data was unread, ns.
+    """
+    reads = reads_of_busiest(run)
+    if not reads:
+        return 0, 0
+    begins = [call.enter for call in reads]
+    others = [message for message in run.result.messages if message.socket != reads[0].socket]
+    counted = [
+        (bisect.bisect(begins, message.read) - bisect.bisect(begins, message.ready), message.read - message.ready)
+        for message in others
+    ]
+    return max(counted, default=(0, 0))

@@ -1,4 +1,4 @@
-"""The labs, one file each, found by their names: the question, the traffic, the checks with the claims they prove."""
+"""The labs, one file each, by their names: the question, the traffic, the checks with the claims that they prove."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from probes.errors import WrongUsage
 if TYPE_CHECKING:
     from labs.kit.lab import Lab
 
-_NOT_LABS = {"claims", "kit"}
+_NOT_LABS = {"claims", "kit", "wrong"}
 
 
 def names() -> list[str]:
     """The names of all labs, sorted."""
-    return sorted(one.name for one in pkgutil.iter_modules(__path__) if one.name not in _NOT_LABS)
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_LABS)
 
 
 def find(name: str) -> Lab:

@@ -2,16 +2,18 @@
 
 from findings import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
+from probes.words import count
 
 LAB = Lab(
     model="asyncio",
     chapter="Asynchronous",
     server="asyncio",
     question="Is asyncio asynchronous I/O?",
-    watch="the thread sleeps in epoll_wait and copies in recvfrom, like that of lab epoll; plus waits that don't wait.",
+    watch="the thread sleeps in epoll_wait and copies in recvfrom, as in lab epoll; some calls of epoll_wait have a time-out of"
+    " 0 and never sleep.",
     try_next=(
-        "invoke lab epoll  without the coroutines",
-        "invoke lab io_uring  asynchronous below, too",
+        "invoke lab epoll  the same calls without coroutines",
+        "invoke lab io_uring  requests that the kernel itself completes",
     ),
     reading=(
         "docs.python.org, asyncio: Event Loop",
@@ -21,19 +23,23 @@ LAB = Lab(
 )
 
 
-@LAB.check("multiplexing underneath", claims=("C45",))
+@LAB.check("asyncio's loop sleeps in epoll_wait, and reads without a sleep", claims=("C45",))
 def multiplexing(run: Run) -> Finding:
-    """It sleeps in epoll_wait only, and reads by itself what epoll told of."""
-    return evidence.together(evidence.asleep_only_in(run, "epoll"), evidence.read_without_waiting(run))
+    """The thread slept in epoll_wait only, and its own calls read the data that epoll_wait had reported."""
+    return evidence.all_of(evidence.slept_only_on(run, "epoll"), evidence.read_without_waiting(run))
 
 
-@LAB.check("waits that don't wait", claims=("C45",))
+@LAB.check("the loop also calls epoll_wait without sleeping", claims=("C45",))
 def zero_timeouts(run: Run) -> Finding:
-    """Before it may sleep the loop runs what is due, and looks at epoll with a time-out of 0 in between."""
-    waits = [one for one in run.waits if one.name.startswith("epoll")]
-    looks = [one for one in waits if not one.sleeps and one.result is not None]  # they may find what has come meanwhile
-    looked, empty = (sum(one.count for one in calls) for calls in (looks, [one for one in looks if one.result == 0]))
-    slept = sum(1 for one in waits if one.sleeps)
-    found = f"{looked} epoll_wait did not sleep, {empty} of them came back empty; {slept} slept, for"
-    found += f" {len(run.result.messages)} messages"
-    return confirmed(found) if looked > 0.5 * len(run.result.messages) > 0 else failed(found)
+    """While callbacks are due, the loop calls epoll_wait with a time-out of 0 before it runs them."""
+    waits = [call for call in run.waits if call.name.startswith("epoll")]
+    awake = [call for call in waits if not call.sleeps and call.result is not None]
+    number = sum(call.count for call in awake)
+    slept = sum(1 for call in waits if call.sleeps)
+    empty = sum(call.count for call in awake if call.result == 0)
+    messages = len(run.result.messages)
+    words = (
+        f"{count(number, 'call')} of epoll_wait did not sleep, and {empty} of these returned 0 events;"
+        f" {count(slept, 'call')} slept; {count(messages, 'message')}"
+    )
+    return confirmed(words) if number > 0.5 * messages > 0 else failed(words)

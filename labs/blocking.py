@@ -1,21 +1,23 @@
-"""Blocking I/O: where does the thread wait, and what does that do to the other clients?
+"""Blocking I/O: where does the thread wait, and what does its wait mean for the other clients?
 
-The server sleeps in accept, in recv, in whatever has nothing to give; the kernel shows on which queue, and who wakes it.
+The server's thread sleeps in accept until a client connects, and in recvfrom until data arrives. The kernel shows on which wait
+queue it sleeps, and what wakes it.
 """
 
 from findings import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, sleeps, turns, unavailable
+from probes.words import count, ms
 
 LAB = Lab(
     model="blocking",
     chapter="Blocking",
     server="blocking",
-    question="Where does a thread wait in blocking I/O, and who else waits with it?",
-    watch="recvfrom holds the thread in both phases, and one client's pauses are every other client's delay.",
+    question="Where does a thread wait in blocking I/O, and which clients wait with it?",
+    watch="recvfrom blocks the thread in both phases, and the pauses of one client delay all other clients.",
     try_next=(
-        "invoke lab blocking --clients 1  alone, nobody waits behind it",
+        "invoke lab blocking --clients 1  a single client delays no other",
         "invoke lab blocking --size 1000000  phase 2 grows with the data",
-        "invoke lab epoll  the same traffic, nobody held up",
+        "invoke lab epoll  the same, without delays",
     ),
     reading=(
         "UNP 6.2, Blocking I/O Model; 1.5, a simple daytime server",
@@ -25,68 +27,71 @@ LAB = Lab(
 )
 
 
-@LAB.check("asleep in recvfrom", claims=("C03", "C12"))
-def asleep_in_the_read(run: Run) -> Finding:
-    """The reads that began before their data was there slept on the socket's own queue.
+@LAB.check("the thread sleeps in recvfrom until data arrives", claims=("C03", "C12"))
+def sleeps_in_the_read(run: Run) -> Finding:
+    """The reads that began before their data arrived slept on the socket's own queue.
 
-    Between the start of a call and its look at the queue data may still come: such a read need not sleep. It is the exception.
+    Data may still arrive between the start of a call and its check of the receive queue. Such a read need not sleep, so half of
+    the reads are enough.
     """
-    early = [one for one in run.reads if one.ready and one.ready > one.enter]
-    slept = [one for one in early if any(sleep.queue == "socket" for sleep in one.sleeps)]
+    early = [call for call in run.reads if call.ready and call.ready > call.enter]
+    slept = [call for call in early if any(sleep.queue == "socket" for sleep in call.sleeps)]
     if not early:
-        return failed(f"no read began before its data was there ({len(run.reads)} reads): the thread waited elsewhere")
-    found = f"{len(slept)} of {len(early)} reads that came before their data slept on the socket's queue"
+        return failed(f"0 of {count(len(run.reads), 'read')} began before the data arrived: the thread waited in another call")
+    words = f"{len(slept)} of {count(len(early), 'read')} that began before their data slept on the socket's queue"
     if len(slept) < 0.5 * len(early):
-        return failed(found)
+        return failed(words)
     if len(slept) < len(early):
-        found += f" ({len(early) - len(slept)} found it just come)"
+        words += f" (the data of the other {len(early) - len(slept)} arrived before they slept)"
     longest = max(sleep.wait for sleep in sleeps(slept))
-    return confirmed(f"{found}, up to {longest / 1e6:.1f} ms at a time; {len(run.reads)} reads in all")
+    return confirmed(f"{words}, each for up to {ms(longest)}; {count(len(run.reads), 'read')} in all")
 
 
 @LAB.check("sockets block by default", claims=("C12",))
-def nothing_set(run: Run) -> Finding:
-    """The server never asked for non-blocking sockets, and never got EAGAIN."""
-    asked = [one for one in run.calls("fcntl") if one.args[1] == 4 and one.args[2] & 0o4000]  # F_SETFL, O_NONBLOCK
-    asked += [one for one in run.calls("ioctl") if one.args[1] == 0x5421]  # FIONBIO
-    asked += [one for one in run.connections if one.name == "accept4" and one.args[3] & 0o4000]  # SOCK_NONBLOCK
-    refused = sum(one.count for one in run.result.calls if one.errno == "EAGAIN")
-    if asked or refused:
-        return failed(f"{len(asked)} calls asked for non-blocking sockets, {refused} calls got EAGAIN")
-    return confirmed(f"no call asked for anything on {len(run.connections)} connections, no call got EAGAIN")
+def default(run: Run) -> Finding:
+    """The server set no socket to non-blocking, and no call got EAGAIN."""
+    setting = [call for call in run.calls("fcntl") if call.args[1] == 4 and call.args[2] & 0o4000]  # F_SETFL, O_NONBLOCK
+    setting += [call for call in run.calls("ioctl") if call.args[1] == 0x5421]  # FIONBIO
+    setting += [call for call in run.connections if call.name == "accept4" and call.args[3] & 0o4000]  # SOCK_NONBLOCK
+    refused = sum(call.count for call in run.result.calls if call.errno == "EAGAIN")
+    words = (
+        f"{count(len(run.connections), 'connection')}: {count(len(setting), 'call')} set O_NONBLOCK or FIONBIO,"
+        f" {count(refused, 'call')} got EAGAIN"
+    )
+    return failed(words) if setting or refused else confirmed(words)
 
 
-@LAB.check("both phases in one call", claims=("C06", "C18"))
+@LAB.check("one call passes both phases: it sleeps, then it copies", claims=("C06", "C18"))
 def two_phases(run: Run) -> Finding:
-    """Phase 1 and phase 2 of one message lie inside one system call: asleep first, then the copy."""
-    both = [one for one in run.reads if one.sleeps and one.copied and one.sleeps[-1].on <= one.copied <= one.exit]
-    if run.udp and not any(one.copied for one in run.reads):
-        return unavailable(f"{len(run.reads)} reads; {evidence.NO_COPY}")
+    """Phase 1 and phase 2 of a message lie inside one system call: the call sleeps first, then it copies the data."""
+    if run.udp and not any(call.copied for call in run.reads):
+        return unavailable(f"{count(len(run.reads), 'read')}; {evidence.NO_COPY}")
+    both = [call for call in run.reads if call.sleeps and call.copied and call.sleeps[-1].on <= call.copied <= call.exit]
     if not both:
-        return failed(f"none of {len(run.reads)} reads both slept and copied: the phases are in different calls")
-    size = sum(one.bytes for one in both)
-    wait, copy = sum(one.wait for one in both), sum(one.copy for one in both)
+        return failed(f"0 of {count(len(run.reads), 'read')} both slept and copied: the phases are in different calls")
+    size = sum(call.bytes for call in both)
+    asleep, copy = sum(call.wait for call in both), sum(call.copy for call in both)
     return confirmed(
-        f"{len(both)} reads first slept ({wait / 1e6:.1f} ms), then copied their {size:,} B ({copy / 1e6:.3f} ms at most)"
+        f"{count(len(both), 'read')} first slept ({ms(asleep)} in all), then copied {size:,} B ({copy / 1e6:.3f} ms at most)"
         " before they returned"
     )
 
 
-@LAB.check("one silent client holds up the rest", claims=("C13",))
+@LAB.check("a connection waits until the connection before it has ended", claims=("C13",))
 def held_up(run: Run) -> Finding:
-    """Connections are served strictly one after the other, while data of the next ones lies ready."""
+    """The server served one connection to its end before it read the next, whose data was unread meanwhile."""
     if run.udp:
-        return unavailable("datagrams of all clients come to 1 socket: without --udp there are connections")
+        return unavailable("datagrams of all clients arrive at 1 socket: without --udp there are connections")
     if len(run.connections) < 2:
-        return unavailable("one connection has nobody to hold up: use --clients 2 or more")
-    count, served = turns(run.reads)
-    if served > count:
-        return failed(f"{count} connections were served in {served} turns: none waited for another's end")
-    worst, lay = evidence.held_up(run, "socket")
-    found = f"{count} connections in {served} turns, each to its end"
-    if not worst:
-        return unavailable(f"{found}; no data lay ready while the thread slept on another: use --messages 3 or more")
+        return unavailable("a single connection delays no other: use --clients 2 or more")
+    connections, served = turns(run.reads)
+    words = f"{count(connections, 'connection')} were served in {count(served, 'turn')}"
+    if served > connections:
+        return failed(f"{words}: no connection waited for the end of another")
+    longest, unread = evidence.slept_while_unread(run, "socket")
+    if not longest:
+        return unavailable(f"{words}; no data was unread while the thread slept for another client: use --messages 3 or more")
     return confirmed(
-        f"{found}; data of one lay ready for {lay / 1e6:.0f} ms, for {worst / 1e6:.0f} ms of which the thread slept in"
-        " recvfrom on another"
+        f"{words}, each to its end; data of one connection was unread for {ms(unread)}, and for {ms(longest)} of these the"
+        " thread slept in recvfrom on another connection"
     )

@@ -1,7 +1,8 @@
-"""The claims about the I/O models that the labs hold against the kernel, by id. What teachers say, in one sentence each.
+"""The statements about the I/O models that the labs hold against the kernel, by id: what courses teach, a sentence each.
 
-They follow UNP vol. 1, 3rd ed., section 6.2, and what courses add to it on Linux and Python. A check names the ids that it
-stands for; `invoke claims` lists both. Whether a claim is true is the kernel's to say: a check may confirm, refine or refute.
+They follow UNP vol. 1, 3rd ed., section 6.2, and what courses on Linux and Python add to it. They are the teachers' statements,
+and the kernel decides whether they are true: a check may confirm, refine or refute them. A check names the ids that it stands
+for; `invoke claims` lists every claim with its checks.
 """
 
 from __future__ import annotations
@@ -19,74 +20,83 @@ class Claim(NamedTuple):
 
 _TEXT = """
 Terms
-C01 A synchronous call gives control back only together with its result, be it a computation's or an I/O's.
-C02 An asynchronous call gives a handle back at once; the result is learned by asking, by a notice or by a callback.
-C03 A blocking call puts the calling thread to sleep on a wait queue until there is a result.
-C04 Synchronous does not mean blocking: a long computation keeps its thread runnable to the end, preempted or not.
-C05 A non-blocking call returns at once and never puts the thread to sleep.
-C06 Reading from a network has two phases: waiting for data, and copying it to the process; models differ only in these.
-C07 read, readv, recv, recvfrom and recvmsg sleep through phase 1 when blocking and return EAGAIN in it when not.
-C08 write, writev, send, sendto and sendmsg sleep while the send buffer is full, or return EAGAIN when non-blocking.
-C09 accept waits the way an input call does.
-C10 connect waits the way an output call does.
-C11 Sockets, terminals and files are all descriptors, but a regular file can't be waited for: epoll refuses it (EPERM), \
-select and poll call it ready.
+C01 A synchronous call returns only when its result is there, for a computation as well as for I/O.
+C02 An asynchronous call returns a handle at once; the caller gets the result later by polling, notification or callback.
+C03 A blocking call lets its thread sleep on a wait queue until the result is there.
+C04 A synchronous call need not block: a long computation keeps its thread runnable, even while it is preempted.
+C05 A non-blocking call returns at once, and its thread does not sleep.
+C06 A read from the network has two phases: phase 1 waits for data, phase 2 copies it to the process. The I/O models differ \
+only in what happens in each phase.
+C07 The input calls read, readv, recv, recvfrom and recvmsg sleep in phase 1 when blocking, and get EAGAIN in phase 1 when \
+non-blocking.
+C08 The output calls write, writev, send, sendto and sendmsg sleep while the send buffer is full when blocking, and get EAGAIN \
+when non-blocking.
+C09 accept waits like an input call.
+C10 connect waits like an output call.
+C11 Sockets, terminals and files are descriptors, but multiplexers cannot wait for a regular file: epoll refuses it (EPERM), \
+select and poll always report it ready.
 
 Blocking I/O
-C12 A socket blocks unless told otherwise, and recvfrom holds the thread in both phases.
-C13 With one thread, one silent connection holds up all the others.
-C14 A thread or a process for each connection keeps connections out of each other's way.
-C15 Hundreds of threads or processes cost memory, context switches and the time to create them.
-C16 A pool saves the creation, but whoever comes when it is full waits as if there were none.
+C12 Sockets block by default, and a blocking recvfrom holds its thread in both phases.
+C13 In a server with one thread, one silent connection delays all other connections.
+C14 With a thread or a process for each connection, connections do not delay each other.
+C15 Hundreds of threads or processes cost memory, context switches and creation time.
+C16 A pool saves the creation time but has a ceiling: connections beyond its size wait as if there were no pool.
 
 Non-blocking I/O
-C17 A non-blocking recvfrom without data returns EAGAIN at once, and the process asks again later.
-C18 Phase 2 holds the process all the same: the copy is made inside the call that succeeds.
-C19 Asking in a loop takes a whole core.
-C20 Pausing between two polls saves CPU and costs response time: on average half the pause.
-C21 Every round of polling costs a system call for every connection, ready or not.
+C17 A non-blocking recvfrom without data gets EAGAIN at once; the process does other work and polls again later.
+C18 Phase 2 holds the process in non-blocking I/O as well: the call that succeeds makes the copy.
+C19 A loop that polls without a pause takes a whole core.
+C20 A pause between two polls saves CPU and delays the answer: data waits for the next poll, half a pause on average.
+C21 Each round of polling makes one system call for every connection, ready or not.
 
 Multiplexing
-C22 With select, poll or epoll the thread sleeps in the multiplexer, not in the call on the socket.
-C23 It takes two calls instead of one, so for few connections it is no faster than blocking I/O with threads.
+C22 With select, poll or epoll the thread sleeps in the multiplexer, and not in the call on the socket.
+C23 Multiplexing makes two system calls where blocking I/O makes one, so that with few connections it is not faster than \
+blocking I/O with threads.
 C24 One thread serves many connections, with little memory and CPU.
-C25 select's sets are copied in and out at every call, and have to be set up again.
-C26 select and poll look at every descriptor at every call, through its poll method.
-C27 select and poll join and leave the wait queue of every descriptor at every call that has to wait.
-C28 When nothing is ready they sleep in a timed schedule until a wait queue or the time-out wakes them, then look again.
-C29 select takes only descriptors below FD_SETSIZE, 1024.
-C30 poll has no such limit and keeps the wish apart from the answer, but copies and looks like select.
-C31 The cost of a select or a poll grows with the number of descriptors, that of epoll_wait does not.
-C32 epoll_ctl registers a descriptor once: one copy in, one place on its wait queue, with a callback.
-C33 The callback, ep_poll_callback, puts a ready descriptor on a list and wakes the waiter; epoll_wait looks at that list \
-only, and sleeps on a queue of epoll's own.
-C34 What limits epoll is the number of open files, some 100,000 for each GB of memory.
-C35 Level-triggered tells of a descriptor until it is drained, edge-triggered once for each arrival: who does not drain stalls.
-C36 Edge-triggered can take fewer wake-ups or waits, and is harder to get right.
-C37 epoll shares memory with the process by mmap, and so saves the copying of events.
-C38 Finding and handling events share one loop, so one slow handler stalls all connections.
-C39 The module selectors takes the best mechanism of the system: epoll on Linux.
+C25 Each call of select copies the descriptor sets into the kernel and back, and the program sets them up again each time.
+C26 Each call of select or poll walks all descriptors and calls the poll method of each.
+C27 Each call of select or poll that waits puts its thread on the wait queue of every descriptor, and takes it off again.
+C28 When no descriptor is ready, select and poll sleep with a time-out until a wait queue wakes them, and then walk all \
+descriptors again.
+C29 select takes only descriptors below FD_SETSIZE, which is 1,024.
+C30 poll has no such limit and keeps the requested events apart from the returned events, but copies and walks like select.
+C31 The cost of a call grows with the number of descriptors for select and poll, and not for epoll_wait.
+C32 epoll_ctl registers a descriptor once: one copy into the kernel, and one entry with a callback in its wait queue.
+C33 The callback, ep_poll_callback, puts the ready descriptor on a ready list and wakes the waiter; epoll_wait checks only \
+this list, and sleeps on epoll's own wait queue.
+C34 The number of open files limits epoll: about 100,000 for each GB of memory.
+C35 Level-triggered epoll reports a descriptor until it is drained; edge-triggered epoll reports each arrival once, and a \
+server that does not drain stalls.
+C36 Edge-triggered epoll can take fewer wake-ups or waits than level-triggered epoll, and is harder to program.
+C37 epoll shares memory with the process by mmap, which saves the copy of the events.
+C38 One loop detects the events and handles them, so that one slow handler stalls all other connections.
+C39 The module selectors chooses the best multiplexer of the platform: epoll on Linux.
 C40 Callbacks on top of a selector are the Reactor pattern.
 
 Signal-driven I/O
-C41 With SIGIO the process is free in phase 1, is told by a signal, and is held in phase 2 like the rest.
+C41 With signal-driven I/O (SIGIO) the process does not block in phase 1; a signal notifies it, and phase 2 holds it like the \
+other models.
 
 Asynchronous I/O
-C42 An asynchronous read returns at once; the kernel waits, copies and then tells: neither phase holds the process.
-C43 By POSIX's definition all models but asynchronous I/O are synchronous, since phase 2 holds the process.
-C44 The process neither looks for data nor copies it: the Proactor pattern.
-C45 asyncio's loop is epoll under an asynchronous interface.
+C42 An asynchronous read returns at once; the kernel waits for the data, copies it and then notifies the process, which \
+neither phase blocks.
+C43 By the definition of POSIX, all models but asynchronous I/O are synchronous, since phase 2 holds the process.
+C44 With asynchronous I/O the process neither checks for data nor copies it: the Proactor pattern.
+C45 asyncio's default loop uses epoll below an asynchronous interface.
 
 Delivery
-C46 Reading takes the data out of the kernel's receive buffer; the sender's copy goes when TCP acknowledges it.
-C47 The comparison of all models: what happens in phase 1 and in phase 2, measured, in one table.
+C46 A read takes the data out of the kernel's receive buffer; the sender's copy is released when TCP acknowledges it.
+C47 What happens in phase 1 and in phase 2 can be measured for every model, and compared in one table.
 
-Many who wait
-C48 An event wakes all who wait for it, but of those who wait exclusively only one.
+Many processes that wait
+C48 An event wakes all processes that wait for it; of processes that wait exclusively it wakes one.
 """
 
 
 def _parse(text: str) -> dict[str, Claim]:
+    """The claims by id: a line without an id begins a chapter."""
     claims, chapter = {}, ""
     for line in text.strip().splitlines():
         if line[:1] == "C" and line[1:3].isdigit():

@@ -1,21 +1,22 @@
-"""A classic mistake: edge-triggered, drained as the text says, and one client that never stops sending."""
+"""A classic mistake: edge-triggered epoll, drained as the text says, and a client that never stops sending."""
 
-import bisect
-import collections
-
-from findings.evidence import ms
+from findings import evidence
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
+from labs.kit.questions.cases import MEANWHILE, factor, latest
+from labs.kit.questions.question import Question, Ranges, Truth
+from labs.kit.questions.server import READERS
 from labs.kit.traffic import Traffic
+from probes.words import count, ms
 from servers.mistakes.edge_starvation import TURN
 
 LAB = Lab(
     model="epoll_edge",
     chapter="Classic mistakes",
-    question="What if there is always one more byte to drain?",
-    watch="how many reads of the busy connection are made while another's data lies ready.",
+    question="What happens if a socket always has more data to drain?",
+    watch="how often the server reads the flooding connection while another connection's data is unread.",
     try_next=(
-        "invoke lab epoll_edge  drained, with well-behaved clients",
-        "invoke lab epoll       told again, so nothing needs to be drained",
+        "invoke lab epoll_edge  the same model with clients that pause",
+        "invoke lab epoll       level-triggered: no socket must be drained",
     ),
     reading=(
         "man 7 epoll: Starvation (edge-triggered)",
@@ -24,51 +25,72 @@ LAB = Lab(
     cases=(Case("broken", "mistakes.edge_starvation:broken"), Case("mended", "mistakes.edge_starvation:mended")),
     traffic=Traffic(clients=2, messages=6, gap_ms=10, flood_ms=80),
 )
+NO_OTHER = "no other client sent a message during the flood: use a smaller --gap-ms"
 
 
-def passed_over(run: Run) -> tuple[int, int]:
-    """The most reads of the flooding connection made while another connection's data lay ready; and for how long, ns."""
-    reads = [one for one in run.result.named("recvfrom") if one.bytes and one.socket]
-    if not reads:
-        return 0, 0
-    (flooding, _count), *_ = collections.Counter(one.socket for one in reads).most_common()
-    begins = [one.enter for one in reads if one.socket == flooding]
-    waits = [one for one in run.result.messages if one.socket != flooding]
-    found = [(bisect.bisect(begins, one.read) - bisect.bisect(begins, one.ready), one.read - one.ready) for one in waits]
-    return max(found, default=(0, 0))
-
-
-def passed_over_any(run: Run) -> bool:
-    """Did anybody else send while the flood went on?"""
-    reads = [one for one in run.result.named("recvfrom") if one.bytes and one.socket]
-    busiest = collections.Counter(one.socket for one in reads).most_common(1)
-    spans = [one for one in reads if busiest and one.socket == busiest[0][0]]
-    return bool(spans) and any(
-        spans[0].enter < one.ready < spans[-1].exit for one in run.result.messages if one.socket != spans[0].socket
+def sent_during_flood(run: Run) -> bool:
+    """Did another client's message arrive during the flood?"""
+    flood = evidence.reads_of_busiest(run)
+    return bool(flood) and any(
+        flood[0].enter < message.ready < flood[-1].exit for message in run.result.messages if message.socket != flood[0].socket
     )
 
 
-@LAB.check("drained without a limit, one sender starves the rest", claims=("C35",))
+@LAB.check("a server that drains without a limit starves the other clients", claims=("C35",))
 def starved(run: Run) -> Finding:
-    """It read one connection for as long as that had data, while others' data lay ready."""
+    """The server read one connection as long as it had data, while the data of others was unread."""
     broken = run.case("broken")
-    count, lay = passed_over(broken)
-    found = f"{count:,} reads of the flooding connection while another's data lay ready, for {ms(lay)};"
-    found += f" the slowest answer to the others took {ms(broken.round_trips[-1])}"
-    if count > 8 * TURN:
-        return confirmed(found)
-    if not passed_over_any(broken):
-        return unavailable(f"{found}; nobody else sent while the flood went on: use a smaller --gap-ms")
-    return unavailable(f"{found}; the link is slower than the server reads") if run.link else failed(found)
+    reads, unread = evidence.reads_while_unread(broken)
+    words = (
+        f"{count(reads, 'read')} of the flooding connection while another connection's data was unread for {ms(unread)};"
+        f" the slowest answer to another client took {ms(broken.round_trips[-1])}"
+    )
+    if reads > 8 * TURN:
+        return confirmed(words)
+    if not sent_during_flood(broken):
+        return unavailable(f"{words}; {NO_OTHER}")
+    return unavailable(f"{words}; the link is slower than the server's reads") if run.link else failed(words)
 
 
-@LAB.check("a turn for each serves them all", claims=("C36",))
+@LAB.check("a limited turn for each connection serves all clients", claims=("C36",))
 def turns(run: Run) -> Finding:
-    """Its own list of ready connections remembers what the kernel tells only once, and each gets its turn."""
+    """The kernel reports an arrival only once. The server keeps a list of ready connections, and reads each for one turn."""
     mended = run.case("mended")
-    count, lay = passed_over(mended)
-    found = f"at most {count} reads of the flooding connection while another's data lay ready, for {ms(lay)};"
-    found += f" the slowest answer to the others took {ms(mended.round_trips[-1])}, beside a flood of {ms(run.flood_ns)}"
-    if not passed_over_any(mended):
-        return unavailable(f"{found}; nobody else sent while the flood went on: use a smaller --gap-ms")
-    return confirmed(found) if 0 < count <= 4 * TURN else failed(found)
+    reads, unread = evidence.reads_while_unread(mended)
+    words = (
+        f"at most {count(reads, 'read')} of the flooding connection while another connection's data was unread for"
+        f" {ms(unread)}; the slowest answer to another client took {ms(mended.round_trips[-1])}, the flood"
+        f" {ms(run.flood_ns)}"
+    )
+    if not sent_during_flood(mended):
+        return unavailable(f"{words}; {NO_OTHER}")
+    return confirmed(words) if 0 < reads <= 4 * TURN else failed(words)
+
+
+READS = Ranges(
+    (0, "none"), (4 * TURN, f"1 to {4 * TURN}"), (500, f"{4 * TURN + 1} to 500"), beyond="more than 500"
+)  # fmt: skip
+
+
+def reads_of_the_flood(run: Run) -> Truth:
+    """The reads of the flooding connection while another connection's data was unread."""
+    reads, unread = evidence.reads_while_unread(run)
+    words = f"{count(reads, 'read')} of the flooding connection while another connection's data was unread for {ms(unread)}"
+    return Truth(READS(reads), words)
+
+
+PASSED_OVER = Question(
+    "passed-over",
+    "A client floods the server. How often is its connection read, at most, while another connection's data is unread?",
+    READS.labels,
+    reads_of_the_flood,
+    ranges=True,
+)
+LAB.ask(
+    latest("broken", "mended"),
+    factor("broken", "mended"),
+    MEANWHILE.at("broken"),
+    PASSED_OVER.at("broken"),
+    PASSED_OVER.at("mended"),
+    READERS.at("broken"),
+)

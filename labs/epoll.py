@@ -1,7 +1,7 @@
-"""epoll: one thread waits for all connections at once. Where does it sleep, who wakes it, and what is copied?
+"""epoll: one thread waits for all connections at once. Where does it sleep, what wakes it, and what is copied?
 
 The server registers each descriptor once, then sleeps in epoll_wait. The kernel shows the callback that fills the ready list
-and wakes it, and that the read itself never waits.
+and wakes the thread, and that recvfrom itself never waits.
 """
 
 from __future__ import annotations
@@ -14,133 +14,140 @@ import os
 import select
 from typing import Any
 
-from findings.evidence import handing
+from findings.evidence import multiplexer_copies
 from labs.kit import growth
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, turns, unavailable, waited
+from probes.words import count, ms
 
 LAB = Lab(
     model="epoll",
     chapter="Multiplexing",
     server="epoll",
     question="How does one thread wait for many connections with epoll?",
-    watch="all the waiting is in epoll_wait, on epoll's own queue; recvfrom comes only when the data is there.",
+    watch="the thread sleeps in epoll_wait, on epoll's own queue; it calls recvfrom only when the data is there.",
     try_next=(
-        "invoke lab epoll --clients 200 --messages 5  the same one thread",
-        "invoke lab epoll --size 1000000  phase 2 is its own work",
-        "invoke lab blocking  the same, one by one",
+        "invoke lab epoll --clients 200 --messages 5  still one thread",
+        "invoke lab epoll --size 1000000  phase 2 in the thread",
+        "invoke lab blocking  client after client",
     ),
     reading=(
         "man 7 epoll, man 2 epoll_ctl, man 2 epoll_wait",
         "fs/eventpoll.c: ep_insert, ep_poll_callback, ep_poll, ep_send_events",
         "UNP 6.2 on multiplexing, and 14.9 on what comes after poll",
     ),
-    asides=("labs.epoll:is_anything_shared", "labs.kit.growth:measure", "labs.kit.growth:limit"),
+    asides=("labs.epoll:try_to_share", "labs.kit.growth:measure", "labs.kit.growth:limit"),
 )
+EPOLL_CTL_ADD = 1
 
 
-@LAB.check("blocked in the multiplexer, not in the socket call", claims=("C22",))
+@LAB.check("the thread sleeps in epoll_wait and never in a call on a socket", claims=("C22",))
 def asleep_in_epoll_wait(run: Run) -> Finding:
-    """The thread slept in epoll_wait, never in a call on a socket."""
-    waits = [one for one in run.waits if one.name.startswith("epoll")]
-    slept = [one for one in waits if one.sleeps]
-    sockets = run.reads + run.calls("accept4", "accept", "sendto", "sendmsg", "write", "writev")
-    elsewhere = [one for one in sockets if waited(one)]
+    """The thread slept in epoll_wait; no call on a socket slept until the peer did something."""
+    waits = [call for call in run.waits if call.name.startswith("epoll")]
+    slept = [call for call in waits if call.sleeps]
+    on_sockets = run.reads + run.calls("accept4", "accept", "sendto", "sendmsg", "write", "writev")
+    asleep_on_socket = [call for call in on_sockets if waited(call)]
     evidence = (
-        f"{len(slept)} of {len(waits)} epoll_wait slept ({sum(one.wait for one in slept) / 1e6:.1f} ms),"
-        f" {len(elsewhere)} of {len(sockets)} calls on sockets did"
+        f"{len(slept)} of {count(len(waits), 'call')} of epoll_wait slept ({ms(sum(call.wait for call in slept))});"
+        f" {len(asleep_on_socket)} of {count(len(on_sockets), 'call')} on sockets slept"
     )
-    return confirmed(evidence) if slept and not elsewhere else failed(evidence)
+    return confirmed(evidence) if slept and not asleep_on_socket else failed(evidence)
 
 
-@LAB.check("the callback fills the ready list and wakes the waiter", claims=("C33",))
+@LAB.check("ep_poll_callback fills the ready list and wakes the waiter", claims=("C33",))
 def woken_by_the_callback(run: Run) -> Finding:
-    """Every sleep was on epoll's own wait queue, and every wake-up came through ep_poll_callback."""
-    asleep = sleeps([one for one in run.waits if one.name.startswith("epoll")])
-    own = [one for one in asleep if one.queue == "epoll"]
-    seen = [one for one in own if one.waker]  # some machines hide their supervisor's context, and a few wake-ups with it
-    called = [one for one in seen if one.waker and "ep_poll_callback" in one.waker.stack]
-    evidence = f"{len(called)} of {len(seen)} wake-ups came through ep_poll_callback"
-    evidence += f", {len(own)} of {len(asleep)} sleeps were on epoll's own queue"
+    """Every sleep was on epoll's own wait queue, and every wake-up went through ep_poll_callback.
+
+    Some machines hide the context of their supervisor, and with it a few wake-ups: the wake-ups count whose waker was seen.
+    """
+    asleep = sleeps([call for call in run.waits if call.name.startswith("epoll")])
+    own = [sleep for sleep in asleep if sleep.queue == "epoll"]
+    seen = [sleep for sleep in own if sleep.waker]
+    through = [sleep for sleep in seen if sleep.waker and "ep_poll_callback" in sleep.waker.stack]
+    evidence = (
+        f"{len(own)} of {count(len(asleep), 'sleep')} were on epoll's own queue;"
+        f" {len(through)} of {count(len(seen), 'wake-up')} went through ep_poll_callback"
+    )
     if listed := run.result.listed:
-        after = sorted(one.at - one.ready for one in listed if one.ready is not None)
-        evidence += f"; it put something on the ready list {len(listed)} times"
-        evidence += f", {after[len(after) // 2]:,} ns (median) after the data was ready" if after else ""
-    return confirmed(evidence) if called and len(called) == len(seen) and len(own) == len(asleep) else failed(evidence)
+        delays = sorted(event.at - event.ready for event in listed if event.ready is not None)
+        evidence += f"; the callback put {count(len(listed), 'descriptor')} on the ready list"
+        evidence += f", {delays[len(delays) // 2]:,} ns after the data was ready (median)" if delays else ""
+    return confirmed(evidence) if through and len(through) == len(seen) and len(own) == len(asleep) else failed(evidence)
 
 
-@LAB.check("registered once, not at every wait", claims=("C32",))
+@LAB.check("epoll_ctl registers each descriptor once, whatever number of waits follows", claims=("C32",))
 def registered_once(run: Run) -> Finding:
-    """One EPOLL_CTL_ADD per descriptor, however many waits follow; the waits name no descriptors."""
-    added = [one for one in run.calls("epoll_ctl") if one.args[1] == 1]  # EPOLL_CTL_ADD
-    expected = len(run.connections) + 1
-    evidence = f"{len(added)} EPOLL_CTL_ADD for {expected} descriptors (listener and connections), {len(run.waits)} waits"
-    once = True
-    if any(one.queued is not None for one in added):  # counted by probes in functions
-        made, later = sum(one.queued or 0 for one in added), sum(one.queued or 0 for one in run.waits)
-        evidence += f"; {made} entries made in wait queues by them, {later} by the waits"
-        once = made == len(added) and not later
-    return confirmed(evidence) if len(added) == expected and len(run.waits) > 1 and once else failed(evidence)
+    """One EPOLL_CTL_ADD for each descriptor. The waits name no descriptors and make no entries in wait queues."""
+    added = [call for call in run.calls("epoll_ctl") if call.args[1] == EPOLL_CTL_ADD]
+    descriptors = len(run.connections) + 1
+    evidence = (
+        f"{len(added)} EPOLL_CTL_ADD for {count(descriptors, 'descriptor')} (the listener and the connections);"
+        f" {count(len(run.waits), 'wait')}"
+    )
+    queued_once = True
+    if any(call.queued is not None for call in added):  # a probe counted the entries
+        by_adding, by_waiting = sum(call.queued or 0 for call in added), sum(call.queued or 0 for call in run.waits)
+        evidence += f"; epoll_ctl made {by_adding} entries in wait queues, the waits made {by_waiting}"
+        queued_once = by_adding == len(added) and not by_waiting
+    held = len(added) == descriptors and len(run.waits) > 1 and queued_once
+    return confirmed(evidence) if held else failed(evidence)
 
 
 @LAB.check("one thread serves many connections", claims=("C24",))
 def one_thread(run: Run) -> Finding:
-    """All connections were open together and served in turns, by one thread that was hardly ever on the CPU."""
+    """All connections were open at the same time, and one thread served them in turns, with little CPU."""
     if run.udp:
-        return unavailable("datagrams of all clients come to 1 socket: without --udp there are connections")
+        return unavailable("datagrams of all clients arrive at 1 socket: without --udp there are connections")
     if len(run.connections) < 2:
-        return unavailable("one connection is not many: use --clients 2 or more")
+        return unavailable("a single connection is not many: use --clients 2 or more")
     if len(run.result.threads) > 1:
-        return failed(f"{len(run.result.threads)} threads")
-    count, served = turns(run.reads)
+        return failed(f"the server has {count(len(run.result.threads), 'thread')}")
+    connections, served = turns(run.reads)
     together = _most_open(run)
-    if count and len(run.result.messages) <= count:
-        return unavailable(f"{count} connections with a message each: in which order they are served shows with --messages 2")
-    busy = 1 - (run.server.wait + run.server.sched_delay + run.server.preempted) / run.server.wall
+    if connections and len(run.result.messages) <= connections:
+        return unavailable(f"each of {connections} connections sent 1 message: --messages 2 shows the order of service")
+    on_cpu = 1 - (run.server.wait + run.server.sched_delay + run.server.preempted) / run.server.wall
     evidence = (
-        f"1 thread, {together} of {len(run.connections)} connections open at the same time, served in {served} turns,"
-        f" on the CPU {busy:.1%} of the time"
+        f"1 thread, {together} of {count(len(run.connections), 'connection')} open at the same time and served in"
+        f" {count(served, 'turn')}; the thread was on a CPU for {on_cpu:.1%} of the time"
     )
-    return confirmed(evidence) if together > 1 and served > count else failed(evidence)
+    return confirmed(evidence) if together > 1 and served > connections else failed(evidence)
 
 
-@LAB.check("does epoll share memory with the process?", claims=("C37",))
+@LAB.check("epoll shares its events with the process by mmap", claims=("C37",))
 def shared_memory(run: Run) -> Finding:
-    """The text says that epoll shares its events by mmap. Two system calls decide it: mmap of an epoll descriptor, and
-    epoll_wait with a pointer to nowhere.
-    """
+    """Two system calls decide it: mmap of an epoll descriptor, and epoll_wait with an address that is not mapped."""
     if not run.aside:
         return unavailable("the experiment beside the traffic did not run")
     mapped, copied = run.aside["mmap"], run.aside["epoll_wait"]
-    descriptors = {one.fd for one in run.waits if one.name.startswith("epoll")}
-    if not descriptors:
-        return failed("this server made no epoll_wait")
+    if not any(call.name.startswith("epoll") for call in run.waits):
+        return failed("this server made 0 calls of epoll_wait")
+    evidence = f"mmap of an epoll descriptor: {mapped}; epoll_wait with a bad address: {copied}"
     if mapped == "ENODEV" and copied == "EFAULT":
         return refuted(
-            "mmap of an epoll descriptor: ENODEV, there is nothing to map; epoll_wait with a bad pointer: EFAULT,"
-            f" so the events are copied out, by each of {len(run.waits)} waits{handing(run.waits)}"
+            f"{evidence}. There is nothing to map, and each of {count(len(run.waits), 'wait')} copies its events out"
+            f"{multiplexer_copies(run.waits)}"
         )
-    if mapped == "ENODEV":
-        return refined(f"mmap of an epoll descriptor: ENODEV; epoll_wait with a bad pointer: {copied}")
-    return failed(f"mmap of an epoll descriptor: {mapped}; epoll_wait with a bad pointer: {copied}")
+    return refined(evidence) if mapped == "ENODEV" else failed(evidence)
 
 
-@LAB.check("the cost of a wait does not grow with the descriptors", claims=("C31",))
+@LAB.check("the cost of epoll_wait does not grow with the descriptors", claims=("C31",))
 def flat(run: Run) -> Finding:
-    """One ready descriptor among 10, 100 and 900: select and poll pay for all, epoll_wait for the one."""
-    return growth.stays(run, [one for one in run.waits if one.name.startswith("epoll")])
+    """One ready descriptor among 10, 100 and 900: select and poll pay for all of them, epoll_wait for the ready one."""
+    return growth.cost_stays(run, [call for call in run.waits if call.name.startswith("epoll")])
 
 
-@LAB.check("what limits it is the number of open files", claims=("C34",))
+@LAB.check("the number of open files limits epoll", claims=("C34",))
 def limit(run: Run) -> Finding:
-    """One descriptor after the other was registered until something was refused."""
-    return growth.limited(run, [one for one in run.waits if one.name.startswith("epoll")])
+    """Descriptors were registered one by one, until a call failed."""
+    return growth.limited_by_files(run, [call for call in run.waits if call.name.startswith("epoll")])
 
 
 def _most_open(run: Run) -> int:
     """The most connections open at one time, by the order of accepts and closes."""
     opened: set[int] = set()
     most = 0
-    accepted = {id(one) for one in run.connections}
+    accepted = {id(call) for call in run.connections}
     for call in run.result.calls:
         if id(call) in accepted and call.result is not None:
             opened.add(call.result)
@@ -150,25 +157,25 @@ def _most_open(run: Run) -> int:
     return most
 
 
-def is_anything_shared() -> dict[str, Any]:
+def try_to_share() -> dict[str, Any]:
     """Tries what the claim says: maps an epoll descriptor; and has epoll_wait write its events to address 1."""
-    found: dict[str, Any] = {}
-    ready, other = os.pipe()
+    outcome: dict[str, Any] = {}
+    reader, writer = os.pipe()
     with contextlib.closing(select.epoll()) as epoll:
         try:
             mmap.mmap(epoll.fileno(), mmap.PAGESIZE).close()
-            found["mmap"] = "mapped"
+            outcome["mmap"] = "mapped"
         except OSError as error:
-            found["mmap"] = os_error(error.errno)
-        epoll.register(other, select.EPOLLOUT)  # an empty pipe has room: ready at once
+            outcome["mmap"] = error_name(error.errno)
+        epoll.register(writer, select.EPOLLOUT)  # an empty pipe has room: ready at once
         libc = ctypes.CDLL(None, use_errno=True)
         result = libc.epoll_wait(epoll.fileno(), ctypes.c_void_p(1), 1, 0)
-        found["epoll_wait"] = os_error(ctypes.get_errno()) if result < 0 else f"{result} events"
-    os.close(ready)
-    os.close(other)
-    return found
+        outcome["epoll_wait"] = error_name(ctypes.get_errno()) if result < 0 else f"{result} events"
+    os.close(reader)
+    os.close(writer)
+    return outcome
 
 
-def os_error(number: int | None) -> str:
+def error_name(number: int | None) -> str:
     """ENODEV for 19."""
     return errno.errorcode.get(number or 0, str(number))

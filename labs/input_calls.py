@@ -1,4 +1,4 @@
-"""The input calls read, readv, recv, recvfrom and recvmsg: blocking, each passes both phases; non-blocking, each refuses."""
+"""The input calls read, readv, recv, recvfrom and recvmsg: blocking calls pass both phases, others get EAGAIN."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import Any
 from findings import evidence
 from labs.kit.experiment import Sections, later, tcp_pair
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
+from labs.kit.questions.sections import what_it_does, what_wakes_it, where_it_sleeps
 from probes.kernel import syscalls
+from probes.words import count
 
 LAB = Lab(
     model="blocking and non-blocking",
     chapter="Terms and calls",
     question="Do all input calls behave alike, blocking and non-blocking?",
-    watch="five calls (recv is recvfrom to the kernel), ten sections: asleep and copied, or EAGAIN at once.",
+    watch="five calls (for the kernel, recv is recvfrom) in ten sections: each sleeps and copies, or gets EAGAIN at once.",
     try_next=(
         "invoke lab output_calls  the same for output",
-        "invoke lab blocking      a server made of one of them",
+        "invoke lab blocking      a server that uses one of these calls",
     ),
     reading=(
         "UNP 14.3 to 14.5, readv, recvmsg and their flags",
@@ -38,7 +40,7 @@ CALLS: dict[str, Callable[[socket.socket], object]] = {
 
 
 def experiment() -> dict[str, Any]:
-    """Each call twice: blocking, with data that comes later; and non-blocking, with none."""
+    """Each call twice: blocking, with data that arrives later; and non-blocking, without data."""
     section = Sections()
     for name, call in CALLS.items():
         with tcp_pair() as (here, there):
@@ -52,22 +54,38 @@ def experiment() -> dict[str, Any]:
                 call(here)
             except BlockingIOError:
                 section("between")
-    return section.found()
+    return section.outcome()
 
 
-@LAB.check("blocking, each sleeps and then copies", claims=("C07", "C06"))
+@LAB.check("every blocking input call sleeps first, then copies", claims=("C07", "C06"))
 def both_phases(run: Run) -> Finding:
-    """In its section each call slept on the socket's queue, and copied after it."""
+    """In its section each call slept on the socket's queue, and copied the data after the sleep."""
     good = []
     for name in CALLS:
-        reads = [one for one in run.sections.get(f"{name}, blocking", []) if one.name in syscalls.READS]
-        if any(one.copied and [s for s in one.sleeps if s.queue == "socket" and s.on <= (one.copied or 0)] for one in reads):
+        reads = [call for call in run.sections.get(f"{name}, blocking", []) if call.name in syscalls.READS]
+        if any(
+            call.copied and any(sleep.queue == "socket" and sleep.on <= call.copied for sleep in call.sleeps) for call in reads
+        ):
             good.append(name)
-    found = f"{len(good)} of {len(CALLS)} calls slept on the socket's queue and then copied: {', '.join(good)}"
-    return confirmed(found) if len(good) == len(CALLS) else failed(found)
+    words = (
+        f"{len(good)} of {count(len(CALLS), 'call')} slept on the socket's queue and copied the data after the sleep:"
+        f" {', '.join(good) or 'none'}"
+    )
+    return confirmed(words) if len(good) == len(CALLS) else failed(words)
 
 
-@LAB.check("non-blocking, each is refused at once", claims=("C07", "C05"))
+@LAB.check("every non-blocking input call gets EAGAIN at once", claims=("C07", "C05"))
 def refused(run: Run) -> Finding:
     """In its section each call got EAGAIN without a sleep."""
-    return evidence.each_refused(run, CALLS, syscalls.READS)
+    return evidence.each_got_eagain(run, CALLS, syscalls.READS)
+
+
+COMING = "No data is there; it arrives 20 ms later. A blocking"
+NO_DATA = "No data is there. A non-blocking"
+
+LAB.ask(
+    *(what_it_does(f"{name}, blocking", syscalls.READS, f"{COMING} {name}") for name in ("read", "readv", "recv", "recvmsg")),
+    *(what_it_does(f"{name}, non-blocking", syscalls.READS, f"{NO_DATA} {name}") for name in ("read", "recv", "recvmsg")),
+    where_it_sleeps("recv, blocking", syscalls.READS, f"{COMING} recv"),
+    what_wakes_it("recv, blocking", syscalls.READS, f"{COMING} recv"),
+)

@@ -1,21 +1,24 @@
-"""io_uring: asked for before there is data, completed when it is in the buffer. Who waited, and who copied it there?
+"""io_uring: the server requests data beforehand, and a completion reports it in the buffer. Which thread waits and copies?
 
-Four ways to ask, side by side: a request for each receive; one request for all of a connection's (multishot); a request that
-goes to a worker of the kernel at once (IOSQE_ASYNC); and requests that a thread of the kernel fetches by itself (SQPOLL).
+Four ways to request, side by side: a request for each receive; one request for all receives of a connection (multishot); a
+request that goes to a worker of the kernel at once (IOSQE_ASYNC); and requests that a kernel thread fetches itself (SQPOLL).
 """
 
 from collections import Counter
 
-from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, refined, unavailable, waited
+from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, refined, unavailable
+from labs.kit.questions.server import CALLS, COPIES, READERS, WAITS_IN
+from probes.measure.result import Sleep
+from probes.words import count, times
 
 LAB = Lab(
     model="io_uring",
     chapter="Asynchronous",
-    question="Who waits and who copies when io_uring receives?",
-    watch="no recvfrom, no sendto: completions; and in whose context each copy was made.",
+    question="Which thread waits and which thread copies when io_uring receives?",
+    watch="no recvfrom and no sendto, but completions; and which thread made each copy.",
     try_next=(
-        "invoke lab epoll  told first, then read",
-        "invoke lab posix_aio  other threads instead",
+        "invoke lab epoll  a thread that is notified, and then reads",
+        "invoke lab posix_aio  helper threads that wait and copy",
     ),
     reading=(
         "man 7 io_uring, man 2 io_uring_enter",
@@ -29,105 +32,132 @@ LAB = Lab(
         Case("SQPOLL", "io_uring:sqpoll"),
     ),
 )
+OWN = "own thread"
+MULTISHOT_BUFFER = 4096  # bytes: a larger message arrives in several buffers
 
 
 def copiers(run: Run) -> Counter[str]:
-    """Messages by who copied them: "own thread", or the kind of kernel thread."""
-    threads = {one.serial: one for one in run.result.threads}
+    """Messages by the thread that copied them: the server's OWN, or the kind of kernel thread."""
+    threads = {thread.serial: thread for thread in run.result.threads}
     kinds: Counter[str] = Counter()
     for message in run.result.messages:
         thread = threads[message.thread]
-        kinds[thread.name.rstrip("-0123456789") if thread.kernel_worker else "own thread"] += 1
+        kinds[thread.name.rstrip("-0123456789") if thread.kernel_worker else OWN] += 1
     return kinds
 
 
 def words(run: Run) -> str:
     """The copiers and the calls, for evidence."""
-    copied = ", ".join(f"{who} {count}" for who, count in copiers(run).most_common()) or "nobody"
-    enters = len(run.calls("io_uring_enter"))
-    return f"{len(run.result.messages)} messages, copied by: {copied}; {enters} io_uring_enter"
-
-
-@LAB.check("asked for beforehand, told when it is done", claims=("C42",))
-def completion(run: Run) -> Finding:
-    """No call reads a socket; the data comes with the return of io_uring_enter."""
-    single = run.case("single")
-    enters = single.calls("io_uring_enter")
-    on_sockets = [one for one in single.calls("read", "recvfrom", "recvmsg") if one.socket]
-    slept = [one for one in enters if any(sleep.queue == "io_uring" for sleep in one.sleeps)]
-    found = f"{len(slept)} of {len(enters)} io_uring_enter slept on the ring's queue; {len(on_sockets)} calls read a socket"
-    mine = copiers(single)["own thread"] == len(single.result.messages) > 0
-    return confirmed(found) if enters and slept and not on_sockets and mine else failed(f"{found}; {words(single)}")
-
-
-@LAB.check("the thread itself copies, inside that call", claims=("C43", "C44"))
-def own_copy(run: Run) -> Finding:
-    """By the text the process is not held in phase 2. The copy was made in its own thread, by work it was woken for."""
-    single = run.case("single")
-    own = [one for one in single.calls("io_uring_enter") if one.copied and one.thread == single.server.serial]
-    woken = [one for one in own if one.sleeps and one.sleeps[-1].on <= (one.copied or 0)]
-    found = f"{len(own)} io_uring_enter of the process's own thread copied data, {len(woken)} when woken for it"
-    if not own or not woken or copiers(single)["own thread"] < len(single.result.messages):
-        return failed(f"{found}; {words(single)}")
-    return refined(f"{found}: no thread of the kernel did, so phase 2 still took this thread's time")
-
-
-@LAB.check("multishot: asked once, told many times", claims=("C42",))
-def multishot(run: Run) -> Finding:
-    """One receive for a whole connection, into buffers that the kernel takes from a ring; still copied by the thread."""
-    single, multi = run.case("single"), run.case("multishot")
-    if run.result.context["traffic"]["size"] > 4096:
-        return unavailable("messages of more than 4,096 B come in several buffers: leave out --size")
-    before, now = (submitted(one) / max(len(one.result.messages), 1) for one in (single, multi))
-    found = f"{now:.2f} requests a message instead of {before:.2f}; {words(multi)}"
-    good = 0 < now < before - 0.5 and copiers(multi)["own thread"] == len(multi.result.messages)
-    return confirmed(found) if good else failed(found)
+    copied = ", ".join(f"{name} {number}" for name, number in copiers(run).most_common()) or "none"
+    enters = count(len(run.calls("io_uring_enter")), "call")
+    return f"{count(len(run.result.messages), 'message')}, copied by: {copied}; {enters} of io_uring_enter"
 
 
 def submitted(run: Run) -> int:
-    """How many requests the process handed over by io_uring_enter."""
-    return sum(max(one.result or 0, 0) for one in run.calls("io_uring_enter"))
+    """How many requests the process submitted by io_uring_enter."""
+    return sum(max(call.result or 0, 0) for call in run.calls("io_uring_enter"))
 
 
-@LAB.check("IOSQE_ASYNC: a worker of the kernel has it first", claims=("C42", "C44"))
+@LAB.check("the thread waits for completions, and no call reads a socket", claims=("C42",))
+def completion(run: Run) -> Finding:
+    """The thread slept on the ring's queue; the data was in its buffer when io_uring_enter returned."""
+    single = run.case("single")
+    enters = single.calls("io_uring_enter")
+    on_sockets = [call for call in single.calls("read", "recvfrom", "recvmsg") if call.socket]
+    slept = [call for call in enters if any(sleep.queue == "io_uring" for sleep in call.sleeps)]
+    evidence = (
+        f"{len(slept)} of {count(len(enters), 'call')} of io_uring_enter slept on the ring's queue;"
+        f" {count(len(on_sockets), 'call')} read a socket"
+    )
+    all_copied = copiers(single)[OWN] == len(single.result.messages) > 0
+    return confirmed(evidence) if slept and not on_sockets and all_copied else failed(f"{evidence}; {words(single)}")
+
+
+@LAB.check("no call of the process copies the data", claims=("C43", "C44"))
+def own_copy(run: Run) -> Finding:
+    """No recvfrom copies. But the kernel wakes the process's own thread for the copy, and makes it inside io_uring_enter."""
+    single = run.case("single")
+    own = [call for call in single.calls("io_uring_enter") if call.copied and call.thread == single.server.serial]
+    woken = [call for call in own if call.sleeps and call.sleeps[-1].on <= (call.copied or 0)]
+    evidence = (
+        f"{count(len(own), 'call')} of io_uring_enter of the server's own thread copied data, and {len(woken)} of these had"
+        " been woken for it"
+    )
+    if not own or not woken or copiers(single)[OWN] < len(single.result.messages):
+        return failed(f"{evidence}; {words(single)}")
+    return refined(f"no recvfrom copies; {evidence}: phase 2 still takes this thread's time")
+
+
+@LAB.check("a multishot request brings many messages", claims=("C42",))
+def multishot(run: Run) -> Finding:
+    """One receive request for a whole connection, with buffers from a ring; the server's own thread still copies."""
+    single, multi = run.case("single"), run.case("multishot")
+    if run.result.context["traffic"]["size"] > MULTISHOT_BUFFER:
+        return unavailable(f"a message of more than {MULTISHOT_BUFFER:,} B arrives in several buffers: leave out --size")
+    of_single, of_multi = (submitted(case) / max(len(case.result.messages), 1) for case in (single, multi))
+    evidence = f"{of_multi:.2f} requests per message (single: {of_single:.2f}); {words(multi)}"
+    good = 0 < of_multi < of_single - 0.5 and copiers(multi)[OWN] == len(multi.result.messages)
+    return confirmed(evidence) if good else failed(evidence)
+
+
+@LAB.check("with IOSQE_ASYNC a worker of the kernel takes the request", claims=("C42", "C44"))
 def worker(run: Run) -> Finding:
-    """Phase 1 nobody spends asleep on the socket: a worker asks, then it is polled, and the packet wakes the process's own
-    thread. That hands the request to the worker again, so that phase 2 is a kernel thread's; on older kernels it copies by
-    itself (io_uring/poll.c; io_uring/io_uring.c: io_req_task_submit).
+    """The worker finds no data and polls the socket instead of sleeping on it. The packet wakes the server's own thread, and
+    this thread queues the request to the worker again, so that a kernel thread copies; on older kernels it copies itself
+    (io_uring/poll.c; io_uring/io_uring.c: io_req_task_submit).
     """
     case = run.case("worker")
     copied = copiers(case)
-    theirs, own = sum(count for who, count in copied.items() if who.startswith("iou-wrk")), copied["own thread"]
-    workers = [one for one in case.result.threads if one.kernel_worker and one.name.startswith("iou-wrk")]
-    slept = Counter(dict.fromkeys(("socket", "io_uring worker"), 0))
+    by_workers, own = sum(number for name, number in copied.items() if name.startswith("iou-wrk")), copied[OWN]
+    workers = [thread for thread in case.result.threads if thread.kernel_worker and thread.name.startswith("iou-wrk")]
+    slept = Counter({"socket": 0, "io_uring worker": 0})
     for thread in workers:
-        for one in thread.slept_on:
-            slept[one.queue] += one.count
-    spans = [(one.ready, one.copied) for one in case.result.messages]
-    woken = [
+        for row in thread.slept_on:
+            slept[row.queue] += row.count
+    evidence = (
+        f"{words(case)}; {count(len(workers), 'worker')} slept {times(slept['socket'])} on a socket and"
+        f" {times(slept['io_uring worker'])} on the work queue"
+    )
+    if woken := woken_for_data(case):
+        evidence += f"; {count(len(woken), 'packet')} woke the server's own thread first, which "
+        evidence += "queued the request to a worker" if by_workers else "copied the data itself"
+    good = workers and slept["io_uring worker"] >= len(workers) and 0 < len(case.result.messages) in (by_workers, own)
+    return refined(evidence) if good else failed(evidence)
+
+
+def woken_for_data(run: Run) -> list[Sleep]:
+    """The sleeps in io_uring_enter that a packet ended while a message was ready and not yet copied."""
+    spans = [(message.ready, message.copied) for message in run.result.messages]
+    return [
         sleep
-        for call in case.calls("io_uring_enter")
+        for call in run.calls("io_uring_enter")
         for sleep in call.sleeps
         if sleep.waker and sleep.waker.chain[0] == "packet" and any(ready <= sleep.woken <= copied for ready, copied in spans)
     ]
-    on_sockets, on_queue = slept["socket"], slept["io_uring worker"]
-    found = (
-        f"{words(case)}; workers ({len(workers)}) slept {on_sockets} times on sockets, {on_queue} times on their work queue;"
-    )
-    if woken:
-        found += f" {len(woken)} packets woke the process's own thread first, which "
-        found += "handed them over" if theirs else "copied by itself"
-    good = workers and on_queue >= len(workers) and 0 < len(case.result.messages) in (theirs, own)
-    return refined(found) if good else failed(found)
 
 
-@LAB.check("SQPOLL: a thread of the kernel asks, and copies", claims=("C42", "C44"))
+@LAB.check("with SQPOLL a thread of the kernel takes the requests and copies the data", claims=("C42", "C44"))
 def sqpoll(run: Run) -> Finding:
-    """The kernel's thread takes requests from the ring without a system call, and makes the copy when it runs the request."""
+    """The kernel's thread takes requests from the ring without a system call, and copies when it runs the request."""
     case = run.case("SQPOLL")
-    theirs = sum(count for who, count in copiers(case).items() if who.startswith("iou-sqp"))
-    polling = [one for one in case.result.threads if one.kernel_worker and one.name.startswith("iou-sqp")]
-    awake = sum(one.awake for one in polling) / max(sum(one.wall for one in polling), 1)
-    asleep = [one for one in case.calls("io_uring_enter") if waited(one) or one.sleeps]
-    found = f"the kernel's thread was awake {awake:.0%} of the time; the process slept in {len(asleep)} io_uring_enter; "
-    return confirmed(found + words(case)) if theirs and theirs == len(case.result.messages) else failed(found + words(case))
+    by_kernel = sum(number for name, number in copiers(case).items() if name.startswith("iou-sqp"))
+    polling = [thread for thread in case.result.threads if thread.kernel_worker and thread.name.startswith("iou-sqp")]
+    awake = sum(thread.awake for thread in polling) / max(sum(thread.wall for thread in polling), 1)
+    asleep = [call for call in case.calls("io_uring_enter") if call.sleeps]
+    evidence = (
+        f"the kernel's thread was awake for {awake:.0%} of the time; {count(len(asleep), 'call')} of io_uring_enter slept;"
+        f" {words(case)}"
+    )
+    return confirmed(evidence) if by_kernel and by_kernel == len(case.result.messages) else failed(evidence)
+
+
+LAB.ask(
+    WAITS_IN.at("single"),
+    CALLS.at("single"),
+    COPIES.at("single"),
+    COPIES.at("multishot"),
+    COPIES.at("worker"),
+    COPIES.at("SQPOLL"),
+    CALLS.at("SQPOLL"),
+    READERS.at("single"),
+)

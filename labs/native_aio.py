@@ -16,10 +16,10 @@ LAB = Lab(
     chapter="Asynchronous",
     server="native_aio",
     question="What is asynchronous about Linux native AIO on a socket?",
-    watch="an io_submit for each message, and still a recvfrom: it only tells when it can be read.",
+    watch="an io_submit for each message, and still a recvfrom: the completion reports only that the socket is readable.",
     try_next=(
-        "invoke lab epoll  told of readiness without asking again",
-        "invoke lab io_uring  its successor",
+        "invoke lab epoll  registered once, and not for each message",
+        "invoke lab io_uring  the successor of native AIO",
     ),
     reading=(
         "man 2 io_submit, man 2 io_getevents",
@@ -29,26 +29,26 @@ LAB = Lab(
 )
 
 
-@LAB.check("readiness only: the thread copies by itself", claims=("C44",))
+@LAB.check("native AIO reports readiness, and the thread itself copies the data", claims=("C44",))
 def readiness(run: Run) -> Finding:
-    """It slept in io_getevents, and made every copy in its own recvfrom."""
-    return evidence.together(evidence.asleep_only_in(run, "native aio"), evidence.read_without_waiting(run))
+    """The thread slept in io_getevents, and its own recvfrom made every copy."""
+    return evidence.all_of(evidence.slept_only_on(run, "native aio"), evidence.read_without_waiting(run))
 
 
-@LAB.check("a submitted read of a blocking socket blocks in io_submit", claims=("C42",))
-def blocks(run: Run) -> Finding:
-    """The text says that the call returns at once. On an empty socket io_submit took as long as the data did."""
+@LAB.check("io_submit of a read returns before the data arrives", claims=("C42",))
+def returns_at_once(run: Run) -> Finding:
+    """A read of an empty blocking socket is submitted; the data arrives later, and io_submit takes as long."""
     if not run.aside:
         return unavailable("the experiment beside the traffic did not run")
     if not run.calls("io_submit"):
         return failed("this server made 0 calls of io_submit")
     took, pause = run.aside["submit_ms"], run.aside["pause_ms"]
-    found = f"data sent after {pause} ms: io_submit of a read of a blocking socket took {took} ms"
-    return refuted(f"{found}: it waited, and copied, in the thread that asked") if took >= 0.9 * pause else confirmed(found)
+    words = f"data arrived after {pause} ms; io_submit of a read of a blocking socket took {took} ms"
+    return refuted(f"{words}: the calling thread waited, and copied") if took >= 0.9 * pause else confirmed(words)
 
 
 def submit_a_read() -> dict[str, Any]:
-    """How long io_submit of a read takes when the data comes 100 ms later."""
+    """How long io_submit of a read takes when the data arrives 100 ms later."""
     from servers.kit.native_aio import READ, Context
 
     pause = 0.1

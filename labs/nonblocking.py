@@ -5,68 +5,77 @@ from collections import Counter
 from findings import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, waited
 from probes.kernel import syscalls
+from probes.words import count
 
 LAB = Lab(
     model="nonblocking",
     chapter="Non-blocking",
     server="nonblocking",
     question="What does a thread do that never sleeps, and what does it cost?",
-    watch="thousands of calls for each message, nearly all EAGAIN, and a core that is never idle.",
+    watch="thousands of calls per message, nearly all of them without result (EAGAIN), and a core that is never idle.",
     try_next=(
-        "invoke lab nonblocking --clients 20  a round costs twenty calls more",
-        "invoke lab select  asked once, told when it is so",
-        "invoke lab blocking  asleep instead",
+        "invoke lab nonblocking --clients 20  twenty calls more each round",
+        "invoke lab select  sleep until notified",
+        "invoke lab blocking  sleep in the read",
     ),
     reading=(
         "UNP 6.2, Nonblocking I/O Model; 16.1 and 16.2",
         "man 2 fcntl (O_NONBLOCK)",
-        "net/ipv4/tcp.c: tcp_recvmsg_locked, where a time-out of 0 becomes EAGAIN",
+        "net/ipv4/tcp.c: tcp_recvmsg_locked, which returns EAGAIN for a time-out of 0",
     ),
 )
 
 
-@LAB.check("EAGAIN at once, never asleep", claims=("C05", "C17"))
+@LAB.check("a call without data gets EAGAIN at once, and no call sleeps", claims=("C05", "C17"))
 def never_asleep(run: Run) -> Finding:
-    """Calls without data came back with EAGAIN, and none slept."""
-    refused = sum(one.count for one in run.result.calls if one.errno == "EAGAIN")
-    slept = [one for one in run.result.calls if waited(one) or (one.sleeps and one.name in syscalls.MULTIPLEXERS)]
-    found = f"{refused:,} calls came back with EAGAIN, {len(slept)} calls slept"
-    return confirmed(found) if refused > 10 * len(run.result.messages) and not slept else failed(found)
+    """Calls without data got EAGAIN, and no call slept for its peer or in a multiplexer."""
+    refused = sum(call.count for call in run.result.calls if call.errno == "EAGAIN")
+    slept = [call for call in run.result.calls if waited(call) or (call.sleeps and call.name in syscalls.MULTIPLEXERS)]
+    messages = len(run.result.messages)
+    words = (
+        f"{count(messages, 'message')}: {count(refused, 'call')} got EAGAIN,"
+        f" {count(len(slept), 'call')} slept until the peer did something"
+    )
+    return confirmed(words) if refused > 10 * messages and not slept else failed(words)
 
 
-@LAB.check("phase 2 is in the call that succeeds", claims=("C18",))
+@LAB.check("the call that succeeds copies the data itself", claims=("C18",))
 def copies(run: Run) -> Finding:
-    """The copy is made inside the recvfrom that brings the data, without a sleep before."""
+    """The recvfrom that returns the data makes the copy, without a sleep."""
     return evidence.read_without_waiting(run)
 
 
-@LAB.check("it takes a whole core", claims=("C19",))
+@LAB.check("the polling thread takes a whole core", claims=("C19",))
 def whole_core(run: Run) -> Finding:
-    """The thread wanted a CPU all its life: on it, or waiting for it; never asleep."""
+    """The thread was runnable all its life: on a CPU, or waiting for a CPU; never asleep."""
     server = run.server
-    wanted = server.wall - server.wait
-    busy = wanted - server.sched_delay - server.preempted
-    found = f"it wanted a CPU for {wanted / server.wall:.1%} of its life and had one for {busy / server.wall:.1%}"
-    return confirmed(found) if wanted > 0.95 * server.wall else failed(found)
+    runnable = server.wall - server.wait
+    on_cpu = runnable - server.sched_delay - server.preempted
+    words = f"the thread was runnable for {runnable / server.wall:.1%} of its life, and on a CPU for {on_cpu / server.wall:.1%}"
+    return confirmed(words) if runnable > 0.95 * server.wall else failed(words)
 
 
-@LAB.check("a round costs a call for each connection", claims=("C21",))
+@LAB.check("each round makes one call for every connection, ready or not", claims=("C21",))
 def call_each(run: Run) -> Finding:
-    """A round begins with accept and asks each connection, also one that has just said that it has nothing."""
-    asked: Counter[int] = Counter()
-    vain: Counter[int] = Counter()
-    again: Counter[int] = Counter()  # in vain, after a question in vain
-    answered = 0
+    """A round begins with accept and then reads every connection, even a connection whose last read got EAGAIN."""
+    reads: Counter[int] = Counter()
+    without_data: Counter[int] = Counter()
+    repeated: Counter[int] = Counter()  # EAGAIN, right after EAGAIN from the same connection
+    with_data = 0
     last: dict[int, str | None] = {}
-    for one in run.result.named("recvfrom"):
-        if one.fd is not None:
-            asked[one.fd] += one.count
-            answered += one.bytes > 0
-            if one.errno == "EAGAIN":
-                vain[one.fd] += one.count
-                again[one.fd] += one.count - (last.get(one.fd) != "EAGAIN")
-            last[one.fd] = one.errno
-    rounds = sum(one.count for one in run.result.named("accept4"))
-    each = ", ".join(f"{number:,}" for number in asked.values())
-    found = f"{rounds:,} rounds; the {len(asked)} connections were asked {each} times, for {answered} answers with data"
-    return confirmed(found) if asked and all(again[fd] for fd in asked) and vain.total() > answered else failed(found)
+    for call in run.result.named("recvfrom"):
+        if call.fd is not None:
+            reads[call.fd] += call.count
+            with_data += call.bytes > 0
+            if call.errno == "EAGAIN":
+                without_data[call.fd] += call.count
+                repeated[call.fd] += call.count - (last.get(call.fd) != "EAGAIN")
+            last[call.fd] = call.errno
+    rounds = sum(call.count for call in run.result.named("accept4"))
+    each = ", ".join(f"{number:,}" for number in reads.values())
+    words = (
+        f"{count(rounds, 'round')}; {count(len(reads), 'connection')}, each read in its turn ({each} reads);"
+        f" {count(with_data, 'read')} returned data"
+    )
+    good = reads and all(repeated[fd] for fd in reads) and without_data.total() > with_data
+    return confirmed(words) if good else failed(words)

@@ -1,4 +1,4 @@
-"""The output calls write, writev, send, sendto and sendmsg, with a send buffer that is full: asleep, or EAGAIN."""
+"""The output calls write, writev, send, sendto and sendmsg with a full send buffer: blocking calls sleep, others get EAGAIN."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from typing import Any
 from findings import evidence
 from labs.kit.experiment import Sections, later, tcp_pair
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
+from labs.kit.questions.sections import what_it_does, what_wakes_it, where_it_sleeps
 from probes.kernel import syscalls
+from probes.words import count
 
 LAB = Lab(
     model="blocking and non-blocking",
     chapter="Terms and calls",
     question="What do output calls wait for?",
-    watch="a call that finds the send buffer full sleeps there, until the reader makes room; non-blocking it is refused.",
+    watch="a blocking call sleeps while the send buffer is full, until the reader makes room; a non-blocking call gets EAGAIN.",
     try_next=(
         "invoke lab input_calls  the same for input",
-        "invoke lab epoll        where a full buffer is waited for by EPOLLOUT",
+        "invoke lab epoll        EPOLLOUT reports room in the buffer",
     ),
     reading=(
         "UNP 2.11, TCP Output; 14.2 to 14.5",
@@ -28,10 +30,10 @@ LAB = Lab(
         "net/core/stream.c: sk_stream_wait_memory; net/ipv4/tcp.c: tcp_sendmsg_locked",
     ),
     experiment="labs.output_calls:experiment",
-    picture=False,  # of what it receives, which is not what it is about
+    picture=False,  # it would show a read; this lab is about sending
 )
 DATA = b"x" * 4096
-SETTLED = 0.06  # seconds; a confirmation may be delayed by 40 ms (TCP_DELACK_MIN)
+SETTLED = 0.06  # seconds; TCP may delay an acknowledgement by 40 ms (TCP_DELACK_MIN)
 CALLS: dict[str, Callable[[socket.socket], object]] = {
     "write": lambda s: os.write(s.fileno(), DATA),
     "writev": lambda s: os.writev(s.fileno(), [DATA]),
@@ -42,13 +44,13 @@ CALLS: dict[str, Callable[[socket.socket], object]] = {
 
 
 def experiment() -> dict[str, Any]:
-    """Each call twice, on a connection that is full: non-blocking, and blocking with a reader that comes later."""
+    """Each call twice, with a full send buffer: non-blocking, and blocking with a peer that reads later."""
     section = Sections()
     for name, call in CALLS.items():
         with tcp_pair() as (here, there):
             here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
             here.setblocking(False)
-            fill = CALLS["write" if name == "writev" else "writev"]  # another call: EAGAINs of one kind become one run
+            fill = CALLS["write" if name == "writev" else "writev"]  # another call: EAGAINs of the same call are one burst
             fill_up(here, fill)
             section(f"{name}, non-blocking")
             try:
@@ -62,11 +64,11 @@ def experiment() -> dict[str, Any]:
                 call(here)
                 section("between")
                 here.shutdown(socket.SHUT_WR)
-    return section.found()
+    return section.outcome()
 
 
 def fill_up(sock: socket.socket, call: Callable[[socket.socket], object]) -> None:
-    """Sends until there is no room, and none SETTLED later either: what is under way makes room when it is confirmed."""
+    """Sends until the buffer is full, and still full SETTLED later: acknowledgements that are under way make room again."""
     settled = False
     while True:
         try:
@@ -80,24 +82,35 @@ def fill_up(sock: socket.socket, call: Callable[[socket.socket], object]) -> Non
 
 
 def drain(sock: socket.socket) -> None:
-    """Reads to the end."""
+    """Reads until the peer has closed."""
     while sock.recv(65536):
         pass
 
 
-@LAB.check("blocking, each sleeps until there is room", claims=("C08",))
+@LAB.check("every blocking output call sleeps until the send buffer has room", claims=("C08",))
 def asleep(run: Run) -> Finding:
-    """In its section each call slept on the queue of the send buffer, and was woken for room."""
+    """In its section each call slept on the queue of the send buffer."""
     good = []
     for name in CALLS:
-        calls = [one for one in run.sections.get(f"{name}, blocking", []) if one.name in syscalls.WRITES]
-        if any(s.queue == "send buffer" for one in calls for s in one.sleeps):
+        calls = [call for call in run.sections.get(f"{name}, blocking", []) if call.name in syscalls.WRITES]
+        if any(sleep.queue == "send buffer" for call in calls for sleep in call.sleeps):
             good.append(name)
-    found = f"{len(good)} of {len(CALLS)} calls slept for room in the send buffer: {', '.join(good)}"
-    return confirmed(found) if len(good) == len(CALLS) else failed(found)
+    words = f"{len(good)} of {count(len(CALLS), 'call')} slept until the send buffer had room: {', '.join(good) or 'none'}"
+    return confirmed(words) if len(good) == len(CALLS) else failed(words)
 
 
-@LAB.check("non-blocking, each is refused at once", claims=("C08",))
+@LAB.check("every non-blocking output call gets EAGAIN at once", claims=("C08",))
 def refused(run: Run) -> Finding:
     """In its section each call got EAGAIN without a sleep."""
-    return evidence.each_refused(run, CALLS, syscalls.WRITES)
+    return evidence.each_got_eagain(run, CALLS, syscalls.WRITES)
+
+
+FULL = "The send buffer is full; the peer reads 20 ms later. A blocking"
+STILL_FULL = "The send buffer is full. A non-blocking"
+
+LAB.ask(
+    *(what_it_does(f"{name}, blocking", syscalls.WRITES, f"{FULL} {name}") for name in ("write", "writev", "send", "sendmsg")),
+    *(what_it_does(f"{name}, non-blocking", syscalls.WRITES, f"{STILL_FULL} {name}") for name in ("write", "send", "sendmsg")),
+    where_it_sleeps("send, blocking", syscalls.WRITES, f"{FULL} send"),
+    what_wakes_it("send, blocking", syscalls.WRITES, f"{FULL} send"),
+)

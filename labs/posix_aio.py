@@ -1,17 +1,18 @@
-"""POSIX AIO: the process's thread is free in both phases. Then who waits, and who copies?"""
+"""POSIX AIO: the thread that makes the requests is free in both phases. Which threads wait, and which threads copy?"""
 
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined
+from probes.words import count
 
 LAB = Lab(
     model="posix_aio",
     chapter="Asynchronous",
     server="posix_aio",
-    question="Who waits and who copies when POSIX AIO reads a socket?",
-    watch="look at the threads: glibc made them, and they sleep in read, one for each connection.",
+    question="Which thread waits and which thread copies when POSIX AIO reads a socket?",
+    watch="the threads: glibc creates helper threads, and these sleep in read, one for each connection.",
     try_next=(
-        "invoke lab io_uring  asynchronous in the kernel",
+        "invoke lab io_uring  requests that the kernel itself completes",
         "invoke lab native_aio  the kernel's older AIO",
-        "invoke lab threads  the same threads, in plain sight",
+        "invoke lab threads  such threads, created by the server",
     ),
     reading=(
         "UNP 6.2, Asynchronous I/O Model",
@@ -21,22 +22,26 @@ LAB = Lab(
 )
 
 
-@LAB.check("neither phase holds the thread that asked", claims=("C42",))
+@LAB.check("neither phase blocks the thread that makes the requests", claims=("C42",))
 def free(run: Run) -> Finding:
-    """The thread that started the requests made no read of a socket at all."""
-    own = [one for one in run.reads if one.thread == run.server.serial]
-    taken = [one for one in run.calls("rt_sigtimedwait") if (one.result or 0) > 0]
-    found = f"the thread that asked made {len(own)} of {len(run.reads)} reads, and took {len(taken)} signals"
-    return confirmed(found) if run.reads and not own and taken else failed(found)
-
-
-@LAB.check("but helper threads wait and copy", claims=("C44",))
-def helpers(run: Run) -> Finding:
-    """Every read was made, slept in and copied by a thread that glibc had started."""
-    helping = {one.serial for one in run.result.threads if one.parent}
-    theirs = [one for one in run.reads if one.thread in helping]
-    slept = [one for one in theirs if any(sleep.queue == "socket" for sleep in one.sleeps)]
-    found = (
-        f"{len(helping)} helper threads made {len(theirs)} of {len(run.reads)} reads, and slept on the socket in {len(slept)}"
+    """The thread that made the requests read no socket; signals notified it of the completions."""
+    own = [call for call in run.reads if call.thread == run.server.serial]
+    taken = [call for call in run.calls("rt_sigtimedwait") if (call.result or 0) > 0]
+    words = (
+        f"the thread that made the requests made {len(own)} of {count(len(run.reads), 'read')}, and took"
+        f" {count(len(taken), 'signal')}"
     )
-    return refined(f"{found}: blocking I/O after all, in other threads") if theirs and slept else failed(found)
+    return confirmed(words) if run.reads and not own and taken else failed(words)
+
+
+@LAB.check("the thread that makes the requests neither checks for data nor copies it", claims=("C44",))
+def helpers(run: Run) -> Finding:
+    """Helper threads of glibc made every read: they slept in it, and they copied."""
+    helping = {thread.serial for thread in run.result.threads if thread.parent}
+    reads = [call for call in run.reads if call.thread in helping]
+    slept = [call for call in reads if any(sleep.queue == "socket" for sleep in call.sleeps)]
+    words = (
+        f"{count(len(helping), 'helper thread')} of the same process made {len(reads)} of {count(len(run.reads), 'read')},"
+        f" and slept on the socket in {len(slept)} of these"
+    )
+    return refined(f"{words}: blocking I/O in other threads") if reads and slept else failed(words)

@@ -1,19 +1,20 @@
-"""Four processes, forked beforehand, that all accept from one listener, and six clients."""
+"""Four processes, forked beforehand, accept from one listener. Six clients connect: what happens to the fifth?"""
 
 from findings import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 from labs.kit.traffic import Traffic
+from probes.words import count
 from servers.process_pool import WORKERS
 
 LAB = Lab(
     model="process_pool",
     chapter="Blocking",
     server="process_pool",
-    question="What do processes forked beforehand save, and who pays for their ceiling?",
-    watch="no fork after the first client came; the fifth client waits in the backlog.",
+    question="What does a pool of processes save, and which clients pay for its ceiling?",
+    watch="no fork after the first client has connected; the fifth client waits in the backlog.",
     try_next=(
-        "invoke lab process_pool --clients 4  within the ceiling",
-        "invoke lab processes --clients 6  a fork for each",
+        "invoke lab process_pool --clients 4  as many clients as processes",
+        "invoke lab processes --clients 6  a fork for each client",
     ),
     reading=(
         "UNP 30.6, preforked server without locking",
@@ -24,17 +25,20 @@ LAB = Lab(
 )
 
 
-@LAB.check("nothing is created for a connection", claims=("C16",))
+@LAB.check("no process is created for a connection", claims=("C16",))
 def nothing_created(run: Run) -> Finding:
-    """Every process was there before the first connection was accepted."""
-    first = min((one.exit for one in run.connections), default=0)
-    late = [one for one in evidence.created(run) if one.start > first]
-    made = len(evidence.created(run))
-    found = f"{made} processes were created, {len(late)} of them after the first of {len(run.connections)} accepts"
-    return confirmed(found) if made and not late else failed(found)
+    """The server created every process before it accepted the first connection."""
+    first = min((call.exit for call in run.connections), default=0)
+    made = evidence.created(run)
+    late = [thread for thread in made if thread.start > first]
+    words = (
+        f"the server created {count(len(made), 'process')}, {len(late)} of these after the first of"
+        f" {count(len(run.connections), 'accept')}"
+    )
+    return confirmed(words) if made and not late else failed(words)
 
 
-@LAB.check("beyond its size, connections wait", claims=("C16",))
+@LAB.check("connections beyond the pool's size wait", claims=("C16",))
 def ceiling(run: Run) -> Finding:
-    """Never more than four connections are served at a time."""
-    return evidence.ceiling(run, WORKERS, "processes")
+    """The server never served more than four connections at the same time."""
+    return evidence.ceiling(run, WORKERS, "process")

@@ -1,4 +1,4 @@
-"""A process for each connection: the same isolation as with threads, and a dearer creation."""
+"""A process for each connection: connections as independent as with threads, and a more expensive creation."""
 
 from findings import evidence
 from labs.kit.lab import Finding, Lab, Run
@@ -7,10 +7,10 @@ LAB = Lab(
     model="processes",
     chapter="Blocking",
     server="processes",
-    question="What does a process for each connection buy, and what does it cost?",
-    watch="fork copies the page tables: compare the time of clone with that of lab threads.",
+    question="What does a process for each connection give, and what does it cost?",
+    watch="the time of clone, compared with that of lab threads: fork copies the page tables.",
     try_next=(
-        "invoke lab threads  a thread instead",
+        "invoke lab threads  threads instead",
         "invoke lab processes --clients 50 --messages 5  fifty address spaces",
     ),
     reading=(
@@ -21,13 +21,13 @@ LAB = Lab(
 )
 
 
-@LAB.check("connections don't wait for each other", claims=("C14",))
+@LAB.check("connections do not wait for each other", claims=("C14",))
 def isolated(run: Run) -> Finding:
-    """Each connection is read by a process of its own, all asleep at the same time."""
-    return evidence.one_each(run, "processes")
+    """Each connection had a process of its own that read it, and these processes waited at the same time."""
+    return evidence.own_reader_each(run, "process")
 
 
-@LAB.check("each connection costs a process", claims=("C15",))
+@LAB.check("every connection costs a process", claims=("C15",))
 def price(run: Run) -> Finding:
-    """As many processes are created as connections come."""
-    return evidence.price_of_each(run, "processes", processes=True)
+    """The server created as many processes as connections arrived."""
+    return evidence.cost_of_each(run, "process", processes=True)

@@ -1,4 +1,4 @@
-"""select: one thread waits for many connections, and names them all at every call."""
+"""select: one thread waits for many connections, and names all of them in every call."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from typing import Any
 from findings import evidence
 from labs.kit import growth
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, unavailable
+from probes.words import count
 
 LAB = Lab(
     model="select",
     chapter="Multiplexing",
     server="select",
     question="How does one thread wait for many connections with select?",
-    watch="the wake-up goes through poll's callback on each socket's queue; every call names every descriptor.",
+    watch="the wake-up goes through pollwake, a callback on each socket's queue; every call names every descriptor.",
     try_next=(
         "invoke lab poll  without the limit",
-        "invoke lab epoll  registered once",
-        "invoke lab select --clients 200  more to look at, every time",
+        "invoke lab epoll  descriptors registered once",
+        "invoke lab select --clients 200  200 descriptors more in every call",
     ),
     reading=(
         "UNP 6.2, I/O Multiplexing Model; 6.3 to 6.8",
@@ -32,69 +33,70 @@ LAB = Lab(
 )
 
 
-@LAB.check("blocked in the multiplexer, not in the socket call", claims=("C22",))
+@LAB.check("the thread sleeps in select and never in a call on a socket", claims=("C22",))
 def asleep(run: Run) -> Finding:
     """The thread slept in select only."""
-    return evidence.asleep_only_in(run, "select")
+    return evidence.slept_only_on(run, "select")
 
 
-@LAB.check("a wait queue wakes it", claims=("C28",))
+@LAB.check("a socket's wait queue wakes the thread, through pollwake", claims=("C28",))
 def woken(run: Run) -> Finding:
-    """The wake-ups came through pollwake, which select had left on the sockets' own queues."""
+    """The wake-ups by a packet went through pollwake, the callback that select had put on the sockets' own queues."""
     return evidence.woken_through(run, "select", "pollwake")
 
 
-@LAB.check("the sets are handed over at every call", claims=("C25",))
+@LAB.check("every call copies the descriptor sets into the kernel", claims=("C25",))
 def sets(run: Run) -> Finding:
-    """Every call brings nfds and pointers to its sets; nothing is registered beforehand."""
+    """Every call brings nfds and pointers to its sets; no call registers a descriptor beforehand."""
     calls = run.calls("select", "pselect6")
-    handing = [one for one in calls if one.args[0] > 0 and one.args[1]]
-    registered = run.calls("epoll_ctl")
-    found = (
-        f"{len(handing)} of {len(calls)} calls handed over their sets (nfds up to {max((c.args[0] for c in calls), default=0)})"
+    with_sets = [call for call in calls if call.args[0] > 0 and call.args[1]]
+    registering = run.calls("epoll_ctl")
+    words = (
+        f"{len(with_sets)} of {count(len(calls), 'call')} brought their sets"
+        f" (nfds up to {max((call.args[0] for call in calls), default=0)});"
+        f" {count(len(registering), 'call')} registered a descriptor{evidence.multiplexer_copies(calls)}"
     )
-    found += f", {len(registered)} calls registered anything{evidence.handing(calls)}"
-    return confirmed(found) if calls and len(handing) == len(calls) and not registered else failed(found)
+    return confirmed(words) if calls and len(with_sets) == len(calls) and not registering else failed(words)
 
 
-@LAB.check("nothing above 1023", claims=("C29",))
+@LAB.check("select takes no descriptor above 1023", claims=("C29",))
 def limit(run: Run) -> Finding:
-    """Python and the C library stop at FD_SETSIZE; whether the kernel does is asked by calling it directly."""
+    """Python and the C library stop at FD_SETSIZE. A direct system call with larger sets shows whether the kernel does."""
     if not run.aside or "skipped" in run.aside:
         return unavailable(str(run.aside.get("skipped", "the experiment beside the traffic did not run")))
     if not run.calls("select", "pselect6"):
         return failed("this server made 0 calls of select")
     python, kernel, fd = run.aside["python"], run.aside["kernel"], run.aside["fd"]
-    found = f"descriptor {fd}: Python's select says {python!r}, the system call itself {kernel}"
-    return (
-        refined(f"{found}: the limit is the fd_set of 1024 bits, not the kernel's") if kernel == "1 ready" else confirmed(found)
-    )
+    words = f"descriptor {fd}: Python's select says {python!r}; the system call with larger sets returns: {kernel}"
+    if kernel == "1 ready":
+        return refined(f"{words}. The C library's fd_set of 1,024 bits is the limit, and not the kernel")
+    return confirmed(words)
 
 
-@LAB.check("every descriptor is asked at every call", claims=("C26",))
-def asked(run: Run) -> Finding:
-    """Counted where a probe on the poll methods could be attached; else told by what a call costs."""
-    return growth.asks_all(run, "select", run.calls("select", "pselect6"))
+@LAB.check("every call polls every descriptor", claims=("C26",))
+def polled(run: Run) -> Finding:
+    """A probe on the poll methods counts them; on a kernel that takes no such probe, the cost of a call shows it."""
+    return growth.polls_all(run, "select", run.calls("select", "pselect6"))
 
 
-@LAB.check("on every descriptor's wait queue, and off again", claims=("C27",))
+@LAB.check("every call that waits enters every descriptor's wait queue, and leaves it", claims=("C27",))
 def queued(run: Run) -> Finding:
-    """Counted where a probe could be attached; else told by who wakes it, and by what joining the queues costs."""
-    return growth.joins_all(run, "select", run.calls("select", "pselect6"))
+    """Probes count the entries; on a kernel that takes no such probes, the wake-ups and the cost of queueing show it."""
+    return growth.queues_on_all(run, "select", run.calls("select", "pselect6"))
 
 
-@LAB.check("the cost grows with the descriptors", claims=("C31",))
+@LAB.check("the cost of a call grows with the descriptors", claims=("C31",))
 def grows(run: Run) -> Finding:
     """The same call with one ready descriptor among 10, 100 and 900."""
-    return growth.grows(run, "select", run.calls("select", "pselect6"))
+    return growth.cost_grows(run, "select", run.calls("select", "pselect6"))
 
 
 def beyond_the_limit() -> dict[str, Any]:
-    """Asks for a descriptor above 1023, by Python's select and by pselect6 with larger sets."""
+    """Selects a descriptor above 1023, by Python's select and by pselect6 with larger sets."""
     fd = 2000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard <= fd:
-        return {"skipped": f"RLIMIT_NOFILE allows {hard} descriptors only: ulimit -Hn 4096 shows it"}
+        return {"skipped": f"RLIMIT_NOFILE allows {hard} descriptors only; ulimit -Hn 4096 allows enough"}
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, fd + 1), hard))
     reader, writer = os.pipe()
     os.dup2(reader, fd)

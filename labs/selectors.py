@@ -1,16 +1,17 @@
-"""The module selectors: what is under the callbacks?"""
+"""The module selectors: which system calls lie under the callbacks?"""
 
 from findings import evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
+from probes.words import count
 
 LAB = Lab(
     model="selectors",
     chapter="Multiplexing",
     server="selectors",
     question="Which multiplexer does Python's selectors module use, and what is a Reactor?",
-    watch="system calls like those of lab epoll; the callbacks are Python's alone.",
+    watch="the system calls are those of lab epoll; the callbacks exist only in Python.",
     try_next=(
-        "invoke lab epoll  the same without callbacks",
+        "invoke lab epoll  the same calls without callbacks",
         "invoke lab asyncio  coroutines on top of a selector",
     ),
     reading=(
@@ -21,19 +22,25 @@ LAB = Lab(
 )
 
 
-@LAB.check("epoll underneath", claims=("C39",))
+@LAB.check("DefaultSelector waits in epoll_wait", claims=("C39",))
 def epoll(run: Run) -> Finding:
-    """DefaultSelector waits by epoll_wait, and no other multiplexer is called."""
-    names = sorted({one.name for one in run.waits})
-    found = f"{len(run.waits)} calls of {', '.join(names) or 'no multiplexer'}, {len(run.calls('epoll_ctl'))} of epoll_ctl"
-    return confirmed(found) if names and all(one.startswith("epoll") for one in names) else failed(found)
+    """The server calls epoll_wait and no other multiplexer."""
+    names = sorted({call.name for call in run.waits})
+    words = (
+        f"{count(sum(call.count for call in run.waits), 'call')} of {', '.join(names) or 'a multiplexer'},"
+        f" {count(len(run.calls('epoll_ctl')), 'call')} of epoll_ctl"
+    )
+    return confirmed(words) if names and all(name.startswith("epoll") for name in names) else failed(words)
 
 
-@LAB.check("wait, then dispatch: the Reactor", claims=("C40",))
+@LAB.check("the loop waits, then calls a handler: the Reactor pattern", claims=("C40",))
 def reactor(run: Run) -> Finding:
-    """Every message was told of by the multiplexer before its handler read it, without waiting."""
-    told = [one for one in run.result.messages if one.notified_by.startswith("epoll")]
-    waited = evidence.read_without_waiting(run)
+    """For every message epoll_wait notified the loop before the handler read it, and the handler's read did not wait."""
+    notified = [message for message in run.result.messages if message.notified_by.startswith("epoll")]
+    reading = evidence.read_without_waiting(run)
     messages = len(run.result.messages)
-    found = f"{len(told)} of {messages} messages were told of by epoll_wait before they were read; {waited.evidence}"
-    return confirmed(found) if len(told) > 0.9 * messages > 0 and waited.verdict == "confirmed" else failed(found)
+    words = (
+        f"epoll_wait notified the thread of {len(notified)} of {count(messages, 'message')} before it read them;"
+        f" {reading.evidence}"
+    )
+    return confirmed(words) if len(notified) > 0.9 * messages > 0 and reading.verdict == "confirmed" else failed(words)

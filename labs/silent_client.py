@@ -1,18 +1,21 @@
-"""A classic mistake: one thread, blocking calls, and a client that says nothing. Who waits for it?"""
+"""A classic mistake: one thread, blocking calls, and a client that sends nothing. Which clients wait for it?"""
 
 from findings import evidence
-from findings.evidence import ms
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
+from labs.kit.questions.cases import MEANWHILE, factor, latest, slowest_answer
+from labs.kit.questions.question import Question, Ranges, Truth, Undecided
+from labs.kit.questions.server import READERS, WAITS_IN
 from labs.kit.traffic import Traffic
+from probes.words import count, ms
 
 LAB = Lab(
     model="blocking",
     chapter="Classic mistakes",
     question="What does one silent client do to all the others?",
-    watch="the same clients, the same silence: only in the first server does anybody wait for it.",
+    watch="the same clients and the same silence three times: only the first server lets the others wait.",
     try_next=(
         "invoke lab blocking  the model by itself",
-        "invoke lab epoll     one thread, and nobody held up",
+        "invoke lab epoll     one thread that no client delays",
     ),
     reading=(
         "UNP 6.8, Denial-of-Service Attacks",
@@ -23,44 +26,86 @@ LAB = Lab(
 )
 
 
-@LAB.check("a silent client holds up a single thread", claims=("C13",))
+@LAB.check("a silent client delays all others of a single blocking thread", claims=("C13",))
 def held(run: Run) -> Finding:
-    """The thread slept in recvfrom on the silent connection while others' data lay ready."""
+    """The thread slept in recvfrom on the silent connection while other connections' data was unread.
+
+    The silent client sends nothing and then closes, so that the read of its connection returns 0 bytes.
+    """
     broken = run.case("broken")
-    silent = [one for one in broken.reads if not one.bytes]  # it says nothing and then goes: the read brings 0 bytes
-    worst, lay = evidence.held_up(broken, "socket", silent)
-    gone = max((one.exit for one in silent if one.wait > 0.5 * run.silent_ns), default=0)
-    if all(sent > gone for client in broken.clients for sent, _echoed in client["exchanges"]) and gone:
-        return unavailable("nobody else sent while it was silent: use a smaller --gap-ms than 400")
-    found = f"the slowest echo took {ms(max(broken.round_trips))}, beside a silence of {ms(run.silent_ns)}; data lay ready for"
-    found += f" {ms(lay)}, for {ms(worst)} of which the thread slept in recvfrom on a connection that never said anything"
-    return confirmed(found) if worst > 0.5 * run.silent_ns else failed(found)
+    silent = [call for call in broken.reads if not call.bytes]
+    longest, unread = evidence.slept_while_unread(broken, "socket", silent)
+    end = max((call.exit for call in silent if call.wait > 0.5 * run.silent_ns), default=0)
+    if end and all(sent > end for client in broken.clients for sent, _echoed in client["exchanges"]):
+        return unavailable("no other client sent a message during the silence: use a smaller --gap-ms than 400")
+    words = (
+        f"the silence lasted {ms(run.silent_ns)}, the slowest echo took {ms(max(broken.round_trips))}; data was unread for"
+        f" {ms(unread)}, and for {ms(longest)} of these the thread slept in recvfrom on the silent connection"
+    )
+    return confirmed(words) if longest > 0.5 * run.silent_ns else failed(words)
 
 
-@LAB.check("with a thread for each it holds up nobody", claims=("C14",))
+@LAB.check("with a thread for each connection a silent client delays no other", claims=("C14",))
 def isolated(run: Run) -> Finding:
-    """The others were answered as if it were not there: each connection had a thread of its own."""
-    case = run.case("mended")
-    made = len(evidence.created(case))
-    if made < len(case.connections):
-        return failed(f"{made} threads were made for {len(case.connections)} connections")
-    return _unharmed(run, "mended")
+    """Each connection had a thread of its own, and the other clients got their answers at once."""
+    mended = run.case("mended")
+    made, connections = len(evidence.created(mended)), len(mended.connections)
+    if made < connections:
+        return failed(f"the server created {count(made, 'thread')} for {count(connections, 'connection')}")
+    return _not_delayed(run, "mended")
 
 
-@LAB.check("nor with one thread that waits in epoll", claims=("C24",))
+@LAB.check("a single thread that waits in epoll delays no client", claims=("C24",))
 def multiplexed(run: Run) -> Finding:
     """One thread is enough, as long as it never waits in a call on a socket."""
-    if len(run.case("one thread").result.threads) > 1:
-        return failed(f"{len(run.case('one thread').result.threads)} threads")
-    return _unharmed(run, "one thread")
+    threads = run.case("one thread").result.threads
+    if len(threads) > 1:
+        return failed(f"the server has {count(len(threads), 'thread')}")
+    return _not_delayed(run, "one thread")
 
 
-def _unharmed(run: Run, name: str) -> Finding:
+def _not_delayed(run: Run, name: str) -> Finding:
+    """No echo took half of the silence, and the thread hardly slept for one connection while another's data was unread."""
     case = run.case(name)
-    worst, _lay = evidence.held_up(case, "socket")
-    found = f"{evidence.threads(case)}: the slowest of {len(case.round_trips)} echoes took {ms(max(case.round_trips))}"
-    found += f" beside a silence of {ms(run.silent_ns)}; "
-    found += f"data lay ready while its thread slept on another connection for {ms(worst)}" if worst else "no data lay ready"
-    found += "" if worst else " while its thread slept on another connection"
-    good = max(case.round_trips) < 0.5 * run.silent_ns and worst < 0.1 * run.silent_ns
-    return confirmed(found) if good else failed(found)
+    longest, _unread = evidence.slept_while_unread(case, "socket")
+    slowest = max(case.round_trips)
+    words = (
+        f"{count(len(case.result.threads), 'thread')}: the slowest of {count(len(case.round_trips), 'echo')} took"
+        f" {ms(slowest)}, the silence lasted {ms(run.silent_ns)}; while data was unread, its thread slept"
+        f" {ms(longest)} on another connection"
+    )
+    return confirmed(words) if slowest < 0.5 * run.silent_ns and longest < 0.1 * run.silent_ns else failed(words)
+
+
+OF_THE_SILENCE = Ranges(
+    (0.25, "less than a quarter of the silence"), (0.75, "about half of the silence"), beyond="nearly all of it, or more"
+)  # fmt: skip
+
+
+def share_of_silence(run: Run) -> Truth:
+    """The slowest answer, as a share of the silence."""
+    if not run.silent_ns:
+        raise Undecided("0 clients were silent")
+    slowest = slowest_answer(run)
+    words = f"the slowest answer took {ms(slowest)}, the silence lasted {ms(run.silent_ns)}"
+    return Truth(OF_THE_SILENCE(slowest / run.silent_ns), words)
+
+
+SILENCE = Question(
+    "silence",
+    "One client sends nothing. How long does the slowest answer to another client take?",
+    OF_THE_SILENCE.labels,
+    share_of_silence,
+    ranges=True,
+)
+LAB.ask(
+    latest("broken", "mended", "one thread"),
+    factor("broken", "mended"),
+    MEANWHILE.at("broken"),
+    SILENCE.at("broken"),
+    SILENCE.at("mended"),
+    SILENCE.at("one thread"),
+    READERS.at("mended"),
+    READERS.at("one thread"),
+    WAITS_IN.at("one thread"),
+)

@@ -1,19 +1,22 @@
-"""A classic mistake: a handler that takes its time, inside the event loop. Whose time does it take?"""
+"""A classic mistake: a handler that takes long, inside the event loop. Which clients wait for it?"""
 
 from findings import evidence
-from findings.evidence import ms
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
+from labs.kit.questions.cases import MEANWHILE
+from labs.kit.questions.question import Question, Ranges, Truth, Undecided
+from labs.kit.questions.server import COPIES, WAITS_IN
 from labs.kit.traffic import Traffic
+from probes.words import count, ms, times
 from servers.mistakes.slow_handler import HANDLING
 
 LAB = Lab(
     model="epoll",
     chapter="Classic mistakes",
-    question="What does one slow handler do to everybody else in an event loop?",
-    watch="the sleeps of the loop's thread: in the broken server it sleeps for a timer, with others' data ready.",
+    question="What does one slow handler do to the other clients of an event loop?",
+    watch="the sleeps of the loop's thread: in the broken server it sleeps for a timer while other clients' data is unread.",
     try_next=(
-        "invoke lab selectors  the loop that dispatches: the Reactor",
-        "invoke lab asyncio    the same trap, under await",
+        "invoke lab selectors  the loop that calls handlers: the Reactor",
+        "invoke lab asyncio    a loop that a slow coroutine stalls",
     ),
     reading=(
         "docs.python.org, asyncio: Running Blocking Code",
@@ -23,43 +26,82 @@ LAB = Lab(
     cases=(Case("broken", "mistakes.slow_handler:broken"), Case("mended", "mistakes.slow_handler:mended")),
     traffic=Traffic(clients=4, messages=15, gap_ms=25, jitter=0.5, slow=1),
 )
+HANDLING_NS = HANDLING * 1e9
+ONLY_SLOW = "the single client sends the slow requests: use --clients 2 or more"
 
 
 def quick(run: Run) -> list[int]:
-    """The round trips of the clients that asked for nothing slow, ns, sorted."""
+    """The round trips of the clients whose requests are not slow, ns, sorted."""
     return sorted(back - sent for client in run.clients if not client.get("slow") for sent, back in client["exchanges"])
 
 
-@LAB.check("one slow handler stalls every other connection", claims=("C38",))
+def delayed(trips: list[int]) -> int:
+    """How many quick requests took longer than a fifth of a slow request's handling."""
+    return sum(1 for duration in trips if duration > 0.2 * HANDLING_NS)
+
+
+@LAB.check("a slow handler stalls every other connection", claims=("C38",))
 def stalled(run: Run) -> Finding:
-    """The loop's thread slept in the handler while others' data lay ready."""
+    """The loop's thread slept in the handler while other connections' data was unread."""
     broken = run.case("broken")
-    worst, lay = evidence.held_up(broken, "timer")
+    longest, unread = evidence.slept_while_unread(broken, "timer")
     trips = quick(broken)
     if not trips:
-        return unavailable("1 client, and it is the slow one: use --clients 2 or more")
-    late = sum(1 for one in trips if one > 0.2 * HANDLING * 1e9)
-    found = (
-        f"{late} of {len(trips)} quick requests waited, up to {ms(trips[-1])}; data lay ready for {ms(lay)}, for {ms(worst)}"
+        return unavailable(ONLY_SLOW)
+    words = (
+        f"{delayed(trips)} of {count(len(trips), 'quick request')} waited, for up to {ms(trips[-1])}; data was unread for"
+        f" {ms(unread)}, and for {ms(longest)} of these the loop's thread slept in a handler ({ms(HANDLING_NS)} each)"
     )
-    found += f" of which the loop's thread slept in a handler ({HANDLING * 1e3:.0f} ms each)"
-    return confirmed(found) if late and worst > 0.3 * HANDLING * 1e9 else failed(found)
+    return confirmed(words) if delayed(trips) and longest > 0.3 * HANDLING_NS else failed(words)
 
 
-@LAB.check("handed to workers, it stalls nobody", claims=("C38",))
+@LAB.check("a slow handler in a worker thread stalls no other connection", claims=("C38",))
 def handed_over(run: Run) -> Finding:
-    """The loop's thread slept in epoll_wait only, and the quick requests were answered at once."""
+    """The loop's thread slept in epoll_wait only, and fewer messages waited for a sleep of their thread."""
     mended = run.case("mended")
-    trips, own = quick(mended), mended.server.serial
+    trips, loop = quick(mended), mended.server.serial
     if not trips:
-        return unavailable("1 client, and it is the slow one: use --clients 2 or more")
-    held, stalled = (
-        sum(1 for slept, _lay in evidence.held_ups(case, "timer") if slept > 0.3 * HANDLING * 1e9)
+        return unavailable(ONLY_SLOW)
+    held, held_in_broken = (
+        sum(1 for slept, _unread in evidence.sleeps_while_unread(case, "timer") if slept > 0.3 * HANDLING_NS)
         for case in (mended, run.case("broken"))
     )
-    elsewhere = [one for one in mended.result.calls if one.thread == own and any(s.queue == "timer" for s in one.sleeps)]
-    late = sum(1 for one in trips if one > 0.2 * HANDLING * 1e9)
-    found = f"{late} of {len(trips)} quick requests waited (the slowest {ms(trips[-1])});"
-    found += f" the loop's thread slept {len(elsewhere)} times in a handler; {held} messages lay ready while the thread that"
-    found += f" read them slept for another connection (in the loop: {stalled})"
-    return confirmed(found) if not elsewhere and held < 0.5 * stalled else failed(found)
+    in_handler = [
+        call for call in mended.result.calls if call.thread == loop and any(sleep.queue == "timer" for sleep in call.sleeps)
+    ]
+    words = (
+        f"{delayed(trips)} of {count(len(trips), 'quick request')} waited (the slowest took {ms(trips[-1])}); the loop's"
+        f" thread slept {times(len(in_handler))} in a handler; {count(held, 'message')} waited while their thread slept for"
+        f" another connection (in the broken server {held_in_broken})"
+    )
+    return confirmed(words) if not in_handler and held < 0.5 * held_in_broken else failed(words)
+
+
+PART = Ranges((0.1, "10 % or less"), (0.8, "10 to 80 %"), beyond="over 80 %: nearly all of them")
+
+
+def share_delayed(run: Run) -> Truth:
+    """The share of the quick requests that a slow request delayed."""
+    trips = quick(run)
+    if not trips:
+        raise Undecided("0 quick requests")
+    requests = count(len(trips), "quick request")
+    words = f"{delayed(trips)} of {requests} took longer than a fifth of the slow handler's {ms(HANDLING_NS)}"
+    return Truth(PART(delayed(trips) / len(trips)), words)
+
+
+QUICK_LATE = Question(
+    "quick-late",
+    "The requests of one client take long. How many of the other clients' quick requests wait for them?",
+    PART.labels,
+    share_delayed,
+    ranges=True,
+)
+LAB.ask(
+    QUICK_LATE.at("broken"),
+    QUICK_LATE.at("mended"),
+    MEANWHILE.at("broken"),
+    WAITS_IN.at("broken"),
+    COPIES.at("broken"),
+    COPIES.at("mended"),
+)

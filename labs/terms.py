@@ -1,4 +1,4 @@
-"""The terms: synchronous and asynchronous, blocking and non-blocking, shown by what the calling thread did meanwhile."""
+"""The terms: synchronous and asynchronous, blocking and non-blocking, shown by what the calling thread does meanwhile."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from typing import Any
 
 from labs.kit.experiment import PAUSE, Sections
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, sleeps
+from labs.kit.questions.question import Question, Truth, Undecided
+from labs.kit.questions.sections import ANY_CALL, what_it_does
+from probes.kernel import syscalls
+from probes.measure.result import Call
+from probes.words import count, ms
 
 LAB = Lab(
     model="terms",
     chapter="Terms and calls",
     question="Are synchronous and blocking the same, and asynchronous and non-blocking?",
-    watch="the synchronous call sleeps until the result is there; a computation is synchronous too, and never sleeps.",
+    watch="the synchronous call sleeps until the result is there; a computation is synchronous as well, and never sleeps.",
     try_next=(
         "invoke lab blocking     a call that blocks",
-        "invoke lab input_calls  the same call, both ways",
+        "invoke lab input_calls  the same calls, blocking and non-blocking",
     ),
     reading=(
         "UNP 6.2, Synchronous I/O versus Asynchronous I/O",
@@ -30,18 +35,18 @@ LAB = Lab(
 
 
 def experiment() -> dict[str, Any]:
-    """Waits for results in four ways, and computes in a thread of its own."""
+    """Gets results in four ways, and computes in a thread of its own."""
     section = Sections()
-    told: list[str] = []
+    notices: list[str] = []
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(time.sleep, 0).result()  # the worker exists from here on
+        pool.submit(time.sleep, 0).result()  # creates the worker
         section("synchronous")
         pool.submit(time.sleep, PAUSE).result()
         section("asynchronous")
         handle = pool.submit(time.sleep, PAUSE)
         section("done by then?")
         early = handle.done()
-        handle.add_done_callback(lambda _: told.append("callback"))
+        handle.add_done_callback(lambda _: notices.append("callback"))
         section("between")
         handle.result()
     here, there = socket.socketpair()
@@ -56,7 +61,7 @@ def experiment() -> dict[str, Any]:
     worker = threading.Thread(target=compute, args=(section,))
     worker.start()
     worker.join()
-    return section.found(done_early=early, told=told)
+    return section.outcome(done_early=early, told=notices)
 
 
 def compute(section: Sections) -> None:
@@ -68,57 +73,100 @@ def compute(section: Sections) -> None:
     section("computed")
 
 
-@LAB.check("synchronous: back only with the result", claims=("C01",))
+@LAB.check("a synchronous call returns only with its result", claims=("C01",))
 def synchronous(run: Run) -> Finding:
-    """submit(...).result() kept its caller asleep for as long as the work took."""
-    asleep = sum(one.wait for one in sleeps(run.sections.get("synchronous", [])))
-    found = f"work of {PAUSE * 1000:.0f} ms: submit(...).result() slept {asleep / 1e6:.1f} ms"
-    return confirmed(found) if asleep > 0.8 * PAUSE * 1e9 else failed(found)
+    """The caller of submit(...).result() slept as long as the work took."""
+    asleep = sum(sleep.wait for sleep in sleeps(run.sections.get("synchronous", [])))
+    words = f"the work takes {ms(PAUSE * 1e9)}; the caller of submit(...).result() slept {ms(asleep)}"
+    return confirmed(words) if asleep > 0.8 * PAUSE * 1e9 else failed(words)
 
 
-@LAB.check("asynchronous: a handle at once, the result later", claims=("C02",))
+@LAB.check("an asynchronous call returns a handle at once, and reports its result later", claims=("C02",))
 def asynchronous(run: Run) -> Finding:
-    """Submit came back before the work was done; a callback told of the end."""
-    marks = [one for one in run.result.calls if one.name == "lseek"]
+    """The call of submit returned before the work was done, and a callback reported the end of the work."""
+    marks = [call for call in run.result.calls if call.name == "lseek"]
     names = run.aside.get("sections", [])
-    at = {names[one.args[1]]: one.enter for one in reversed(marks) if one.args[1] < len(names)}
+    at = {names[call.args[1]]: call.enter for call in reversed(marks) if call.args[1] < len(names)}
     took = at.get("done by then?", 0) - at.get("asynchronous", 0)
-    found = f"work of {PAUSE * 1000:.0f} ms: submit took {took / 1e6:.2f} ms; done by then: {run.aside.get('done_early')}"
-    found += f"; told of the end by: {', '.join(run.aside.get('told', [])) or 'nothing'}"
-    good = took > 0 and run.aside.get("done_early") is False and run.aside.get("told") == ["callback"]
-    return confirmed(found) if good else failed(found)
+    early, notices = run.aside.get("done_early"), run.aside.get("told", [])
+    words = (
+        f"the work takes {ms(PAUSE * 1e9)}; submit returned after {ms(took)}, when done() was {early};"
+        f" {', '.join(notices) or 'nothing'} reported the end of the work"
+    )
+    return confirmed(words) if took > 0 and early is False and notices == ["callback"] else failed(words)
 
 
-@LAB.check("synchronous is not blocking", claims=("C04",))
+@LAB.check("a synchronous computation does not block its thread", claims=("C04",))
 def computing(run: Run) -> Finding:
-    """The thread that computed was runnable from the first line to the last: on a CPU, or waiting for one."""
-    owners = {one.thread for one in run.result.calls if one.name == "lseek" and one.args[1] == _number(run, "computing")}
-    spans = [
-        (first.exit, last.enter)
-        for owner in owners
-        for first in run.result.calls
-        for last in run.result.calls
-        if first.thread == last.thread == owner and first.name == last.name == "lseek"
-        if (first.args[1], last.args[1]) == (_number(run, "computing"), _number(run, "computed"))
-    ]
+    """The thread that computed was runnable all the time: on a CPU, or waiting for a CPU.
+
+    Its sleeps for the interpreter's lock are left out: they belong to Python, and not to the computation.
+    """
+    begins, ends = _marks(run, "computing"), _marks(run, "computed")
+    spans = [(begin, end) for begin in begins for end in ends if begin.thread == end.thread]
     if not spans:
-        return failed("0 sections in which it computes")
+        return failed("0 computations in the recording")
     begin, end = spans[0]
-    inside = [one for one in run.result.calls if one.thread in owners and begin <= one.enter < end]
-    slept = [one for one in sleeps(inside) if one.queue != "futex"]  # the interpreter's lock is Python's, not the call's
-    found = f"{(end - begin) / 1e6:.0f} ms of computing with {len(slept)} sleeps for anything but the interpreter's lock"
-    return confirmed(found) if not slept and end - begin > 10e6 else failed(found)
+    inside = [call for call in run.result.calls if call.thread == begin.thread and begin.exit <= call.enter < end.enter]
+    slept = [sleep for sleep in sleeps(inside) if sleep.queue != "futex"]
+    duration = end.enter - begin.exit
+    words = f"{ms(duration)} of computing with {count(len(slept), 'sleep')}, without those for the interpreter's lock"
+    return confirmed(words) if not slept and duration > 10e6 else failed(words)
 
 
-@LAB.check("non-blocking: back at once", claims=("C05",))
+@LAB.check("a non-blocking call returns at once", claims=("C05",))
 def non_blocking(run: Run) -> Finding:
-    """Recv without data got EAGAIN and did not sleep."""
-    calls = [one for one in run.sections.get("non-blocking", []) if one.name == "recvfrom"]
-    good = [one for one in calls if one.errno == "EAGAIN" and not one.sleeps]
-    found = f"{len(good)} of {len(calls)} recvfrom got EAGAIN without a sleep"
-    return confirmed(found) if good and len(good) == len(calls) else failed(found)
+    """A recv without data got EAGAIN and did not sleep."""
+    calls = [call for call in run.sections.get("non-blocking", []) if call.name == "recvfrom"]
+    refused = [call for call in calls if call.errno == "EAGAIN" and not call.sleeps]
+    words = f"{len(refused)} of {count(len(calls), 'call')} of recvfrom got EAGAIN without a sleep"
+    return confirmed(words) if refused and len(refused) == len(calls) else failed(words)
 
 
-def _number(run: Run, name: str) -> int:
+def _marks(run: Run, name: str) -> list[Call]:
+    """The calls by which the experiment began the section of that name."""
     names: list[str] = run.aside.get("sections", [])
-    return names.index(name) if name in names else -1
+    number = names.index(name) if name in names else -1
+    return [call for call in run.result.calls if call.name == "lseek" and call.args[1] == number]
+
+
+GOES_ON, DONE = "no, it goes on meanwhile", "yes, submit returns with the result"
+
+
+def done_by_then(run: Run) -> Truth:
+    """Was the work done when submit had returned?"""
+    if "done_early" not in run.aside:
+        raise Undecided("the experiment did not call done()")
+    early, notices = run.aside["done_early"], ", ".join(run.aside.get("told", []))
+    words = f"the work takes {ms(PAUSE * 1e9)}; done() right after submit returned {early}"
+    return Truth(DONE if early else GOES_ON, f"{words}; {notices or 'nothing'} reported the end of the work")
+
+
+NEVER_ASLEEP, ASLEEP = "none of it: it is runnable all the time", "some or all of it, as in a blocking read"
+
+
+def asleep_while_computing(run: Run) -> Truth:
+    """Did the thread sleep while it computed?"""
+    if "computing" not in run.sections:
+        raise Undecided("0 computations in the recording")
+    slept = [sleep for sleep in sleeps(run.sections["computing"]) if sleep.queue != "futex"]
+    words = f"{count(len(slept), 'sleep')} during the computation, without those for the interpreter's lock"
+    return Truth(ASLEEP if slept else NEVER_ASLEEP, words)
+
+
+LAB.ask(
+    what_it_does("synchronous", ANY_CALL, "Another thread does work of 20 ms. submit(...).result()"),
+    what_it_does("non-blocking", syscalls.READS, "No data was sent. A non-blocking recv"),
+    Question(
+        "asynchronous",
+        "submit(...) has just returned. Is the work of 20 ms done by then?",
+        (GOES_ON, DONE),
+        done_by_then,
+    ),
+    Question(
+        "computing",
+        "A function computes for some 100 ms, without any I/O. For how much of that does its thread sleep?",
+        (NEVER_ASLEEP, ASLEEP),
+        asleep_while_computing,
+    ),
+)

@@ -1,4 +1,4 @@
-"""A pool of four threads and six clients: what happens to the fifth?"""
+"""A pool of four threads serves six clients: what happens to the fifth?"""
 
 from findings import evidence
 from labs.kit.lab import Finding, Lab, Run
@@ -9,11 +9,11 @@ LAB = Lab(
     model="thread_pool",
     chapter="Blocking",
     server="thread_pool",
-    question="What does a pool of threads save, and who pays for its ceiling?",
-    watch="the fifth client is accepted and then waits until one of the first four has gone.",
+    question="What does a pool of threads save, and which clients pay for its ceiling?",
+    watch="the fifth client is accepted, and waits until one of the first four has ended.",
     try_next=(
-        "invoke lab thread_pool --clients 4  within the ceiling",
-        "invoke lab threads --clients 6  no ceiling, and no end to the cost",
+        "invoke lab thread_pool --clients 4  as many clients as threads",
+        "invoke lab threads --clients 6  no ceiling, and a higher cost",
     ),
     reading=(
         "UNP 30.11 and 30.12, prethreaded servers",
@@ -24,7 +24,7 @@ LAB = Lab(
 )
 
 
-@LAB.check("beyond its size, connections wait", claims=("C16",))
+@LAB.check("connections beyond the pool's size wait", claims=("C16",))
 def ceiling(run: Run) -> Finding:
-    """Never more than four connections are served at a time."""
-    return evidence.ceiling(run, WORKERS, "threads")
+    """The server never served more than four connections at the same time."""
+    return evidence.ceiling(run, WORKERS, "thread")

@@ -1,4 +1,4 @@
-"""A thread for each connection: does a silent client still hold up the others, and what does each connection cost?"""
+"""A thread for each connection: does a silent client still delay the others, and what does each connection cost?"""
 
 from findings import evidence
 from labs.kit.lab import Finding, Lab, Run
@@ -7,12 +7,12 @@ LAB = Lab(
     model="threads",
     chapter="Blocking",
     server="threads",
-    question="What does a thread for each connection buy, and what does it cost?",
-    watch="every thread is blocked like the single one in lab blocking, but each only for its own client.",
+    question="What does a thread for each connection give, and what does it cost?",
+    watch="every thread blocks like the single thread in lab blocking, but each only for its own client.",
     try_next=(
         "invoke lab threads --clients 100 --messages 5  a hundred stacks",
         "invoke lab thread_pool  four threads, no more",
-        "invoke lab blocking  the same code, one thread",
+        "invoke lab blocking  the same in one thread",
     ),
     reading=(
         "UNP 26.4, TCP echo server using threads; 30.10",
@@ -22,13 +22,13 @@ LAB = Lab(
 )
 
 
-@LAB.check("connections don't wait for each other", claims=("C14",))
+@LAB.check("connections do not wait for each other", claims=("C14",))
 def isolated(run: Run) -> Finding:
-    """Each connection is read by a thread of its own, all asleep at the same time."""
-    return evidence.one_each(run, "threads")
+    """Each connection had a thread of its own that read it, and these threads waited at the same time."""
+    return evidence.own_reader_each(run, "thread")
 
 
-@LAB.check("each connection costs a thread", claims=("C15",))
+@LAB.check("every connection costs a thread", claims=("C15",))
 def price(run: Run) -> Finding:
-    """As many threads are created as connections come."""
-    return evidence.price_of_each(run, "threads", processes=False)
+    """The server created as many threads as connections arrived."""
+    return evidence.cost_of_each(run, "thread", processes=False)

@@ -1,17 +1,19 @@
-"""A classic mistake: many processes wait for one listener, and every connection wakes them all."""
+"""A classic mistake: many processes wait for one listener, and every connection wakes all of them."""
 
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, refined, unavailable
+from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from labs.kit.traffic import Traffic
+from probes.words import count
 from servers.mistakes.thundering_herd import WORKERS
 
 LAB = Lab(
     model="processes",
     chapter="Classic mistakes",
-    question="Eight processes wait for a connection. How many does it wake?",
-    watch="wake-ups for each connection: one where the place on the listener's queue is exclusive, up to eight elsewhere.",
+    question="Eight processes wait for a connection. How many of them does it wake?",
+    watch="the wake-ups per connection: one where the entry in the listener's queue is exclusive, up to eight elsewhere.",
     try_next=(
         "invoke lab accept        what accept waits for",
-        "invoke lab process_pool  four processes, asleep in accept",
+        "invoke lab process_pool  four processes that sleep in accept",
     ),
     reading=(
         "UNP 30.6, Thundering Herd",
@@ -26,26 +28,25 @@ LAB = Lab(
 )
 
 
-def woken(run: Run, queue: str) -> tuple[int, int, int]:
-    """Connections taken; sleeps on that queue that a packet ended; and EAGAINs, of those who came too late."""
-    packets = sum(
+def wake_ups(run: Run, queue: str) -> int:
+    """How many sleeps on that queue a packet ended."""
+    return sum(
         1
         for call in run.result.calls
         for sleep in call.sleeps
         if sleep.queue == queue and sleep.waker and "packet" in sleep.waker.chain
     )
-    refused = sum(one.count for one in run.calls("accept4", "accept") if one.errno == "EAGAIN")
-    return len(run.connections), packets, refused
 
 
 def herd(run: Run, queue: str) -> tuple[int, int, int]:
-    """Packets that found somebody asleep on that queue; and summed over them, how many slept there, and how many it woke.
+    """The packets that arrived while processes slept on that queue; and, summed over these packets, how many processes slept
+    there and how many of them the packet woke.
 
-    What a packet does at once is told from the next packet's by half the time from one client to the next.
+    Wake-ups belong to the same packet if they lie closer together than half the time from one client to the next.
     """
     sleeps = sorted(
-        (one for call in run.result.calls for one in call.sleeps if one.queue == queue and one.waker),
-        key=lambda one: one.woken,
+        (sleep for call in run.result.calls for sleep in call.sleeps if sleep.queue == queue and sleep.waker),
+        key=lambda sleep: sleep.woken,
     )
     traffic = run.result.context["traffic"]
     at_once = (traffic["spread_ms"] or 1) * 1e6 / traffic["clients"] / 2
@@ -55,78 +56,121 @@ def herd(run: Run, queue: str) -> tuple[int, int, int]:
         if not sleep.waker or "packet" not in sleep.waker.chain or sleep.woken - first < at_once:
             continue
         first = sleep.woken
-        there = [one for one in sleeps if one.off < first <= one.woken]
+        there = [other for other in sleeps if other.off < first <= other.woken]
         packets += 1
         asleep += len(there)
-        woken += sum(1 for one in there if one.woken - first < at_once)
+        woken += sum(1 for other in there if other.woken - first < at_once)
     return packets, asleep, woken
 
 
 def queues(run: Run, kind: str) -> int:
-    """On how many queues of that kind somebody slept: as many as there are sockets or epolls; 0: the calls name none."""
-    return len({one.object for call in run.result.calls for one in call.sleeps if one.queue == kind and one.object})
+    """On how many queues of that kind processes slept: as many as there are sockets or epolls; 0: the calls name none."""
+    return len({sleep.object for call in run.result.calls for sleep in call.sleeps if sleep.queue == kind and sleep.object})
 
 
-def _words(run: Run, name: str, queue: str) -> tuple[float, str]:
+def _per_connection(run: Run, name: str, queue: str) -> tuple[float, str]:
+    """The wake-ups per connection, 0 where not all processes slept on that queue; and the figures as evidence."""
     case = run.case(name)
-    connections, packets, refused = woken(case, queue)
-    each = packets / max(connections, 1)
+    connections, packets = len(case.connections), wake_ups(case, queue)
+    average = packets / max(connections, 1)
     sleepers = len({call.thread for call in case.result.calls for sleep in call.sleeps if sleep.queue == queue})
-    words = f"{name}: {packets} wake-ups for {connections} connections ({each:.1f} each), {sleepers} processes slept there"
-    if several := queues(case, queue):
-        words += ", all on the same queue" if several == 1 else f" on {several} queues"
-    _, asleep, woke = herd(case, queue)
-    words += f"; a packet woke {woke} of {asleep} who slept when it came, summed over the packets" if asleep else ""
+    evidence = (
+        f"{name}: {count(packets, 'wake-up')} for {count(connections, 'connection')} ({average:.1f} per connection);"
+        f" {count(sleepers, 'process')} slept"
+    )
+    if number := queues(case, queue):
+        evidence += f" on {'the same queue' if number == 1 else count(number, 'queue')}"
+    _, asleep, woken = herd(case, queue)
+    evidence += (
+        f"; summed over the packets, {asleep} processes were asleep when a packet arrived, and it woke {woken}"
+        if asleep
+        else ""
+    )
     if packets > connections:
-        words += f"; {packets - connections} came for nothing: {refused} asked accept and heard EAGAIN,"
-        words += f" {max(packets - connections - refused, 0)} looked again inside the call and slept on"
-    return each if sleepers >= WORKERS else 0, words
+        refused = sum(call.count for call in case.calls("accept4", "accept") if call.errno == "EAGAIN")
+        evidence += f"; {count(packets - connections, 'wake-up')} brought no connection: {refused} ended with EAGAIN from"
+        evidence += f" accept, {max(packets - connections - refused, 0)} with another sleep inside the same call"
+    return average if sleepers >= WORKERS else 0, evidence
 
 
 def _all_woken(run: Run, name: str, queue: str) -> Finding:
-    """A packet wakes whoever sleeps there; how many these are depends on how fast they are done with the packet before."""
-    each, words = _words(run, name, queue)
-    packets, asleep, woke = herd(run.case(name), queue)
-    if each and asleep < 1.5 * packets:
-        return unavailable(f"{words}; most were busy with a client when the next came: leave out --messages and --gap-ms")
-    return confirmed(words) if each and woke > 0.8 * asleep else failed(words)
+    """A packet wakes every process that sleeps on that queue. How many sleep there depends on how fast they handled the packet
+    before.
+    """
+    average, evidence = _per_connection(run, name, queue)
+    packets, asleep, woken = herd(run.case(name), queue)
+    if average and asleep < 1.5 * packets:
+        return unavailable(f"{evidence}; most processes still served a client: leave out --messages and --gap-ms")
+    return confirmed(evidence) if average and woken > 0.8 * asleep else failed(evidence)
 
 
-@LAB.check("accept wakes one", claims=("C48",))
-def one(run: Run) -> Finding:
-    """Sleepers in accept have exclusive places on the queue: the kernel stops at the first it wakes."""
-    each, words = _words(run, "in accept", "accept")
-    listens = len(run.case("in accept").calls("listen"))
-    shared = queues(run.case("in accept"), "accept") in (0, 1)  # 0: a recording from before queues were told apart
-    return confirmed(words) if 0 < each <= 1.2 and not listens and shared else failed(f"{words}; {listens} more listeners")
+@LAB.check("a connection wakes one process of those asleep in accept", claims=("C48",))
+def in_accept(run: Run) -> Finding:
+    """The entries of accept are exclusive: the kernel stops at the first process that it wakes.
+
+    Recordings of older versions do not tell one queue from another; there the number of queues is 0.
+    """
+    average, evidence = _per_connection(run, "in accept", "accept")
+    case = run.case("in accept")
+    listens = len(case.calls("listen"))
+    shared = queues(case, "accept") in (0, 1)
+    if 0 < average <= 1.2 and not listens and shared:
+        return confirmed(evidence)
+    return failed(f"{evidence}; {count(listens, 'other call')} of listen")
 
 
-@LAB.check("select wakes them all", claims=("C48",))
-def all_of_select(run: Run) -> Finding:
-    """Each of them has put itself on the listener's own queue, and not exclusively."""
+@LAB.check("a connection wakes all processes asleep in select", claims=("C48",))
+def in_select(run: Run) -> Finding:
+    """Each process has an entry of its own in the listener's queue, and the entry is not exclusive."""
     return _all_woken(run, "in select", "select")
 
 
-@LAB.check("so does epoll", claims=("C33", "C48"))
-def all_of_epoll(run: Run) -> Finding:
-    """Each epoll has its callback on the listener's queue, and each callback wakes its own waiter."""
+@LAB.check("a connection wakes all processes asleep in epoll_wait", claims=("C33", "C48"))
+def in_epoll(run: Run) -> Finding:
+    """Each epoll has its callback in the listener's queue, and each callback wakes the process that waits on this epoll."""
     return _all_woken(run, "in epoll", "epoll")
 
 
-@LAB.check("EPOLLEXCLUSIVE wakes one or few", claims=("C48",))
+@LAB.check("with EPOLLEXCLUSIVE a connection wakes one process", claims=("C48",))
 def exclusive(run: Run) -> Finding:
-    """With an exclusive place the callback of one epoll is enough."""
-    each, words = _words(run, "exclusive", "epoll")
-    return refined(words) if 0 < each <= 1.5 else failed(words)
+    """An exclusive entry: the callback of one epoll is enough. man 2 epoll_ctl promises "one or more"."""
+    average, evidence = _per_connection(run, "exclusive", "epoll")
+    if not 0 < average <= 1.5:
+        return failed(evidence)
+    return refined(f"{evidence}: now and then more than one process") if average > 1 else confirmed(evidence)
 
 
-@LAB.check("with SO_REUSEPORT there is no queue in common", claims=("C48",))
+@LAB.check("with SO_REUSEPORT each process has a queue of its own", claims=("C48",))
 def own_listener(run: Run) -> Finding:
-    """The kernel chooses a listener by a hash of the addresses, and with it the one process that wakes."""
-    each, words = _words(run, "reuseport", "accept")
+    """The kernel chooses a listener by a hash of the addresses, and wakes the one process that waits on this listener."""
+    average, evidence = _per_connection(run, "reuseport", "accept")
     case = run.case("reuseport")
-    takers = len({one.thread for one in case.connections})
-    words += f"; {takers} of {WORKERS} listeners got any"
+    accepting = len({call.thread for call in case.connections})
+    evidence += f"; {accepting} of {WORKERS} listeners got a connection"
     listens = len(case.calls("listen"))
     apart = listens >= WORKERS - 1 and queues(case, "accept") in (0, WORKERS)
-    return refined(words) if 0 < each <= 1.2 and apart else failed(f"{words}; {listens} calls of listen")
+    return confirmed(evidence) if 0 < average <= 1.2 and apart else failed(f"{evidence}; {count(listens, 'call')} of listen")
+
+
+WOKEN = Ranges(
+    (1.5, "one"), (0.4 * WORKERS, "two or three"), beyond="four or more, up to all eight"
+)  # fmt: skip
+
+
+def processes_woken(run: Run) -> Truth:
+    """The wake-ups per connection, on whatever queue the processes sleep."""
+    if not (connections := len(run.connections)):
+        raise Undecided("0 connections arrived")
+    packets = sum(wake_ups(run, queue) for queue in ("accept", "select", "poll", "epoll"))
+    words = f"{count(packets, 'wake-up')} for {count(connections, 'connection')}, {packets / connections:.1f} per connection"
+    return Truth(WOKEN(packets / connections), words)
+
+
+PROCESSES_WOKEN = Question(
+    "woken",
+    "How many of its eight processes does one connection wake, on average?",
+    WOKEN.labels,
+    processes_woken,
+    ranges=True,
+)
+LAB.ask(*(PROCESSES_WOKEN.at(name) for name in ("in accept", "in select", "in epoll", "exclusive", "reuseport")))

@@ -23,6 +23,24 @@ def plural(thing: str) -> str:
     return thing + ("es" if thing.endswith(("s", "sh", "ch", "x")) else "s")
 
 
+def times(number: int) -> str:
+    """How often something happened.
+
+    >>> times(0), times(1), times(2000)
+    ('never', 'once', '2,000 times')
+    """
+    return "never" if not number else "once" if number == 1 else f"{number:,} times"
+
+
+def ms(ns: float) -> str:
+    """A duration in milliseconds.
+
+    >>> ms(5_230_000), ms(52_300)
+    ('5.2 ms', '0.05 ms')
+    """
+    return f"{ns / 1e6:.1f} ms" if ns >= 1e5 else f"{ns / 1e6:.2f} ms"
+
+
 def visible(text: str) -> str:
     r"""Text from outside (arguments, thread names, paths, recordings) on one line, each unprintable character as an escape.
 

@@ -42,6 +42,7 @@ def find(name: str, udp: bool = False) -> Callable[[socket.socket], None] | None
     """The function that serves: `serve` of servers/NAME.py (`serve_udp` over UDP), or the one after the colon; None if none.
 
     Servers with a classic mistake live in servers/mistakes and are named `mistakes.slow_handler:broken`.
+    A server that stands outside servers/ is named by its whole module: `package.module:function`.
     """
     module, _, variant = name.partition(":")
     function = getattr(_load(module), variant or ("serve_udp" if udp else "serve"), None)
@@ -60,12 +61,13 @@ def missing(name: str, udp: bool = False) -> str | None:
 def _load(module: str) -> ModuleType | None:
     if not all(part.isidentifier() and not part.startswith("_") for part in module.split(".")):
         return None
-    try:
-        return importlib.import_module(f"servers.{module}")
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("servers."):
-            raise  # the server is there, and something that it imports is not
-        return None
+    for name in (f"servers.{module}", *([module] if "." in module else [])):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if not f"{name}.".startswith(f"{error.name}."):
+                raise  # the server is there, and a module that it imports is not
+    return None
 
 
 def _serves(function: Callable[..., object], parameter: str) -> bool:

@@ -1,7 +1,7 @@
-"""For labs without clients: a function that makes the calls in question by itself, in sections that the recording shows.
+"""For labs without clients: the lab's function makes the system calls itself, and the recording shows them in sections.
 
-`section` makes a system call that fails and means nothing, lseek(-1, number): in the recording it stands between the calls
-of one section and those of the next, on the thread that said it.
+`section` makes a system call without effect, lseek(-1, number), which fails with EBADF. In the recording this call separates
+the calls of one section from those of the next, on the thread that made it.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from findings.view import NOWHERE
 from probes.kernel import syscalls
 from probes.patience import PATIENCE
 
-PAUSE = 0.02  # seconds that the other side lets us wait: long against any call, short for a student
+PAUSE = 0.02  # seconds until the peer acts: long compared with any call, short for a student
 
 
 class Sections:
-    """Names the sections of an experiment, in the order in which they are first said."""
+    """The sections of an experiment by name, in the order in which they first begin."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
 
     def __call__(self, name: str) -> None:
-        """From here on the calling thread is in this section."""
+        """Begins a section: the next calls of the calling thread belong to it."""
         if name not in self.names:
             self.names.append(name)
         with contextlib.suppress(OSError):
             os.lseek(NOWHERE, self.names.index(name), os.SEEK_SET)
 
-    def found(self, **more: Any) -> dict[str, Any]:
-        """What the experiment returns."""
-        return {"sections": self.names, **more}
+    def outcome(self, **observed: Any) -> dict[str, Any]:
+        """What an experiment returns: the names of its sections, and what it observed itself."""
+        return {"sections": self.names, **observed}
 
 
 @contextlib.contextmanager
@@ -54,12 +54,12 @@ def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @contextlib.contextmanager
 def later(action: Callable[[], object]) -> Iterator[None]:
-    """Does something on another thread after PAUSE, when the calling thread is asleep in what it went on to do."""
+    """Runs `action` on another thread after PAUSE, once the calling thread sleeps in its next call."""
     caller = threading.get_native_id()
 
     def wait() -> None:
         time.sleep(PAUSE)
-        for _ in range(int(10 * PATIENCE)):  # a busy or an emulated machine may need longer to get there
+        for _ in range(int(10 * PATIENCE)):  # on a busy or an emulated machine the caller may need longer
             if _asleep(caller):
                 break
             time.sleep(PAUSE)
@@ -74,9 +74,9 @@ def later(action: Callable[[], object]) -> Iterator[None]:
 
 
 def _asleep(tid: int) -> bool:
-    """Is that thread asleep in a system call? One in futex waits for Python's lock only (man 5 proc_pid_syscall)."""
+    """Is that thread asleep in a system call other than futex, in which it waits for Python's lock (man 5 proc_pid_syscall)?"""
     try:
         words = Path(f"/proc/self/task/{tid}/syscall").read_text().split()
-    except OSError:  # a kernel without this file: PAUSE has to do
+    except OSError:  # this kernel has no such file: PAUSE must be long enough
         return True
     return words[0] not in ("running", str(syscalls.numbers(platform.machine())["futex"]))

@@ -1,7 +1,8 @@
-"""What one wait costs against the number of descriptors: select, poll and epoll asked about N sockets, of which one is ready.
+"""What one call of select, poll and epoll_wait costs with N descriptors, of which one is ready.
 
-By system call number, without Python's own walk over lists, which would grow as well. The socket that is ready is the last
-one, so select and poll pass all the others first. Each figure is the fastest of many calls: the least disturbed.
+The calls are made by system call number: Python's own walk over its lists would grow with N as well. The ready socket is the
+last of the descriptors, so that select and poll check all others first. Each figure is the fastest of many calls, the least
+disturbed.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from typing import Any
 
 from labs.kit.lab import Finding, Run, confirmed, failed, refined, unavailable
 from probes.measure.result import Call
+from probes.words import count
 from servers.kit.system import system_call
 
-NOT_COUNTED = "where fentry or kprobes can be attached, it is counted"
+NOT_COUNTED = "this kernel takes no probe in the function itself, so this evidence is indirect"
 SIZES = (10, 100, 900)  # select ends at 1023
 _ROUNDS, _TIMES = 5, 60
-# Seconds, ns: a time-out that never comes, as one descriptor is ready; the kernel writes back what is left after each call.
+# Seconds, ns. The long time-out never expires, as one descriptor is ready; the kernel writes back the rest after each call.
 _SOON = (ctypes.c_long * 2)(1_000_000, 0)
 _NOW = (ctypes.c_long * 2)(0, 0)
 
@@ -32,33 +34,34 @@ _NOW = (ctypes.c_long * 2)(0, 0)
 def measure() -> dict[str, Any]:
     """Ns of one call: {"growth": {"select": {"10": ns, ...}, "select, no wait": ..., "poll": ..., "epoll": ...}}.
 
-    "no wait" is with a time-out of 0: then the kernel asks the descriptors but joins no wait queue (fs/select.c: do_select
-    gives the poll method no queue function).
+    "no wait" has a time-out of 0: the kernel then calls the poll methods without a queue function, and makes no entry in a wait
+    queue (fs/select.c: do_select).
     """
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < SIZES[-1] + 100:
-        return {"growth_skipped": f"RLIMIT_NOFILE allows {hard} descriptors only: ulimit -Hn 4096 shows it"}
+        return {"growth_skipped": f"RLIMIT_NOFILE allows {hard} descriptors only; ulimit -Hn 4096 allows enough"}
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
-    found: dict[str, dict[str, int]] = {}
-    for size in SIZES * _ROUNDS:  # at several times: a busy machine may be busy throughout one
+    growth: dict[str, dict[str, int]] = {}
+    for size in SIZES * _ROUNDS:  # in several rounds: a machine may be busy throughout one of them
         for name, ns in _calls(size).items():
-            costs = found.setdefault(name, {})
+            costs = growth.setdefault(name, {})
             costs[str(size)] = min(ns, costs.get(str(size), ns))
-    return {"growth": found}
+    return {"growth": growth}
 
 
 def _calls(size: int) -> dict[str, int]:
+    """The fastest call of each kind with `size` descriptors, ns."""
     with contextlib.ExitStack() as stack:
         idle = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(size - 1)]
         ready = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         ready.bind(("127.0.0.1", 0))
         ready.sendto(b"x", ready.getsockname())
-        ready.recv(1, socket.MSG_PEEK)  # a busy machine may deliver it a moment later
-        fds = [one.fileno() for one in [*idle, ready]]
-        wish = bytearray(128)
+        ready.recv(1, socket.MSG_PEEK)  # on a busy machine it may arrive a moment later
+        fds = [sock.fileno() for sock in [*idle, ready]]
+        wanted = bytearray(128)
         for fd in fds:
-            wish[fd // 8] |= 1 << fd % 8
-        source, sets = bytes(wish), ctypes.create_string_buffer(128)
+            wanted[fd // 8] |= 1 << fd % 8
+        source, sets = bytes(wanted), ctypes.create_string_buffer(128)
         array = b"".join(struct.pack("ihh", fd, python_select.POLLIN, 0) for fd in fds)
         entries = ctypes.create_string_buffer(array, len(array))
         epoll = stack.enter_context(contextlib.closing(python_select.epoll()))
@@ -67,7 +70,7 @@ def _calls(size: int) -> dict[str, int]:
         events = ctypes.create_string_buffer(12 * 16)
 
         def select(timeout: Any) -> int:
-            ctypes.memmove(sets, source, 128)  # the answer took the wish's place
+            ctypes.memmove(sets, source, 128)  # the last call overwrote the sets with its result
             return system_call("pselect6", max(fds) + 1, sets, None, None, timeout, None)
 
         return {
@@ -90,12 +93,12 @@ def _fastest(call: Callable[[], int]) -> int:
 
 
 def limit() -> dict[str, Any]:
-    """How many descriptors one epoll takes before something is refused, and what the system's own limits are."""
+    """How many descriptors one epoll takes until a call fails, and the system's own limits."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 256:
         return {}
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-    taken, refused = 0, ""
+    registered, refused = 0, ""
     with contextlib.closing(python_select.epoll()) as epoll:
         reader, writer = os.pipe()
         own = [reader, writer]
@@ -103,15 +106,15 @@ def limit() -> dict[str, Any]:
             while True:
                 own.append(os.dup(reader))
                 epoll.register(own[-1], python_select.EPOLLIN)
-                taken += 1
+                registered += 1
         except OSError as error:
-            refused = f"{os.strerror(error.errno or 0)} from {'dup' if len(own) == taken + 2 else 'epoll_ctl'}"
+            refused = f"{os.strerror(error.errno or 0)} from {'dup' if len(own) == registered + 2 else 'epoll_ctl'}"
         for fd in own:
             os.close(fd)
     return {
         "limit": {
             "nofile": 256,
-            "taken": taken,
+            "taken": registered,
             "refused": refused,
             "file_max": _number("/proc/sys/fs/file-max"),
             "watches": _number("/proc/sys/fs/epoll/max_user_watches"),
@@ -128,123 +131,130 @@ def _number(path: str) -> int | None:
         return None
 
 
-# -- findings on it -----------------------------------------------------------------------------------------------------
+# -- the findings -------------------------------------------------------------------------------------------------------
 
 
-def grows(run: Run, call: str, calls: list[Call]) -> Finding:
-    """The cost of one call grows with the number of descriptors: at the most of them, most of it is theirs."""
-    if missing := _missing(run, call, calls):
+def cost_grows(run: Run, name: str, calls: list[Call]) -> Finding:
+    """The cost of a call grows with the descriptors: with the most of them, they cause more than half of it."""
+    if missing := _missing(run, name, calls):
         return missing
-    costs = run.aside["growth"][call]
-    return (confirmed if _theirs(costs) > 0.5 else failed)(_words(call, costs))
+    costs = run.aside["growth"][name]
+    return (confirmed if _share_of_descriptors(costs) > 0.5 else failed)(_words(name, costs))
 
 
-def stays(run: Run, calls: list[Call]) -> Finding:
-    """The cost of epoll_wait stays the same."""
-    if missing := _missing(run, "epoll", calls):
+def cost_stays(run: Run, calls: list[Call]) -> Finding:
+    """The cost of epoll_wait does not grow with the descriptors: with the most of them, they cause less than half of it."""
+    if missing := _missing(run, "epoll_wait", calls):
         return missing
     costs = run.aside["growth"]["epoll"]
-    words = f"{_words('epoll', costs)}; {_words('select', run.aside['growth']['select'])}"
-    return (confirmed if _theirs(costs) < 0.5 else failed)(words)
+    evidence = f"{_words('epoll_wait', costs)}; {_words('select', run.aside['growth']['select'])}"
+    return (confirmed if _share_of_descriptors(costs) < 0.5 else failed)(evidence)
 
 
-def asks_all(run: Run, call: str, calls: list[Call]) -> Finding:
-    """Every call asks every descriptor (its poll method): counted, else by the cost of a call that joins no queue."""
-    if missing := _missing(run, call, calls):
+def polls_all(run: Run, name: str, calls: list[Call]) -> Finding:
+    """Every call polls every descriptor: counted by a probe on the poll methods, or else shown by the cost of a call.
+
+    A call that sleeps polls all of its descriptors again after the wake-up, so its count is twice the descriptors.
+    """
+    if missing := _missing(run, name, calls):
         return missing
     if counted := _counted(run, calls):
-        whole = [one for one, watched in counted if one.polled and one.polled % watched == 0]
-        found = (
-            f"{sum(one.polled or 0 for one, _ in counted):,} descriptors asked by {len(counted)} calls; {len(whole)} of them"
+        whole = [call for call, watched in counted if call.polled and call.polled % watched == 0]
+        evidence = (
+            f"{count(len(counted), 'call')} polled {count(sum(call.polled or 0 for call, _ in counted), 'descriptor')};"
+            f" {len(whole)} of these calls polled every descriptor that they watched, once or (after a wake-up) again"
         )
-        found += " asked all that they watched, once or after the wake-up once more"
-        return (confirmed if len(whole) >= 0.9 * len(counted) else failed)(found)
-    costs = run.aside["growth"][f"{call}, no wait"]
-    found = f"asked without waiting, {_words(call, costs)}: as if each were asked; {NOT_COUNTED}"
-    return (refined if _theirs(costs) > 0.5 else failed)(found)
+        return (confirmed if len(whole) >= 0.9 * len(counted) else failed)(evidence)
+    costs = run.aside["growth"][f"{name}, no wait"]
+    evidence = f"with time-out 0, {_words(name, costs)}"
+    if _share_of_descriptors(costs) <= 0.5:
+        return failed(evidence)
+    return confirmed(f"{evidence}: most of the cost is that of the descriptors; {NOT_COUNTED}")
 
 
-def joins_all(run: Run, call: str, calls: list[Call]) -> Finding:
-    """A call that may wait joins every wait queue: counted, else shown by the wake-ups and by what the joining costs."""
-    if missing := _missing(run, call, calls):
+def queues_on_all(run: Run, name: str, calls: list[Call]) -> Finding:
+    """A call that may wait makes an entry in every descriptor's wait queue and removes it: counted by probes, or else shown by
+    the wake-ups and by the additional cost of a call that may wait.
+    """
+    if missing := _missing(run, name, calls):
         return missing
-    if counted := [(one, watched) for one, watched in _counted(run, calls) if one.sleeps]:
-        joined = [one for one, watched in counted if one.queued == one.unqueued == watched]
-        found = (
-            f"{sum(one.queued or 0 for one, _ in counted):,} entries made in wait queues by {len(counted)} calls that slept,"
+    if counted := [(call, watched) for call, watched in _counted(run, calls) if call.sleeps]:
+        complete = [call for call, watched in counted if call.queued == call.unqueued == watched]
+        evidence = (
+            f"{count(len(counted), 'call')} that slept made {sum(call.queued or 0 for call, _ in counted):,} entries in wait"
+            f" queues and removed {sum(call.unqueued or 0 for call, _ in counted):,}; for {len(complete)} of these calls both"
+            " numbers are those of their descriptors"
         )
-        found += (
-            f" {sum(one.unqueued or 0 for one, _ in counted):,} taken out again; {len(joined)} joined and left the queue of"
-        )
-        found += " every descriptor that they watched"
-        return (confirmed if len(joined) >= 0.9 * len(counted) else failed)(found)
-    sockets = {one.socket for one in run.result.messages if one.notified_by in {two.name for two in calls}}
-    woken = [s for one in calls for s in one.sleeps if s.waker and "pollwake" in s.waker.stack]
-    growth = run.aside["growth"]
-    joining = {size: ns - growth[f"{call}, no wait"][size] for size, ns in growth[call].items()}
-    found = f"{len(woken)} wake-ups came through pollwake, for messages of {len(sockets)} sockets; what a call that may wait"
-    found += f" costs more than one that may not, and joins no queue: {_words(call, joining)}; {NOT_COUNTED}"
-    good = (
-        len(woken) > 1
-        and (len(sockets) > 1 or run.udp)
-        and joining[str(SIZES[2])] - joining[str(SIZES[0])] > 0.2 * growth[call][str(SIZES[2])]
+        return (confirmed if len(complete) >= 0.9 * len(counted) else failed)(evidence)
+    names = {call.name for call in calls}
+    sockets = {message.socket for message in run.result.messages if message.notified_by in names}
+    woken = [sleep for call in calls for sleep in call.sleeps if sleep.waker and "pollwake" in sleep.waker.stack]
+    costs = run.aside["growth"][name]
+    queueing = {size: ns - run.aside["growth"][f"{name}, no wait"][size] for size, ns in costs.items()}
+    evidence = (
+        f"{count(len(woken), 'wake-up')} through pollwake for messages of {count(len(sockets), 'socket')}; a call that may wait"
+        f" costs more than a call with time-out 0, which makes no entry; the difference: {_words(name, queueing)};"
+        f" {NOT_COUNTED}"
     )
-    return (refined if good else failed)(found)
+    woken_by_several = len(woken) > 1 and (len(sockets) > 1 or run.udp)
+    most = str(SIZES[2])
+    grows = queueing[most] - queueing[str(SIZES[0])] > 0.2 * costs[most]
+    return (confirmed if woken_by_several and grows else failed)(evidence)
 
 
-def limited(run: Run, calls: list[Call]) -> Finding:
-    """Registering ended with the process's descriptors; what else limits it is told."""
+def limited_by_files(run: Run, calls: list[Call]) -> Finding:
+    """Registering ended when the process had no more descriptors; the evidence names the other limits."""
     if "limit" not in run.aside:
         return unavailable("the experiment beside the traffic did not run")
     if not calls:
         return failed("this server made 0 calls of epoll_wait")
-    told = run.aside["limit"]
-    found = f"RLIMIT_NOFILE {told['nofile']}: {told['taken']} registered, then {told['refused']}"
-    if not told["taken"] or not told["refused"].endswith("dup"):
-        return failed(found)
-    memory = told["memory_bytes"] / 1e9
-    if told["file_max"]:
-        each = told["file_max"] / memory
-        found += f"; {memory:.0f} GB of memory here, file-max {told['file_max']:,}"
-        found += f" ({each:,.0f} for each GB)" if each < 1e6 else ": this system sets no limit by memory"
-    if told["watches"]:
-        return refined(f"{found}; epoll has a limit of its own besides, max_user_watches {told['watches']:,}")
-    return confirmed(found)
+    limits = run.aside["limit"]
+    evidence = f"with RLIMIT_NOFILE {limits['nofile']}, {limits['taken']} registered, then {limits['refused']}"
+    if not limits["taken"] or not limits["refused"].endswith("dup"):
+        return failed(evidence)
+    memory = limits["memory_bytes"] / 1e9
+    if limits["file_max"]:
+        per_gb = limits["file_max"] / memory
+        evidence += f"; this machine has {memory:.0f} GB of memory and file-max {limits['file_max']:,}"
+        evidence += f" ({per_gb:,.0f} per GB)" if per_gb < 1e6 else ": its limit does not depend on the memory"
+    if limits["watches"]:
+        return refined(f"{evidence}; epoll has another limit, max_user_watches {limits['watches']:,}")
+    return confirmed(evidence)
 
 
-def _missing(run: Run, call: str, calls: list[Call]) -> Finding | None:
+def _missing(run: Run, name: str, calls: list[Call]) -> Finding | None:
+    """The finding where there is nothing to compare: no such call, or no experiment beside the traffic."""
     if not calls:
-        return failed(f"this server made 0 calls of {call}")
+        return failed(f"this server made 0 calls of {name}")
     if "growth" not in run.aside:
         return unavailable(str(run.aside.get("growth_skipped", "the experiment beside the traffic did not run")))
     return None
 
 
 def _counted(run: Run, calls: list[Call]) -> list[tuple[Call, int]]:
-    """The calls whose poll methods a probe counted, each with how many descriptors it watched: the listener, and what was open.
-
-    A call that was interrupted by the end is left out, and one of a run.
+    """The calls whose poll methods a probe counted, each with the number of its descriptors: the listener and the connections
+    that were open. Bursts are left out: the number of open connections is not known for each of their calls.
     """
-    mine = {id(one) for one in calls if one.polled is not None and one.histogram is None}
-    accepted = {id(one) for one in run.connections}
+    counted = {id(call) for call in calls if call.polled is not None and call.histogram is None}
+    accepted = {id(call) for call in run.connections}
     opened: set[int] = set()
-    found = []
+    pairs = []
     for call in run.result.calls:
-        if id(call) in mine:
-            found.append((call, 1 + len(opened)))
+        if id(call) in counted:
+            pairs.append((call, 1 + len(opened)))
         elif id(call) in accepted and call.result is not None:
             opened.add(call.result)
         elif call.name == "close" and call.fd is not None:
             opened.discard(call.fd)
-    return found
+    return pairs
 
 
-def _theirs(costs: dict[str, int]) -> float:
-    """The share of the cost with most descriptors that is not there with the fewest: what the descriptors cost."""
+def _share_of_descriptors(costs: dict[str, int]) -> float:
+    """Of the cost with the most descriptors, the share that the call with the fewest does not have."""
     few, many = costs[str(SIZES[0])], costs[str(SIZES[2])]
     return 1 - few / many if many > 0 else 0
 
 
-def _words(call: str, costs: dict[str, int]) -> str:
-    figures = ", ".join(f"{ns / 1e3:.1f}" for ns in costs.values())
-    return f"one {call} with {', '.join(costs)} descriptors: {figures} us"
+def _words(name: str, costs: dict[str, int]) -> str:
+    durations = ", ".join(f"{ns / 1e3:.1f}" for ns in costs.values())
+    return f"{name} with {', '.join(costs)} descriptors: {durations} us"

@@ -4,22 +4,24 @@ A lab file makes one `LAB` and decorates its checks with it:
 
     LAB = Lab(model="blocking", chapter="Blocking", question="...", ...)
 
-    @LAB.check("asleep in recv", claims=("C03",))
-    def asleep(run: Run) -> Finding:
+    @LAB.check("the thread sleeps in recvfrom", claims=("C03",))
+    def sleeps_in_recvfrom(run: Run) -> Finding:
         ...
         return confirmed("23 of 24 recvfrom slept")
 
-A check returns what it found and quotes its evidence in figures. It must come out `failed` on a server that does not have
-the property: tests/labs runs every check on the recordings of other models.
+    LAB.ask(WAITS_IN.at("broken"), ...)  # the questions to predict from, where the lab has some of its own
 
-A lab that puts several servers side by side names them as `cases`; its checks look at each by `run.case("broken")`.
+The name of a check is a statement; its verdict says whether the statement holds, and its evidence quotes figures. A check must
+come out `failed` on a server that does not have the property: tests/labs runs every check on the recordings of other models.
+
+A lab that puts several servers side by side names them as `cases`; its checks read each of them by `run.case("broken")`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from findings.view import (
     Finding,
@@ -39,6 +41,9 @@ from findings.view import (
 from labs.kit.traffic import Traffic
 from probes.measure import phases
 from probes.measure.result import Check, Result, Verdict
+
+if TYPE_CHECKING:
+    from labs.kit.questions.question import Question
 
 __all__ = [
     "CHAPTERS",
@@ -66,8 +71,8 @@ class Case:
 
     name: str  # as the report shows it: "broken", "mended"
     server: str  # as `python -m servers` takes it
-    options: tuple[str, ...] = ()  # more of its command line
-    traffic: dict[str, Any] = field(default_factory=dict)  # in what its traffic differs from the lab's
+    options: tuple[str, ...] = ()  # further arguments of its command line
+    traffic: dict[str, Any] = field(default_factory=dict)  # where its traffic differs from the lab's
 
 
 CHAPTERS = ("Terms and calls", "Blocking", "Non-blocking", "Multiplexing", "Signal-driven", "Asynchronous", "Classic mistakes")
@@ -81,25 +86,30 @@ class Lab:
     model: str
     chapter: str  # one of CHAPTERS
     question: str
-    watch: str  # one sentence: what to look at in the output
+    watch: str  # one sentence: what to read in the output
     try_next: tuple[str, ...]  # "invoke ...  why", two blanks between
     reading: tuple[str, ...]  # books, man pages, functions of the kernel
     server: str | None = None
     traffic: Traffic = field(default_factory=Traffic)
-    cases: tuple[Case, ...] = ()  # several servers on the same traffic, one after the other, instead of one
-    asides: tuple[str, ...] = ()  # "module:function" of experiments beside the traffic, which return JSON data
-    experiment: str | None = None  # "module:function" that is followed instead of a server: then there are no clients
-    picture: bool = True  # of one message on its way; not where the lab is about something else
+    cases: tuple[Case, ...] = ()  # instead of `server`: several servers, one after the other, on the same traffic
+    asides: tuple[str, ...] = ()  # "module:function" of experiments beside the traffic; each returns JSON data
+    experiment: str | None = None  # "module:function" that is followed instead of a server; such a lab has no clients
+    picture: bool = True  # shows one message on its way; False where the lab is about something else
     checks: list[tuple[str, tuple[str, ...], CheckFunction]] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)  # its own; the general ones stand in labs/kit/questions
 
     def check(self, name: str, claims: tuple[str, ...]) -> Callable[[CheckFunction], CheckFunction]:
-        """Registers a check, in the order in which it is shown."""
+        """Registers a check; `name` is a statement, true or false. The report shows the checks in the order of the file."""
 
         def register(function: CheckFunction) -> CheckFunction:
             self.checks.append((name, claims, function))
             return function
 
         return register
+
+    def ask(self, *questions: Question) -> None:
+        """Registers questions to predict from. A seed chooses by position: new questions go to the end."""
+        self.questions.extend(questions)
 
     @property
     def claims(self) -> list[str]:
@@ -108,7 +118,7 @@ class Lab:
 
     @property
     def servers(self) -> tuple[Case, ...]:
-        """What it runs: its cases, or its one server as a case without a name."""
+        """The servers that it runs: its cases, or its single server as a case without a name."""
         return self.cases or ((Case("", self.server),) if self.server else ())
 
     def judge(self, result: Result) -> Result:

@@ -1,19 +1,20 @@
-"""What the clients of a lab send: N connections with M messages each, paced and seeded (runs/clients.py sends them)."""
+"""The traffic of a lab: N connections with M messages each, paced, repeatable by a seed. runs/clients.py sends it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from probes.errors import WrongUsage
+from probes.words import count
 
-LOST_AFTER = 0.2  # seconds until a client takes a datagram, or its echo, for lost, and sends it again
-LARGEST_DATAGRAM = 65_507  # what IPv4 leaves of 65,535 bytes
+LOST_AFTER = 0.2  # seconds after which a client takes a datagram or its echo for lost, and sends it again
+LARGEST_DATAGRAM = 65_507  # 65,535 bytes less the headers of IPv4 and UDP
 SLOW = b"!"  # the first byte of a message whose handling takes long (servers/mistakes/slow_handler.py)
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """What the clients do. They start spread evenly over a gap (or `spread_ms`); each gap varies by `jitter`, from the seed."""
+    """What the clients send. They start spread evenly over a gap (or `spread_ms`); the seed varies each gap by `jitter`."""
 
     clients: int = 3
     messages: int = 23  # of each client
@@ -21,12 +22,12 @@ class Traffic:
     gap_ms: float = 20  # pause before each message
     seed: int = 1
     udp: bool = False  # datagrams instead of connections
-    jitter: float = 0.1  # of the gap, to both sides
+    jitter: float = 0.1  # a share of the gap, added or taken away
     spread_ms: float | None = None  # from the first client's start to the last one's; None: a gap
-    silent_ms: float = 0  # one more client comes first, says nothing for so long, and goes
-    flood_ms: float = 0  # one more client comes first, and sends for so long as fast as it can
-    slow: int = 0  # so many clients ask for what takes long to handle
-    lost_after: float = LOST_AFTER  # seconds; a link with a delay needs more (runs/link.py)
+    silent_ms: float = 0  # an additional client connects first, sends nothing for so long, and closes
+    flood_ms: float = 0  # an additional client connects first, and sends as fast as it can for so long
+    slow: int = 0  # so many of the clients send requests that take long to handle
+    lost_after: float = LOST_AFTER  # seconds; longer on a link with a delay (runs/link.py)
 
     def __post_init__(self) -> None:
         largest = LARGEST_DATAGRAM if self.udp else 64 << 20
@@ -41,23 +42,22 @@ class Traffic:
 
     @property
     def bytes(self) -> int:
-        """All that the clients send together, a flood not counted."""
+        """The bytes that all clients send together, without a flood."""
         return self.clients * self.messages * self.size
 
     @property
     def seconds(self) -> float:
-        """About how long the paced part lasts when every client is served one after the other."""
+        """About how long the paced part lasts when the server serves one client after the other."""
         beside = (self.silent_ms + self.flood_ms + (self.spread_ms or 0)) / 1000
         return beside + self.clients * self.messages * (self.gap_ms / 1000 + self.size / 20e6 + 0.001)
 
     @property
     def words(self) -> str:
         """One phrase for a heading."""
-        clients = f"{self.clients} client" + "s" * (self.clients > 1)
-        kind = "datagram" if self.udp else "message"
-        messages = f"{self.messages} {kind}" + "s" * (self.messages > 1)
+        clients = count(self.clients, "client")
+        messages = count(self.messages, "datagram" if self.udp else "message")
         each = " each" if self.clients > 1 else ""
         beside = f", after a client that is silent for {self.silent_ms:g} ms" if self.silent_ms else ""
         beside += f", beside a client that floods for {self.flood_ms:g} ms" if self.flood_ms else ""
-        beside += f", {self.slow} of them asking for what takes long" if self.slow else ""
+        beside += f"; the requests of {count(self.slow, 'client')} take long" if self.slow else ""
         return f"{clients}, {messages} of {self.size:,} B{each}, {self.gap_ms:g} ms apart{beside}"

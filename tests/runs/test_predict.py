@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import labs
 from labs.kit import questions as rules
 from labs.kit.lab import Run
-from labs.kit.questions import cases, sections, server
+from labs.kit.questions import server
 from labs.kit.questions.question import Question
 from probes.errors import WrongUsage
 from probes.measure import phases
@@ -50,8 +50,9 @@ def truths(result: Result, asked: list[Question]) -> dict[str, str]:
 
 @pytest.mark.parametrize("lab", labs.names())
 def test_every_lab_has_questions_that_its_own_run_decides(lab: str) -> None:
-    where = "labs/kit/questions (sections.py for an experiment, cases.py for several servers)"
-    assert len(every(lab)) >= ENOUGH, f"lab {lab} has {len(every(lab))} questions, {ENOUGH} are needed: add some in {where}"
+    assert len(every(lab)) >= ENOUGH, (
+        f"lab {lab} has {len(every(lab))} questions, {ENOUGH} are needed: LAB.ask in labs/{lab}.py"
+    )
     file = DATA / f"{lab}.iolab"
     assert file.exists(), f"record it: ./iolab lab {lab} --save tests/data/{lab}.iolab"
     result = phases.measure(load(file))
@@ -107,7 +108,7 @@ EXPECTED = {
     "blocking": (ON_ITSELF, "2", FIRST),
     "threads": (ON_ITSELF, "2", OTHER_THREAD),
     "processes": (ON_ITSELF, "2", OTHER_PROCESS),
-    "nonblocking": ("none: it never sleeps, it asks again and again (EAGAIN)", "more than 100", FIRST),
+    "nonblocking": ("none: it never sleeps, it calls again and again (EAGAIN)", "more than 100", FIRST),
     "select": ("select", "3", FIRST),
     "poll": ("poll", "3", FIRST),
     "epoll": ("epoll_wait", "3", FIRST),
@@ -129,7 +130,7 @@ def test_who_copies_is_found_for_each_way_to_use_io_uring(recorded: Callable[[st
     found = truths(phases.measure(recorded("io_uring")), every("io_uring"))
     assert found["waits-in@single"] == "io_uring_enter"
     assert found["copies@single"] == found["copies@multishot"] == "the server's first thread, inside io_uring_enter"
-    assert found["copies@worker"] == found["copies@SQPOLL"] == "a thread of the kernel, which is none of the program's own"
+    assert found["copies@worker"] == found["copies@SQPOLL"] == "a thread of the kernel, which is not a thread of the program"
 
 
 def test_every_rule_about_a_server_has_more_than_one_truth(recorded: Callable[[str], Recording]) -> None:
@@ -138,7 +139,7 @@ def test_every_rule_about_a_server_has_more_than_one_truth(recorded: Callable[[s
         assert len({each[one.id] for each in found if one.id in each}) > 1, f"{one.id} has one answer for every server"
 
 
-@pytest.mark.parametrize("lab", [name for name in labs.names() if name in cases.SIDE_BY_SIDE and name != "thundering_herd"])
+@pytest.mark.parametrize("lab", [name for name in labs.names() if labs.find(name).cases and name != "thundering_herd"])
 def test_servers_exchanged_change_the_truth(lab: str, recorded: Callable[[str], Recording]) -> None:
     told = recorded(lab).context["cases"]
     first, second = told[0], told[-1]
@@ -148,7 +149,7 @@ def test_servers_exchanged_change_the_truth(lab: str, recorded: Callable[[str], 
     assert sum(other.get(name) != truth for name, truth in own.items()) >= 2, (own, other)
 
 
-@pytest.mark.parametrize("lab", sorted(sections.EXPERIMENTS))
+@pytest.mark.parametrize("lab", [name for name in labs.names() if labs.find(name).experiment])
 def test_sections_shifted_change_the_truth(lab: str, recorded: Callable[[str], Recording]) -> None:
     aside = recorded(lab).context["aside"]
     names = aside["sections"]

@@ -1,23 +1,19 @@
-"""What is asked about a lab before it shows anything: questions whose truth is found in the run itself.
+"""Questions that a student answers before a lab shows anything. The run itself gives the right answer.
 
-The rules know nothing of models: on the recording of another server the same question has that server's truth.
+The rules know nothing of models: on the recording of another server the same question has that server's answer. A lab's own
+questions stand in the lab's file (`LAB.ask`); here stands what several labs share.
 """
 
 from __future__ import annotations
 
 import labs
-from labs.kit.questions import cases, sections, server
 from labs.kit.questions.question import Question
+from labs.kit.questions.server import AWAKE, CALLS, COPIES, ORDER, READERS, SLEEPS, WAITS_IN, WOKEN_BY
 
 
 def of(name: str) -> tuple[list[Question], list[Question]]:
     """The questions of a lab: those that are always asked, and those of which a seed chooses some."""
     lab = labs.find(name)
-    if lab.experiment:
-        return [], list(sections.EXPERIMENTS.get(name, ()))
-    if lab.cases:
-        names = [one.name for one in lab.cases]
-        return [], list(cases.SIDE_BY_SIDE.get(name) or [cases.latest(*names), *(server.WAITS_IN.at(one) for one in names)])
-    return [server.WAITS_IN, server.CALLS, server.COPIES], [
-        server.WOKEN_BY, server.SLEEPS, server.READERS, server.ORDER, server.AWAKE,
-    ]  # fmt: skip
+    if not lab.server:
+        return [], lab.questions
+    return [WAITS_IN, CALLS, COPIES], [WOKEN_BY, SLEEPS, READERS, ORDER, AWAKE, *lab.questions]

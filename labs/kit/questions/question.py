@@ -1,6 +1,7 @@
-"""A question with its options, and the rule that finds the right one in a run.
+"""A question with its options, and the rule that finds the right option in a run.
 
-What a run can't decide (one client has no order) raises Undecided, with the reason: the question is then left out.
+A run may not decide a question (with a single client there is no order). The rule then raises Undecided with the reason, and
+the question is left out.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from labs.kit.lab import Run
+from findings.view import Run
 
 
 class Truth(NamedTuple):
-    """What a run says: the right option, and the figures behind it."""
+    """The right option according to a run, and the figures that show it."""
 
     option: str
     evidence: str
 
 
 class Undecided(Exception):
-    """This run can't tell, for the reason given."""
+    """This run does not decide the question; the message is the reason."""
 
 
 Rule = Callable[[Run], Truth]
@@ -29,7 +30,7 @@ Rule = Callable[[Run], Truth]
 
 @dataclass(frozen=True)
 class Question:
-    """One question. `truth` finds the right one of `options` in a run; it raises Undecided where that can't be told."""
+    """`truth` finds the right one of `options` in a run. It raises Undecided where the run does not decide."""
 
     id: str
     text: str
@@ -48,10 +49,10 @@ class Question:
 
 
 class Ranges:
-    """Words for a figure: each label with the largest value that it stands for, in rising order; the last has no end.
+    """Words for a figure: each label with the largest value that it stands for, in rising order; the last label has no end.
 
     >>> few = Ranges((0, "none"), (2, "1 or 2"), beyond="more")
-    >>> [few(one) for one in (0, 1.5, 2, 2.5)]
+    >>> [few(value) for value in (0, 1.5, 2, 2.5)]
     ['none', '1 or 2', '1 or 2', 'more']
     """
 
@@ -62,8 +63,3 @@ class Ranges:
     def __call__(self, value: float) -> str:
         """The label of a figure."""
         return next((label for end, label in zip(self._ends, self.labels, strict=False) if value <= end), self.labels[-1])
-
-
-def count(number: int, thing: str) -> str:
-    """A number with its noun, for evidence: 1 sleep, 2 sleeps, 3 processes."""
-    return f"{number:,} {thing}" + ("" if number == 1 else "es" if thing.endswith(("s", "ch")) else "s")

@@ -1,4 +1,4 @@
-"""Questions about one server and its clients: where it waits, what a message costs, who copies, who reads what and when."""
+"""Questions about one server: where it waits, what a message costs, which thread copies, which thread reads, in which order."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import itertools
 from bisect import bisect
 from collections.abc import Sequence
 
-from findings.evidence import ms
-from labs.kit.lab import Run, turns
-from labs.kit.questions.question import Question, Ranges, Truth, Undecided, count
+from findings.view import Run, turns
+from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from probes.kernel import syscalls
 from probes.measure.phases import percentile_of
 from probes.measure.queues import place
 from probes.measure.result import Call, Sleep, Thread
+from probes.words import count, ms
 
-AFTER_A_PACKET = 0.3  # sleeps for each message that a packet has to end, before we say that the server waits so
+AFTER_A_PACKET = 0.3  # a server waits for packets if they end at least so many sleeps per message
 
 
 def _messages(run: Run) -> int:
-    """How many messages came; for datagrams, which are not followed one by one, how many echoes the clients saw."""
-    found = len(run.result.messages) or len(run.round_trips)
-    if not found:
-        raise Undecided("0 messages came")
-    return found
+    """How many messages arrived; for datagrams, which are not followed singly, how many echoes the clients saw."""
+    number = len(run.result.messages) or len(run.round_trips)
+    if not number:
+        raise Undecided("0 messages arrived")
+    return number
 
 
 def _ended_by_packets(run: Run) -> list[tuple[Call, Sleep]]:
-    """The sleeps that a packet ended, accept's left out."""
+    """The sleeps that a packet ended, without those of accept."""
     return [
         (call, sleep)
         for call in run.result.calls
@@ -37,12 +37,13 @@ def _ended_by_packets(run: Run) -> list[tuple[Call, Sleep]]:
     ]
 
 
-def _in_vain(run: Run) -> int:
-    return sum(one.count for one in run.result.named(*syscalls.READS) if one.errno == "EAGAIN")
+def _reads_without_data(run: Run) -> int:
+    """How many reads got EAGAIN."""
+    return sum(call.count for call in run.result.named(*syscalls.READS) if call.errno == "EAGAIN")
 
 
-_AGAIN = "none: it never sleeps, it asks again and again (EAGAIN)"
-_PAUSES = "nanosleep: it asks, pauses, and asks again"
+_POLLS = "none: it never sleeps, it calls again and again (EAGAIN)"
+_PAUSES = "nanosleep: it polls, pauses, and polls again"
 _FOR_SIGNALS = "a call that waits for signals"
 _WAITING = {
     "recvfrom or read, on the connection itself": syscalls.READS,
@@ -56,47 +57,47 @@ _WAITING = {
 
 
 def _waits_in(run: Run) -> Truth:
-    number, asleep = _messages(run), _ended_by_packets(run)
+    number, asleep, refused = _messages(run), _ended_by_packets(run), _reads_without_data(run)
     timers = sum(1 for call in run.result.calls for sleep in call.sleeps if sleep.queue == "timer")
-    words = f"for {number} messages {len(asleep)} sleeps were ended by a packet, {_in_vain(run):,} reads got EAGAIN"
+    words = f"{count(number, 'message')}: packets ended {count(len(asleep), 'sleep')}, {count(refused, 'read')} got EAGAIN"
     if len(asleep) >= AFTER_A_PACKET * number:
-        (name, queue), times = collections.Counter((call.name, sleep.queue) for call, sleep in asleep).most_common(1)[0]
+        kinds = collections.Counter((call.name, sleep.queue) for call, sleep in asleep)
+        (name, queue), most = kinds.most_common(1)[0]
         option = next((option for option, names in _WAITING.items() if name in names), name)
         option = _FOR_SIGNALS if queue == "signalfd" else option  # a read, but of signals
-        return Truth(option, f"{words}; {times} of the sleeps were in {name}, {place(queue)}")
+        return Truth(option, f"{words}; {most} of these sleeps were in {name}, {place(queue)}")
     if timers >= AFTER_A_PACKET * number:
-        return Truth(_PAUSES, f"{words}; {timers} sleeps were ended by a timer")
-    if _in_vain(run) > number:
-        return Truth(_AGAIN, words)
+        return Truth(_PAUSES, f"{words}; timers ended {count(timers, 'sleep')}")
+    if refused > number:
+        return Truth(_POLLS, words)
     raise Undecided(words)
 
 
 WAITS_IN = Question(
     "waits-in",
-    "No message is there yet. In which system call does a thread of the server sleep until a packet brings one?",
-    (*_WAITING, _PAUSES, _AGAIN),
+    "No message has arrived yet. In which system call does a thread of the server sleep until a packet brings a message?",
+    (*_WAITING, _PAUSES, _POLLS),
     _waits_in,
 )
 
-_STRAIGHT = "directly: the thread itself stands on the socket's wait queue"
-_POLLWAKE = "by poll's callback (pollwake), left on the queue of every socket"
-_EPOLL = "by epoll's callback (ep_poll_callback), on to a queue of epoll's own"
+_SOCKET_QUEUE = "directly: the thread itself waits on the socket's wait queue"
+_POLLWAKE = "by poll's callback (pollwake), an entry on every socket's queue"
+_EPOLL = "by epoll's callback (ep_poll_callback), which wakes epoll's own queue"
 _SIGNAL = "by a signal that the socket's packet sends"
-_REQUEST = "by a request (io_uring, AIO) that stands on the socket's queue"
-_UNWOKEN = "not at all: no packet wakes it, it looks by itself"
+_REQUEST = "by a request (io_uring, AIO), an entry on the socket's queue"
+_NOT_WOKEN = "not at all: no packet wakes the thread, it polls by itself"
 
 
 def _woken_by(run: Run) -> Truth:
-    number, asleep = _messages(run), _ended_by_packets(run)
+    number, asleep, refused = _messages(run), _ended_by_packets(run), _reads_without_data(run)
     if len(asleep) < AFTER_A_PACKET * number:
-        if _in_vain(run) < number:
-            raise Undecided(f"{len(asleep)} sleeps were ended by a packet, for {number} messages")
-        return Truth(
-            _UNWOKEN, f"{len(asleep)} sleeps were ended by a packet, for {number} messages; EAGAIN {_in_vain(run):,} times"
-        )
+        words = f"{count(number, 'message')}: packets ended {count(len(asleep), 'sleep')}"
+        if refused < number:
+            raise Undecided(words)
+        return Truth(_NOT_WOKEN, f"{words}; {count(refused, 'read')} got EAGAIN")
     ways = collections.Counter((_way(sleep), sleep.waker.words) for _, sleep in asleep if sleep.waker)
-    (way, chain), times = ways.most_common(1)[0]
-    return Truth(way, f"{times} of {len(asleep)} wake-ups by a packet went: {chain} -> thread")
+    (way, chain), most = ways.most_common(1)[0]
+    return Truth(way, f"{most} of {count(len(asleep), 'wake-up')} by a packet: {chain} -> thread")
 
 
 def _way(sleep: Sleep) -> str:
@@ -110,13 +111,13 @@ def _way(sleep: Sleep) -> str:
     ):
         if link in chain:
             return way
-    return _STRAIGHT
+    return _SOCKET_QUEUE
 
 
 WOKEN_BY = Question(
     "woken-by",
     "A packet with data arrives. How does its wake-up reach the thread that waits for it?",
-    (_STRAIGHT, _POLLWAKE, _EPOLL, _SIGNAL, _REQUEST, _UNWOKEN),
+    (_SOCKET_QUEUE, _POLLWAKE, _EPOLL, _SIGNAL, _REQUEST, _NOT_WOKEN),
     _woken_by,
 )
 
@@ -126,29 +127,34 @@ _HOW_MANY_CALLS = Ranges(
 
 
 def _between_messages(run: Run, moments: Sequence[tuple[int, int]]) -> list[int]:
-    """How often something happened, given as (ns, how often), between each message in hand and the next; sorted."""
-    ends = sorted(one.returned for one in run.result.messages)
-    found = [0] * (len(ends) + 1)
-    for at, times in moments:
-        found[bisect(ends, at)] += times
-    return sorted(found[1:-1])
+    """How often something happened between the return of each message to the program and the next message's return; sorted.
+
+    `moments` are pairs of a time (ns) and how often it happened then.
+    """
+    ends = sorted(message.returned for message in run.result.messages)
+    sums = [0] * (len(ends) + 1)
+    for at, number in moments:
+        sums[bisect(ends, at)] += number
+    return sorted(sums[1:-1])
 
 
 def _calls(run: Run) -> Truth:
     number = _messages(run)
-    total = sum(one.count for one in run.result.calls)
+    total = sum(call.count for call in run.result.calls)
     names = collections.Counter({row.name: row.count for row in run.result.rows}).most_common(3)
-    words = f"{total:,} calls in all for {number} messages, most often {', '.join(f'{name} ({n:,})' for name, n in names)}"
-    between = _between_messages(run, [(one.enter, one.count) for one in run.result.calls])
-    if not between or any(one.count > 1 for one in run.result.calls):  # runs of fruitless calls have no moment of their own
-        return Truth(_HOW_MANY_CALLS(round(total / number)), f"{total / number:,.1f} a message: {words}")
+    most = ", ".join(f"{name} {calls:,}" for name, calls in names)
+    words = f"{count(total, 'call')} in all for {count(number, 'message')}, most of them: {most}"
+    between = _between_messages(run, [(call.enter, call.count) for call in run.result.calls])
+    if not between or any(call.count > 1 for call in run.result.calls):  # the calls of a burst have no moment of their own
+        return Truth(_HOW_MANY_CALLS(round(total / number)), f"{total / number:,.1f} calls per message: {words}")
     median = percentile_of(between, 0.5) or 0
-    return Truth(_HOW_MANY_CALLS(median), f"{median} from one message to the next, in the median; {words}, the set-up included")
+    words = f"{words} (these include the set-up)"
+    return Truth(_HOW_MANY_CALLS(median), f"{count(median, 'call')} from one message to the next (median); {words}")
 
 
 CALLS = Question(
     "calls",
-    "How many system calls does one message cost the server, the waiting and the answer included?",
+    "How many system calls does the server make per message, with the waiting and the answer?",
     _HOW_MANY_CALLS.labels,
     _calls,
     ranges=True,
@@ -159,18 +165,19 @@ _HOW_OFTEN = Ranges((0, "never"), (1, "once"), (3, "2 or 3 times"), (10, "4 to 1
 
 def _sleeps(run: Run) -> Truth:
     number = _messages(run)
-    switches = sum(one.voluntary_switches for one in run.result.threads)
-    words = f"{count(switches, 'voluntary switch')} of {count(len(run.result.threads), 'thread')} for {number} messages"
+    switches = sum(thread.voluntary_switches for thread in run.result.threads)
+    threads = count(len(run.result.threads), "thread")
+    words = f"{threads} made {count(switches, 'voluntary switch')} for {count(number, 'message')}"
     between = _between_messages(run, [(sleep.off, 1) for call in run.result.calls for sleep in call.sleeps])
     if not between:
         return Truth(_HOW_OFTEN(round(switches / number)), words)
     median = percentile_of(between, 0.5) or 0
-    return Truth(_HOW_OFTEN(median), f"{count(median, 'sleep')} from one message to the next, in the median; {words}")
+    return Truth(_HOW_OFTEN(median), f"{count(median, 'sleep')} from one message to the next (median); {words}")
 
 
 SLEEPS = Question(
     "sleeps",
-    "How often does the server (all its threads together) go to sleep for one message?",
+    "How often does the server (all its threads together) go to sleep per message?",
     _HOW_OFTEN.labels,
     _sleeps,
     ranges=True,
@@ -180,31 +187,34 @@ _FIRST_READS = "the server's first thread, in a call that reads (recvfrom, read)
 _FIRST_RING = "the server's first thread, inside io_uring_enter"
 _OTHER_THREAD = "another thread of its process, in a call that reads"
 _OTHER_PROCESS = "another process, in a call that reads"
-_KERNEL = "a thread of the kernel, which is none of the program's own"
-_NOBODY = "nobody: the program is shown the kernel's own memory (mmap)"
+_KERNEL = "a thread of the kernel, which is not a thread of the program"
+_MAPPED = "no thread: the program reads the kernel's own memory (mmap)"
 
 
 def _copies(run: Run) -> Truth:
-    threads = {one.serial: one for one in run.result.threads}
-    made: collections.Counter[tuple[str, int]] = collections.Counter()
+    threads = {thread.serial: thread for thread in run.result.threads}
+    copies: collections.Counter[tuple[str, int]] = collections.Counter()
     for call in run.result.calls:
         if call.copied is not None and (call.name in syscalls.READS or call.name == "io_uring_enter"):
-            made[call.name, call.thread] += call.count
-    workers = [one for one in (threads[message.thread] for message in run.result.messages) if one.kernel_worker]
+            copies[call.name, call.thread] += call.count
+    messages = count(len(run.result.messages), "message")
+    workers = [thread for thread in (threads[message.thread] for message in run.result.messages) if thread.kernel_worker]
     if len(workers) > 0.5 * len(run.result.messages):
-        words = f"{len(workers)} of {len(run.result.messages)} messages were copied by a thread of the kernel"
-        return Truth(_KERNEL, f"{words} ({workers[0].name}), in no system call")
-    if not made:
-        raise Undecided(f"0 copies were seen in this run, of {count(len(run.result.messages), 'message')}")
+        return Truth(
+            _KERNEL, f"a thread of the kernel ({workers[0].name}) copied {len(workers)} of {messages}, in no system call"
+        )
+    if not copies:
+        raise Undecided(f"0 copies were seen for {messages}")
     kinds: collections.Counter[tuple[str, str]] = collections.Counter()
-    for (name, serial), times in made.items():
-        kinds[_copier(run, name, threads[serial]), name] += times
-    (option, name), times = kinds.most_common(1)[0]
-    first = sum(times for (_, serial), times in made.items() if serial == run.server.serial)
-    others = {serial for _, serial in made} - {run.server.serial}
-    words = f"{times} of {sum(made.values())} copies were made in {name}; {first} by the first thread"
+    for (name, serial), number in copies.items():
+        kinds[_copier(run, name, threads[serial]), name] += number
+    (option, name), most = kinds.most_common(1)[0]
+    total = sum(copies.values())
+    first = sum(number for (_, serial), number in copies.items() if serial == run.server.serial)
+    others = {serial for _, serial in copies} - {run.server.serial}
+    words = f"{most} of {total} copies were made in {name}: {first} by the server's first thread"
     if others:
-        words += f", {sum(made.values()) - first} by {count(len(others), 'other thread')}"
+        words += f", {total - first} by {count(len(others), 'other thread')}"
     return Truth(option, words)
 
 
@@ -216,32 +226,33 @@ def _copier(run: Run, name: str, thread: Thread) -> str:
 
 COPIES = Question(
     "copies",
-    "Who copies a message from the kernel into the program's memory?",
-    (_FIRST_READS, _FIRST_RING, _OTHER_THREAD, _OTHER_PROCESS, _KERNEL, _NOBODY),
+    "Which thread copies a message from the kernel into the program's memory?",
+    (_FIRST_READS, _FIRST_RING, _OTHER_THREAD, _OTHER_PROCESS, _KERNEL, _MAPPED),
     _copies,
 )
 
-_ONE_READER = "one thread, for all of them"
+_SINGLE_READER = "a single thread reads all of them"
 _THREAD_EACH = "a thread for each connection"
 _PROCESS_EACH = "a process for each connection"
 _FEWER = "several threads, each for more than one connection"
 _FEWER_PROCESSES = "several processes, each for more than one connection"
-_CHANGING = "several threads, and a connection has none of its own"
+_CHANGING = "several threads, and no connection has a thread of its own"
 
 
 def _readers(run: Run) -> Truth:
     read_by: dict[int, set[int]] = {}
-    for one in run.result.messages:
-        read_by.setdefault(one.socket, set()).add(one.thread)
+    for message in run.result.messages:
+        read_by.setdefault(message.socket, set()).add(message.thread)
     if len(read_by) < 2:
-        raise Undecided(f"{count(len(read_by), 'socket')} had messages: two or more connections show it (--clients 2)")
-    threads = [one for one in run.result.threads if one.serial in set().union(*read_by.values())]
-    processes = len({one.pid for one in threads})
-    shared = sum(1 for one in read_by.values() if len(one) > 1)
-    words = f"messages of {len(read_by)} connections were read by {count(len(threads), 'thread')}"
-    words += f" of {count(processes, 'process')}" + f"; {shared} of the connections by more than one" * bool(shared)
+        raise Undecided(f"messages came to {count(len(read_by), 'socket')}; at least 2 connections are needed: --clients 2")
+    readers = set().union(*read_by.values())
+    threads = [thread for thread in run.result.threads if thread.serial in readers]
+    processes = len({thread.pid for thread in threads})
+    shared = sum(1 for serials in read_by.values() if len(serials) > 1)
+    words = f"{count(len(threads), 'thread')} of {count(processes, 'process')} read {count(len(read_by), 'connection')}"
+    words += f"; {count(shared, 'connection')} had more than one reader" if shared else ""
     if len(threads) == 1:
-        return Truth(_ONE_READER, words)
+        return Truth(_SINGLE_READER, words)
     if shared:
         return Truth(_CHANGING, words)
     if len(threads) == len(read_by):
@@ -251,41 +262,48 @@ def _readers(run: Run) -> Truth:
 
 READERS = Question(
     "readers",
-    "Who reads the messages of all these clients?",
-    (_ONE_READER, _THREAD_EACH, _PROCESS_EACH, _FEWER, _FEWER_PROCESSES, _CHANGING),
+    "Which threads read the messages of all these clients?",
+    (_SINGLE_READER, _THREAD_EACH, _PROCESS_EACH, _FEWER, _FEWER_PROCESSES, _CHANGING),
     _readers,
 )
 
-_ONE_BY_ONE = "one client to its end, only then the next"
-_AS_IT_COMES = "each message soon after it comes, whosever it is"
-_SOME_WAIT = "some clients at the same time; the others when one of those has gone"
+_CLIENT_BY_CLIENT = "client by client: all messages of one, then all of the next"
+_AS_THEY_ARRIVE = "as they arrive, whichever client sent them"
+_SOME_WAIT = "as they arrive for some clients; the others wait until one ends"
 
 
 def _order(run: Run) -> Truth:
-    sockets, served = turns([one for one in run.reads if one.bytes])
-    if not sockets and run.result.messages:  # completions: no call reads
-        order = [one.socket for one in sorted(run.result.messages, key=lambda one: one.copied)]
-        sockets, served = len(set(order)), 1 + sum(1 for one, other in itertools.pairwise(order) if one != other)
+    messages = run.result.messages
+    sockets, served = turns([call for call in run.reads if call.bytes])
+    if not sockets and messages:  # completions: no call reads
+        order = [message.socket for message in sorted(messages, key=lambda message: message.copied)]
+        sockets, served = len(set(order)), 1 + sum(1 for before, after in itertools.pairwise(order) if before != after)
     stays = [(client["exchanges"][0][0], client["exchanges"][-1][1]) for client in run.clients]
     together = max((sum(1 for begin, end in stays if begin <= at < end) for at, _ in stays), default=0)
-    if together < 2 or len(run.result.messages) <= sockets:
+    if together < 2 or len(messages) <= sockets:
         raise Undecided(
-            f"{count(together, 'client')} at a time, {count(len(run.result.messages), 'message')}: with more of both it shows"
+            f"{count(together, 'client')} at the same time, {count(len(messages), 'message')}: use more of both"
+            " (--clients, --messages)"
         )
-    words = f"the messages of {sockets} connections were read in {served} turns, {together} clients were there at the same time"
+    words = (
+        f"the messages of {count(sockets, 'connection')} were read in {count(served, 'turn')}; {together} clients were"
+        " connected at the same time"
+    )
     if served == sockets:
-        return Truth(_ONE_BY_ONE, words)
+        return Truth(_CLIENT_BY_CLIENT, words)
     spans: dict[int, tuple[int, int]] = {}
-    for one in run.result.messages:
-        spans[one.socket] = min(spans.get(one.socket, (one.read, 0))[0], one.read), one.returned
+    for message in messages:
+        spans[message.socket] = min(spans.get(message.socket, (message.read, 0))[0], message.read), message.returned
     most = max(sum(1 for begin, end in spans.values() if begin <= at < end) for at, _ in spans.values())
-    return Truth(_SOME_WAIT if most < together else _AS_IT_COMES, f"{words}, {most} of them in service together at the most")
+    return Truth(
+        _SOME_WAIT if most < together else _AS_THEY_ARRIVE, f"{words}, and at most {most} were served at the same time"
+    )
 
 
 ORDER = Question(
     "order",
     "Several clients are connected at once. In which order are their messages read?",
-    (_ONE_BY_ONE, _AS_IT_COMES, _SOME_WAIT),
+    (_CLIENT_BY_CLIENT, _AS_THEY_ARRIVE, _SOME_WAIT),
     _order,
 )
 
@@ -295,15 +313,15 @@ _SHARE = Ranges(
 
 
 def _awake(run: Run) -> Truth:
-    lasting = [one for one in run.result.threads if 0 < run.server.wall <= 2 * one.wall]
-    share, thread = max(((1 - one.wait / one.wall, one) for one in lasting), key=lambda one: one[0])
-    words = f"{thread.name} {thread.tid} was asleep for {ms(thread.wait)} of its {ms(thread.wall)}"
-    return Truth(_SHARE(share), f"{share:.1%} not asleep: {words}")
+    lasting = [thread for thread in run.result.threads if 0 < run.server.wall <= 2 * thread.wall]
+    share, busiest = max(((1 - thread.wait / thread.wall, thread) for thread in lasting), key=lambda pair: pair[0])
+    words = f"thread {busiest.name} {busiest.tid} slept {ms(busiest.wait)} of {ms(busiest.wall)}"
+    return Truth(_SHARE(share), f"{words}: it was not asleep for {share:.1%}")
 
 
 AWAKE = Question(
     "awake",
-    "For how much of the time is the server's busiest thread not asleep (on a CPU, or waiting for one)?",
+    "For how much of the time is the server's busiest thread not asleep (on a CPU, or waiting for a CPU)?",
     _SHARE.labels,
     _awake,
     ranges=True,

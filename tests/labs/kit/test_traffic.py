@@ -31,9 +31,9 @@ def test_a_datagram_has_a_largest_size() -> None:
         Traffic(size=65_508, udp=True)
 
 
-def test_the_words_tell_of_those_beside() -> None:
+def test_the_words_name_the_additional_clients() -> None:
     assert "silent for 400 ms" in Traffic(silent_ms=400).words and "floods for 80 ms" in Traffic(flood_ms=80).words
-    assert "23 datagrams" in Traffic(udp=True).words and "1 of them asking" in Traffic(slow=1).words
+    assert "23 datagrams" in Traffic(udp=True).words and "the requests of 1 client take long" in Traffic(slow=1).words
 
 
 @given(st.binary(min_size=1, max_size=50), st.integers(0, 99), st.booleans())
