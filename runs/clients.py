@@ -16,6 +16,7 @@ from typing import Any
 
 from labs.kit.traffic import LOST_AFTER, SLOW, Traffic
 from probes.capture.prctl import end_with_parent
+from probes.clock import now_ns
 
 
 def message(payload: bytes, number: int, slow: bool) -> bytes:
@@ -32,18 +33,18 @@ async def _client(index: int, traffic: Traffic, address: tuple[str, int]) -> dic
     gap = traffic.gap_ms / 1000
     spread = gap if traffic.spread_ms is None else traffic.spread_ms / 1000
     await asyncio.sleep(spread * index / traffic.clients)
-    asked = time.monotonic_ns()
+    asked = now_ns()
     peer = await (_Datagrams if traffic.udp else _Connection).open(address)
-    connected = time.monotonic_ns()
+    connected = now_ns()
     if isinstance(peer, _Datagrams):
         peer.lost_after = traffic.lost_after
     exchanges = []
     for number in range(traffic.messages):
         await asyncio.sleep(gap * seeded.uniform(1 - traffic.jitter, 1 + traffic.jitter))
         data = message(payload, number, index < traffic.slow)
-        sent = time.monotonic_ns()
+        sent = now_ns()
         echo = await peer.exchange(data)
-        exchanges.append((sent, time.monotonic_ns()))
+        exchanges.append((sent, now_ns()))
         if echo != data:
             raise SystemExit(f"client {index}: message {number} came back changed")
     await peer.close()
@@ -137,7 +138,7 @@ async def _flood(seconds: float, address: tuple[str, int]) -> int:
 
 async def _all(traffic: Traffic, address: tuple[str, int]) -> dict[str, Any]:
     beside: list[asyncio.Task[Any]] = []
-    begin = time.monotonic_ns()
+    begin = now_ns()
     if traffic.silent_ms:
         beside.append(asyncio.create_task(_silent(traffic.silent_ms / 1000, address)))
     if traffic.flood_ms:

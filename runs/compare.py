@@ -187,7 +187,7 @@ def rows(traffic: Traffic, progress: Callable[[str], None], link: Link | None = 
         for number, name in enumerate(names, 1):
             progress(f"{number} of {len(names)}: {name}, {traffic.words}")
             try:
-                seen[name] = run.serve(Case(name, name), traffic, instrument.cookie, link)
+                seen[name] = run.serve(Case(name, name), traffic, instrument.invite(), link)
             except run.NotHere as error:
                 missing[name] = str(error)
         instrument.wait_until_gone(2 * PATIENCE)

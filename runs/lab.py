@@ -20,7 +20,7 @@ from labs.kit.lab import Case, Lab
 from labs.kit.traffic import Traffic
 from probes import VERSION
 from probes.capture.instrument import Instrument
-from probes.capture.prctl import follow_me, name_me
+from probes.capture.prctl import follow_me, name_me, read_invitation
 from probes.capture.privileges import need_privileges
 from probes.errors import CannotTrace, LabBroken, WrongUsage
 from probes.measure import phases
@@ -68,7 +68,7 @@ def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = 
         for case in lab.servers:
             if case.name not in missing:
                 progress(f"{_label(case)}traced: {_of(case, traffic).words}")
-                seen[case.name] = serve(case, traffic, instrument.cookie, link)
+                seen[case.name] = serve(case, traffic, instrument.invite(), link)
         instrument.wait_until_gone(2 * PATIENCE)  # workers end a moment after the server that forked them
         progress("reading what the kernel said")
         recording = instrument.stop({})
@@ -137,7 +137,7 @@ def _experiment(lab: Lab, name: str, progress: Progress) -> Recording:
     progress("attaching the probes")
     with Instrument() as instrument:
         progress("the experiment")
-        with Child("runs.lab", str(lab.experiment), str(instrument.cookie)) as child:
+        with Child("runs.lab", str(lab.experiment), invitation=instrument.invite()) as child:
             found = json.loads(child.rest(30))
         instrument.wait_until_gone(2 * PATIENCE)
         progress("reading what the kernel said")
@@ -170,10 +170,9 @@ def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = 
     traffic = _of(case, traffic)
     longer = link.seconds(traffic) if link else 0
     traffic = link.paced(traffic) if link else traffic
-    options = [] if cookie is None else ["--follow", str(cookie)]
-    options += [*case.options, *(["--udp"] if traffic.udp else []), *(["--host", link.host] if link else [])]
+    options = [*case.options, *(["--udp"] if traffic.udp else []), *(["--host", link.host] if link else [])]
     here, there = (link.server, link.clients) if link else ((), ())
-    with Child("servers", case.server, "--with-parent", str(os.getpid()), *options, within=here) as server:
+    with Child("servers", case.server, "--with-parent", str(os.getpid()), *options, within=here, invitation=cookie) as server:
         try:
             _ready, host, port = server.line(60).split()
         except ChildEnded as error:
@@ -247,12 +246,13 @@ def _aside(place: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """`python -m runs.lab MODULE:FUNCTION [COOKIE]`: what `_aside` and `_experiment` start."""
+    """`python -m runs.lab MODULE:FUNCTION [--follow FD]`: what `_aside` and `_experiment` start."""
     module, name = sys.argv[1].split(":")
     function = getattr(importlib.import_module(module), name)
     if len(sys.argv) > 2:
+        invitation = read_invitation(int(sys.argv[3]))
         name_me("experiment")
-        follow_me(int(sys.argv[2]))
+        follow_me(invitation)
     print(json.dumps(function()), flush=True)
     os._exit(0)  # no interpreter teardown in the recording
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from probes.capture.prctl import handed_over
 from probes.errors import LabBroken
 from probes.patience import PATIENCE
 
@@ -38,20 +39,25 @@ class Child:
     """A Python module of ours in a process of its own: `Child("servers", "epoll")` runs `python -m servers epoll`.
 
     Its standard output is ours to read, and what it says on standard error is kept for the error message. Leaving the `with`
-    block ends it: SIGTERM, then SIGKILL. `within` is a command that runs it somewhere else (nsenter, for a namespace).
+    block ends it: SIGTERM, then SIGKILL. `invitation` is a cookie for the probes, handed over as `--follow FD`. `within` is a
+    command that runs it somewhere else (nsenter, for a namespace).
     """
 
-    def __init__(self, module: str, *arguments: str, within: Sequence[str] = ()) -> None:
+    def __init__(self, module: str, *arguments: str, within: Sequence[str] = (), invitation: int | None = None) -> None:
         self.name = " ".join((module, *arguments[:1]))
         self._errors = os.fdopen(os.memfd_create("iolab-stderr"), "w+b")
-        self._process = subprocess.Popen(
-            [*within, *python(module), *arguments],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,  # Ctrl-C in the terminal is the runner's, who then ends its children in order
-        )
+        with contextlib.ExitStack() as stack:
+            inherited = () if invitation is None else (stack.enter_context(handed_over(invitation)),)
+            follow = [word for descriptor in inherited for word in ("--follow", str(descriptor))]
+            self._process = subprocess.Popen(
+                [*within, *python(module), *arguments, *follow],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                pass_fds=inherited,
+                start_new_session=True,  # Ctrl-C in the terminal is the runner's, who then ends its children in order
+            )
 
     @property
     def pid(self) -> int:

@@ -14,6 +14,7 @@ from types import FrameType
 
 from probes import VERSION
 from probes.capture.instrument import Instrument
+from probes.capture.prctl import handed_over
 from probes.errors import WrongUsage
 from probes.recording import Recording
 
@@ -55,12 +56,14 @@ def run(command: list[str], progress: Callable[[str], None], closed: Sequence[in
         try:
             if interrupted.is_set():
                 raise KeyboardInterrupt
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(instrument.cookie), closing, path, *command],
-                close_fds=False,  # descriptors that the shell opened for the program are the program's; ours close on exec
-                env=environment,
-                cwd=".",  # keeps subprocess from posix_spawn, with which glibc leaves two real-time signals ignored
-            )
+            with handed_over(instrument.invite()) as invitation:
+                os.set_inheritable(invitation, True)
+                process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(invitation), closing, path, *command],
+                    close_fds=False,  # descriptors that the shell opened for the program are the program's; ours close on exec
+                    env=environment,
+                    cwd=".",  # keeps subprocess from posix_spawn, with which glibc leaves two real-time signals ignored
+                )
             started.append(process)
             while early:  # it came while there was no program yet
                 process.send_signal(early.pop())

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from types import FrameType, ModuleType
 
 import servers
-from servers.kit.process import end_with_parent, follow_me, name_me
+from servers.kit.process import end_with_parent, follow_me, name_me, read_invitation
 
 
 class _Ended(SystemExit):
@@ -97,7 +97,7 @@ def main() -> int:
     parser.add_argument("--udp", action="store_true", help="datagrams instead of connections")
     parser.add_argument("--backlog", type=int, default=128)
     parser.add_argument("--reuse-port", action="store_true", help="let more listeners have the port (SO_REUSEPORT)")
-    parser.add_argument("--follow", type=int, metavar="COOKIE", help=argparse.SUPPRESS)
+    parser.add_argument("--follow", type=int, metavar="FD", help=argparse.SUPPRESS)
     parser.add_argument("--with-parent", type=int, metavar="PID", help="end when this process, which started it, ends")
     options = parser.parse_args()
     if not 0 <= options.port <= 65535:
@@ -123,6 +123,7 @@ def main() -> int:
     if lacking := missing(options.model, options.udp):
         print(f"servers: {options.model} can't run here: {lacking}", file=sys.stderr)
         return 2
+    invitation = read_invitation(options.follow) if options.follow is not None else 0
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     name_me(options.model)
@@ -140,8 +141,8 @@ def main() -> int:
         return 2
     with listener:
         host, port = listener.getsockname()
-        if options.follow:
-            follow_me(options.follow)
+        if invitation:
+            follow_me(invitation)
         print(f"ready {host} {port}", flush=True)
         try:
             serve(listener)

@@ -116,7 +116,7 @@ def follow(kernel: None) -> Callable[..., Followed]:
     ) -> Followed:
         for _ in range(_AGAIN):
             with Instrument(wanted=wanted) as instrument:
-                line = [str(one) for one in command] + [str(instrument.cookie)]
+                line = [str(one) for one in command] + [str(instrument.invite())]
                 with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
                     if beside:
                         beside(process)

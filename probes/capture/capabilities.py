@@ -84,10 +84,10 @@ def _probes() -> list[Finding]:
 
 def _refusal(kind: str) -> str | None:
     """Attaches one of the instrument's own programs at a function, and takes it away again; what speaks against it."""
-    from probes.capture.programs import RING_BYTES, borrow, give_back
+    from probes.capture.programs import borrow, give_back
 
     try:
-        programs = borrow(Btf(), RING_BYTES)
+        programs = borrow(Btf())
         try:
             programs.load(Hook(_FUNCTION, kind=kind))
         finally:

@@ -1,7 +1,7 @@
 """The instrument: loads the probes, follows whoever says the cookie, and hands back a recording.
 
     with Instrument() as instrument:
-        ...start a process that calls follow_me(instrument.cookie), let it work, wait for its end...
+        ...start a process that calls follow_me(instrument.invite()), let it work, wait for its end...
         recording = instrument.stop({"what": "..."})
 
 What it loads comes from programs.py, where each goes from attach.py.
@@ -20,13 +20,15 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
+from probes import clock
 from probes.capture import ring
 from probes.capture.attach import PROBES, Hook, ProbeSpec, attach
 from probes.capture.btf import Btf
 from probes.capture.prctl import new_cookie
 from probes.capture.privileges import need_privileges
-from probes.capture.programs import RING, RING_BYTES, borrow, give_back
+from probes.capture.programs import RING, borrow, give_back
 from probes.capture.symbols import readable
+from probes.kernel.limits import SIZES, Sizes
 from probes.kernel.records import LAYOUTS, CallFlag, Hit, Kind, Loss, SleepFlag, encode
 from probes.recording import Probe, Quality, Recording, without_addresses
 
@@ -37,27 +39,23 @@ MOST_BYTES = 512 << 20  # of records: some 2.5 million calls, which take ten tim
 class Instrument:
     """Follows processes from construction to `stop`. Raises CannotTrace where the machine can't."""
 
-    def __init__(
-        self, ring_bytes: int = RING_BYTES, wanted: tuple[ProbeSpec, ...] = PROBES, most_bytes: int = MOST_BYTES
-    ) -> None:
+    def __init__(self, sizes: Sizes = SIZES, wanted: tuple[ProbeSpec, ...] = PROBES, most_bytes: int = MOST_BYTES) -> None:
         need_privileges()
         self._most_bytes = most_bytes
         self._ended: int | None = None
         self._wanted = wanted
-        self.cookie = new_cookie()
         self._spans: list[bytes] = []
         self._stopped = threading.Event()
         btf = Btf()
-        self._programs = borrow(btf, ring_bytes)
+        self._programs = borrow(btf, sizes)
         self._borrowed = True
         try:
             self.probes = attach(btf, self._programs.load, self._programs.unload, wanted)
-            self._ring = ring.Ring(self._table(RING).map_fd, ring_bytes)
+            self._ring = ring.Ring(self._table(RING).map_fd, sizes.ring_bytes)
         except BaseException:
             self._give_back_programs()
             raise
         self._ring.drain()  # whatever a recording before this one left: nobody is followed yet
-        self._table(b"cookie")[ctypes.c_int(0)] = ctypes.c_uint64(self.cookie)
         self._drainer = threading.Thread(target=self._drain, name="iolab-drain", daemon=True)
         self._drainer.start()
 
@@ -81,7 +79,7 @@ class Instrument:
     def _freeze(self) -> int:
         """Nothing is followed any more; returns when (ns)."""
         self._table(b"stopped")[ctypes.c_int(0)] = ctypes.c_uint32(1)
-        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)  # after: what a thread told until then lies before it
+        now = clock.now_ns()  # after: what a thread told until then lies before it
         self._misses = self._programs.misses()
         return now
 
@@ -99,6 +97,12 @@ class Instrument:
 
     def _table(self, name: bytes) -> Any:
         return self._programs.table(name)
+
+    def invite(self) -> int:
+        """A cookie that one process may say to be followed (prctl.follow_me). It is good for once."""
+        cookie = new_cookie()
+        self._table(b"invitations")[ctypes.c_uint64(cookie)] = ctypes.c_uint32(1)
+        return cookie
 
     @property
     def full(self) -> bool:

@@ -1,7 +1,8 @@
-"""Becomes another program, followed from its first system call: `launch.py PARENT COOKIE CLOSED PATH ARGV0 ARGS...`
+"""Becomes another program, followed from its first system call: `launch.py PARENT FD CLOSED PATH ARGV0 ARGS...`
 
 A process of its own, run as a script and without site-packages: the runner has threads, and a fork of threads is no place to
-run Python in. It undoes what the interpreter did to signals, says the cookie, and executes the program.
+run Python in. It undoes what the interpreter did to signals, reads the cookie from FD, says it, and
+executes the program.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import sys
 
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120 (pathlib is slow)
-    from probes.capture.prctl import end_with_parent, follow_me
+    from probes.capture.prctl import end_with_parent, follow_me, read_invitation
 
-    parent, cookie, path, arguments = int(sys.argv[1]), int(sys.argv[2]), sys.argv[4], sys.argv[5:]
+    parent, cookie, path, arguments = int(sys.argv[1]), read_invitation(int(sys.argv[2])), sys.argv[4], sys.argv[5:]
     for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored_by_python, signal.SIG_DFL)
     end_with_parent(parent)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
+from collections.abc import Iterator
 
 MARKER = 0x494F4C41  # "IOLA"
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
@@ -17,6 +19,27 @@ def _prctl(option: int, argument: int) -> None:
 def new_cookie() -> int:
     """A number that no other process will say by chance."""
     return int.from_bytes(os.urandom(7), "little") | 1  # not by the module secrets, whose OpenSSL every server would load
+
+
+@contextlib.contextmanager
+def handed_over(cookie: int) -> Iterator[int]:
+    """A descriptor to inherit, from which one process reads the cookie (`read_invitation`).
+
+    A command line and an environment can be read by others (proc(5)), a pipe by nobody but its owner and root.
+    """
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, str(cookie).encode())
+        os.close(writer)
+        yield reader
+    finally:
+        os.close(reader)
+
+
+def read_invitation(descriptor: int) -> int:
+    """The cookie that was handed over on this descriptor, which is closed."""
+    with os.fdopen(descriptor, "rb") as pipe:
+        return int(pipe.read())
 
 
 def follow_me(cookie: int) -> None:

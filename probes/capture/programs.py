@@ -18,31 +18,29 @@ from probes.capture.btf import Btf
 from probes.capture.prctl import MARKER
 from probes.errors import CannotTrace
 from probes.kernel import syscalls
+from probes.kernel.limits import SIZES, Sizes
 from probes.kernel.records import c_source
 
 _PARTS = ("instrument", "threads", "sched", "calls", "data", "poll")  # one text: BCC finds programs in its main file only
-RING_BYTES = 64 << 20
-MAX_THREADS, MAX_BURSTS = 16384, 8192
-MAX_WAITING = 16  # datagrams in one socket whose arrival is remembered; a power of two
 
 RING = b"records"
 
 _kept: list[Programs] = []
 
 
-def borrow(btf: Btf, ring_bytes: int) -> Programs:
+def borrow(btf: Btf, sizes: Sizes = SIZES) -> Programs:
     """Programs that no one else is using now, with empty maps. Raises CannotTrace if they can't be compiled."""
-    kept = next((one for one in _kept if one.ring_bytes == ring_bytes), None)
+    kept = next((one for one in _kept if one.sizes == sizes), None)
     if kept:
         _kept.remove(kept)
         return kept
-    return Programs(btf, ring_bytes)
+    return Programs(btf, sizes)
 
 
 def give_back(programs: Programs) -> None:
     """Unloads all programs; what was compiled and the maps, emptied, are kept for the next recording."""
     programs.leave_the_kernel()
-    if programs.ring_bytes == RING_BYTES and not _kept:
+    if programs.sizes == SIZES and not _kept:
         programs.clear()
         _kept.append(programs)
     else:
@@ -52,8 +50,8 @@ def give_back(programs: Programs) -> None:
 class Programs:
     """All programs of the instrument and their maps. Raises CannotTrace if BCC can't make them."""
 
-    def __init__(self, btf: Btf, ring_bytes: int = RING_BYTES) -> None:
-        self.ring_bytes = ring_bytes
+    def __init__(self, btf: Btf, sizes: Sizes = SIZES) -> None:
+        self.sizes = sizes
         self._bcc = import_bcc()
         self._loaded: dict[Hook, Any] = {}
         self._attached: dict[Hook, int] = {}  # raw tracepoints only: BCC keeps the others
@@ -92,6 +90,9 @@ class Programs:
             "OFF_INODE_NUMBER": ("inode", "i_ino"),
             "OFF_TASK_THREAD_PID": ("task_struct", "thread_pid"),
             "OFF_TASK_GROUP_LEADER": ("task_struct", "group_leader"),
+            "OFF_TASK_PTRACE": ("task_struct", "ptrace"),
+            "OFF_TASK_SIGNAL": ("task_struct", "signal"),
+            "OFF_SIGNAL_FLAGS": ("signal_struct", "flags"),
             "OFF_PID_LEVEL": ("pid", "level"),
             "OFF_PID_NUMBERS": ("pid", "numbers"),
             "OFF_UPID_NR": ("upid", "nr"),
@@ -147,10 +148,13 @@ class Programs:
             "MARKER": f"{MARKER}U",
             "IPPROTO_TCP": socket.IPPROTO_TCP,
             "IPPROTO_UDP": socket.IPPROTO_UDP,
-            "WAITING": MAX_WAITING,
-            "MAX_THREADS": MAX_THREADS,
-            "MAX_BURSTS": MAX_BURSTS,
-            "RING_PAGES": self.ring_bytes // 4096,  # BCC takes PAGE_SIZE from our headers
+            "WAITING": self.sizes.waiting,
+            "MAX_THREADS": self.sizes.threads,
+            "MAX_BURSTS": self.sizes.bursts,
+            "MAX_GENERATIONS": self.sizes.generations,
+            "MAX_WATCHERS": self.sizes.watchers,
+            "INVITATIONS": self.sizes.invitations,
+            "RING_PAGES": self.sizes.ring_bytes // 4096,  # BCC takes PAGE_SIZE from our headers
             "BPF_RB_NO_WAKEUP": 1,
         }
 

@@ -117,20 +117,25 @@ static inline void end_untold(struct thread *t) {
 }
 
 /* sys_enter(regs, nr) */
-static inline void call_begins(struct raw *ctx) {
+static inline void call_begins(struct raw *ctx, int stands_in) {
   s64 nr = ctx->args[1];
   u64 regs[8];
   struct thread *t = current_thread(HIT_ENTER);
   if (!t) {
-    /* The marker: prctl(MARKER, cookie) is how a thread asks to be followed, whatever pid namespace it lives in. */
+    /* The marker: prctl(MARKER, cookie) is how a thread asks to be followed, whatever pid namespace it lives in. Each cookie
+     * is an invitation for one: deleting it succeeds once. */
     if (nr != NR_PRCTL)
       return;
     bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
     int zero = 0;
-    u64 *wanted = cookie.lookup(&zero);
+    u64 cookie = regs[REG_ARG1];
     u32 *stop = stopped.lookup(&zero);
-    if (wanted && *wanted && stop && !*stop && (u32)regs[REG_ARG0] == MARKER && regs[REG_ARG1] == *wanted)
+    if ((u32)regs[REG_ARG0] != MARKER || !stop || *stop)
+      return;
+    if (!invitations.delete(&cookie))
       t = follow(bpf_get_current_task(), 0, ON_CPU, 0, bpf_ktime_get_ns());
+    else if (!stands_in)
+      count(LOSS_UNINVITED);  /* once, though both programs come by */
     if (t)
       t->handled = HANDLED_ENTER;
     return;
@@ -160,6 +165,16 @@ static inline u64 leaves(struct thread *t, u64 now) {
   return t->off_at > now ? bpf_ktime_get_ns() : now;
 }
 
+/* A tracer and seccomp have their say before sys_enter (kernel/entry: syscall_trace_enter): a call that the tracer emulates
+ * (PTRACE_SYSEMU), cancels or kills the thread in, and a call that a filter refuses, only ends. */
+static inline int why_it_never_began(u64 task) {
+  if (peek32(peek(task, OFF_TASK_SIGNAL), OFF_SIGNAL_FLAGS) & 4 /* SIGNAL_GROUP_EXIT */)
+    return LOSS_KILLED;
+  if (peek32(task, OFF_TASK_PTRACE))
+    return LOSS_EMULATED;
+  return FILTERED_BY_SECCOMP ? LOSS_REFUSED : LOSS_UNMATCHED;
+}
+
 /* sys_exit(regs, ret) */
 static inline void call_ends(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns();  /* first: our own work belongs to the time after the call */
@@ -169,8 +184,7 @@ static inline void call_ends(struct raw *ctx) {
     return;
   t->handled = HANDLED_EXIT;
   if (t->where == IN_USER) {
-    /* Seccomp has its say before sys_enter (kernel/entry: syscall_trace_enter): what it refuses only ends. */
-    count(FILTERED_BY_SECCOMP ? LOSS_REFUSED : LOSS_UNMATCHED);
+    count(why_it_never_began(bpf_get_current_task()));
     return;
   }
   came_back_unseen(t, now);
@@ -190,7 +204,7 @@ static inline void call_ends(struct raw *ctx) {
 }
 
 int on_enter(struct raw *ctx) {
-  call_begins(ctx);
+  call_begins(ctx, 0);
   return 0;
 }
 
@@ -209,7 +223,7 @@ int on_enter_stand_in(struct raw *ctx) {
     t->handled &= ~HANDLED_ENTER;
     return 0;
   }
-  call_begins(ctx);
+  call_begins(ctx, 1);
   t = threads.lookup(&tid);
   if (t)
     t->handled &= ~HANDLED_ENTER;

@@ -16,42 +16,45 @@ static inline u32 waiting(u64 socket) {
   return peek32(socket, OFF_SOCK_QUEUE_LENGTH) + peek32(socket, OFF_UDP_READER_LENGTH);
 }
 
-/* A datagram is a message of its own, so each one's arrival is remembered, for as many as may wait: `came` and `taken` count
- * the datagrams that came and went, at[] holds the times of those between. Arrivals on several CPUs may use one place at the
- * same time: then one of them has no time, and 0 says so. What leaves the counts apart, the kernel's own count of those that
- * wait puts right. */
+/* A datagram is a message of its own, so the arrival of each is remembered, for as many as WAITING: `came` and `taken` count the
+ * datagrams that came and went, at[] holds the times of those between. Arrivals on several CPUs may use one place at the same
+ * time: then one of them has no time, and 0 says so. What leaves the counts apart, the kernel's own count of the waiting
+ * datagrams puts right. A place is written before its arrival is counted and zeroed when it is taken, so none holds an old time. */
 static inline int datagram_arrived(u64 socket, u64 now) {
+  int zero = 0;
   struct datagrams *seen = datagrams.lookup(&socket);
   u64 inode = SOCKET_INODE(socket);  /* addresses are used again */
   if (!seen || seen->inode != inode) {
-    struct datagrams fresh = {.inode = inode, .came = 1, .at = {now}};
-    datagrams.update(&socket, &fresh);
-    return 0;
+    struct datagrams *blank = fresh_datagrams.lookup(&zero);
+    if (!blank)
+      return 0;
+    datagrams.update(&socket, blank);
+    seen = datagrams.lookup(&socket);
+    if (!seen)
+      return 0;
+    seen->inode = inode;
   }
-  if ((s64)(seen->came - seen->taken) > 1 && waiting(socket) == 1) {  /* one may be on its way to its reader */
-    __builtin_memset(seen->at, 0, sizeof(seen->at));
+  if ((s64)(seen->came - seen->taken) > 1 && waiting(socket) == 1)  /* one may be on its way to its reader */
     seen->taken = seen->came;
-  }
   u64 ahead = seen->came - seen->taken;
-  if (ahead < WAITING)  /* not, if more wait, or if the reader was faster than this word of it */
+  if (ahead < WAITING)  /* not, if more wait: their reader counts them (LOSS_ARRIVAL) */
     seen->at[seen->came & (WAITING - 1)] = now;
   __sync_fetch_and_add(&seen->came, 1);
   return 0;
 }
 
-/* When the datagram that was just taken had arrived; 0: not known. */
-static inline u64 datagram_taken(u64 socket) {
+/* When the datagram that was just taken had arrived; 0: not known. A reader that was faster than the report of the arrival
+ * took it as soon as it was there. */
+static inline u64 datagram_taken(u64 socket, u64 now) {
   struct datagrams *seen = datagrams.lookup(&socket);
   if (!seen)
     return 0;
   u32 at = seen->taken & (WAITING - 1);
-  u64 arrival = seen->taken < seen->came ? seen->at[at] : 0;
+  u64 arrival = seen->taken < seen->came ? seen->at[at] : now;
   seen->at[at] = 0;
   __sync_fetch_and_add(&seen->taken, 1);
-  if (seen->taken < seen->came && !waiting(socket)) {
-    __builtin_memset(seen->at, 0, sizeof(seen->at));
+  if (seen->taken < seen->came && !waiting(socket))
     seen->taken = seen->came;
-  }
   return arrival;
 }
 
@@ -93,8 +96,8 @@ int on_state(struct raw *ctx) {
   u32 first = 1, *generation = generations.lookup(&socket);
   if (generation)
     (*generation)++;
-  else
-    generations.update(&socket, &first);
+  else if (generations.update(&socket, &first))
+    count(LOSS_GENERATIONS_FULL);
   return 0;
 }
 
@@ -210,6 +213,8 @@ static inline int tcp_copied(u64 socket) {
     seen->count = 0;  /* counted once, though the data may take several reads */
     if (!t->unread)
       arrivals.delete(&socket);
+  } else if (!t->ready) {
+    count(LOSS_ARRIVAL);
   }
   t->drained = !t->unread;
   if (t->where != IN_CALL || !IS_READ(t->nr))
@@ -264,7 +269,7 @@ AT_ENTRY(__check_object_size, object_to_check, 0, 1)
 AT_EXIT(__check_object_size, object_checked)
 
 static inline int datagram_received(u64 socket, s64 size, u64 now) {
-  u64 arrival = datagram_taken(socket);  /* whoever took it */
+  u64 arrival = datagram_taken(socket, now);  /* whoever took it */
   struct thread *t = current_thread(HIT_RECEIVED);
   if (!t)
     return 0;
@@ -273,6 +278,8 @@ static inline int datagram_received(u64 socket, s64 size, u64 now) {
   t->datagram = 0;
   if (arrival)
     hit(HIT_READY);
+  else
+    count(LOSS_ARRIVAL);
   t->socket = connection(socket);
   t->ready = arrival;
   t->arrivals = 1;

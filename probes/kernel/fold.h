@@ -46,6 +46,7 @@ struct thread {
   u32 copying_out_sleeps;
   u32 handled;                /* what the first of two programs handled (calls.c) */
   u32 late;                /* a copy of the call ended earlier than we know */
+  u32 unfollowed;          /* the child that was refused last, for want of room (threads.c) */
   u64 object;              /* that the sleep under way is about */
   u64 socket, ready;
   u64 taking_at, taken;    /* of the copy of the last buffer: its start, its bytes */

@@ -11,9 +11,10 @@
 struct raw { u64 args[4]; };
 
 BPF_HASH(threads, u32, struct thread, MAX_THREADS);
+BPF_ARRAY(fresh_thread, struct thread, 1);  /* all zero: with a copy on it the BPF stack of 512 bytes would be full */
 BPF_PERCPU_ARRAY(losses, u64, LOSSES);
 BPF_PERCPU_ARRAY(hits, u64, HITS);
-BPF_ARRAY(cookie, u64, 1);  /* 0, which is nobody's, until the probes are attached */
+BPF_HASH(invitations, u64, u32, INVITATIONS);  /* cookies that nobody has said yet */
 BPF_ARRAY(stopped, u32, 1);
 BPF_PERCPU_ARRAY(serials, u32, 1);
 BPF_RINGBUF_OUTPUT(records, RING_PAGES);
@@ -26,13 +27,14 @@ struct frames { u64 at[STACK_FRAMES]; };
 BPF_PERCPU_ARRAY(stack_scratch, struct frames, 2);
 BPF_TABLE("lru_hash", u64, u8, stacks_seen, 16384);
 
-BPF_TABLE("lru_hash", u64, u32, generations, 65536);
+BPF_HASH(generations, u64, u32, MAX_GENERATIONS);
 struct arrival { u64 first; u64 count; };
 BPF_TABLE("lru_hash", u64, struct arrival, arrivals, 65536);
 struct ready { u64 socket, at; };
 BPF_PERCPU_ARRAY(latest_ready, struct ready, 1);
 struct datagrams { u64 inode, came, taken; u64 at[WAITING]; };
 BPF_TABLE("lru_hash", u64, struct datagrams, datagrams, 4096);
+BPF_ARRAY(fresh_datagrams, struct datagrams, 1);  /* all zero: too big for the BPF stack, too */
 
 static inline void count(int what) {
   u64 *n = losses.lookup(&what);
@@ -117,6 +119,8 @@ static inline u64 stack_id(void *ctx, int slot) {
     return 0;
   }
   u32 depth = bytes / 8;
+  if (depth == STACK_FRAMES)
+    count(LOSS_STACK_CUT);
   u64 id = 0xcbf29ce484222325ULL;
   /* No early way out, and an index that clang can't turn into a pointer: else the verifier of some kernels gives up. What
    * lies beyond the depth is an older stack's, and is masked. */

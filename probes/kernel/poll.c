@@ -24,7 +24,7 @@ AT_ENTRY(pipe_poll, poll_method, 0, 0)
 AT_ENTRY(eventfd_poll, poll_method, 0, 0)
 
 struct watcher { u64 queue; u32 thread; u32 unused; };
-BPF_TABLE("lru_hash", u64, struct watcher, watchers, 65536);  /* epoll's entries in the queues of what it watches */
+BPF_HASH(watchers, u64, struct watcher, MAX_WATCHERS);  /* epoll's entries in the queues of what it watches */
 
 /* add_wait_queue(queue, entry) */
 static inline int entered(u64 queue, u64 entry) {
@@ -34,7 +34,8 @@ static inline int entered(u64 queue, u64 entry) {
   t->queued++;
   if (t->where == IN_CALL && t->nr == NR_EPOLL_CTL) {
     struct watcher fresh = {.queue = queue, .thread = t->serial};
-    watchers.update(&entry, &fresh);
+    if (watchers.update(&entry, &fresh))
+      count(LOSS_WATCHERS_FULL);
   }
   return 0;
 }

@@ -43,7 +43,15 @@ class Loss(enum.IntEnum):
     STACK_FAILED = 3  # the kernel gave no stack
     UNSEEN = 4  # the kernel did not tell of a switch-in: a phase is an upper bound (no loss)
     COPY_END = 5  # the kernel did not tell of the end of a copy: it is an upper bound (no loss)
-    REFUSED = 6  # a seccomp filter refused a system call before the kernel told of its begin (no loss)
+    REFUSED = 6  # a system call was refused by a seccomp filter before it began (no loss)
+    ARRIVAL = 7  # data was read whose arrival is not known: the message can't be timed
+    UNINVITED = 8  # somebody else asked to be followed, with a cookie that is not open (no loss)
+    STACK_CUT = 9  # a kernel stack has more frames than are kept: its outermost are missing (no loss)
+    GENERATIONS_FULL = 10  # the table that tells connections with one address apart was full
+    WATCHERS_FULL = 11  # the table of epoll's entries in wait queues was full
+    SERIALS_FULL = 12  # more threads than numbers for them
+    EMULATED = 13  # a system call was emulated by a tracer (PTRACE_SYSEMU): the kernel did not make it (no loss)
+    KILLED = 14  # a thread was killed by its tracer at the entry of a system call, which never began (no loss)
 
 
 class Hit(enum.IntEnum):

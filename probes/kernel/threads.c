@@ -8,23 +8,29 @@ static inline u32 namespace_id(u64 task) {
 }
 
 static inline struct thread *follow(u64 task, u32 parent, int off, int worker, u64 now) {
-  struct thread fresh = {};
   u32 tid = peek32(task, OFF_TASK_PID), zero = 0;
   u32 *serial = serials.lookup(&zero);
-  if (!serial)
+  struct thread *blank = fresh_thread.lookup(&zero);
+  if (!serial || !blank)
     return 0;
-  fresh.serial = ++*serial << 10 | (bpf_get_smp_processor_id() & 1023);  /* atomic add with a result needs 5.12 */
-  fresh.where = IN_BIRTH;
-  fresh.enter = now;
-  fresh.off = off;
-  fresh.off_at = now;
-  if (threads.update(&tid, &fresh)) {
+  if (*serial >= 1U << 22)
+    count(LOSS_SERIALS_FULL);
+  u32 number = ++*serial << 10 | (bpf_get_smp_processor_id() & 1023);  /* atomic add with a result needs 5.12 */
+  if (threads.update(&tid, blank)) {
     count(LOSS_THREADS_FULL);
     return 0;
   }
+  struct thread *fresh = threads.lookup(&tid);  /* nobody else knows it yet: it has not run, or is the current one */
+  if (!fresh)
+    return 0;
+  fresh->serial = number;
+  fresh->where = IN_BIRTH;
+  fresh->enter = now;
+  fresh->off = off;
+  fresh->off_at = now;
   REPORT(thread_record, r);
   r->kind = KIND_THREAD;
-  r->thread = fresh.serial;
+  r->thread = number;
   r->tid = tid;
   r->ns_tid = namespace_id(task);
   r->ns_tgid = namespace_id(peek(task, OFF_TASK_GROUP_LEADER));
@@ -33,14 +39,14 @@ static inline struct thread *follow(u64 task, u32 parent, int off, int worker, u
   r->worker = worker;
   bpf_probe_read_kernel(r->comm, sizeof(r->comm), (void *)(task + OFF_TASK_COMM));
   submit(r);
-  return threads.lookup(&tid);
+  return fresh;
 }
 
 /* sched_process_fork(parent, child): runs in the parent, before the child first gets a CPU. */
 int on_fork(struct raw *ctx) {
   struct thread *parent = current_thread(HIT_FORK);
-  if (parent)
-    follow(ctx->args[1], parent->serial, NEWBORN, 0, bpf_ktime_get_ns());
+  if (parent && !follow(ctx->args[1], parent->serial, NEWBORN, 0, bpf_ktime_get_ns()))
+    parent->unfollowed = peek32(ctx->args[1], OFF_TASK_PID);
   return 0;
 }
 
@@ -49,7 +55,7 @@ int on_fork(struct raw *ctx) {
 int on_start(struct raw *ctx) {
   u32 tid = peek32(ctx->args[0], OFF_TASK_PID);
   struct thread *creator = current_thread(HIT_START);
-  if (creator && !threads.lookup(&tid))
+  if (creator && creator->unfollowed != tid && !threads.lookup(&tid))
     follow(ctx->args[0], creator->serial, NEWBORN, 1, bpf_ktime_get_ns());
   return 0;
 }

@@ -41,7 +41,9 @@ _UNFINISHED, _OPEN = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN)
 _DRAINED, _LINEAR, _LATE = int(CallFlag.DRAINED), int(CallFlag.LINEAR), int(CallFlag.COPY_LATE)
 _FLAGS = {"recvfrom": 3, "recvmsg": 2}  # which argument holds them
 _MOVES = (syscalls.READS | syscalls.WRITES) - {"recvmmsg", "sendmmsg"}  # whose result counts messages
-_REAL_LOSSES = (Loss.RING_FULL, Loss.THREADS_FULL)
+_REAL_LOSSES = (
+    Loss.RING_FULL, Loss.THREADS_FULL, Loss.ARRIVAL, Loss.GENERATIONS_FULL, Loss.WATCHERS_FULL, Loss.SERIALS_FULL,
+)  # fmt: skip
 
 
 @dataclass
@@ -91,7 +93,7 @@ def measure(recording: Recording) -> Result:
     lost = sum(losses.get(one.name, 0) for one in _REAL_LOSSES) + losses.get("MISSED", 0)
     if losses.get("PAIRED", 0) and (taken or _unreported(calls)):
         lost += losses["PAIRED"]
-    if losses.get("REFUSED", 0):  # an end alone is a seccomp filter's refusal, unless the call's begin was skipped
+    if any(losses.get(name, 0) for name in ("REFUSED", "EMULATED", "KILLED")):  # an end alone, unless its begin was skipped
         lost += losses.get("SKIPPED", 0)
     reasons = {name.lower(): count for name, count in losses.items() if count} | dict(reader.unmatched)
     events = Events(recording.meta["seen"], lost, losses.get("UNMATCHED", 0) + sum(reader.unmatched.values()), reasons)

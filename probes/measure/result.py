@@ -291,7 +291,11 @@ class Result:
     @property
     def verdict(self) -> str:
         """pass, fail or inconclusive."""
-        if not self.events.sound or any(one.verdict is Verdict.INCONCLUSIVE for one in self.checks):
+        if (
+            not self.events.sound
+            or "full" in self.events.reasons
+            or any(one.verdict is Verdict.INCONCLUSIVE for one in self.checks)
+        ):
             return "inconclusive"
         return "fail" if any(one.verdict is Verdict.FAILED for one in self.checks) else "pass"
 

@@ -14,6 +14,12 @@ def _prctl(option: int, argument: int) -> None:
     ctypes.CDLL(None).prctl(*(ctypes.c_long(one) for one in (option, argument, 0, 0, 0)))
 
 
+def read_invitation(descriptor: int) -> int:
+    """The cookie that the starter of this process wrote into a pipe for it; the descriptor is closed."""
+    with os.fdopen(descriptor, "rb") as pipe:
+        return int(pipe.read())
+
+
 def follow_me(cookie: int) -> None:
     """Asks the probes to follow the calling thread, and all that it starts, from the return of this call on."""
     _prctl(_FOLLOW_ME, cookie)

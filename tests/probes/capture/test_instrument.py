@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import operator
 import os
@@ -21,6 +20,7 @@ import psutil
 import pytest
 
 from probes.capture.attach import ProbeSpec
+from probes.kernel.limits import Sizes
 from probes.measure.result import Result, Thread
 from probes.patience import PATIENCE
 from probes.recording import Quality
@@ -162,8 +162,8 @@ def test_a_full_ring_is_counted_and_makes_the_run_unsound(kernel: None, compiled
     from probes.capture.instrument import Instrument
     from probes.measure import phases
 
-    with Instrument(ring_bytes=4096) as instrument:  # some 20 calls fill it; it is read on a timer
-        subprocess.run([compiled("counts"), "20000", str(instrument.cookie)], check=True)
+    with Instrument(Sizes(ring_bytes=4096)) as instrument:  # some 20 calls fill it; it is read on a timer
+        subprocess.run([compiled("counts"), "20000", str(instrument.invite())], check=True)
         recording = instrument.stop({})
     events = phases.measure(recording).events
     assert events.lost > 0 and not events.sound and events.reasons["ring_full"] > 0
@@ -174,7 +174,7 @@ def test_a_full_recording_ends_by_itself_and_the_program_goes_on(kernel: None, c
     from probes.measure import phases
 
     with Instrument(most_bytes=100_000) as instrument:
-        with subprocess.Popen([compiled("counts"), "1000000000", str(instrument.cookie)]) as process:
+        with subprocess.Popen([compiled("counts"), "1000000000", str(instrument.invite())]) as process:
             try:
                 end = time.monotonic() + 30 * PATIENCE
                 while not instrument.full:
@@ -204,7 +204,7 @@ def test_the_stand_ins_alone_see_every_call(kernel: None, compiled: Callable[...
 
     def followed(*line: str | Path) -> Result:
         with Instrument(wanted=wanted) as instrument:
-            subprocess.run([*line, str(instrument.cookie)], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run([*line, str(instrument.invite())], check=True, stdout=subprocess.DEVNULL)
             result = phases.measure(instrument.stop({}))
         assert result.events.sound, result.events
         return result
@@ -252,14 +252,49 @@ def test_nothing_of_other_processes_enters(follow: Callable[..., Followed], comp
     assert run.result.events.sound
 
 
-def test_who_says_nought_is_followed_by_nobody(kernel: None, compiled: Callable[..., Path]) -> None:
-    """Nought is in the place of the secret while the probes are being attached."""
+def test_an_invitation_is_good_for_one_process_and_once(kernel: None, compiled: Callable[..., Path]) -> None:
+    """Who guesses, says 0, or replays a cookie that was said already is not followed, and the recording counts the tries."""
     from probes.capture.instrument import Instrument
+    from probes.measure import phases
 
     with Instrument() as instrument:
-        instrument._table(b"cookie")[ctypes.c_int(0)] = ctypes.c_uint64(0)
-        subprocess.run([compiled("counts"), "10", "0"], check=True)
-        assert not instrument.stop({}).data
+        cookie = instrument.invite()
+        for said in (0, cookie, cookie, cookie + 1):
+            subprocess.run([compiled("counts"), "10", str(said)], check=True)
+        result = phases.measure(instrument.stop({}))
+    assert len(result.threads) == 1
+    assert result.events.reasons["uninvited"] == 3 and result.events.sound
+
+
+@pytest.mark.parametrize("seen", ["cmdline", "environ"])
+def test_what_others_can_read_of_a_server_is_no_invitation(kernel: None, seen: str) -> None:
+    """All numbers in the command line and the environment of a followed server, said by another process while it runs."""
+    from probes.capture.instrument import Instrument
+    from probes.measure import phases
+    from runs.processes import Child
+
+    with Instrument() as instrument:
+        with Child("servers", "epoll", invitation=instrument.invite()) as server:
+            server.line(60)
+            words = Path(f"/proc/{server.pid}/{seen}").read_bytes().replace(b"=", b"\0").split(b"\0")
+            say = "from probes.capture.prctl import follow_me; import sys; [follow_me(int(word)) for word in sys.argv[1:]]"
+            numbers = [word.decode() for word in words if word.isdigit()]
+            subprocess.run([sys.executable, "-c", say, *numbers], cwd=ROOT, check=True, user=65534)
+            server.end()
+        result = phases.measure(instrument.stop({}))
+    assert {thread.pid for thread in result.threads} == {server.pid}
+    assert result.events.reasons.get("uninvited", 0) == len(numbers)
+
+
+def test_a_call_that_a_tracer_emulates_is_no_loss(kernel: None, compiled: Callable[..., Path]) -> None:
+    """PTRACE_SYSEMU, as user-mode Linux and gVisor use it; and a thread killed where a call of its would have begun."""
+    from probes.measure import phases
+    from runs import trace
+
+    recording, status = trace.run([str(compiled("emulated"))], lambda _words: None)
+    events = phases.measure(recording).events
+    assert (status, events.sound) == (0, True), events
+    assert events.reasons["emulated"] == 50 and events.reasons.get("killed", 0) <= 1
 
 
 def test_children_threads_and_exec_are_followed_from_their_first_call(kernel: None, compiled: Callable[..., Path]) -> None:
@@ -297,7 +332,7 @@ def test_a_process_still_alive_is_accounted_up_to_the_end(kernel: None, compiled
     with (
         Instrument() as instrument,
         subprocess.Popen(
-            [compiled("asks"), "1", str(instrument.cookie)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [compiled("asks"), "1", str(instrument.invite())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as process,
     ):
         assert process.stdout and process.stdin
@@ -342,7 +377,7 @@ def test_no_probe_is_left_behind(kernel: None) -> None:
     from probes.capture.instrument import Instrument
 
     before = len(os.listdir("/proc/self/fd"))
-    with Instrument(ring_bytes=1 << 20):
+    with Instrument(Sizes(ring_bytes=1 << 20)):
         assert len(os.listdir("/proc/self/fd")) > before
     assert len(os.listdir("/proc/self/fd")) <= before + 1
 

@@ -135,7 +135,7 @@ def test_the_bounded_copy_is_no_shorter_than_the_measured_one(kernel: None, comp
 
     def copies(wanted: tuple[ProbeSpec, ...]) -> tuple[Quality, float]:
         with Instrument(wanted=wanted) as instrument:
-            subprocess.run([compiled("copies"), "tcp", "65536", "200", str(instrument.cookie)], check=True)
+            subprocess.run([compiled("copies"), "tcp", "65536", "200", str(instrument.invite())], check=True)
             result = phases.measure(instrument.stop({}))
         assert result.events.sound, result.events
         (row,) = [one for one in result.rows if one.name == "recvfrom"]

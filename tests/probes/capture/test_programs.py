@@ -25,7 +25,7 @@ def _opened(kind: str) -> int:
 
 def _sleeps(program: Path, times: int) -> Result:
     with Instrument() as instrument:
-        subprocess.run([program, str(times), str(instrument.cookie)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([program, str(times), str(instrument.invite())], check=True, stdout=subprocess.DEVNULL)
         assert _opened("bpf-prog") >= 8
         return phases.measure(instrument.stop({}))
 
@@ -36,7 +36,7 @@ def test_a_second_recording_compiles_nothing_and_holds_nothing_of_the_first(
     first = _sleeps(compiled("sleeps"), 101)
     (kept,) = programs._kept
     assert (_opened("bpf-prog"), _opened("bpf_link"), _opened("perf_event]")) == (0, 0, 0), "nothing stays in the kernel"
-    for name in (b"threads", b"runs", b"stacks_seen", b"generations", b"arrivals", b"datagrams"):
+    for name in (b"threads", b"bursts", b"stacks_seen", b"generations", b"arrivals", b"datagrams"):
         assert not list(kept.table(name).keys()), name
     again = _sleeps(compiled("sleeps"), 7)
     assert programs._kept == [kept]
@@ -48,8 +48,8 @@ def test_a_second_recording_compiles_nothing_and_holds_nothing_of_the_first(
 
 def test_two_recordings_at_once_have_programs_of_their_own(kernel: None, compiled: Callable[..., Path]) -> None:
     with Instrument() as one, Instrument() as other:
-        subprocess.run([compiled("sleeps"), "11", str(one.cookie)], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run([compiled("sleeps"), "3", str(other.cookie)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([compiled("sleeps"), "11", str(one.invite())], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([compiled("sleeps"), "3", str(other.invite())], check=True, stdout=subprocess.DEVNULL)
         results = [phases.measure(instrument.stop({})) for instrument in (one, other)]
     assert all(len(result.threads) == 1 and result.events.sound for result in results)
     assert results[0].threads[0].calls > results[1].threads[0].calls
@@ -61,7 +61,7 @@ def test_a_crowded_recording_leaves_empty_maps(kernel: None, compiled: Callable[
     loop = "import os; from probes.capture.prctl import *; follow_me({}); print(flush=True)\nwhile True: os.getppid()"
     with (
         Instrument() as instrument,
-        subprocess.Popen([sys.executable, "-c", loop.format(instrument.cookie)], stdout=subprocess.PIPE) as process,
+        subprocess.Popen([sys.executable, "-c", loop.format(instrument.invite())], stdout=subprocess.PIPE) as process,
     ):
         assert process.stdout
         process.stdout.readline()

@@ -97,7 +97,7 @@ def test_a_worker_of_the_kernel_still_alive_is_accounted_up_to_the_end(kernel: N
     with (
         Instrument() as instrument,
         subprocess.Popen(
-            [compiled("uring"), "async", "5", str(instrument.cookie), "stay"],
+            [compiled("uring"), "async", "5", str(instrument.invite()), "stay"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         ) as process,
     ):  # fmt: skip
