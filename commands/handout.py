@@ -31,7 +31,7 @@ def handout(name: str, recording: str = "", out: str = "") -> None:
         return
     if not out or recording:
         raise WrongUsage("all pages need a folder", "invoke handout all --out docs/labs")
-    Path(out).mkdir(parents=True, exist_ok=True)
+    files.make_folder(out)
     texts = {"README": pages.index(catalogue.all_labs())}
     texts |= {lab: pages.page(page.page(lab, _example(lab, ""))) for lab in rooms.names()}
     for lab, text in texts.items():

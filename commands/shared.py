@@ -108,10 +108,11 @@ def progress(words: str) -> None:
 
 
 def check(*paths: str) -> None:
-    """Refuses a place that can't be written before the work is done. Raises WrongUsage."""
+    """Refuses a place that can't be written before the work is done, and says what can't be promised. Raises WrongUsage."""
     for path in paths:
-        if path:
-            files.check(path)
+        caution = files.check(path) if path else ""
+        if caution:
+            progress(caution)
 
 
 @contextlib.contextmanager
