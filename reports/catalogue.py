@@ -12,7 +12,7 @@ from rich.text import Text
 
 from probes.words import visible, visible_lines
 from reports.terminal.checks import VERDICT_STYLE
-from reports.terminal.screen import Screen, pairs, printing
+from reports.terminal.screen import USUAL, Screen, indented, pairs, printing
 from reports.words import with_command_name
 from runs.catalogue import COMPARE, Capability, ClaimEntry, LabEntry, Machine, Support
 
@@ -112,13 +112,18 @@ def write_doctor(machine: Machine, file: IO[str], json: bool = False) -> None:
 
 
 def _capabilities(found: Sequence[Capability], out: Screen) -> None:
+    """A table; where the screen is narrow each description stands below its name."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column()
     for one in found:
-        words = Text(visible_lines(one.found))
+        state, words = Text(one.state, style=_STATE_STYLE[one.state]), Text(visible_lines(one.found))
         if one.remedy:
             words.append(f"\n{visible_lines(with_command_name(one.remedy))}", style="dim")
-        table.add_row(one.name, Text(one.state, style=_STATE_STYLE[one.state]), words)
-    out.print(table)
+        if out.width < USUAL:
+            out.print(Text.assemble((one.name, "bold"), "  ", state))
+            out.print(indented(words))
+        table.add_row(one.name, state, words)
+    if out.width >= USUAL:
+        out.print(table)

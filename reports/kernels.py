@@ -11,14 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import IO
 
-from rich.table import Table
 from rich.text import Text
 
 from machines import kernels
 from machines.kernels import Trial
 from probes import VERSION
 from probes.words import visible
-from reports.terminal.screen import printing
+from reports.terminal.screen import Column, figures, printing
 
 _STYLES = {
     "pass": "green", "measured": "green", "yes": "green", "fail": "bold red", "broken": "bold red", "no": "bold red",
@@ -114,6 +113,8 @@ def write(trials: Sequence[Trial], file: IO[str], json: bool = False) -> None:
         codec.dump(kernels.as_data(trials), file, indent=1)
         file.write("\n")
         return
+    # "6.12.117+deb13": what follows the plus does not fit four times
+    columns = [Column(re.sub(r"\+\S+", "", head), left=True, wraps=True) for head in _heads(trials)]
     with printing(file) as out:
         for first, rows in (
             ("probe", probe_rows(trials)),
@@ -122,20 +123,15 @@ def write(trials: Sequence[Trial], file: IO[str], json: bool = False) -> None:
             ("", figure_rows(trials)),
         ):
             if rows:
-                out.print(_table(first, rows, trials))
+                figures(out, first, columns, map(_styled, rows))
                 out.print()
         for line in remarks(trials):
             out.print(Text(f"- {visible(line)}"))
 
 
-def _table(first: str, rows: Rows, trials: Sequence[Trial]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column(first, style="bold", no_wrap=True)
-    for head in _heads(trials):
-        table.add_column(re.sub(r"\+\S+", "", head), overflow="fold")  # 6.12.117+deb13: the rest does not fit four times
-    for name, *cells in rows:
-        table.add_row(name, *(Text(visible(cell), style=_STYLES.get(cell.split(" ")[0], "")) for cell in cells))
-    return table
+def _styled(row: Sequence[str]) -> list[Text]:
+    name, *cells = row
+    return [Text(name, style="bold"), *(Text(visible(cell), style=_STYLES.get(cell.split(" ")[0], "")) for cell in cells)]
 
 
 def _markdown(first: str, heads: Sequence[str], rows: Rows) -> str:

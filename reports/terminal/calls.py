@@ -26,10 +26,9 @@ def show(result: Result, out: Screen, most: int) -> None:
     if rest := result.rows[most:]:
         calls = count(len(rest), "other system call")
         note(out, f"{calls} took {duration(sum(one.total for one in rest))} in total (--json lists them)")
-    if not wide:
-        failures = [f"{visible(row.name)} {_errors(row)}" for row in result.rows if row.errors]
-        if failures:
-            note(out, "errors: " + "; ".join(failures))
+    without_errors = result.rows[most:] if wide else result.rows  # the rows whose errors the table does not show
+    if failures := [f"{visible(row.name)} {_errors(row)}" for row in without_errors if row.errors]:
+        note(out, "errors: " + "; ".join(failures))
 
 
 def _cells(row: CallRow, wide: bool) -> list[str]:

@@ -35,7 +35,7 @@ def show(scene: Scene, out: Screen) -> None:
     note(out, _which(scene))
     for line in draw(scene, out.width, out.plain):
         out.print(line, no_wrap=True, overflow="crop")
-    out.print(legend(out.plain))
+    out.print(legend(out.width, out.plain))
     out.print()
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", width=10, style="bold")
@@ -204,13 +204,13 @@ def _calls(scene: Scene, scale: Scale) -> list[Text]:
     return [Text(" " * _LABEL + "".join(row).rstrip(), style="dim") for row in rows[:_CALL_ROWS]]
 
 
-def legend(ascii_only: bool = False) -> Text:
-    """What the glyphs of the server's lane mean."""
-    line = Text(" " * _LABEL)
+def legend(width: int, ascii_only: bool = False) -> Text:
+    """What the glyphs of the server's lane mean; below the lane where the width allows it."""
+    line = Text()
     for name, state in STATES.items():
         if name == "preempted":  # its length is known, but not its place; the steps below the picture name it
             continue
         line.append((state.ascii if ascii_only else state.glyph) * 2, style=state.style)
         line.append(f" {name}  ", style="dim")
     line.rstrip()
-    return line
+    return Text(" " * max(min(_LABEL, width - len(line)), 0)).append_text(line)

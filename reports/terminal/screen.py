@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Literal
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
@@ -22,6 +22,7 @@ from rich.text import Text
 from probes.words import visible_lines
 
 NARROWEST, USUAL = 60, 80
+_UNLIMITED = 10_000  # columns: what a table would take if it could
 
 
 class Screen(Console):
@@ -78,32 +79,49 @@ def note(out: Screen, words: str, style: str = "dim") -> None:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of figures. A newline in the title makes it two lines high."""
+    """One column of figures. A newline in the title makes it two lines high; `wraps`: its cells may have several lines."""
 
     title: str
     style: str = ""
     left: bool = False
+    wraps: bool = False
 
 
-def figures(out: Screen, first: str, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+Cell = str | Text
+
+
+def figures(out: Screen, first: str, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
     """A table with a name in each row's first cell; a list of the rows where the table is wider than the screen."""
     rows = list(rows)
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
-    table.add_column(first, no_wrap=True)
+    wraps = any(column.wraps for column in columns)
+    table.add_column(first, no_wrap=not wraps)
     for column in columns:
-        table.add_column(column.title, justify="left" if column.left else "right", no_wrap=True, style=column.style or None)
+        justify: Literal["left", "right"] = "left" if column.left else "right"
+        table.add_column(column.title, justify=justify, no_wrap=not column.wraps, style=column.style or None)
     for name, *cells in rows:
-        table.add_row(Text(name), *map(Text, cells))
-    if out.measure(table).maximum <= out.width:
+        table.add_row(_text(name), *map(_text, cells))
+    width = out.measure(table, options=out.options.update(width=_UNLIMITED))
+    if (width.minimum if wraps else width.maximum) <= out.width:
         out.print(table)
-        return
+    else:
+        _list(out, columns, rows)
+
+
+def _text(cell: Cell) -> Text:
+    return Text(cell) if isinstance(cell, str) else cell
+
+
+def _list(out: Screen, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
+    """Each row as a name and, in the next line, its figures with their titles; figures that are not there are left out."""
     for name, *cells in rows:
-        out.print(Text(name, style="bold"))
+        out.print(_text(name), style="bold")
         line = Text()
-        for column, cell in zip(columns, cells, strict=True):
-            if cell not in ("-", ""):
+        for column, cell in zip(columns, map(_text, cells), strict=True):
+            if cell.plain not in ("-", ""):
                 line.append(", " if line else "")
-                line.append(f"{column.title.replace(chr(10), ' ')} {cell}", style=column.style or None)
+                line.append(f"{column.title.replace(chr(10), ' ')}: ", style=column.style or None)
+                line.append_text(Text(cell.plain, style=cell.style or column.style))
         out.print(indented(line))
 
 

@@ -1,0 +1,124 @@
+"""From 60 columns on, each page fits its screen: no line is wider, no word is broken, no figure is cut."""
+
+from __future__ import annotations
+
+import io
+import string
+from collections.abc import Callable
+from typing import IO
+
+import pytest
+
+from machines.kernels import Trial
+from probes.measure import phases
+from probes.measure.result import Check, Verdict
+from probes.recording import load
+from reports import catalogue, comparison
+from reports import kernels as kernel_report
+from reports.terminal import page
+from reports.terminal.screen import printing
+from runs import catalogue as entries
+from runs import compare
+from runs.catalogue import Capability, Machine
+from runs.compare import Comparison, Crowd
+from runs.lab import measure_and_check
+from runs.report import report
+from tests.conftest import DATA
+
+WIDTHS = (60, 70, 80, 120)
+WIDE = 400
+RECORDINGS = sorted(path.relative_to(DATA) for path in DATA.rglob("*.iolab"))
+
+
+def words(text: str) -> set[str]:
+    """The words of a page, without the picture, the lines of headings, and the punctuation around words."""
+    before, found, rest = text.partition("one message of")
+    if found:
+        text = before + rest.partition("\n\n")[2]
+    return {word.strip(string.punctuation + "─") for word in text.split()} - {""}
+
+
+def fits(write: Callable[[IO[str]], None], monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(WIDE))
+    write(wide := io.StringIO())
+    monkeypatch.setenv("COLUMNS", str(width))
+    write(narrow := io.StringIO())
+    lines = narrow.getvalue().splitlines()
+    assert max(map(len, lines)) <= width, max(lines, key=len)
+    assert not [line for line in lines if "…" in line], "a cell was cut"
+    broken = words(narrow.getvalue()) - words(wide.getvalue())
+    assert not broken, "broken words"
+
+
+@pytest.mark.parametrize("name", RECORDINGS, ids=str)
+def test_every_recording(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = report(measure_and_check(load(DATA / name)))
+    for width in WIDTHS:
+        for stacks in (False, True):
+            fits(lambda file, stacks=stacks: page.write(found, file, stacks), monkeypatch, width)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_catalogues(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    fits(lambda file: catalogue.write_labs(entries.all_labs(), file), monkeypatch, width)
+    fits(lambda file: catalogue.write_claims(entries.all_claims(), file), monkeypatch, width)
+    judged: dict[str, dict[str, Check]] = {}
+    for support in (support for claim in entries.all_claims() for support in claim.supports):
+        check = Check(support.name, (), Verdict.INCONCLUSIVE, "0 of 3 tracepoint:sched:sched_process_fork were seen")
+        judged.setdefault(support.lab, {})[support.name] = check
+    fits(lambda file: catalogue.write_claims(entries.all_claims(judged), file), monkeypatch, width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("able", [True, False])
+def test_doctor(width: int, able: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Machine(
+        capabilities=(
+            Capability("probe: new connection", "yes", "measured, by tracepoint:sock:inet_sock_set_state", ""),
+            Capability("kernel symbols", "limited", "/proc/kallsyms hides addresses", "sysctl kernel.kptr_restrict=0, as root"),
+        ),
+        can_trace=able,
+        blocking=("kernel symbols",),
+        labs=tuple(one.name for one in entries.all_labs()),
+        lacking={"io_uring": "this machine refuses io_uring: kernel.io_uring_disabled is 2"},
+    )
+    fits(lambda file: catalogue.write_doctor(found, file), monkeypatch, width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_comparison(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = []
+    for name in ("blocking", "epoll", "select", "nonblocking", "posix_aio", "process_pool", "signal_driven", "threads"):
+        recording = load(DATA / f"{name}.iolab").with_context(witness={"memory_bytes": 123_000_000})
+        rows.append(compare.row(name, phases.measure(recording)))
+    crowds = tuple(Crowd(number, {"threads": 100_000, "select": 12_345_678, "epoll": 999}) for number in compare.CROWDS)
+    found = Comparison(compare.TRAFFIC, tuple(rows), crowds, missing={"io_uring": "this machine refuses io_uring"})
+    fits(lambda file: comparison.write(found, file), monkeypatch, width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_kernels(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = []
+    for release in ("5.10.0-38-amd64", "6.1.0-50-amd64", "6.12.117+deb13-amd64", "7.2.3+deb14-amd64"):
+        trial = Trial(release, release, f"linux-image-{release} 1", "amd64")
+        attached = {
+            "name": "new connection",
+            "attached": "tracepoint:sock:x",
+            "quality": "unavailable",
+            "reason": "",
+            "hits": 1,
+        }
+        check = {"name": "asleep", "evidence": "0 of 3", "verdict": "failed"}
+        run = {"kind": "lab", "name": "thundering_herd", "verdict": "inconclusive", "seconds": 9.0, "why": ""}
+        trial.take(run | {"checks": [check], "probes": [attached]})
+        trials.append(trial)
+    fits(lambda file: kernel_report.write(trials, file), monkeypatch, width)
+
+
+def test_a_figure_cut_off_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(file: IO[str]) -> None:
+        with printing(file) as out:
+            out.print("1,234,567.8 " * 3 + "a-word-that-is-longer-than-the-narrowest-of-all-screens-can-show-in-one-line-" * 2)
+
+    with pytest.raises(AssertionError, match="broken words"):
+        fits(write, monkeypatch, 60)
