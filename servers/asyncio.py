@@ -1,10 +1,10 @@
-"""asyncio: code that reads as if it blocked, on a loop that multiplexes.
+"""asyncio: the code looks as if it blocked, but an event loop multiplexes.
 
-`await` suspends a coroutine, not the thread; the thread sleeps in epoll_wait like that of the epoll server, and reads when
-the data is there (UNP 6.2 would call it I/O multiplexing; docs.python.org, asyncio).
+`await` suspends a coroutine, not the thread. The thread sleeps in epoll_wait, as in the epoll server, and reads when the data
+is there (UNP 6.2 would call this I/O multiplexing; docs.python.org, asyncio).
 
-Over UDP it awaits the socket itself. A DatagramProtocol would be told of each datagram by a callback, but its transport drops
-empty ones (before Python 3.13) and reads on without limit while the send buffer is full.
+Over UDP the server awaits the socket itself. A DatagramProtocol would get each datagram by a callback. But its transport drops
+empty datagrams (before Python 3.13), and reads on without limit while the send buffer is full.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import socket
 
 
 def serve(listener: socket.socket) -> None:
-    """Runs the loop until the server is ended."""
+    """Runs the loop until SIGTERM ends the server."""
     asyncio.run(main(listener))
 
 
@@ -35,29 +35,29 @@ async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 def serve_udp(sock: socket.socket) -> None:
-    """Runs the loop until the server is ended."""
+    """Runs the loop until SIGTERM ends the server."""
     sock.setblocking(False)
     asyncio.run(main_udp(sock))
 
 
 async def main_udp(sock: socket.socket) -> None:
-    """One coroutine for the one socket."""
+    """Serves the socket with a single coroutine."""
     loop = asyncio.get_running_loop()
     while True:
         try:
             datagram = await loop.sock_recvfrom(sock, 65535)
         except ConnectionError:
-            continue  # an earlier one found nobody: its client has gone
+            continue  # the kernel reports that an earlier datagram could not be delivered: its client has gone
         await send_back(loop, sock, datagram)
 
 
 async def send_back(loop: asyncio.AbstractEventLoop, sock: socket.socket, datagram: tuple[bytes, tuple[str, int]]) -> None:
-    """Sends it when there is room; drops what can't be delivered."""
+    """Sends the datagram when the send buffer has room. Drops a datagram that can't be delivered."""
     while True:
         try:
             await loop.sock_sendto(sock, *datagram)
         except ConnectionError:
-            continue  # told in place of sending this one
+            continue  # the error of an earlier datagram; this datagram was not sent
         except OSError:
             pass
         return

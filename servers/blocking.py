@@ -1,8 +1,8 @@
-"""Blocking I/O: one thread, one connection at a time, asleep in whichever call has nothing to give yet.
+"""Blocking I/O: one thread serves one connection at a time, and sleeps in each call that has to wait.
 
-accept sleeps until a client comes, recv until data comes, sendall until the send buffer has room. It is the shortest server
-there is, and its price is plain to see: while it sleeps in recv on one connection, it cannot look at any other
-(UNP 6.2, "Blocking I/O Model"). Over UDP there are no connections: one recvfrom waits for all clients at once.
+accept sleeps until a client connects, recv until data arrives, sendall until the send buffer has room. This is the shortest
+possible server. Its price: while the thread sleeps in recv on one connection, it can't serve any other connection
+(UNP 6.2, "Blocking I/O Model"). Over UDP there are no connections, and one recvfrom waits for all clients at once.
 """
 
 import socket
@@ -19,11 +19,11 @@ def serve(listener: socket.socket) -> None:
                 while data := connection.recv(65536):
                     connection.sendall(data)
             except ConnectionError:
-                pass  # reset by its client: the next one is waiting
+                pass  # the client reset the connection; the next connection is waiting
 
 
 def serve_udp(sock: socket.socket) -> None:
-    """Asleep in recvfrom until a datagram comes, in sendto until there is room."""
+    """Sleeps in recvfrom until a datagram arrives, and in sendto until the send buffer has room."""
     while True:
         if datagram := receive(sock):
             send_back(sock, datagram)

@@ -1,8 +1,8 @@
-"""I/O multiplexing with epoll, level-triggered: one thread, asleep in epoll_wait for all connections at once.
+"""I/O multiplexing with level-triggered epoll: one thread waits in epoll_wait for all connections at once.
 
-Each descriptor is registered once, by epoll_ctl. When data arrives for one, the kernel's callback puts it on the ready list
-and wakes the thread, and epoll_wait hands over just that list. The sockets are non-blocking, so the only place where the
-thread ever sleeps is epoll_wait (UNP 6.2, "I/O Multiplexing Model"; man 7 epoll).
+The server registers each descriptor once, with epoll_ctl. When data arrives for a descriptor, the kernel's callback
+(ep_poll_callback) puts the descriptor on the ready list and wakes the thread. epoll_wait returns the descriptors of that list.
+The sockets are non-blocking, so the thread sleeps in epoll_wait only (UNP 6.2, "I/O Multiplexing Model"; man 7 epoll).
 """
 
 import select
@@ -31,13 +31,13 @@ def serve(listener: socket.socket) -> None:
                     connections.pop(fd).close()
                 elif rest:
                     unsent[fd] = rest
-                    epoll.modify(fd, select.EPOLLOUT)  # a slow reader: wait for room before reading on
+                    epoll.modify(fd, select.EPOLLOUT)  # a slow client: wait for room before reading on
                 elif events & select.EPOLLOUT:
                     epoll.modify(fd, select.EPOLLIN)
 
 
 def serve_udp(sock: socket.socket) -> None:
-    """One socket for all clients: asleep in epoll_wait until it has a datagram, or room for one."""
+    """Serves all clients on one socket. Sleeps in epoll_wait until the socket has a datagram, or room to send one."""
     sock.setblocking(False)
     unsent = None
     with select.epoll() as epoll:

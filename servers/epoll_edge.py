@@ -1,7 +1,8 @@
-"""epoll, edge-triggered: told once of each arrival, and never again of what was left unread.
+"""Edge-triggered epoll: the kernel reports each arrival once, and does not report data that was left unread.
 
-So each descriptor is drained until EAGAIN, and what could not be sent is kept until room is told of, once. Registered for
-both directions from the start, a connection needs no epoll_ctl ever after (UNP 6.2 on multiplexing; man 7 epoll).
+So the server reads each descriptor until EAGAIN. Data that finds no room in the send buffer is kept until the kernel reports
+room, also once. A connection is registered for both directions from the start, so it needs no second epoll_ctl (UNP 6.2 on
+multiplexing; man 7 epoll).
 """
 
 import select
@@ -13,7 +14,7 @@ BOTH = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
 
 
 def serve(listener: socket.socket) -> None:
-    """Serves all connections, each as far as it goes."""
+    """Serves all connections, each until EAGAIN."""
     listener.setblocking(False)
     connections: dict[int, socket.socket] = {}
     unsent: dict[int, bytes] = {}
@@ -28,6 +29,6 @@ def serve(listener: socket.socket) -> None:
                     continue
                 rest = drain(connections[fd], unsent.pop(fd, b""))
                 if rest is None:
-                    connections.pop(fd).close()  # which takes it off epoll's list as well
+                    connections.pop(fd).close()  # close also removes it from the epoll instance
                 elif rest:
                     unsent[fd] = rest

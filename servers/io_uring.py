@@ -1,9 +1,11 @@
-"""io_uring: requests and completions in rings that process and kernel share, and one system call for many of both.
+"""io_uring: process and kernel share two rings, for requests and completions; one system call handles many of both.
 
-A receive is asked for before there is data; the completion comes when the data is in the process's buffer. Who copied it
-depends: with data there already, the thread itself inside io_uring_enter; with data that came later, the thread again, woken
-for just that work inside the same call; only with IOSQE_ASYNC (`io_uring:worker`) or SQPOLL (`io_uring:sqpoll`) is it a
-thread of the kernel. `io_uring:multishot` asks once and is answered many times (servers/kit/multishot.py; man 7 io_uring).
+The server requests a receive before there is data. The completion arrives when the data is in the process's buffer. The task
+that copies the data differs:
+- If the data is already in the socket, the server's thread copies it inside io_uring_enter.
+- If the data arrives later, the kernel wakes the server's thread, and the thread copies the data inside io_uring_enter.
+- With IOSQE_ASYNC (`io_uring:worker`) or SQPOLL (`io_uring:sqpoll`), a kernel thread copies the data.
+With `io_uring:multishot`, one request gives many completions (servers/kit/multishot.py; man 7 io_uring).
 """
 
 import ctypes
@@ -20,7 +22,7 @@ __all__ = ["missing", "multishot", "serve", "serve_udp", "sqpoll", "worker"]
 
 
 class Peer:
-    """A connection's buffer, and what of it is still to be sent."""
+    """The buffer of a connection, and the part of the buffer that is not sent yet."""
 
     def __init__(self) -> None:
         self.memory = ctypes.create_string_buffer(65536)
@@ -29,28 +31,29 @@ class Peer:
 
 
 def serve(listener: socket.socket) -> None:
-    """The process submits, waits and copies, all inside io_uring_enter."""
+    """The process submits, waits and copies inside io_uring_enter."""
     with Ring() as ring:
         echo(listener, ring, receive_flags=0)
 
 
 def worker(listener: socket.socket) -> None:
-    """Each receive goes to a worker thread of the kernel (iou-wrk), which copies; the process only waits.
+    """A worker thread of the kernel (iou-wrk) carries out each receive and copies the data. The process only waits.
 
-    A worker that finds no data sleeps on the socket in older kernels, and in newer ones leaves word there (poll) and is free.
+    If there is no data, the worker of an older kernel sleeps on the socket. In newer kernels the worker registers a poll on the
+    socket and is free for other work.
     """
     with Ring() as ring:
         echo(listener, ring, receive_flags=ASYNC)
 
 
 def sqpoll(listener: socket.socket) -> None:
-    """A thread of the kernel (iou-sqp) looks for requests, carries them out and copies; the process only waits."""
+    """A kernel thread (iou-sqp) polls for requests, carries them out and copies the data. The process only waits."""
     with Ring(flags=SQPOLL) as ring:
         echo(listener, ring, receive_flags=0)
 
 
 def echo(listener: socket.socket, ring: Ring, receive_flags: int) -> None:
-    """Asks for connections and for data, and goes on with each as it completes."""
+    """Requests connections and data, and starts the next request of a connection when one completes."""
     peers: dict[int, Peer] = {}
     ring.request(ACCEPT, listener.fileno(), 0, 0, data=listener.fileno())
     while True:
@@ -66,7 +69,7 @@ def echo(listener: socket.socket, ring: Ring, receive_flags: int) -> None:
             if done.result <= 0:  # the end of the connection, or its error
                 del peers[fd]
                 os.close(fd)
-            elif peer.left == 0:  # that was a receive: send it back
+            elif peer.left == 0:  # a receive has completed: send the data back
                 peer.start, peer.left = 0, done.result
                 ring.request(SEND, fd, peer.address, peer.left, data=fd)
             else:
@@ -78,7 +81,7 @@ def echo(listener: socket.socket, ring: Ring, receive_flags: int) -> None:
 
 
 def serve_udp(sock: socket.socket) -> None:
-    """One request at a time, receive or send, so that the datagrams keep their order; a full send buffer delays the send."""
+    """Makes one request at a time, so the datagrams keep their order. A full send buffer delays the send."""
     message = Message()
     with Ring() as ring:
         ring.request(RECVMSG, sock.fileno(), message.room(), 1, data=RECVMSG)
@@ -87,7 +90,7 @@ def serve_udp(sock: socket.socket) -> None:
                 if done.data == RECVMSG and done.result >= 0:
                     size = done.result
                     ring.request(SENDMSG, sock.fileno(), message.echo(size), 1, data=SENDMSG)
-                elif done.data == SENDMSG and done.result == -errno.ECONNREFUSED:  # of an earlier one: this one wasn't sent
+                elif done.data == SENDMSG and done.result == -errno.ECONNREFUSED:  # the error of an earlier send
                     ring.request(SENDMSG, sock.fileno(), message.echo(size), 1, data=SENDMSG)
                 else:
                     ring.request(RECVMSG, sock.fileno(), message.room(), 1, data=RECVMSG)

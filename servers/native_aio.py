@@ -1,8 +1,9 @@
-"""Linux native AIO on sockets: one-shot polls by io_submit, then ordinary reads.
+"""Linux native AIO on sockets: io_submit submits one-shot polls, and ordinary calls read the data.
 
-A read submitted for an empty blocking socket would block in io_submit for as long as the data takes, and for a non-blocking
-one it fails with EAGAIN; so the server asks only to be told when it can read. That makes it a multiplexer, with a system call
-more for each message than epoll: every poll is for once (man 2 io_submit, IOCB_CMD_POLL; UNP 6.2 knows no such model).
+A read submitted for an empty blocking socket would block in io_submit until data arrives. For a non-blocking socket, the read
+fails with EAGAIN. So the server submits polls only, which report that a socket can be read. The server is therefore a
+multiplexer. It needs one system call more per message than epoll, because each poll reports once (man 2 io_submit,
+IOCB_CMD_POLL; UNP 6.2 has no such model).
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from servers.kit.native_aio import POLL, Context
 
 
 def serve(listener: socket.socket) -> None:
-    """Serves what is ready, and asks again."""
+    """Serves the ready descriptors, and submits their next polls."""
     listener.setblocking(False)
     connections: dict[int, socket.socket] = {}
     unsent: dict[int, bytes] = {}
@@ -38,7 +39,7 @@ def serve(listener: socket.socket) -> None:
 
 
 def completions(context: Context) -> list[tuple[int, int]]:
-    """What has ended; nothing, if a signal came first."""
+    """The completed polls; an empty list if a signal interrupted the wait."""
     try:
         return context.completions()
     except InterruptedError:

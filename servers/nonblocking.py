@@ -1,7 +1,7 @@
-"""Non-blocking I/O: never asleep, always asking. Has anybody connected? Has this one sent something? And this one?
+"""Non-blocking I/O: the thread never sleeps, and polls the listener and every connection in turn.
 
-Every question is a system call, and nearly every answer is EAGAIN. The thread takes a whole core to find out as soon as
-possible what a sleeping thread would have been told (UNP 6.2, "Nonblocking I/O Model").
+Each poll is a system call, and nearly every call returns EAGAIN. The thread uses a whole core to learn about new data; a
+sleeping thread would be woken for it (UNP 6.2, "Nonblocking I/O Model").
 """
 
 import socket
@@ -11,7 +11,7 @@ from servers.kit.echo import accept, echo, receive, send_back
 
 
 def serve(listener: socket.socket, pause: float = 0.0) -> None:
-    """Asks the listener and every connection in turn, for ever, with `pause` seconds between two rounds."""
+    """Polls the listener and every connection in turn, for ever, with `pause` seconds between two rounds."""
     listener.setblocking(False)
     unsent: dict[socket.socket, bytes] = {}
     while True:
@@ -29,7 +29,7 @@ def serve(listener: socket.socket, pause: float = 0.0) -> None:
 
 
 def serve_udp(sock: socket.socket) -> None:
-    """Asks the one socket, for ever: for a datagram, or for room to send it back."""
+    """Polls the socket for ever: for a datagram, or for room to send the datagram back."""
     sock.setblocking(False)
     unsent = None
     while True:

@@ -1,6 +1,6 @@
-"""I/O multiplexing with poll: like select, without its limit, and with the wish and the answer in separate fields.
+"""I/O multiplexing with poll: like select, but without a limit, and with separate fields for request and answer.
 
-The whole array is still copied in and out, and every descriptor still asked, at every call (UNP 6.10; man 2 poll).
+At every call, the kernel still copies the whole array in and out, and polls every descriptor (UNP 6.10; man 2 poll).
 """
 
 import select
@@ -21,7 +21,7 @@ def serve(listener: socket.socket) -> None:
             if fd == listener.fileno():
                 if connection := accept(listener):
                     connections[connection.fileno()] = connection
-                    wishes.register(connection, select.POLLIN)  # into Python's array: no system call
+                    wishes.register(connection, select.POLLIN)  # in Python's array, without a system call
                 continue
             rest = echo(connections[fd], unsent.pop(fd, b""))
             if rest is None:
@@ -34,7 +34,7 @@ def serve(listener: socket.socket) -> None:
 
 
 def serve_udp(sock: socket.socket) -> None:
-    """One socket for all clients: asleep in poll until it has a datagram, or room for one."""
+    """Serves all clients on one socket. Sleeps in poll until the socket has a datagram, or room to send one."""
     sock.setblocking(False)
     unsent = None
     wishes = select.poll()

@@ -1,8 +1,8 @@
-"""POSIX AIO: aio_read returns at once, and a signal tells when the data is in the process's buffer.
+"""POSIX AIO: aio_read returns at once, and a signal reports when the data is in the process's buffer.
 
-So it looks. On Linux glibc's helper threads make ordinary blocking reads, one thread for each descriptor that waits, twenty
-at most: somebody waits and somebody copies, only not this thread (UNP 6.2, "Asynchronous I/O Model"; man 7 aio). Accepting
-cannot be asked for by AIO: the listener is signal-driven.
+On Linux, helper threads of glibc make ordinary blocking reads for this: one thread for each waiting descriptor, 20 threads at
+most. A helper thread waits for the data and copies it, instead of the thread that called aio_read (UNP 6.2, "Asynchronous I/O
+Model"; man 7 aio). AIO has no request for accept, so the listener is signal-driven.
 """
 
 import signal
@@ -17,18 +17,18 @@ DONE = signal.SIGRTMIN + 2
 
 
 def serve(listener: socket.socket) -> None:
-    """Starts requests, and goes on with each when a signal says that it has ended."""
+    """Starts requests, and starts the next request of a connection when a signal reports the end of one."""
     block({READY, DONE})
     arm(listener)
     connections: dict[int, tuple[socket.socket, Request]] = {}
     while True:
         while connection := accept(listener):
-            connection.setblocking(True)  # the helper thread is to wait, not to be told EAGAIN
+            connection.setblocking(True)  # the helper thread must wait, not get EAGAIN
             request = Request(connection.fileno(), DONE)
             connections[connection.fileno()] = connection, request
             request.read()
         info = take({READY, DONE})
-        if info.si_signo == DONE and info.si_status in connections:  # si_value stands where Python shows si_status
+        if info.si_signo == DONE and info.si_status in connections:  # si_value has the place of si_status
             connection, request = connections[info.si_status]
             if not go_on(request):
                 del connections[info.si_status]
@@ -36,7 +36,7 @@ def serve(listener: socket.socket) -> None:
 
 
 def go_on(request: Request) -> bool:
-    """A request has ended: the next one of its connection. False when the connection has ended."""
+    """Starts the next request after one has ended. False if the connection has ended."""
     try:
         moved = request.result()
     except OSError:

@@ -1,7 +1,7 @@
-"""A fixed number of processes, forked beforehand, that all sleep in accept on the same listener.
+"""A fixed number of processes, forked at the start, which all sleep in accept on the same listener.
 
-The kernel wakes one of them for each connection. A process is busy with it until it ends, so a fifth client waits in the
-listener's backlog, connected and unaccepted (UNP 30.6).
+The kernel wakes one process for each connection. The process serves this connection until it ends. So a fifth client waits in
+the listener's backlog: its connection is established but not accepted (UNP 30.6).
 """
 
 import os
@@ -15,7 +15,7 @@ WORKERS = 4
 
 
 def serve(listener: socket.socket) -> None:
-    """Forks the workers, then sleeps until a signal ends it; the workers end with it."""
+    """Forks the workers, then sleeps until a signal ends this process. The workers end with it."""
     parent = os.getpid()
     for _ in range(WORKERS):
         if os.fork() == 0:

@@ -1,7 +1,8 @@
 """A process for each connection, by fork: the oldest concurrent server of Unix.
 
-Like a thread for each connection, with an address space (copied on write) and a table of descriptors for each; the open sockets
-behind the descriptors are shared, so each closes what is the other's. The children are reaped by ignoring SIGCHLD (UNP 4.8).
+Unlike a thread, each process has its own address space (copied on write) and its own table of descriptors. Both processes share
+the open sockets behind the descriptors, so each process closes the sockets that it does not need. The server ignores SIGCHLD,
+so the kernel reaps the children (UNP 4.8).
 """
 
 import os
@@ -13,8 +14,8 @@ from servers.kit.process import end_with_parent
 
 
 def serve(listener: socket.socket) -> None:
-    """Accepts for ever; each connection gets a process of its own, which ends with it."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the children by itself
+    """Accepts for ever. Each connection gets its own process, which ends with the connection."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel then reaps the children
     parent = os.getpid()
     while True:
         connection, _address = listener.accept()
@@ -23,4 +24,4 @@ def serve(listener: socket.socket) -> None:
             listener.close()
             talk(connection)
             os._exit(0)
-        connection.close()  # the child has it; without this the client would never see the end
+        connection.close()  # the child has it open; if the parent kept it open, the client would see no end

@@ -1,7 +1,7 @@
-"""I/O multiplexing with select: one thread, asleep for all connections at once, and all of them named anew each time.
+"""I/O multiplexing with select: one thread waits for all connections at once, and names all of them at each call.
 
-The three sets are copied into the kernel at every call, every descriptor in them is asked, and the sets come back with the
-answer in the place of the question. No descriptor above 1023 fits in (UNP 6.3; man 2 select).
+At every call, the kernel copies the three sets in, polls every descriptor in them, and overwrites the sets with the answer. A
+set has no room for descriptors above 1023 (UNP 6.3; man 2 select).
 """
 
 import select
@@ -27,11 +27,11 @@ def serve(listener: socket.socket) -> None:
             if rest is None:
                 connections.pop(fd).close()
             elif rest:
-                unsent[fd] = rest  # a slow reader: wait for room before reading on
+                unsent[fd] = rest  # a slow client: wait for room before reading on
 
 
 def serve_udp(sock: socket.socket) -> None:
-    """One socket for all clients: asleep in select until it has a datagram, or room for one."""
+    """Serves all clients on one socket. Sleeps in select until the socket has a datagram, or room to send one."""
     sock.setblocking(False)
     unsent = None
     while True:

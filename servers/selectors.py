@@ -1,7 +1,7 @@
 """The module selectors: callbacks on top of the best multiplexer of the platform, which is epoll on Linux.
 
-A loop waits for events and calls what was registered for each: the Reactor pattern. Below it stand the same system calls as
-in the epoll server (UNP 6.2, "I/O Multiplexing Model"; docs.python.org, selectors).
+A loop waits for events and calls the callback of each event: the Reactor pattern. It makes the same system calls as the epoll
+server (UNP 6.2, "I/O Multiplexing Model"; docs.python.org, selectors).
 """
 
 import selectors
@@ -12,7 +12,7 @@ from servers.kit.echo import accept, echo
 
 
 def serve(listener: socket.socket) -> None:
-    """Registers the first callback, then calls whatever is due, for ever."""
+    """Registers the first callback, then calls the callback of each event, for ever."""
     listener.setblocking(False)
     reactor = selectors.DefaultSelector()
     reactor.register(listener, selectors.EVENT_READ, partial(on_connection, reactor, listener))
@@ -22,13 +22,13 @@ def serve(listener: socket.socket) -> None:
 
 
 def on_connection(reactor: selectors.BaseSelector, listener: socket.socket) -> None:
-    """Somebody connected."""
+    """Accepts a connection and registers its callback."""
     if connection := accept(listener):
         reactor.register(connection, selectors.EVENT_READ, partial(on_ready, reactor, connection, b""))
 
 
 def on_ready(reactor: selectors.BaseSelector, connection: socket.socket, unsent: bytes) -> None:
-    """The connection can be read from, or, with something unsent, written to."""
+    """Echoes on a connection that can be read, or, if data is unsent, written."""
     rest = echo(connection, unsent)
     if rest is None:
         reactor.unregister(connection)

@@ -1,9 +1,10 @@
-"""Signal-driven I/O: the kernel queues a signal when something can be read; until then the process is free.
+"""Signal-driven I/O: the kernel queues a signal when a socket can be read; until then the process is free.
 
-Each socket is given an owner, a real-time signal and O_ASYNC. A real-time signal is queued for every event and carries the
-descriptor, where plain SIGIO would only say "something happened". The thread waits for signals and reads what they tell of,
-to the last byte: a signal is told once (UNP 6.2, "Signal-Driven I/O Model"; man 2 fcntl, F_SETSIG). UNP 25.2 has it for UDP,
-where a signal means just two things: a datagram, or an error; here also room to send, after there was none.
+Each socket gets an owner, a real-time signal and O_ASYNC. The kernel queues a real-time signal for every event, and the signal
+carries the descriptor. Plain SIGIO would only say that something happened. The thread waits for signals, and reads each
+reported socket until EAGAIN, because the kernel reports an event once (UNP 6.2, "Signal-Driven I/O Model"; man 2 fcntl,
+F_SETSIG). UNP 25.2 uses the model for UDP. There a signal means a datagram or an error, and in this server also new room in a
+full send buffer.
 """
 
 import fcntl
@@ -15,17 +16,17 @@ from servers.kit.echo import accept, drain, receive, send_back
 from servers.kit.signals import block, take
 
 READY = signal.SIGRTMIN + 1
-LOST = signal.SIGIO  # what the kernel sends instead when the queue of real-time signals is full
+LOST = signal.SIGIO  # the kernel sends it instead when the queue of real-time signals is full
 
 
 def serve(listener: socket.socket) -> None:
-    """Serves whatever connection a signal tells of."""
+    """Serves each connection that a signal reports."""
     block({READY, LOST})
     listener.setblocking(False)
     arm(listener)
     connections: dict[int, socket.socket] = {}
     unsent: dict[int, bytes] = {}
-    told = [listener.fileno()]  # what came before the socket was armed is told by no signal: look once
+    told = [listener.fileno()]  # no signal reports connections from before arm(): check once
     while True:
         for fd in told:
             if fd == listener.fileno():
@@ -40,25 +41,25 @@ def serve(listener: socket.socket) -> None:
                 elif rest:
                     unsent[fd] = rest
         info = take({READY, LOST})
-        # siginfo's si_fd stands where Python shows si_status
+        # the kernel's si_fd has the place that Python shows as si_status
         told = [info.si_status] if info.si_signo == READY else [listener.fileno(), *connections]
 
 
 def serve_udp(sock: socket.socket) -> None:
-    """Echoes all that is there when a signal tells of the socket: to EAGAIN, from the one call or from the other."""
+    """Echoes datagrams after each signal, until recvfrom or sendto gets EAGAIN."""
     block({READY, LOST})
     arm(sock)
     unsent = None
     while True:
         while unsent := unsent or receive(sock):
             if not send_back(sock, unsent):
-                break  # a signal will tell of room
+                break  # a signal will report room
             unsent = None
         take({READY, LOST})
 
 
-def arm(one: socket.socket) -> None:
-    """From now on every change of the socket is a queued signal to this process."""
-    fcntl.fcntl(one, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(one, fcntl.F_SETSIG, READY)
-    fcntl.fcntl(one, fcntl.F_SETFL, fcntl.fcntl(one, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
+def arm(watched: socket.socket) -> None:
+    """Makes the kernel queue a signal to this process for every change of the socket, from now on."""
+    fcntl.fcntl(watched, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(watched, fcntl.F_SETSIG, READY)
+    fcntl.fcntl(watched, fcntl.F_SETFL, fcntl.fcntl(watched, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)

@@ -1,7 +1,7 @@
-"""A fixed number of threads for all connections: nothing is created for a client, but the pool has a ceiling.
+"""A fixed number of threads serves all connections: no client costs a new thread, but the pool has a limit.
 
-A thread is busy with a connection until that ends, so connection number five waits in the pool's queue, accepted and
-unserved, as if there were one thread only (UNP 30.12).
+A thread serves one connection until the connection ends. So the fifth connection waits in the pool's queue: accepted, but not
+served (UNP 30.12).
 """
 
 import socket
@@ -13,8 +13,8 @@ WORKERS = 4
 
 
 def serve(listener: socket.socket) -> None:
-    """Accepts for ever and hands each connection to the pool."""
+    """Accepts for ever, and gives each connection to the pool."""
     pool = ThreadPoolExecutor(WORKERS)
     while True:
         connection, _address = listener.accept()
-        pool.submit(talk, connection)  # returns at once: who comes too late waits in the queue
+        pool.submit(talk, connection)  # returns at once; with all threads busy, the connection waits in the queue

@@ -1,7 +1,7 @@
-"""A thread for each connection: blocking I/O, many times over.
+"""A thread for each connection: blocking I/O in many threads.
 
-Each thread sleeps in its own recv, so a silent client holds up nobody but its own thread. The price is a stack, a context
-switch and a creation for each connection, and, in Python, a turn at the interpreter's lock (UNP 26.4).
+Each thread sleeps in its own recv, so a silent client holds up its own thread only. The price for each connection is the
+creation of a thread, its stack and its context switches. In Python the threads also share the interpreter's lock (UNP 26.4).
 """
 
 import socket
@@ -11,7 +11,7 @@ from servers.kit.echo import talk
 
 
 def serve(listener: socket.socket) -> None:
-    """Accepts for ever; each connection gets a thread of its own."""
+    """Accepts for ever. Each connection gets its own thread."""
     while True:
         connection, _address = listener.accept()
         threading.Thread(target=talk, args=(connection,), daemon=True).start()

@@ -1,1 +1,1 @@
-"""What several servers share: echoing over one connection, and the system calls that Python has no function for."""
+"""Code that several servers share: the echo over one connection, and system calls without a function in Python."""

@@ -1,24 +1,24 @@
-"""One connection's echo, and one datagram's, blocking and non-blocking."""
+"""The echo of one connection and of one datagram, blocking and non-blocking."""
 
 from __future__ import annotations
 
 import socket
 
-Datagram = tuple[bytes, tuple[str, int]]  # and where it came from
+Datagram = tuple[bytes, tuple[str, int]]  # the data and the sender's address
 
 
 def talk(connection: socket.socket) -> None:
-    """Echoes one blocking connection to its end, asleep in recv or sendall whenever there is nothing to do."""
+    """Echoes one blocking connection until it ends. Sleeps in recv without data, and in sendall without room."""
     with connection:
         try:
             while data := connection.recv(65536):
                 connection.sendall(data)
         except ConnectionError:
-            pass  # reset by its client
+            pass  # the client reset the connection
 
 
 def accept(listener: socket.socket) -> socket.socket | None:
-    """The next connection of a non-blocking listener, non-blocking too; None if nobody is there (any more)."""
+    """Accepts the next connection and makes it non-blocking. None if no connection waits (any more)."""
     try:
         connection, _address = listener.accept()
     except (BlockingIOError, ConnectionError):
@@ -28,9 +28,10 @@ def accept(listener: socket.socket) -> socket.socket | None:
 
 
 def echo(connection: socket.socket, unsent: bytes) -> bytes | None:
-    """Sends what is left over, or else what can be read now, without waiting.
+    """Sends the unsent data, or else reads once and sends that data. Does not wait.
 
-    Returns what found no room, b"" if all went out or there was nothing to read, None when the connection has ended.
+    Returns the data that found no room in the send buffer, b"" if all data was sent or none could be read, and None if the
+    connection has ended.
     """
     try:
         data = unsent or connection.recv(65536)
@@ -49,9 +50,9 @@ def echo(connection: socket.socket, unsent: bytes) -> bytes | None:
 
 
 def drain(connection: socket.socket, data: bytes) -> bytes | None:
-    """Echoes until there is nothing to read or no room to send, without waiting.
+    """Sends and reads until EAGAIN: no data to read, or no room to send. Does not wait.
 
-    Returns what found no room, None when the connection has ended.
+    Returns the data that found no room in the send buffer, and None if the connection has ended.
     """
     try:
         while True:
@@ -66,21 +67,21 @@ def drain(connection: socket.socket, data: bytes) -> bytes | None:
 
 
 def receive(sock: socket.socket) -> Datagram | None:
-    """The next datagram, perhaps of 0 bytes; None if there is none (a blocking socket waits for it)."""
+    """The next datagram, perhaps of 0 bytes. A blocking socket waits for it; a non-blocking socket without one gives None."""
     while True:
         try:
             data, address = sock.recvfrom(65535)
         except BlockingIOError:
             return None
         except ConnectionError:
-            continue  # ICMP "port unreachable": an echo found its client gone. It is told once, before what is in the queue
+            continue  # ICMP "port unreachable" for an earlier echo: recvfrom reports it once, before the queued datagrams
         return data, address
 
 
 def send_back(sock: socket.socket, datagram: Datagram) -> bool:
-    """Sends it to where it came from: whole, as datagrams are. False if there was no room (a blocking socket waits for it).
+    """Sends the datagram back to its sender. A blocking socket waits for room; False if a non-blocking socket has no room.
 
-    What can't be delivered (a sender's port 0, no route back) is dropped, as UDP may.
+    A datagram that can't be delivered (the sender's port is 0, or there is no route back) is dropped, as UDP allows.
     """
     while True:
         try:
@@ -88,7 +89,7 @@ def send_back(sock: socket.socket, datagram: Datagram) -> bool:
         except BlockingIOError:
             return False
         except ConnectionError:
-            continue  # an earlier one found nobody; that is told in place of sending this one
+            continue  # the error of an earlier datagram; sendto reported it and did not send this datagram
         except OSError:
             pass
         return True

@@ -1,11 +1,11 @@
-"""io_uring (man 7 io_uring) by three system calls and two mappings.
+"""io_uring (man 7 io_uring), by three system calls and two mappings.
 
-Two rings in memory that process and kernel really share: the process puts requests (SQEs) into one and moves its tail, the
-kernel puts completions (CQEs) into the other and moves its tail; each side moves the head of what it has taken. Positions
-count on for ever, modulo 2**32, and are masked at use, so a ring that wraps needs no special case.
+The process and the kernel share two rings in memory. The process puts requests (SQEs) into one ring and moves the tail of this
+ring. The kernel puts completions (CQEs) into the other ring and moves its tail. The side that takes entries moves the head.
+Positions count modulo 2**32 and are masked when they are used, so a ring that wraps needs no special case.
 
-A position is read and written whole, as one aligned 32-bit word: that is what memoryview does, and what struct, which goes
-byte by byte, does not. Who sees which store first is settled by `_barrier` alone.
+Each position must be read and written whole, as one aligned 32-bit word. A memoryview does that; struct reads and writes single
+bytes. `_barrier` alone decides the order in which the other side sees stores.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from types import TracebackType
 from servers.kit.system import system_call
 
 NOP, SENDMSG, RECVMSG, ACCEPT, CANCEL, SEND, RECV = 0, 9, 10, 13, 14, 26, 27  # IORING_OP_*
-ASYNC = 1 << 4  # IOSQE_ASYNC: give it to a worker thread at once
+ASYNC = 1 << 4  # IOSQE_ASYNC: a worker thread carries out the request from the start
 BUFFER_SELECT = 1 << 5  # IOSQE_BUFFER_SELECT: the kernel picks a buffer of the request's group when data is there
-ACCEPT_MULTISHOT, RECV_MULTISHOT = 1 << 0, 1 << 1  # in `priority`: one request, a completion for each connection or arrival
-SQPOLL = 1 << 1  # IORING_SETUP_SQPOLL: a kernel thread looks for requests by itself
+ACCEPT_MULTISHOT, RECV_MULTISHOT = (
+    1 << 0,
+    1 << 1,
+)  # in `priority`: one request gives a completion for each connection or arrival
+SQPOLL = 1 << 1  # IORING_SETUP_SQPOLL: a kernel thread polls the ring for requests
 _SQ_RING, _SQES = 0, 0x10000000  # IORING_OFF_*
 _GETEVENTS, _WAKEUP = 1, 2  # IORING_ENTER_*
 _NEED_WAKEUP, _OVERFLOW = 1, 2  # IORING_SQ_*
@@ -34,27 +37,30 @@ _REGISTER_BUFFERS, _UNREGISTER_BUFFERS = 22, 23  # IORING_REGISTER_PBUF_RING and
 _PARAMS = struct.Struct("<10I7IIQ7IIQ")
 _SQE = struct.Struct("<BBHiQQIIQHHiQQ")
 _CQE = struct.Struct("<QiI")
-_BUFFER = struct.Struct("<QIH")  # struct io_uring_buf without its last 16 bits: in the first one they are the ring's tail
+_BUFFER = struct.Struct(
+    "<QIH"
+)  # struct io_uring_buf without its last 16 bits; in the first entry these bits are the ring's tail
 _BUFFER_SIZE, _BUFFERS_TAIL = 16, 7
 _REGISTRATION = struct.Struct("<QIHHQQQ")
 _WORD = 0xFFFFFFFF
-_turnstile = threading.Lock()
+_barrier_lock = threading.Lock()
 
 
 def _barrier() -> None:
-    """Every load and store before it comes before every one after it, for the kernel's threads on other CPUs, too.
+    """A memory barrier: all loads and stores before it happen before all loads and stores after it, also for other CPUs.
 
-    Python has no fence, but a lock has: letting it go is a store with release, taking it again a load with acquire of the same
-    word, and neither x86 nor arm64 lets the second overtake the first. x86 alone would need it nowhere here.
+    Python has no fence instruction, but its locks have the effect. Releasing a lock is a store with release semantics. Taking
+    the lock again is a load of the same word with acquire semantics. Neither x86 nor arm64 reorders the two. On x86 alone, this
+    module would need no barrier.
     """
     for _ in range(2):
-        with _turnstile:
+        with _barrier_lock:
             pass
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What ended: the request's own `data`, and its result (bytes, or minus an errno)."""
+    """The end of a request: the `data` of the request, and its result (a number of bytes, or a negative errno)."""
 
     data: int
     result: int
@@ -62,20 +68,20 @@ class Completion:
 
     @property
     def more(self) -> bool:
-        """A multishot request goes on; without it, this was its last completion (IORING_CQE_F_MORE)."""
+        """IORING_CQE_F_MORE: the multishot request will give more completions. Without it, this is the last one."""
         return bool(self.flags & 2)
 
     @property
     def buffer(self) -> int | None:
-        """The number of the provided buffer that the data is in (IORING_CQE_F_BUFFER)."""
+        """IORING_CQE_F_BUFFER: the number of the provided buffer with the data."""
         return self.flags >> 16 if self.flags & 1 else None
 
 
 class Ring:
-    """A pair of rings for `entries` requests (a power of two), and twice as many completions.
+    """A pair of rings for `entries` requests (a power of two) and twice as many completions.
 
-    With SQPOLL the kernel's thread goes to sleep when it has found nothing for `idle_ms` milliseconds. Raises OSError where
-    io_uring is refused (seccomp, kernel.io_uring_disabled) or older than 5.5.
+    With SQPOLL, the kernel's thread goes to sleep if it has found no request for `idle_ms` milliseconds. Raises OSError if the
+    machine refuses io_uring (seccomp, kernel.io_uring_disabled), or if the kernel is older than 5.5.
     """
 
     def __init__(self, entries: int = 256, flags: int = 0, idle_ms: int = 100) -> None:
@@ -95,7 +101,9 @@ class Ring:
         self._sq_head, self._sq_tail, sq_mask, self._sq_flags = (sq[index] // 4 for index in (0, 1, 2, 4))
         self._cq_head, self._cq_tail, cq_mask, self._cqes = cq[0] // 4, cq[1] // 4, cq[2] // 4, cq[5]
         self._sq_mask, self._cq_mask = self._words[sq_mask], self._words[cq_mask]
-        for index in range(self._entries):  # a level of indirection that nobody needs: place i holds request i, once for all
+        for index in range(
+            self._entries
+        ):  # the index array is an indirection that this class does not use: place i is request i
             self._words[sq[6] // 4 + index] = index
         self._ended: list[Completion] = []
 
@@ -106,7 +114,7 @@ class Ring:
         self.close()
 
     def close(self) -> None:
-        """Unmaps the rings and closes the descriptor. What is under way the kernel cancels, soon after."""
+        """Unmaps the rings and closes the descriptor. The kernel cancels unfinished requests soon after."""
         if self.fd >= 0:
             self._words.release()
             self._rings.close()
@@ -118,28 +126,29 @@ class Ring:
         self, operation: int, fd: int, address: int, size: int, data: int,
         *, flags: int = 0, priority: int = 0, group: int = 0, message_flags: int = 0,
     ) -> None:  # fmt: skip
-        """Puts a request into the ring; the kernel sees it at the next `wait` (or at once with SQPOLL).
+        """Puts a request into the ring. The kernel sees the request at the next `wait` (with SQPOLL at once).
 
-        What `address` points to must live until the completion with this `data` has come.
+        The memory at `address` must stay valid until the completion with this `data` arrives.
         """
         while self._unsubmitted() >= self._entries:
-            self._enter(0)  # full: let the kernel take some
+            self._enter(0)  # the ring is full: the kernel takes some requests
             if self._polled:
-                os.sched_yield()  # its thread is awake now, and may want this very CPU
+                os.sched_yield()  # the kernel's thread is awake now, and may need this CPU
         tail = self._words[self._sq_tail]
         place = (tail & self._sq_mask) * _SQE.size
         _SQE.pack_into(
             self._sqes, place, operation, flags, priority, fd, 0, address, size, message_flags, data, group, 0, 0, 0, 0
         )
-        if self._polled:  # otherwise it is this very thread that reads the request, inside io_uring_enter
+        if self._polled:  # without SQPOLL this thread itself reads the request, inside io_uring_enter
             _barrier()
-        self._words[self._sq_tail] = tail + 1 & _WORD  # last: from here on the kernel may take it
+        self._words[self._sq_tail] = tail + 1 & _WORD  # the last store: from now on the kernel may take the request
 
     def wait(self) -> list[Completion]:
-        """Submits what was requested, sleeps until something has ended, and takes all that has.
+        """Submits the requests, sleeps until a request has completed, and returns all completions.
 
-        Nothing, if a signal came first. None is lost or doubled when more end than the ring has room for, but on older kernels
-        (seen on 5.10) those that then find room come before those that waited for it.
+        Returns an empty list if a signal interrupted the sleep. If more requests complete than the ring has room for, no
+        completion is lost or doubled. But on older kernels (seen on 5.10), completions that find room then come before earlier
+        completions that waited for room.
         """
         self._take()
         if not self._ended or self._needs_the_kernel():
@@ -149,7 +158,7 @@ class Ring:
         return ended
 
     def register(self, operation: int, argument: ctypes.Array[ctypes.c_char], count: int) -> None:
-        """Makes io_uring_register(2). Raises OSError: EINVAL where the kernel doesn't know the operation."""
+        """Calls io_uring_register(2). Raises OSError with EINVAL if the kernel does not know the operation."""
         system_call("io_uring_register", self.fd, operation, argument, count)
 
     def _unsubmitted(self) -> int:
@@ -157,17 +166,18 @@ class Ring:
         return unsubmitted
 
     def _needs_the_kernel(self) -> bool:
-        """Is there something to submit, a thread to wake, or are there completions that found no room in the ring?"""
+        """Whether there are requests to submit, a thread to wake, or completions that found no room in the ring."""
         flags = self._words[self._sq_flags]
         idle = bool(flags & _NEED_WAKEUP) if self._polled else True
         return bool(flags & _OVERFLOW) or (idle and self._unsubmitted() > 0)
 
     def _enter(self, wanted: int) -> None:
-        """Submits, wakes, fetches what found no room, and sleeps until `wanted` completions are in the ring.
+        """Submits requests, fetches completions that found no room, and sleeps until `wanted` completions are in the ring.
 
-        With SQPOLL it always wakes the thread and never trusts _NEED_WAKEUP before it sleeps: a CPU may read the flag before
-        others see the tail that it has just stored. The kernel wakes under the lock of the queue on which the thread sleeps,
-        and the thread looks at the tail once more when it has queued: one of the two sees the other.
+        With SQPOLL it always wakes the kernel's thread, and does not rely on _NEED_WAKEUP: this CPU may read the flag before
+        other CPUs see the tail that it has just stored. The kernel makes the wake-up under the lock of the wait queue. The
+        thread checks the tail again after it has put itself on that queue. So either the wake-up finds the thread on the queue,
+        or the thread finds the new tail.
         """
         flags, count = (_GETEVENTS | _WAKEUP, 0) if self._polled else (_GETEVENTS, self._unsubmitted())
         try:
@@ -175,7 +185,7 @@ class Ring:
         except InterruptedError:
             pass
         except OSError as error:
-            # EBUSY: older kernels take nothing while completions wait for room; EAGAIN: no memory before something has ended
+            # EBUSY: older kernels take no request while completions wait for room; EAGAIN: no memory until a request has ended
             if error.errno not in (errno.EBUSY, errno.EAGAIN):
                 raise
             self._take()
@@ -186,19 +196,19 @@ class Ring:
         head, tail = self._words[self._cq_head], self._words[self._cq_tail]
         if head == tail:
             return
-        _barrier()  # no completion is read before the tail that says it is there
+        _barrier()  # read the completions after the tail that announces them
         while head != tail:
             self._ended.append(Completion(*_CQE.unpack_from(self._rings, self._cqes + (head & self._cq_mask) * _CQE.size)))
             head = head + 1 & _WORD
-        _barrier()  # all are read before the kernel may use their places again
+        _barrier()  # read all completions before the kernel may reuse their places
         self._words[self._cq_head] = head
 
 
 class Buffers:
-    """A group of `count` (a power of two) buffers of `size` bytes, lent to the kernel: it takes one when data is there.
+    """A group of `count` (a power of two) buffers of `size` bytes, lent to the kernel, which takes one when data is there.
 
-    They lie in a ring of their own, shared like the others, whose tail the process moves and whose head only the kernel knows
-    (man 2 io_uring_register, IORING_REGISTER_PBUF_RING). Raises OSError, EINVAL where the kernel doesn't know such rings.
+    The buffers are in another shared ring. The process moves its tail; only the kernel knows its head (man 2 io_uring_register,
+    IORING_REGISTER_PBUF_RING). Raises OSError, with EINVAL if the kernel has no such rings.
     """
 
     def __init__(self, ring: Ring, group: int, count: int, size: int) -> None:
@@ -216,18 +226,18 @@ class Buffers:
         self._ring.register(operation, ctypes.create_string_buffer(packed, _REGISTRATION.size), 1)
 
     def address(self, number: int) -> int:
-        """Where buffer `number` is."""
+        """The address of buffer `number`."""
         return self._start + self._table + number * self._size
 
     def give(self, number: int) -> None:
-        """Lends the buffer to the kernel (again). Not while the process still needs what is in it, and not twice."""
+        """Lends the buffer to the kernel (again). The process must not need its contents any more, nor lend it twice."""
         tail = self._halves[_BUFFERS_TAIL]
         _BUFFER.pack_into(self._memory, (tail & self.count - 1) * _BUFFER_SIZE, self.address(number), self._size, number)
-        _barrier()  # a worker or the SQPOLL thread may be the one that takes it
+        _barrier()  # a worker or the SQPOLL thread may take the buffer
         self._halves[_BUFFERS_TAIL] = tail + 1 & 0xFFFF
 
     def close(self) -> None:
-        """Takes the group back. No request may still use it."""
+        """Takes the group back. No unfinished request may use it."""
         self._register(_UNREGISTER_BUFFERS, 0)
         self._halves.release()
         self._memory.close()

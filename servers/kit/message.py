@@ -1,4 +1,4 @@
-"""One datagram in the shape that recvmsg and sendmsg take (struct msghdr, man 2 recvmsg), for io_uring."""
+"""One datagram as recvmsg and sendmsg need it (struct msghdr, man 2 recvmsg), for io_uring."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Header(ctypes.Structure):
 
 
 class Message:
-    """Room for a datagram of up to 65,535 bytes and for the address of its sender; `address` is that of its msghdr."""
+    """Room for a datagram of up to 65,535 bytes and for its sender's address. `address` is the address of the msghdr."""
 
     def __init__(self) -> None:
         self._data = ctypes.create_string_buffer(65535)
@@ -34,11 +34,11 @@ class Message:
         self.address = ctypes.addressof(self._header)
 
     def room(self) -> int:
-        """Makes it ready for the next datagram; the address of its msghdr."""
+        """Prepares the message for the next datagram. Returns the address of the msghdr."""
         self._vector.size, self._header.name_size = len(self._data), _ADDRESS_SIZE
         return self.address
 
     def echo(self, size: int) -> int:
-        """Makes it ready to go back: `size` bytes to the sender, whose address recvmsg has put there."""
+        """Prepares the message to send `size` bytes back to the sender, whose address recvmsg has stored."""
         self._vector.size = size
         return self.address

@@ -1,9 +1,9 @@
-"""io_uring's multishot requests: asked once, answered for each connection and for each arrival.
+"""io_uring's multishot requests: one request gives a completion for each connection, or for each arrival of data.
 
-One accept request gives all connections, one receive request all the data of a connection. Since nobody can say beforehand
-how much comes, the kernel takes the buffers from a group that the process has lent it, and each completion names the one
-that it used. It is given back when its data has been sent. Each connection has a group of its own: who doesn't read his
-echo runs out of his own buffers, and of nobody else's (man 2 io_uring_enter, IORING_RECV_MULTISHOT).
+One accept request gives all connections. One receive request gives all data of a connection. The amount of data is not known
+beforehand. So the process lends the kernel a group of buffers, the kernel takes buffers from the group, and each completion
+names its buffer. The process gives the buffer back when it has sent the data. Each connection has its own group: a client that
+does not read its echo uses up its own buffers only (man 2 io_uring_enter, IORING_RECV_MULTISHOT).
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ COUNT, SIZE = 16, 4096  # buffers of each connection, and bytes in each
 
 
 class Peer:
-    """A connection: its buffers, those of them whose data is still to be sent, and what is under way."""
+    """A connection: its buffers, the buffers with unsent data, and the unfinished requests."""
 
     def __init__(self, buffers: Buffers) -> None:
         self.buffers = buffers
-        self.unsent: deque[tuple[int, int]] = deque()  # a buffer's number, and the bytes in it
-        self.start = 0  # bytes of the first one that have been sent
+        self.unsent: deque[tuple[int, int]] = deque()  # the number of a buffer, and the bytes in it
+        self.start = 0  # bytes of the first buffer that are sent
         self.receiving = self.sending = self.over = False
 
     def received(self, done: Completion) -> None:
-        """Data; or the end, an error, or no buffer left for what is there (-ENOBUFS), all of which end the request."""
+        """A receive completed: with data, or with the end, an error, or no free buffer (-ENOBUFS), which end the request."""
         self.receiving = done.more
         if done.result > 0 and done.buffer is not None:
             self.unsent.append((done.buffer, done.result))
         else:
             self.over = self.over or done.result != -errno.ENOBUFS
-            if done.buffer is not None:  # taken for data that didn't come
+            if done.buffer is not None:  # the kernel took it, but no data came
                 self.buffers.give(done.buffer)
 
     def sent(self, done: Completion) -> None:
-        """A part of the first buffer, or all of it; an error ends the connection, and the receive request with it."""
+        """A send completed: for a part of the first buffer or for all of it. An error ends the connection."""
         self.sending = False
         self.start += max(done.result, 0)
         self.over = self.over or done.result < 0
@@ -47,7 +47,7 @@ class Peer:
             self.start = 0
 
     def go_on(self, ring: Ring, fd: int) -> bool:
-        """Requests what can be requested. False when nothing is under way any more: the connection has ended."""
+        """Makes the next requests. False if no request is unfinished: the connection has ended."""
         if self.unsent and not self.sending:
             number, size = self.unsent[0]
             ring.request(SEND, fd, self.buffers.address(number) + self.start, size - self.start, data=fd << 1 | 1)
@@ -60,9 +60,9 @@ class Peer:
 
 
 def multishot(listener: socket.socket) -> None:
-    """Asks once for connections and once for the data of each, and sends back what comes."""
+    """Requests connections once, and the data of each connection once. Sends all data back."""
     peers: dict[int, Peer] = {}
-    spare: list[Buffers] = []  # of connections that have ended
+    spare: list[Buffers] = []  # from connections that have ended
     with Ring() as ring:
         ring.request(ACCEPT, listener.fileno(), 0, 0, data=listener.fileno() << 1, priority=ACCEPT_MULTISHOT)
         while True:
@@ -85,7 +85,7 @@ def multishot(listener: socket.socket) -> None:
 
 
 def accepted(done: Completion) -> bool:
-    """Is it a connection? False if its client has given up already. Raises OSError: no descriptor left, for one."""
+    """Whether the completion is a connection. False if the client has given up already. Raises OSError for other errors."""
     if done.result >= 0:
         return True
     if done.result in (-errno.ECONNABORTED, -errno.EINTR, -errno.EAGAIN):

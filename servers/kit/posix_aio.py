@@ -1,7 +1,7 @@
-"""POSIX AIO (man 7 aio) as glibc gives it, by ctypes: requests that end with a queued signal.
+"""glibc's POSIX AIO (man 7 aio) by ctypes: requests whose end is reported by a queued signal.
 
-In Linux the kernel has no part in it: glibc starts helper threads (20 at most), which make ordinary blocking calls. The
-layouts are those of glibc on 64-bit machines.
+The Linux kernel does not implement POSIX AIO. glibc starts helper threads (20 at most), which make ordinary blocking calls. The
+structures are those of glibc on 64-bit machines.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ _libc.aio_return.restype = ctypes.c_ssize_t
 
 
 class Request:
-    """One descriptor's buffer and its request under way; `signal` is queued at the end, with the descriptor as its value."""
+    """The buffer of a descriptor and its current request. At its end, glibc queues `signal`, with the descriptor as its value."""
 
     def __init__(self, fd: int, signal: int, size: int = 65536) -> None:
         self._buffer = ctypes.create_string_buffer(size)
         self._block = _ControlBlock(fd=fd)
         self._block.event = _SigEvent(value=fd, signal=signal, notify=_SIGEV_SIGNAL)
         self.writing = False
-        self._left = 0  # bytes still to write, at the front of `_start`
+        self._left = 0  # bytes still to write, from `_start` on
         self._start = 0
 
     def read(self) -> None:
-        """Starts to read into the buffer. Returns at once."""
+        """Starts a read into the buffer. Returns at once."""
         self.writing = False
         self._begin(_libc.aio_read, 0, len(self._buffer))
 
     def write(self, size: int) -> None:
-        """Starts to write the first `size` bytes of the buffer. Returns at once."""
+        """Starts a write of the first `size` bytes of the buffer. Returns at once."""
         self.writing, self._start, self._left = True, 0, size
         self._begin(_libc.aio_write, 0, size)
 
@@ -69,9 +69,10 @@ class Request:
             raise OSError(number, os.strerror(number))
 
     def result(self) -> int | None:
-        """Bytes moved by the request that has ended; None while it goes on. A write that moved a part goes on by itself.
+        """The number of bytes that the request moved; None if the request has not ended.
 
-        Raises OSError with the request's errno.
+        After a partial write, this method starts a write of the rest and returns None. Raises OSError with the errno of the
+        request.
         """
         number = _libc.aio_error(ctypes.byref(self._block))
         if number == errno.EINPROGRESS:

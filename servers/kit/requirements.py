@@ -1,4 +1,4 @@
-"""Does the running kernel offer what a variant of the io_uring server needs? Found out by doing it, on a pair of sockets."""
+"""What the running kernel lacks for a variant of the io_uring server, found by trying the variant on a pair of sockets."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _DISABLED = Path("/proc/sys/kernel/io_uring_disabled")
 
 
 def missing(variant: str) -> str | None:
-    """What is missing for that function of servers/io_uring.py, in a sentence; None if nothing.
+    """A sentence about what this machine lacks for the function `variant` of servers/io_uring.py, or None.
 
-    Tried in a thread of its own: the kernel's workers belong to the thread that asked first, and would serve the server, too,
-    made before anybody followed it.
+    The trial runs in a thread of its own. The kernel's workers belong to the thread that needed them first. Workers of the
+    server's thread would also serve the server later, but they would exist before the probes follow the server.
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(_missing, variant).result()
@@ -39,14 +39,14 @@ def _missing(variant: str) -> str | None:
 
 
 def _filtered() -> bool:
-    """Does a seccomp filter decide which calls this process may make, as in a container without --privileged (proc(5))?"""
+    """Whether a seccomp filter checks the system calls of this process, as in a container without --privileged (proc(5))."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return any(line.startswith("Seccomp:") and line.split()[1] != "0" for line in lines)
 
 
 def _why(error: OSError) -> str:
     if error.errno == errno.ENOSYS:
-        if _filtered():  # Podman's filter says so
+        if _filtered():  # Podman's filter returns ENOSYS
             return "a container's seccomp filter hides it, and --security-opt seccomp=unconfined lifts that"
         return "the kernel was built without it, or is too old"
     if _DISABLED.exists() and (value := _DISABLED.read_text().strip()) != "0":
@@ -68,7 +68,7 @@ def _sqpoll() -> str | None:
 def _multishot() -> str | None:
     ring = Ring(2)
     try:
-        buffers = Buffers(ring, 0, 1, 16)  # its memory lives as long as the name
+        buffers = Buffers(ring, 0, 1, 16)  # the name keeps its memory alive
     except OSError as error:
         ring.close()
         return f"this kernel has no rings of provided buffers (IORING_REGISTER_PBUF_RING: {error.strerror})"
@@ -77,7 +77,7 @@ def _multishot() -> str | None:
 
 
 def _received(ring: Ring, flags: int = 0, priority: int = 0, group: int = 0) -> int:
-    """Receives a byte that is there already, and closes the ring. 0 if it came, else the errno."""
+    """Receives one byte that is already in the socket, and closes the ring. Returns 0, or the errno."""
     memory = ctypes.create_string_buffer(1)
     address, size = (0, 0) if flags & BUFFER_SELECT else (ctypes.addressof(memory), 1)
     here, there = socket.socketpair()
@@ -85,5 +85,5 @@ def _received(ring: Ring, flags: int = 0, priority: int = 0, group: int = 0) -> 
         there.send(b"x")
         ring.request(RECV, here.fileno(), address, size, data=1, flags=flags, priority=priority, group=group)
         while not (ended := ring.wait()):
-            pass  # a signal came first
+            pass  # a signal interrupted the wait
     return max(-ended[0].result, 0)

@@ -1,7 +1,7 @@
-"""Waiting for signals without losing one: they are blocked throughout, and taken only by sigwaitinfo.
+"""Waiting for signals without a race: the signals stay blocked, and only sigwaitinfo takes them.
 
-With a handler instead, a signal that comes after the last look and before the process goes to sleep would wake nobody. That
-holds for the signal that ends the server, too: it is waited for together with the others.
+With a signal handler, a signal between the server's last check and its sleep would not end the sleep. The same is true for the
+signal that ends the server, so the server waits for that signal together with the others.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ _ENDINGS = {signal.SIGTERM, signal.SIGINT}
 
 
 def block(signals: set[int]) -> None:
-    """From here on these signals, and those that end the server, are only seen by `take`."""
+    """Blocks these signals and the signals that end the server. From now on only `take` receives them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signals | _ENDINGS)
 
 
 def take(signals: set[int]) -> signal.struct_siginfo:
-    """Sleeps until one of them is there. Ends the server, by SystemExit, on SIGTERM and SIGINT."""
+    """Sleeps until one of these signals is pending, and takes it. Raises SystemExit for SIGTERM and SIGINT."""
     info = signal.sigwaitinfo(signals | _ENDINGS)
     if info.si_signo in _ENDINGS:
         raise SystemExit

@@ -1,4 +1,5 @@
-"""The classic mistakes of I/O servers, each beside its mended form: two functions in one file, the difference in plain sight.
+"""The classic mistakes of I/O servers: the broken and the mended server are two functions in one file.
 
-`python -m servers mistakes.slow_handler:broken`, then `mistakes.slow_handler:mended`. The labs of the same names run both.
+`python -m servers mistakes.slow_handler:broken` starts one server, `mistakes.slow_handler:mended` the other. The lab of the
+same name runs both.
 """

@@ -1,8 +1,9 @@
-"""Edge-triggered means: drain it, or stall. Drained without a limit, one busy sender is all that the server ever serves.
+"""Starvation with edge-triggered epoll: a server that reads until EAGAIN may serve one busy sender only.
 
-The text's rule for edge-triggered epoll is to read until EAGAIN. A peer that sends faster than the server reads never lets it
-come to EAGAIN: `broken` stays with that connection, and the others' data lies ready all the while. `mended` takes at most TURN
-pieces, then puts the connection at the end of its own list of ready ones and looks at the others (man 7 epoll, "Starvation").
+The rule for edge-triggered epoll is to read until EAGAIN. If a peer sends faster than the server reads, the server never gets
+EAGAIN. `broken` stays with that connection, and the data of the other connections stays unread in their sockets. `mended` reads
+at most TURN pieces, then moves the connection to the end of its own list of ready connections, and serves the others (man 7
+epoll, "Starvation").
 """
 
 import collections
@@ -11,13 +12,13 @@ import socket
 
 from servers.kit.echo import accept
 
-PIECE = 256  # bytes: a protocol of small messages
-TURN = 16  # pieces at a time
+PIECE = 256  # bytes, as in a protocol of small messages
+TURN = 16  # pieces
 BOTH = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
 
 
 def pieces(connection: socket.socket, unsent: bytes, most: float) -> tuple[bytes | None, bool]:
-    """Echoes piece by piece. Returns what found no room (None: it has ended), and whether more may lie ready."""
+    """Echoes up to `most` pieces. Returns the unsent data (None: the connection has ended), and whether more may be unread."""
     done = 0
     try:
         while done < most:
@@ -36,12 +37,12 @@ def pieces(connection: socket.socket, unsent: bytes, most: float) -> tuple[bytes
 
 
 def broken(listener: socket.socket) -> None:
-    """Drains each connection before it looks at the next."""
+    """Reads each connection until EAGAIN before it serves the next."""
     _serve(listener, float("inf"))
 
 
 def mended(listener: socket.socket) -> None:
-    """Gives each connection a turn."""
+    """Serves the connections in turns of TURN pieces."""
     _serve(listener, TURN)
 
 
@@ -49,7 +50,7 @@ def _serve(listener: socket.socket, most: float) -> None:
     listener.setblocking(False)
     connections: dict[int, socket.socket] = {}
     unsent: dict[int, bytes] = {}
-    ready: collections.OrderedDict[int, None] = collections.OrderedDict()  # told once by the kernel: remembered here
+    ready: collections.OrderedDict[int, None] = collections.OrderedDict()  # the kernel reports each once, so keep them
     with select.epoll() as epoll:
         epoll.register(listener, select.EPOLLIN)
         while True:

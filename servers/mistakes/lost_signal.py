@@ -1,10 +1,13 @@
-"""Signals tell that something happened, not how often, and nobody who isn't waiting yet.
+"""Lost signals: a signal does not say how often something happened, and it wakes only a thread that already waits.
 
-Three servers of datagrams, driven by SIGIO. `one_each` reads one datagram for each signal: but SIGIO is not queued, and what
-arrives while one is pending adds no second. `raced` reads all there is, but looks first and sleeps then: a signal that comes
-between the look and pause() is handled and gone, and pause() waits for the next. (The gap is made GAP seconds wide here, so
-that a lab hits it in seconds and not in days.) `mended` keeps the signal blocked, waits for it with sigwaitinfo, which also
-takes one that came before, and reads to EAGAIN (UNP 25.3; man 7 signal, man 2 sigwaitinfo).
+Three UDP servers, driven by SIGIO.
+- `one_each` reads one datagram for each signal. But the kernel does not queue SIGIO: a datagram that arrives while the signal
+  is pending adds no second signal.
+- `raced` reads all datagrams, but it checks the socket first and sleeps then. A signal that arrives between the check and
+  pause() runs the handler and is gone; pause() waits for the next signal. (The server sleeps GAP seconds there, so that a lab
+  shows the race in seconds and not in days.)
+- `mended` keeps the signal blocked and waits with sigwaitinfo, which also takes a signal that arrived earlier. Then it reads
+  until EAGAIN (UNP 25.3; man 7 signal, man 2 sigwaitinfo).
 """
 
 import fcntl
@@ -15,18 +18,18 @@ import time
 
 from servers.kit.signals import block, take
 
-HANDLING = 0.002  # seconds that each datagram takes
-GAP = 0.02  # seconds between looking and sleeping
+HANDLING = 0.002  # seconds of work for each datagram
+GAP = 0.02  # seconds between the check and the sleep
 
 
 def arm(sock: socket.socket) -> None:
-    """From now on each change of the socket is a SIGIO for this process."""
+    """Makes the kernel send SIGIO to this process for each change of the socket, from now on."""
     fcntl.fcntl(sock, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(sock, fcntl.F_SETFL, fcntl.fcntl(sock, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
 
 
 def answer(sock: socket.socket) -> bool:
-    """Reads one datagram and echoes it; False if there is none."""
+    """Reads and echoes one datagram. False if the socket has none."""
     try:
         data, sender = sock.recvfrom(65536)
     except (BlockingIOError, ConnectionError):
@@ -37,7 +40,7 @@ def answer(sock: socket.socket) -> bool:
 
 
 def one_each(sock: socket.socket) -> None:
-    """A datagram for each signal."""
+    """Reads one datagram for each signal."""
     block({signal.SIGIO})
     arm(sock)
     while True:
@@ -46,8 +49,8 @@ def one_each(sock: socket.socket) -> None:
 
 
 def raced(sock: socket.socket) -> None:
-    """Looks, and then sleeps."""
-    told = True  # by no signal what came before the socket was armed
+    """Checks the socket, and then sleeps."""
+    told = True  # no signal reports datagrams from before arm()
 
     def on_signal(_number: int, _frame: object) -> None:
         nonlocal told
@@ -65,7 +68,7 @@ def raced(sock: socket.socket) -> None:
 
 
 def mended(sock: socket.socket) -> None:
-    """Takes the signal when it is ready for it, and then everything that lies there."""
+    """Reads until EAGAIN, then takes the next signal, which may already be pending."""
     block({signal.SIGIO})
     arm(sock)
     while True:

@@ -1,7 +1,7 @@
-"""Non-blocking I/O with a pause between two rounds of asking: the longer the pause, the less CPU, and the later the answer.
+"""Non-blocking I/O with a pause between two rounds of polling: a longer pause takes less CPU, and answers later.
 
-Data comes at any time, the look only at the end of a pause: on average it lies ready for half of one (UNP 6.2 on polling).
-The server is the one of servers/nonblocking.py.
+Data arrives at any time, but the server polls only at the end of a pause. On average the data stays unread in the socket for
+half a pause (UNP 6.2 on polling). The server is `serve` of servers/nonblocking.py.
 """
 
 import functools

@@ -1,9 +1,9 @@
-"""One slow handler in an event loop: nobody else is served while it is at work.
+"""A slow handler in an event loop: no other connection is served while it runs.
 
-The loop finds events and handles them, in one thread. A message that begins with SLOW takes HANDLING seconds, as a query to a
-busy database would. In `broken` the handler sleeps in the loop, and whoever is ready waits with it. In `mended` the loop only
-finds: each ready connection is handed to a pool, with EPOLLONESHOT so that one worker has it, and armed again when that
-worker is done (man 2 epoll_ctl).
+A message that begins with SLOW takes HANDLING seconds, like a query to a busy database. In `broken`, one thread waits for
+events and handles them. The handler sleeps in the loop, and all other ready connections wait. In `mended`, the loop only waits
+for events and gives each ready connection to a pool of threads. EPOLLONESHOT makes sure that one worker has the connection;
+the worker arms the descriptor again when it is done (man 2 epoll_ctl).
 """
 
 import select
@@ -19,7 +19,7 @@ WORKERS = 4
 
 
 def handle(connection: socket.socket) -> bool:
-    """Answers what lies ready on one connection; False when the connection has ended."""
+    """Answers the data of one connection. False if the connection has ended."""
     try:
         data = connection.recv(65536)
         if data[:1] == SLOW:
@@ -31,7 +31,7 @@ def handle(connection: socket.socket) -> bool:
 
 
 def join(listener: socket.socket) -> socket.socket | None:
-    """The next connection, blocking: it is read only when epoll says so, and a slow reader holds up its own handler."""
+    """The next connection, in blocking mode: recv follows only after epoll_wait, and a slow client delays its own handler."""
     connection = accept(listener)
     if connection:
         connection.setblocking(True)
@@ -39,7 +39,7 @@ def join(listener: socket.socket) -> socket.socket | None:
 
 
 def broken(listener: socket.socket) -> None:
-    """Finds and handles in one loop."""
+    """Waits for events and handles them in one loop."""
     listener.setblocking(False)
     connections: dict[int, socket.socket] = {}
     with select.epoll() as epoll:
@@ -55,7 +55,7 @@ def broken(listener: socket.socket) -> None:
 
 
 def mended(listener: socket.socket) -> None:
-    """Finds in the loop, handles in a pool."""
+    """Waits for events in the loop, handles them in a pool."""
     listener.setblocking(False)
     connections: dict[int, socket.socket] = {}
     once = select.EPOLLIN | select.EPOLLONESHOT

@@ -1,10 +1,13 @@
-"""Eight processes wait for connections on one port: how many does one connection wake?
+"""The thundering herd: eight processes wait for connections on one port. How many processes does one connection wake?
 
-Five ways to wait. In accept: the kernel wakes one sleeper, since accept's queue is exclusive. In select, or in an epoll of
-one's own, everybody is woken and one gets the connection; of the others most look again inside the call, find nothing and
-sleep on, and some are late enough to return, ask accept and hear EAGAIN. EPOLLEXCLUSIVE makes epoll's place on the listener's
-queue exclusive, too (since 4.5); SO_REUSEPORT gives each process a listener of its own (man 2 epoll_ctl, man 7 socket; UNP
-30.6, "Thundering Herd").
+The processes can wait in five ways:
+- In accept: its wait queue entries are exclusive, so the kernel wakes one process.
+- In select, or in epoll_wait on an epoll descriptor of each process: the kernel wakes all processes, and one gets the
+  connection. Most of the others poll the listener again inside the call, find nothing and sleep on. Some return, call accept
+  and get EAGAIN.
+- With EPOLLEXCLUSIVE (since Linux 4.5), epoll's entry on the listener's wait queue is exclusive too.
+- With SO_REUSEPORT, each process has its own listener.
+(man 2 epoll_ctl, man 7 socket; UNP 30.6, "Thundering Herd")
 """
 
 import os
@@ -20,7 +23,7 @@ WORKERS = 8
 
 
 def _fork(work: Callable[[int], None]) -> None:
-    """Runs work(number) in each of the processes, which end with this one."""
+    """Runs work(number) in each of WORKERS child processes, which end with this process."""
     parent = os.getpid()
     for number in range(WORKERS):
         if os.fork() == 0:
@@ -31,17 +34,17 @@ def _fork(work: Callable[[int], None]) -> None:
 
 
 def _take(listener: socket.socket) -> None:
-    """Serves a connection if this process is the one that gets it."""
+    """Serves a connection if this process gets it."""
     try:
         connection, _address = listener.accept()
     except BlockingIOError:
-        return  # woken for nothing: another one has it
+        return  # another process has accepted the connection
     connection.setblocking(True)
     talk(connection)
 
 
 def in_accept(listener: socket.socket) -> None:
-    """All sleep in accept."""
+    """All processes sleep in accept."""
 
     def work(_number: int) -> None:
         while True:
@@ -51,7 +54,7 @@ def in_accept(listener: socket.socket) -> None:
 
 
 def in_select(listener: socket.socket) -> None:
-    """All sleep in select, then ask."""
+    """All processes sleep in select, then call accept."""
     listener.setblocking(False)
 
     def work(_number: int) -> None:
@@ -63,7 +66,7 @@ def in_select(listener: socket.socket) -> None:
 
 
 def in_epoll(listener: socket.socket, flags: int = 0) -> None:
-    """All sleep in epoll_wait, each with an epoll of its own, then ask."""
+    """All processes sleep in epoll_wait, each with its own epoll descriptor, then call accept."""
     listener.setblocking(False)
 
     def work(_number: int) -> None:
@@ -77,14 +80,14 @@ def in_epoll(listener: socket.socket, flags: int = 0) -> None:
 
 
 def exclusive(listener: socket.socket) -> None:
-    """As in_epoll, but with an exclusive place on the listener's queue."""
+    """As in_epoll, but with an exclusive entry on the listener's wait queue."""
     in_epoll(listener, select.EPOLLEXCLUSIVE)
 
 
 def reuseport(listener: socket.socket) -> None:
-    """All sleep in accept, each on a listener of its own; `listener` (made with --reuse-port) is the first one's."""
+    """All processes sleep in accept, each on its own listener. The first process uses `listener` (made with --reuse-port)."""
     if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT):
-        raise SystemExit("servers: the first listener must allow others on its port: start it with --reuse-port")
+        raise SystemExit("servers: other listeners must be allowed on the port: start the server with --reuse-port")
     address = listener.getsockname()
     own = [listener] + [socket.create_server(address, reuse_port=True) for _ in range(WORKERS - 1)]
 

@@ -26,8 +26,8 @@ def start(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("__main__",), "there is no server '__main__'"),
         (("select:accept",), "there is no server 'select:accept'"),
         (("asyncio:main",), "there is no server 'asyncio:main'"),
-        (("io_uring:fast",), "of io_uring there are io_uring, io_uring:multishot, io_uring:sqpoll, io_uring:worker"),
-        (("epoll_edge", "--udp"), "epoll_edge has no server for UDP; those that have: asyncio, blocking"),
+        (("io_uring:fast",), "the servers of io_uring: io_uring, io_uring:multishot, io_uring:sqpoll, io_uring:worker"),
+        (("epoll_edge", "--udp"), "epoll_edge has no server for UDP; servers for UDP: asyncio, blocking"),
         (("io_uring:worker", "--udp"), "io_uring:worker has no server for UDP"),
     ],
 )
