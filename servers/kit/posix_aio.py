@@ -41,7 +41,7 @@ _libc.aio_return.restype = ctypes.c_ssize_t
 
 
 class Request:
-    """The buffer of a descriptor and its current request. At its end, glibc queues `signal`, with the descriptor as its value."""
+    """The buffer of a descriptor and its current request. At its end, glibc queues `signal` with the descriptor as value."""
 
     def __init__(self, fd: int, signal: int, size: int = 65536) -> None:
         self._buffer = ctypes.create_string_buffer(size)
