@@ -22,27 +22,27 @@ class Finding(NamedTuple):
 
 
 def confirmed(evidence: str) -> Finding:
-    """The kernel did what the claim says."""
+    """The statement is true (Verdict.CONFIRMED)."""
     return Finding(Verdict.CONFIRMED, evidence)
 
 
 def refined(evidence: str) -> Finding:
-    """The claim is true, but the kernel shows more than it says."""
+    """The statement is true, with a qualification that the evidence states (Verdict.REFINED)."""
     return Finding(Verdict.REFINED, evidence)
 
 
 def refuted(evidence: str) -> Finding:
-    """The kernel contradicts the text, on a server that has the model."""
+    """The statement is false, on a server that has the model (Verdict.REFUTED)."""
     return Finding(Verdict.REFUTED, evidence)
 
 
 def failed(evidence: str) -> Finding:
-    """This server does not have the property."""
+    """This server does not have the property (Verdict.FAILED)."""
     return Finding(Verdict.FAILED, evidence)
 
 
 def unavailable(evidence: str) -> Finding:
-    """This run cannot show it; the evidence says what would."""
+    """This run does not show it; the evidence says why, and what would (Verdict.UNAVAILABLE)."""
     return Finding(Verdict.UNAVAILABLE, evidence)
 
 

@@ -243,14 +243,14 @@ class Events:
 
 
 class Verdict(enum.StrEnum):
-    """What a check says of its claims."""
+    """Whether the statement of a check (its name) holds. The one definition of these words."""
 
-    CONFIRMED = "confirmed"
-    REFINED = "refined"  # true, but the kernel shows more
-    REFUTED = "refuted"  # the kernel contradicts the text
+    CONFIRMED = "confirmed"  # true: the run shows it
+    REFINED = "refined"  # true, with a qualification that the run shows and the evidence states
+    REFUTED = "refuted"  # false, on a server that has the model
     FAILED = "failed"  # this server does not have the property
-    INCONCLUSIVE = "inconclusive"  # events were lost
-    UNAVAILABLE = "unavailable"  # cannot be shown here, with the reason
+    INCONCLUSIVE = "inconclusive"  # the recording is incomplete: events were lost, or it was full before the end
+    UNAVAILABLE = "unavailable"  # not shown here: this run or this machine cannot show it, and the evidence says why
 
 
 @dataclass(frozen=True, slots=True)
