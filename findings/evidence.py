@@ -14,7 +14,7 @@ from findings.view import Finding, Run, confirmed, failed, sleeps, unavailable, 
 from probes.kernel import syscalls
 from probes.measure.queues import place
 from probes.measure.result import Call, Thread, Verdict
-from probes.words import count, ms, plural, times
+from probes.words import count, ms, plural
 
 NO_COPY = "no tracepoint shows the copy of a datagram; a kernel that takes fentry probes or kprobes would show it"
 
@@ -40,7 +40,7 @@ def slept_only_on(run: Run, queue: str) -> Finding:
     asleep_on_socket = [call for call in on_sockets if waited(call)]
     names = ", ".join(sorted({call.name for call in multiplexing})) or "no call"
     evidence = (
-        f"{names} slept {times(len(sleeps(multiplexing)))} {place(queue)} ({ms(sum(call.wait for call in multiplexing))});"
+        f"{names}: {count(len(sleeps(multiplexing)), 'sleep')} {place(queue)} ({ms(sum(call.wait for call in multiplexing))});"
         f" {len(asleep_on_socket)} of {count(sum(call.count for call in on_sockets), 'call')} on sockets slept"
     )
     return confirmed(evidence) if multiplexing and not asleep_on_socket else failed(evidence)
@@ -93,7 +93,7 @@ def read_without_waiting(run: Run) -> Finding:
         return unavailable(f"{count(len(with_data), 'read')} returned data without a sleep; {NO_COPY}")
     evidence = (
         f"{len(copied)} of {count(len(with_data), 'read')} with data copied the data themselves"
-        f" ({size:,} B in {duration / 1e6:.3f} ms at most), and {len(slept)} of them slept"
+        f" ({size:,} B in {duration / 1e6:.3f} ms at most), and {len(slept)} of these reads slept"
     )
     return confirmed(evidence) if with_data and len(copied) == len(with_data) and not slept else failed(evidence)
 
@@ -117,10 +117,10 @@ def own_reader_each(run: Run, unit: str) -> Finding:
     counted += f", and no {unit} read two of them"
     asleep = _most_at_once((sleep.off, sleep.woken) for call in run.reads for sleep in call.sleeps)
     if asleep > 1:
-        return confirmed(f"{counted}; up to {asleep} slept in recv at the same time")
+        return confirmed(f"{counted}; up to {count(asleep, unit)} slept in recv at the same time")
     reads = [[call for call in run.reads if call.socket == socket] for socket in readers]
     begun = _most_at_once((min(call.enter for call in calls), max(call.exit for call in calls)) for calls in reads)
-    evidence = f"{counted}; up to {begun} were being read at the same time"
+    evidence = f"{counted}; up to {count(begun, 'connection')} were being read at the same time"
     return confirmed(evidence) if begun > 1 else failed(evidence)
 
 

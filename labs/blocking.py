@@ -38,7 +38,7 @@ def sleeps_in_the_read(run: Run) -> Finding:
     slept = [call for call in early if any(sleep.queue == "socket" for sleep in call.sleeps)]
     if not early:
         return failed(f"0 of {count(len(run.reads), 'read')} began before the data arrived: the thread waited in another call")
-    words = f"{len(slept)} of {count(len(early), 'read')} that began before their data slept on the socket's queue"
+    words = f"{len(slept)} of {count(len(early), 'read')} that began before their data arrived slept on the socket's queue"
     if len(slept) < 0.5 * len(early):
         return failed(words)
     if len(slept) < len(early):
@@ -92,6 +92,6 @@ def held_up(run: Run) -> Finding:
     if not longest:
         return unavailable(f"{words}; no data was unread while the thread slept for another client: use --messages 3 or more")
     return confirmed(
-        f"{words}, each to its end; data of one connection was unread for {ms(unread)}, and for {ms(longest)} of these the"
+        f"{words}, each to its end; data of one connection was unread for {ms(unread)}, and for {ms(longest)} of this time the"
         " thread slept in recvfrom on another connection"
     )

@@ -69,17 +69,21 @@ def amount(fd: int, what: int) -> int:
 @LAB.check("a read empties the receiver's buffer, an acknowledgement the sender's", claims=("C46",))
 def buffers(run: Run) -> Finding:
     """The unread bytes went down by what each read took; the sender held no byte even before the first read."""
-    unread, unacknowledged = run.aside.get("unread"), run.aside.get("unacknowledged")
+    unread, unacknowledged = run.aside.get("unread", []), run.aside.get("unacknowledged", [])
     reads = [call.bytes for call in run.sections.get("read", []) if call.name == "recvfrom"]
     evidence = (
-        f"after the send and after each of {len(reads)} reads ({reads} bytes): unread at the receiver {unread} bytes,"
-        f" unacknowledged at the sender {unacknowledged} bytes"
+        f"reads of {_listed(reads)} bytes; after the send and after each read: unread at the receiver {_listed(unread)} bytes,"
+        f" unacknowledged at the sender {_listed(unacknowledged)} bytes"
     )
     if unread != [SIZE, SIZE - FIRST, 0] or reads != [FIRST, SIZE - FIRST]:
         return failed(evidence)
     if unacknowledged and unacknowledged[0] == 0:
         evidence += "; TCP had acknowledged all bytes before the first read, and the sender's copy was released then"
     return confirmed(evidence)
+
+
+def _listed(amounts: list[int]) -> str:
+    return ", ".join(f"{amount:,}" for amount in amounts) or "0"
 
 
 def bytes_held(key: str, index: int, text: str) -> Question:
@@ -89,7 +93,7 @@ def bytes_held(key: str, index: int, text: str) -> Question:
         held = run.aside.get(key, [])
         if len(held) <= index:
             raise Undecided(f"the experiment measured {len(held)} amounts")
-        return Truth(f"{held[index]:,} bytes", f"{key} bytes after the send, the first read, and the second: {held}")
+        return Truth(f"{held[index]:,} bytes", f"{key} bytes after the send, the first read and the second: {_listed(held)}")
 
     return Question(f"{key}-{index}", text, ("0 bytes", "400 bytes", "600 bytes", "1,000 bytes"), truth, ranges=True)
 

@@ -75,7 +75,7 @@ def woken_by_the_callback(run: Run) -> Finding:
     return confirmed(evidence) if through and len(through) == len(seen) and len(own) == len(asleep) else failed(evidence)
 
 
-@LAB.check("epoll_ctl registers each descriptor once, whatever number of waits follows", claims=("C32",))
+@LAB.check("epoll_ctl registers each descriptor once, and not at every wait", claims=("C32",))
 def registered_once(run: Run) -> Finding:
     """One EPOLL_CTL_ADD for each descriptor. The waits name no descriptors and make no entries in wait queues."""
     added = [call for call in run.calls("epoll_ctl") if call.args[1] == EPOLL_CTL_ADD]

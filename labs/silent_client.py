@@ -39,8 +39,8 @@ def held(run: Run) -> Finding:
     if end and all(sent > end for client in broken.clients for sent, _echoed in client["exchanges"]):
         return unavailable("no other client sent a message during the silence: use a smaller --gap-ms than 400")
     words = (
-        f"the silence lasted {ms(run.silent_ns)}, the slowest echo took {ms(max(broken.round_trips))}; data was unread for"
-        f" {ms(unread)}, and for {ms(longest)} of these the thread slept in recvfrom on the silent connection"
+        f"the silence lasted {ms(run.silent_ns)}, the slowest answer took {ms(max(broken.round_trips))}; data was unread for"
+        f" {ms(unread)}, and for {ms(longest)} of this time the thread slept in recvfrom on the silent connection"
     )
     return confirmed(words) if longest > 0.5 * run.silent_ns else failed(words)
 
@@ -65,14 +65,14 @@ def multiplexed(run: Run) -> Finding:
 
 
 def _not_delayed(run: Run, name: str) -> Finding:
-    """No echo took half of the silence, and the thread hardly slept for one connection while another's data was unread."""
+    """No answer took half of the silence, and the thread hardly slept for one connection while another's data was unread."""
     case = run.case(name)
     longest, _unread = evidence.slept_while_unread(case, "socket")
     slowest = max(case.round_trips)
     words = (
-        f"{count(len(case.result.threads), 'thread')}: the slowest of {count(len(case.round_trips), 'echo')} took"
+        f"{count(len(case.result.threads), 'thread')}: the slowest of {count(len(case.round_trips), 'answer')} took"
         f" {ms(slowest)}, the silence lasted {ms(run.silent_ns)}; while data was unread, its thread slept"
-        f" {ms(longest)} on another connection"
+        f" {f'for up to {ms(longest)}' if longest else '0 times'} on another connection"
     )
     return confirmed(words) if slowest < 0.5 * run.silent_ns and longest < 0.1 * run.silent_ns else failed(words)
 

@@ -6,7 +6,7 @@ from labs.kit.questions.cases import MEANWHILE
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from labs.kit.questions.server import COPIES, WAITS_IN
 from labs.kit.traffic import Traffic
-from probes.words import count, ms, times
+from probes.words import count, ms
 from servers.mistakes.slow_handler import HANDLING
 
 LAB = Lab(
@@ -50,7 +50,7 @@ def stalled(run: Run) -> Finding:
         return unavailable(ONLY_SLOW)
     words = (
         f"{delayed(trips)} of {count(len(trips), 'quick request')} waited, for up to {ms(trips[-1])}; data was unread for"
-        f" {ms(unread)}, and for {ms(longest)} of these the loop's thread slept in a handler ({ms(HANDLING_NS)} each)"
+        f" {ms(unread)}, and for {ms(longest)} of this time the loop's thread slept in a handler ({ms(HANDLING_NS)} each)"
     )
     return confirmed(words) if delayed(trips) and longest > 0.3 * HANDLING_NS else failed(words)
 
@@ -71,8 +71,8 @@ def handed_over(run: Run) -> Finding:
     ]
     words = (
         f"{delayed(trips)} of {count(len(trips), 'quick request')} waited (the slowest took {ms(trips[-1])}); the loop's"
-        f" thread slept {times(len(in_handler))} in a handler; {count(held, 'message')} waited while their thread slept for"
-        f" another connection (in the broken server {held_in_broken})"
+        f" thread made {count(len(in_handler), 'sleep')} in a handler; {count(held, 'message')} waited while the reading thread"
+        f" slept for another connection (in the broken server {held_in_broken})"
     )
     return confirmed(words) if not in_handler and held < 0.5 * held_in_broken else failed(words)
 

@@ -91,7 +91,7 @@ def asynchronous(run: Run) -> Finding:
     early, notices = run.aside.get("done_early"), run.aside.get("told", [])
     words = (
         f"the work takes {ms(PAUSE * 1e9)}; submit returned after {ms(took)}, when done() was {early};"
-        f" {', '.join(notices) or 'nothing'} reported the end of the work"
+        f" the end of the work was reported by: {', '.join(notices) or 'nothing'}"
     )
     return confirmed(words) if took > 0 and early is False and notices == ["callback"] else failed(words)
 
@@ -139,7 +139,7 @@ def done_by_then(run: Run) -> Truth:
         raise Undecided("the experiment did not call done()")
     early, notices = run.aside["done_early"], ", ".join(run.aside.get("told", []))
     words = f"the work takes {ms(PAUSE * 1e9)}; done() right after submit returned {early}"
-    return Truth(DONE if early else GOES_ON, f"{words}; {notices or 'nothing'} reported the end of the work")
+    return Truth(DONE if early else GOES_ON, f"{words}; the end of the work was reported by: {notices or 'nothing'}")
 
 
 NEVER_ASLEEP, ASLEEP = "none of it: it is runnable all the time", "some or all of it, as in a blocking read"

@@ -12,7 +12,7 @@ LAB = Lab(
     try_next=(
         "invoke lab threads --clients 100 --messages 5  a hundred stacks",
         "invoke lab thread_pool  four threads, no more",
-        "invoke lab blocking  the same in one thread",
+        "invoke lab blocking  all in one thread",
     ),
     reading=(
         "UNP 26.4, TCP echo server using threads; 30.10",

@@ -81,11 +81,8 @@ def _per_connection(run: Run, name: str, queue: str) -> tuple[float, str]:
     if number := queues(case, queue):
         evidence += f" on {'the same queue' if number == 1 else count(number, 'queue')}"
     _, asleep, woken = herd(case, queue)
-    evidence += (
-        f"; summed over the packets, {asleep} processes were asleep when a packet arrived, and it woke {woken}"
-        if asleep
-        else ""
-    )
+    if asleep:
+        evidence += f"; summed over the packets, a packet woke {woken} of {count(asleep, 'sleeping process')}"
     if packets > connections:
         refused = sum(call.count for call in case.calls("accept4", "accept") if call.errno == "EAGAIN")
         evidence += f"; {count(packets - connections, 'wake-up')} brought no connection: {refused} ended with EAGAIN from"

@@ -23,7 +23,7 @@ from probes.measure.result import Call
 from probes.words import count
 from servers.kit.system import system_call
 
-NOT_COUNTED = "this kernel takes no probe in the function itself, so this evidence is indirect"
+NOT_COUNTED = "this kernel takes no probe in its functions, so this evidence is indirect"
 SIZES = (10, 100, 900)  # select ends at 1023
 _ROUNDS, _TIMES = 5, 60
 # Seconds, ns. The long time-out never expires, as one descriptor is ready; the kernel writes back the rest after each call.
@@ -209,7 +209,10 @@ def limited_by_files(run: Run, calls: list[Call]) -> Finding:
     if not calls:
         return failed("this server made 0 calls of epoll_wait")
     limits = run.aside["limit"]
-    evidence = f"with RLIMIT_NOFILE {limits['nofile']}, {limits['taken']} registered, then {limits['refused']}"
+    evidence = (
+        f"with RLIMIT_NOFILE {limits['nofile']}, epoll took {count(limits['taken'], 'descriptor')}; the next failed:"
+        f" {limits['refused']}"
+    )
     if not limits["taken"] or not limits["refused"].endswith("dup"):
         return failed(evidence)
     memory = limits["memory_bytes"] / 1e9
