@@ -1,14 +1,12 @@
 """BPF by BCC: compiling without kernel headers, and what BCC and the kernel say when they refuse.
 
-Here, in programs.py and in cost.py is BCC used, and nowhere else.
+BCC is used here, in image.py and in cost.py, and nowhere else.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,15 +89,3 @@ def complaint(said: str) -> str:
     if "kprobe_events" in lines[-1] and not Path("/sys/bus/event_source/devices/kprobe").exists():
         return "this kernel is built without kprobes"
     return lines[-1].removeprefix("libbpf: ").removeprefix("bpf: Failed to load program: ")[:160]
-
-
-def misses(program: int) -> int:
-    """How often the kernel skipped a program because it was already at work on that CPU (since 5.12; 0 before).
-
-    struct bpf_prog_info.recursion_misses, at byte 208, by BPF_OBJ_GET_INFO_BY_FD.
-    """
-    info, length = ctypes.create_string_buffer(256), ctypes.c_uint32(256)
-    library = ctypes.CDLL("libbcc.so.0")
-    if library.bpf_obj_get_info(program, info, ctypes.byref(length)) or length.value < 216:
-        return 0
-    return int(struct.unpack_from("<Q", info.raw, 208)[0])

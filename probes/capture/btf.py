@@ -92,6 +92,13 @@ class Btf:
         """Is there a function of this name, not merged into its callers? (Whether it can be traced is another matter.)"""
         return self._find(name, _FUNCTION) is not None
 
+    def function_id(self, name: str) -> int:
+        """The BTF id of a function, by which a program is attached to it. Raises OSError if there is none."""
+        found = self._find(name, _FUNCTION)
+        if found is None:
+            raise OSError(f"the kernel's BTF has no function {name}")
+        return found
+
     def tracepoint(self, name: str) -> list[bool] | None:
         """The arguments of a tracepoint, in order, as "is it a pointer?"; None if this kernel has no such tracepoint.
 

@@ -84,14 +84,14 @@ def _probes() -> list[Finding]:
 
 def _refusal(kind: str) -> str | None:
     """Attaches one of the instrument's own programs at a function, and takes it away again; what speaks against it."""
-    from probes.capture.programs import borrow, give_back
+    from probes.capture.programs import Programs
 
     try:
-        programs = borrow(Btf())
+        programs = Programs(Btf())
         try:
             programs.load(Hook(_FUNCTION, kind=kind))
         finally:
-            give_back(programs)
+            programs.close()
     except (OSError, CannotTrace) as error:
         return str(error)
     return None

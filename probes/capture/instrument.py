@@ -10,12 +10,11 @@ What it loads comes from programs.py, where each goes from attach.py.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import platform
+import struct
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -26,12 +25,13 @@ from probes.capture.attach import PROBES, Hook, ProbeSpec, attach
 from probes.capture.btf import Btf
 from probes.capture.prctl import new_cookie
 from probes.capture.privileges import need_privileges
-from probes.capture.programs import RING, borrow, give_back
-from probes.capture.symbols import readable
+from probes.capture.programs import RING, Programs
+from probes.capture.system import Map
 from probes.kernel.limits import SIZES, Sizes
-from probes.kernel.records import LAYOUTS, CallFlag, Hit, Kind, Loss, SleepFlag, encode
+from probes.kernel.records import Hit, Loss
 from probes.recording import Probe, Quality, Recording, without_addresses
 
+_AT_ONCE = 1000  # threads whose last records fit into the ring together
 DRAIN_EVERY = 0.02  # seconds; the ring holds 0.8 s of the busiest server seen, so a late reader loses nothing
 MOST_BYTES = 512 << 20  # of records: some 2.5 million calls, which take ten times as much memory while they are measured
 
@@ -47,11 +47,11 @@ class Instrument:
         self._spans: list[bytes] = []
         self._stopped = threading.Event()
         btf = Btf()
-        self._programs = borrow(btf, sizes)
+        self._programs = Programs(btf, sizes)
         self._borrowed = True
         try:
             self.probes = attach(btf, self._programs.load, self._programs.unload, wanted)
-            self._ring = ring.Ring(self._table(RING).map_fd, sizes.ring_bytes)
+            self._ring = ring.Ring(self._table(RING).fd, sizes.ring_bytes)
         except BaseException:
             self._give_back_programs()
             raise
@@ -78,7 +78,7 @@ class Instrument:
 
     def _freeze(self) -> int:
         """Nothing is followed any more; returns when (ns)."""
-        self._table(b"stopped")[ctypes.c_int(0)] = ctypes.c_uint32(1)
+        self._table("stopped").update(_word(0), _word(1))
         now = clock.now_ns()  # after: what a thread told until then lies before it
         self._misses = self._programs.misses()
         return now
@@ -93,15 +93,15 @@ class Instrument:
     def _give_back_programs(self) -> None:
         if self._borrowed:
             self._borrowed = False
-            give_back(self._programs)
+            self._programs.close()
 
-    def _table(self, name: bytes) -> Any:
+    def _table(self, name: str) -> Map:
         return self._programs.table(name)
 
     def invite(self) -> int:
         """A cookie that one process may say to be followed (prctl.follow_me). It is good for once."""
         cookie = new_cookie()
-        self._table(b"invitations")[ctypes.c_uint64(cookie)] = ctypes.c_uint32(1)
+        self._table("invitations").update(struct.pack("=Q", cookie), _word(1))
         return cookie
 
     @property
@@ -113,7 +113,7 @@ class Instrument:
         """How many threads are followed right now."""
         if self.full:
             return 0
-        return sum(1 for _ in self._table(b"threads").keys())  # noqa: SIM118 (a BCC table iterates over entries)
+        return sum(1 for _ in self._table("threads").keys())  # noqa: SIM118 (a map of the kernel is no dictionary)
 
     def wait_until_gone(self, seconds: float) -> bool:
         """Waits until every followed thread has ended, at most that long; did they?"""
@@ -134,17 +134,20 @@ class Instrument:
         full = self.full
         end = self._ended or self._freeze()
         misses = self._misses
-        self._programs.leave_the_kernel()
+        self._spans.append(self._ring.drain())
+        for number, thread in enumerate(list(self._table("threads").keys())):
+            self._programs.report_open(thread, end)
+            if number % _AT_ONCE == 0:
+                self._spans.append(self._ring.drain())
         self._spans.append(self._ring.drain())
         self._ring.close()
-        threads = list(self._table(b"threads").values())
-        # a program that was under way at `end` may have told of something a moment later
-        end = max([end, *(max(one.enter, one.off_at, one.on_at) for one in threads)])
-        live = [record for one in threads for record in self._live(one, end)]
-        bursts = b"".join(bytes(burst) for burst in self._table(b"bursts").values() if burst.kind)
-        data, frames = without_addresses(ring.strip(self._spans) + bursts + b"".join(encode(one) for one in live))
-        losses = {loss: self._total(b"losses", loss) for loss in Loss}
-        hits = {hit: self._total(b"hits", hit) for hit in Hit}
+        bursts = b"".join(burst for burst in self._table("bursts").values() if int.from_bytes(burst[:4], "little"))
+        data, frames = without_addresses(ring.strip(self._spans) + bursts)
+        # while the programs are loaded: their own frames have names only until they are gone
+        stacks = {number: [self._programs.symbol(address) for address in addresses] for number, addresses in frames.items()}
+        self._programs.leave_the_kernel()
+        losses = {loss: self._table("losses").total(loss) for loss in Loss}
+        hits = {hit: self._table("hits").total(hit) for hit in Hit}
         # The kernel may skip a program while it is half done for another thread on that CPU. If that was at either end of a
         # followed thread's call, and the stand-in was skipped as well, the other end tells: an end without a begin, or a begin
         # inside a call (Loss.UNMATCHED).
@@ -167,46 +170,16 @@ class Instrument:
                 "FULL": int(full),
             },
             seen=sum(hits.values()),
-            stacks={number: [self._symbol(one) for one in addresses] for number, addresses in frames.items()},
+            stacks=stacks,
             end=end,
             context=context,
         )
         self._close()
         return recording
 
-    def _total(self, table: bytes, index: int) -> int:
-        return int(sum(self._table(table)[ctypes.c_int(int(index))]))
 
-    def _symbol(self, address: int) -> str:
-        return readable(self._programs.symbol(address))
-
-    @staticmethod
-    def _live(t: Any, end: int) -> Iterator[Any]:
-        """The records that a thread still alive has not had occasion to write: what it is in, and its totals."""
-        off = max(end - t.off_at, 0) if t.off else 0
-        waiting, late, newborn = (off if t.off == one else 0 for one in (1, 2, 3))
-        inside = getattr(t, "in")
-        if t.off == 1:
-            yield LAYOUTS[Kind.SLEEP].record(
-                Kind.SLEEP, t.serial, SleepFlag.OPEN | (0 if t.where == 1 else SleepFlag.OUTSIDE),
-                0, t.off_at, max(end, t.off_at), max(end, t.off_at), t.stack, 0, 0, t.object, "",
-            )  # fmt: skip
-        if t.where == 1:
-            yield LAYOUTS[Kind.CALL].record(
-                Kind.CALL, t.serial, t.nr, CallFlag.OPEN, t.enter, end, 0, tuple(t.args),
-                inside.wait + waiting, inside.delay, inside.preempted + late, t.copy,
-                inside.sleeps + (t.off == 1), inside.preemptions, t.socket, t.ready, t.copied, t.arrivals, t.unread,
-                t.polled, t.queued, t.unqueued, t.copies, t.copy_in_max, 0,
-            )  # fmt: skip
-        outside = [t.out.wait, t.out.delay, t.out.preempted, t.birth, t.birth_copy, t.out.sleeps, t.out.preemptions]
-        if t.where != 1:
-            outside = [a + b for a, b in zip(outside, (waiting, newborn, late, 0, 0, t.off == 1, 0), strict=True)]
-        if t.where == 2:  # not yet in user code, or never (a worker of the kernel): what fold_exit would do
-            spent = inside.wait + inside.delay + inside.preempted + t.copy
-            birth = max(end - t.enter, 0) - off - spent
-            born = (inside.wait, inside.delay, inside.preempted, birth, t.copy, inside.sleeps, inside.preemptions)
-            outside = [a + b for a, b in zip(outside, born, strict=True)]
-        yield LAYOUTS[Kind.EXIT].record(Kind.EXIT, t.serial, end, t.calls + (t.where == 1), t.bursts, *outside, "")
+def _word(number: int) -> bytes:
+    return struct.pack("=I", number)
 
 
 def _not_stood_in_for(misses: dict[Hook, int]) -> int:

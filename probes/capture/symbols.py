@@ -1,6 +1,33 @@
-"""Names of kernel addresses."""
+"""Names of kernel addresses, from /proc/kallsyms (kernel/kallsyms.c), by libbcc's cache of it."""
 
 from __future__ import annotations
+
+import ctypes
+
+
+class _Symbol(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("demangled", ctypes.c_char_p),
+        ("module", ctypes.c_char_p),
+        ("offset", ctypes.c_uint64),
+    )
+
+
+class Symbols:
+    """The kernel's symbols as they are now: programs that are unloaded later have their names in it only until then."""
+
+    def __init__(self) -> None:
+        self._library = ctypes.CDLL("libbcc.so.0")
+        self._library.bcc_symcache_new.restype = ctypes.c_void_p
+        self._cache = ctypes.c_void_p(self._library.bcc_symcache_new(-1, None))
+
+    def name(self, address: int) -> str:
+        """The function at an address; "?" where the kernel gives no name."""
+        found = _Symbol()
+        if self._library.bcc_symcache_resolve_no_demangle(self._cache, ctypes.c_uint64(address), ctypes.byref(found)) < 0:
+            return "?"
+        return readable((found.name or b"").decode(errors="replace"))
 
 
 def readable(symbol: str) -> str:

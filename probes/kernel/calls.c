@@ -44,7 +44,7 @@ static inline int report_burst(struct burst_record *burst) {
 
 /* A call that brought nothing and did not sleep: EAGAIN, or a multiplexer that found nothing ready. */
 static inline int fruitless(struct thread *t, s64 ret) {
-  return !t->in.sleeps && !t->copies && (ret == -11 || (ret == 0 && IS_MULTIPLEXER(t->nr)));
+  return !t->in.sleeps && !t->copies && (ret == -11 || (ret == 0 && is_multiplexer(t->nr)));
 }
 
 /* Folds the call into the burst of its kind on its descriptor. Returns 0 if the table of bursts is full: the caller then
@@ -141,7 +141,7 @@ static inline void call_begins(struct raw *ctx, int stands_in) {
     return;
   }
   bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
-  if (IS_COMPAT(bpf_get_current_task())) {  /* numbers and registers of another ABI */
+  if (is_compat(bpf_get_current_task())) {  /* numbers and registers of another ABI */
     nr |= COMPAT;
     __builtin_memset(regs, 0, sizeof(regs));
   }
@@ -172,7 +172,7 @@ static inline int why_it_never_began(u64 task) {
     return LOSS_KILLED;
   if (peek32(task, OFF_TASK_PTRACE))
     return LOSS_EMULATED;
-  return FILTERED_BY_SECCOMP ? LOSS_REFUSED : LOSS_UNMATCHED;
+  return is_filtered(task) ? LOSS_REFUSED : LOSS_UNMATCHED;
 }
 
 /* sys_exit(regs, ret) */
@@ -241,6 +241,28 @@ int on_exit_stand_in(struct raw *ctx) {
   return 0;
 }
 
+/* The totals of a thread that has ended, or of one that lives on (whose name is known already). */
+static inline int report_totals(struct thread *t, u64 now, int ended) {
+  REPORT(exit_record, r);
+  r->kind = KIND_EXIT;
+  r->thread = t->serial;
+  r->end = now;
+  r->calls = t->calls;
+  r->bursts = t->bursts;
+  r->wait = t->out.wait;
+  r->delay = t->out.delay;
+  r->preempted = t->out.preempted;
+  r->birth = t->birth;
+  r->copy = t->birth_copy;
+  r->sleeps = t->out.sleeps;
+  r->preemptions = t->out.preemptions;
+  __builtin_memset(r->comm, 0, sizeof(r->comm));
+  if (ended)
+    bpf_get_current_comm(r->comm, sizeof(r->comm));
+  submit(r);
+  return 0;
+}
+
 /* sched_process_exit(task): closes the call that never returns, and hands over the totals. */
 int on_gone(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns();
@@ -254,23 +276,7 @@ int on_gone(struct raw *ctx) {
   fold_exit(t, was, now);
   if (was == IN_CALL)
     report_call(t, 0, CALL_NO_RETURN, now);
-  struct exit_record *r = reserve(sizeof(*r));
-  if (r) {
-    r->kind = KIND_EXIT;
-    r->thread = t->serial;
-    r->end = now;
-    r->calls = t->calls;
-    r->bursts = t->bursts;
-    r->wait = t->out.wait;
-    r->delay = t->out.delay;
-    r->preempted = t->out.preempted;
-    r->birth = t->birth;
-    r->copy = t->birth_copy;
-    r->sleeps = t->out.sleeps;
-    r->preemptions = t->out.preemptions;
-    bpf_get_current_comm(r->comm, sizeof(r->comm));
-    submit(r);
-  }
+  report_totals(t, now, 1);
   threads.delete(&tid);
   return 0;
 }

@@ -23,7 +23,7 @@ static inline u32 waiting(u64 socket) {
 static inline int datagram_arrived(u64 socket, u64 now) {
   int zero = 0;
   struct datagrams *seen = datagrams.lookup(&socket);
-  u64 inode = SOCKET_INODE(socket);  /* addresses are used again */
+  u64 inode = socket_inode(socket);  /* addresses are used again */
   if (!seen || seen->inode != inode) {
     struct datagrams *blank = fresh_datagrams.lookup(&zero);
     if (!blank)
@@ -217,7 +217,7 @@ static inline int tcp_copied(u64 socket) {
     count(LOSS_ARRIVAL);
   }
   t->drained = !t->unread;
-  if (t->where != IN_CALL || !IS_READ(t->nr))
+  if (t->where != IN_CALL || !is_read(t->nr))
     report_socket_copy(t, now);
   t->taken = 0;
   return 0;
@@ -285,7 +285,7 @@ static inline int datagram_received(u64 socket, s64 size, u64 now) {
   t->arrivals = 1;
   t->unread = 0;
   t->drained = 1;
-  if (t->where != IN_CALL || !IS_READ(t->nr)) {
+  if (t->where != IN_CALL || !is_read(t->nr)) {
     if (!started)
       t->taking_at = now;  /* only the end of its copy is known */
     t->taken = size;

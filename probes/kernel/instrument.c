@@ -6,6 +6,7 @@
  * their entry and exit, where the kernel allows that (AT_ENTRY, AT_EXIT). All arguments are kernel pointers, so every field is
  * read at an offset that the running kernel's BTF gave (the OFF_ constants come from programs.py); no kernel header is used.
  */
+#include "kernel.h"
 #include "fold.h"
 
 struct raw { u64 args[4]; };
@@ -62,24 +63,6 @@ static inline struct thread *thread_of(u32 tid, int event) {
 
 static inline struct thread *current_thread(int event) {
   return thread_of((u32)bpf_get_current_pid_tgid(), event);
-}
-
-static inline u64 peek(u64 pointer, u32 offset) {
-  u64 value = 0;
-  bpf_probe_read_kernel(&value, sizeof(value), (void *)(pointer + offset));
-  return value;
-}
-
-static inline u32 peek32(u64 pointer, u32 offset) {
-  u32 value = 0;
-  bpf_probe_read_kernel(&value, sizeof(value), (void *)(pointer + offset));
-  return value;
-}
-
-static inline u32 peek16(u64 pointer, u32 offset) {
-  u16 value = 0;
-  bpf_probe_read_kernel(&value, sizeof(value), (void *)(pointer + offset));
-  return value;
 }
 
 static inline __attribute__((always_inline)) void *reserve(u64 size) {

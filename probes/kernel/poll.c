@@ -6,8 +6,8 @@
 
 /* select, poll and epoll_wait hand descriptors in and answers out before and after they ask: that bounds what they copy. */
 static inline void asked(struct thread *t) {
-  if (t->where == IN_CALL && IS_MULTIPLEXER(t->nr))
-    fold_asked(t, IS_EPOLL_WAIT(t->nr), bpf_ktime_get_ns());
+  if (t->where == IN_CALL && is_multiplexer(t->nr))
+    fold_asked(t, is_epoll_wait(t->nr), bpf_ktime_get_ns());
 }
 
 /* sock_poll(file, socket, wait) and its like: file->f_op->poll */

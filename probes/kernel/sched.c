@@ -32,10 +32,10 @@ static inline void came_back_unseen(struct thread *t, u64 now) {
 /* Did the task that is switched out leave the run queue? Not if it was preempted, nor if it saw a pending signal on its way
  * out: then the kernel has put its state back to running (0), though the tracepoint may still tell the state before. */
 static inline int goes_to_sleep(struct raw *ctx) {
-  u64 prev = ctx->args[SWITCH_PREV];
-  if ((u32)ctx->args[0] || !SWITCH_PREV_STATE(ctx))
+  u64 prev = switch_prev(ctx->args);
+  if ((u32)ctx->args[0] || !switch_prev_state(ctx->args))
     return 0;
-  return !(peek32(prev, OFF_TASK_ON_RQ) && !peek32(prev, OFF_TASK_STATE));
+  return !(peek32(prev, OFF_TASK_ON_RQ) && !task_state(prev));
 }
 
 /* What the kernel has behind a descriptor (file->private_data): a struct socket, eventpoll, pipe. Whoever sleeps at one of its
@@ -57,10 +57,10 @@ int on_switch(struct raw *ctx) {
   if (t) {
     came_back_unseen(t, now);
     int asleep = goes_to_sleep(ctx);
-    t->object = asleep && t->where == IN_CALL ? object_behind(ctx->args[SWITCH_PREV], (u32)t->args[0]) : 0;
+    t->object = asleep && t->where == IN_CALL ? object_behind(switch_prev(ctx->args), (u32)t->args[0]) : 0;
     fold_out(t, asleep, asleep ? stack_id(ctx, 0) : 0, now);
   }
-  t = thread_of(peek32(ctx->args[SWITCH_NEXT], OFF_TASK_PID), HIT_SWITCH);
+  t = thread_of(peek32(switch_next(ctx->args), OFF_TASK_PID), HIT_SWITCH);
   if (t && t->off != ON_CPU && fold_in(t, now))
     report_sleep(t, now, 0);
   return 0;

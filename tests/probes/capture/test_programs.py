@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from probes.capture import programs
+from probes.capture import image
 from probes.capture.instrument import Instrument
 from probes.measure import phases
 from probes.measure.result import Result
@@ -34,12 +34,11 @@ def test_a_second_recording_compiles_nothing_and_holds_nothing_of_the_first(
     kernel: None, compiled: Callable[..., Path]
 ) -> None:
     first = _sleeps(compiled("sleeps"), 101)
-    (kept,) = programs._kept
     assert (_opened("bpf-prog"), _opened("bpf_link"), _opened("perf_event]")) == (0, 0, 0), "nothing stays in the kernel"
-    for name in (b"threads", b"bursts", b"stacks_seen", b"generations", b"arrivals", b"datagrams"):
-        assert not list(kept.table(name).keys()), name
+    assert _opened("bpf-map") == 0
+    known = dict(image._known)
     again = _sleeps(compiled("sleeps"), 7)
-    assert programs._kept == [kept]
+    assert image._known == known
     assert first.events.sound and again.events.sound
     assert len(again.threads) == 1 and again.events.seen < first.events.seen / 3
     asleep = [sleep for call in again.calls for sleep in call.sleeps]
@@ -53,7 +52,6 @@ def test_two_recordings_at_once_have_programs_of_their_own(kernel: None, compile
         results = [phases.measure(instrument.stop({})) for instrument in (one, other)]
     assert all(len(result.threads) == 1 and result.events.sound for result in results)
     assert results[0].threads[0].calls > results[1].threads[0].calls
-    assert len(programs._kept) == 1
 
 
 def test_a_crowded_recording_leaves_empty_maps(kernel: None, compiled: Callable[..., Path]) -> None:

@@ -1,0 +1,138 @@
+"""The numbers that the kernel side is compiled with, as C defines: offsets from this kernel's BTF, system calls, sizes.
+
+Only numbers: what is done with them stands in probes/kernel/kernel.h.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from probes.capture.btf import Btf
+from probes.capture.prctl import MARKER
+from probes.errors import CannotTrace
+from probes.kernel import syscalls
+from probes.kernel.limits import Sizes
+
+# Members that every kernel from 5.10 on has: the name of the constant, the struct, the member.
+REQUIRED = (
+    ("TASK_PID", "task_struct", "pid"),
+    ("TASK_ON_RQ", "task_struct", "on_rq"),
+    ("TASK_COMM", "task_struct", "comm"),
+    ("TASK_FILES", "task_struct", "files"),
+    ("TASK_THREAD_PID", "task_struct", "thread_pid"),
+    ("TASK_GROUP_LEADER", "task_struct", "group_leader"),
+    ("TASK_PTRACE", "task_struct", "ptrace"),
+    ("TASK_SIGNAL", "task_struct", "signal"),
+    ("SIGNAL_FLAGS", "signal_struct", "flags"),
+    ("FILES_TABLE", "files_struct", "fdt"),
+    ("TABLE_LENGTH", "fdtable", "max_fds"),
+    ("TABLE_FILES", "fdtable", "fd"),
+    ("FILE_OBJECT", "file", "private_data"),
+    ("FILE_INODE", "file", "f_inode"),
+    ("INODE_NUMBER", "inode", "i_ino"),
+    ("PID_LEVEL", "pid", "level"),
+    ("PID_NUMBERS", "pid", "numbers"),
+    ("UPID_NR", "upid", "nr"),
+    ("SOCK_PROTOCOL", "sock", "sk_protocol"),
+    ("SOCK_WQ", "sock", "sk_wq"),
+    ("WQ_WAIT", "socket_wq", "wait"),
+    ("SOCK_FLAGS", "sock_common", "skc_flags"),  # a sock begins with its sock_common
+    ("SKB_CB", "sk_buff", "cb"),
+    ("TCP_RCV_NXT", "tcp_sock", "rcv_nxt"),
+    ("TCP_COPIED_SEQ", "tcp_sock", "copied_seq"),
+)
+# Members inside members: the sum of two offsets. The second name, where there is one, is 0 or 1: whether the kernel has both.
+NESTED = (
+    ("SOCK_QUEUE_LENGTH", "", ("sock", "sk_receive_queue"), ("sk_buff_head", "qlen")),
+    ("UDP_READER_LENGTH", "", ("udp_sock", "reader_queue"), ("sk_buff_head", "qlen")),
+    ("SECCOMP_MODE", "SECCOMP", ("task_struct", "seccomp"), ("seccomp", "mode")),
+    ("THREAD_STATUS", "THREAD_STATUS", ("task_struct", "thread_info"), ("thread_info", "status")),
+    ("THREAD_FLAGS", "THREAD_FLAGS", ("task_struct", "thread_info"), ("thread_info", "flags")),
+)
+
+
+def defines(btf: Btf, sizes: Sizes) -> str:
+    """All of them, one #define a line. Raises CannotTrace where this kernel lacks what is needed."""
+    numbers = _offsets(btf) | _switch(btf) | _calls() | _sizes(sizes)
+    return "".join(f"#define {name} {value}\n" for name, value in numbers.items())
+
+
+def _required(offset: int | None, name: str) -> int:
+    if offset is None:
+        raise CannotTrace(f"the kernel's BTF has no {name}", "please report this kernel")
+    return offset
+
+
+def _offsets(btf: Btf) -> dict[str, int | str]:
+    found: dict[str, int | str] = {
+        f"OFF_{name}": _required(btf.offset(struct, member), f"{struct}.{member}") for name, struct, member in REQUIRED
+    }
+    for name, has, outer, inner in NESTED:
+        at, within = btf.offset(*outer), btf.offset(*inner)
+        known = at is not None and within is not None
+        if has:
+            found[f"HAS_{has}"] = int(known)
+        elif not known:
+            _required(None, ".".join(outer))
+        found[f"OFF_{name}"] = (at or 0) + (within or 0) if known else 0
+    state = btf.offset("task_struct", "__state")
+    found["OFF_TASK_STATE"] = _required(btf.offset("task_struct", "state") if state is None else state, "task_struct.__state")
+    socket_of, inode = btf.offset("sock", "sk_socket"), btf.offset("socket_alloc", "vfs_inode")
+    found["HAS_SOCKET_INODE"] = int(socket_of is not None and inode is not None)
+    found["OFF_SOCK_SOCKET"], found["OFF_SOCKET_ALLOC_INODE"] = socket_of or 0, inode or 0
+    found["SIZE_UPID"] = btf.size("upid") or 16
+    return found
+
+
+def _switch(btf: Btf) -> dict[str, int | str]:
+    """Where sched_switch has its arguments."""
+    switch = btf.tracepoint("sched_switch")
+    if switch is None:
+        raise CannotTrace("the kernel has no tracepoint sched:sched_switch", "a kernel with CONFIG_TRACEPOINTS is needed")
+    tasks = [index for index, pointer in enumerate(switch) if pointer]
+    states = [index for index, pointer in enumerate(switch) if not pointer and index > 0]
+    return {
+        "SWITCH_PREV": tasks[0],
+        "SWITCH_NEXT": tasks[1],
+        "HAS_SWITCH_STATE": int(bool(states)),
+        "SWITCH_STATE": states[0] if states else 0,
+    }
+
+
+def _calls() -> dict[str, int | str]:
+    """System calls by number, and where their arguments stand in the registers."""
+    machine = syscalls.architecture()
+    numbers = syscalls.numbers(machine.name)
+
+    def listed(names: set[str] | tuple[str, ...]) -> str:
+        return ", ".join(str(numbers[name]) for name in sorted(names) if name in numbers)
+
+    return {
+        "REGS_ARGS": machine.start,
+        **{f"REG_ARG{index}": place for index, place in enumerate(machine.order)},
+        **{f"REGISTER{index}": offset for index, offset in enumerate(machine.function)},
+        "NR_PRCTL": numbers["prctl"],
+        "NR_EPOLL_CTL": numbers["epoll_ctl"],
+        "NR_CLOSE": numbers["close"],
+        "MULTIPLEXERS": listed(syscalls.MULTIPLEXERS),
+        "EPOLL_WAITS": listed(syscalls.EPOLL_WAITS),
+        "READS": listed(syscalls.READS - {"recvmmsg"}),
+        "POLLED_CALLS": listed(syscalls.POLLED),
+        "COMPAT": syscalls.COMPAT,
+        "MARKER": f"{MARKER}U",
+        "IPPROTO_TCP": socket.IPPROTO_TCP,
+        "IPPROTO_UDP": socket.IPPROTO_UDP,
+        "BPF_RB_NO_WAKEUP": 1,  # uapi/linux/bpf.h
+    }
+
+
+def _sizes(sizes: Sizes) -> dict[str, int | str]:
+    return {
+        "WAITING": sizes.waiting,
+        "MAX_THREADS": sizes.threads,
+        "MAX_BURSTS": sizes.bursts,
+        "MAX_GENERATIONS": sizes.generations,
+        "MAX_WATCHERS": sizes.watchers,
+        "INVITATIONS": sizes.invitations,
+        "RING_PAGES": sizes.ring_bytes // 4096,  # BCC takes PAGE_SIZE from our headers
+    }

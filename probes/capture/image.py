@@ -1,0 +1,247 @@
+"""The compiled programs: their instructions and the definitions of their maps, kept on disk from one start to the next.
+
+clang takes more than a second at each start, and half a minute in an emulated machine. What it makes depends on the source text
+(with every offset and number of this kernel in it), on BCC, and on the machine; the file's name is a hash over all of these.
+The programs run in the kernel with root's rights, so a file is believed only in a folder that nobody else can write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import json
+import os
+import platform
+import stat
+import struct
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from probes.capture.bpf import ENDS, KERNEL, compile_bpf, import_bcc, program_on, quiet
+from probes.capture.system import map_definition
+from probes.errors import CannotTrace
+
+FOLDER = "/var/cache/iolab"
+_MAGIC = b"iolab image 1\n"
+_LARGEST = 16 << 20  # bytes of a file; 0.1 MB are usual
+_KEEP = 8  # files
+_LOAD_MAP = 0x18  # BPF_LD | BPF_IMM | BPF_DW, whose source register says that the constant is a map's descriptor
+_PSEUDO_MAP_FD = 1
+
+
+@dataclass(frozen=True)
+class MapDefinition:
+    """One map: how to make it anew (system.Map)."""
+
+    name: str
+    kind: int
+    key_size: int
+    value_size: int
+    entries: int
+    flags: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program's instructions; `maps` says at which instruction which map's descriptor belongs."""
+
+    code: bytes
+    maps: tuple[tuple[int, str], ...]
+
+    def with_maps(self, descriptors: dict[str, int]) -> bytes:
+        """The instructions with the descriptors of maps that were made for them."""
+        code = bytearray(self.code)
+        for index, name in self.maps:
+            struct.pack_into("=i", code, 8 * index + 4, descriptors[name])
+        return bytes(code)
+
+
+@dataclass(frozen=True)
+class Image:
+    """All programs by name, and their maps."""
+
+    maps: tuple[MapDefinition, ...]
+    programs: dict[str, Program]
+
+
+_known: dict[str, Image] = {}  # of this process
+
+
+def image(source: str, names: list[str], functions: dict[str, list[str]]) -> Image:
+    """The compiled image of the source: from this process, from the disk, or by clang. Raises CannotTrace.
+
+    `names` are programs by their own name; `functions` has, for fentry and fexit, the kernel functions that have one.
+    """
+    key = _key(source)
+    if key not in _known:
+        with _folder() as folder:
+            found = _read(folder, key) if folder is not None else None
+            _known[key] = found or _compile(source, names, functions)
+            if folder is not None and found is None:
+                _write(folder, key, _known[key])
+    return _known[key]
+
+
+def _key(source: str) -> str:
+    """Everything that the compiled programs depend on."""
+    btf = hashlib.sha256(Path("/sys/kernel/btf/vmlinux").read_bytes()).hexdigest()
+    headers = b"".join(path.read_bytes() for path in sorted(KERNEL.rglob("*.h")))
+    parts = (_MAGIC.decode(), source, headers.decode(), btf, _bcc_version(), platform.machine(), platform.release())
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
+
+
+def _bcc_version() -> str:
+    """What tells one installed BCC from another, without importing it: the library's file."""
+    found = sorted(Path("/usr/lib").glob("*/libbcc.so.0")) + sorted(Path("/usr/lib").glob("libbcc.so.0"))
+    return " ".join(f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in found)
+
+
+# -- compiling --------------------------------------------------------------------------------------------------------
+
+
+def _compile(source: str, names: list[str], functions: dict[str, list[str]]) -> Image:
+    with quiet() as printed:
+        try:
+            module = compile_bpf(source.encode(), cflags=[f"-I{KERNEL}", "-Wno-unused-function"])
+        except CannotTrace:
+            raise
+        except Exception as error:
+            failure = str(error)  # the exception itself would hold this frame until the garbage is collected
+        else:
+            try:
+                return _dump(module, names, functions)
+            finally:
+                module.cleanup()
+    said = printed[-1][-2000:]
+    raise CannotTrace(f"BCC could not make the probes: {failure}\n{said}", "invoke doctor says what is missing")
+
+
+def _dump(module: Any, names: list[str], functions: dict[str, list[str]]) -> Image:
+    library = import_bcc().lib
+    fds: dict[int, str] = {}
+    maps = []
+    library.bpf_table_name.restype = ctypes.c_char_p
+    for number in range(library.bpf_num_tables(module.module)):
+        name, fd = library.bpf_table_name(module.module, number).decode(), library.bpf_table_fd_id(module.module, number)
+        fds[fd] = name
+        maps.append(MapDefinition(name, *map_definition(fd)))
+    programs = {name: _program(module.dump_func(name.encode()), fds) for name in names}
+    for kind, places in functions.items():
+        for place in places:
+            programs[f"{kind}_on_{place}"] = _program(module.dump_func(program_on(module, ENDS[kind], place)), fds)
+    return Image(tuple(maps), programs)
+
+
+def _program(code: bytes, fds: dict[int, str]) -> Program:
+    maps, index = [], 0
+    while index < len(code) // 8:
+        operation, registers, _offset, constant = struct.unpack_from("=BBhi", code, 8 * index)
+        wide = operation == _LOAD_MAP
+        if wide and registers >> 4 == _PSEUDO_MAP_FD:
+            maps.append((index, fds[constant]))
+        index += 2 if wide else 1
+    return Program(code, tuple(maps))
+
+
+# -- the disk ---------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[int | None]:
+    """The cache's folder, opened; None where there is none that only we and root can write."""
+    path = Path(os.environ.get("IOLAB_CACHE") or FOLDER)
+    descriptor = None
+    with contextlib.suppress(OSError):
+        if not path.exists():
+            path.mkdir(mode=0o700)
+        descriptor = _trusted(path)
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _ours(found: os.stat_result) -> bool:
+    return found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o022
+
+
+def _trusted(path: Path) -> int | None:
+    """Opens a folder step by step from the root; None if somebody else could put another one in its place."""
+    if not path.is_absolute():
+        return None
+    descriptor = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    for part in path.parts[1:]:
+        if not _ours(os.fstat(descriptor)):
+            os.close(descriptor)
+            return None
+        try:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = inner
+    if not _ours(os.fstat(descriptor)):
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _read(folder: int, key: str) -> Image | None:
+    """The image of that key; None if there is none, or none that is whole and ours."""
+    try:
+        with os.fdopen(os.open(key, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or not _ours(found) or found.st_size > _LARGEST:
+                return None
+            return _decode(file.read(_LARGEST))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _decode(data: bytes) -> Image:
+    """Raises ValueError, KeyError or TypeError where anything is damaged."""
+    magic, digest, rest = data[: len(_MAGIC)], data[len(_MAGIC) : len(_MAGIC) + 32], data[len(_MAGIC) + 32 :]
+    if magic != _MAGIC or hashlib.sha256(rest).digest() != digest:
+        raise ValueError("damaged")
+    size = struct.unpack_from("=I", rest)[0]
+    header, code = json.loads(rest[4 : 4 + size]), rest[4 + size :]
+    maps = tuple(MapDefinition(**each) for each in header["maps"])
+    programs = {
+        name: Program(code[each["at"] : each["at"] + each["bytes"]], tuple((index, to) for index, to in each["maps"]))
+        for name, each in header["programs"].items()
+    }
+    return Image(maps, programs)
+
+
+def _encode(made: Image) -> bytes:
+    programs, code = {}, b""
+    for name, program in made.programs.items():
+        programs[name] = {"at": len(code), "bytes": len(program.code), "maps": [list(each) for each in program.maps]}
+        code += program.code
+    header = json.dumps({"maps": [asdict(each) for each in made.maps], "programs": programs}).encode()
+    rest = struct.pack("=I", len(header)) + header + code
+    return _MAGIC + hashlib.sha256(rest).digest() + rest
+
+
+def _write(folder: int, key: str, made: Image) -> None:
+    """Keeps the image, whole or not at all; two writers of one key write the same."""
+    half = f".{key}.{os.getpid()}"
+    with contextlib.suppress(OSError):
+        try:
+            descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(_encode(made))
+            os.rename(half, key, src_dir_fd=folder, dst_dir_fd=folder)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(half, dir_fd=folder)
+        _forget_the_oldest(folder)
+
+
+def _forget_the_oldest(folder: int) -> None:
+    names = sorted(os.listdir(folder), key=lambda name: os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime_ns)
+    for name in names[:-_KEEP]:
+        os.unlink(name, dir_fd=folder)

@@ -1,0 +1,176 @@
+"""The bpf() system call (bpf(2), include/uapi/linux/bpf.h): maps, programs, and where they are attached.
+
+Called directly, without BCC or libbpf: loading takes no compiler, and these commands are the same on every kernel from 5.10 on.
+Every function raises OSError with what the kernel said.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+import platform
+import resource
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from probes.kernel.syscalls import numbers
+
+MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD = range(6)
+PROG_TEST_RUN, OBJ_GET_INFO, RAW_TRACEPOINT_OPEN = 10, 15, 17
+HASH, ARRAY, PERCPU_ARRAY, LRU_HASH, RINGBUF = 1, 2, 6, 9, 27
+KPROBE, RAW_TRACEPOINT, TRACING = 2, 17, 26  # program types
+FENTRY, FEXIT = 24, 25  # attach types of TRACING
+_LOG_BYTES = 1 << 20
+_NAME = 15  # BPF_OBJ_NAME_LEN - 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+@functools.cache
+def _number() -> int:
+    return numbers(platform.machine())["bpf"]
+
+
+def bpf(command: int, attributes: bytes) -> int:
+    """One bpf() call; its result."""
+    buffer = ctypes.create_string_buffer(attributes, max(len(attributes), 128))
+    result = int(_libc.syscall(ctypes.c_long(_number()), ctypes.c_long(command), buffer, ctypes.c_long(len(buffer))))
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def possible_cpus() -> int:
+    """How many CPUs the kernel may ever have: a per-CPU value has one part for each."""
+    first, _, last = Path("/sys/devices/system/cpu/possible").read_text().strip().rpartition("-")
+    del first
+    return int(last) + 1
+
+
+class Map:
+    """A map that the programs share with this process. Keys and values are bytes; integers are little-endian words."""
+
+    def __init__(self, name: str, kind: int, key_size: int, value_size: int, entries: int, flags: int) -> None:
+        self.name, self.kind, self.key_size = name, kind, key_size
+        parts = possible_cpus() if kind == PERCPU_ARRAY else 1
+        self.value_size = value_size if parts == 1 else (value_size + 7 & ~7) * parts
+        attributes = struct.pack("=7I", kind, key_size, value_size, entries, flags, 0, 0) + name.encode()[:_NAME]
+        try:
+            self.fd = bpf(MAP_CREATE, attributes)
+        except PermissionError:  # before 5.11 maps are locked memory (RLIMIT_MEMLOCK)
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            self.fd = bpf(MAP_CREATE, attributes)
+
+    def _element(self, command: int, key: bytes, value: ctypes.Array[ctypes.c_char] | None) -> int:
+        held = ctypes.create_string_buffer(key, self.key_size)
+        address = ctypes.addressof(value) if value is not None else 0
+        return bpf(command, struct.pack("=IIQQQ", self.fd, 0, ctypes.addressof(held), address, 0))
+
+    def lookup(self, key: bytes) -> bytes | None:
+        """The value of a key; None if there is none."""
+        value = ctypes.create_string_buffer(self.value_size)
+        try:
+            self._element(MAP_LOOKUP, key, value)
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                return None
+            raise
+        return value.raw
+
+    def update(self, key: bytes, value: bytes) -> None:
+        """Sets the value of a key."""
+        self._element(MAP_UPDATE, key, ctypes.create_string_buffer(value, self.value_size))
+
+    def keys(self) -> Iterator[bytes]:
+        """Every key, in no order; a key that another deletes meanwhile may be missed or come twice."""
+        following, at = ctypes.create_string_buffer(self.key_size), 0
+        held: ctypes.Array[ctypes.c_char] | None = None
+        while True:
+            at = ctypes.addressof(held) if held is not None else 0
+            try:
+                bpf(MAP_NEXT_KEY, struct.pack("=IIQQ", self.fd, 0, at, ctypes.addressof(following)))
+            except OSError as error:
+                if error.errno == errno.ENOENT:
+                    return
+                raise
+            yield following.raw
+            held = ctypes.create_string_buffer(following.raw, self.key_size)
+
+    def values(self) -> Iterator[bytes]:
+        """The value of every key."""
+        for key in self.keys():
+            if (value := self.lookup(key)) is not None:
+                yield value
+
+    def total(self, index: int) -> int:
+        """Of a per-CPU array of u64: the sum over all CPUs."""
+        value = self.lookup(struct.pack("=I", index)) or b""
+        return sum(struct.unpack(f"={len(value) // 8}Q", value))
+
+    def close(self) -> None:
+        """Gives the map back; the kernel frees it with its last user."""
+        os.close(self.fd)
+
+
+def load_program(kind: int, name: str, instructions: bytes, *, attach: int = 0, function: int = 0) -> int:
+    """Loads a program; its descriptor. `attach` and `function` (a BTF id) are for TRACING programs only."""
+    log = ctypes.create_string_buffer(_LOG_BYTES)
+    held, license_ = ctypes.create_string_buffer(instructions, len(instructions)), ctypes.create_string_buffer(b"GPL")
+
+    def attributes(level: int) -> bytes:
+        size, at = (_LOG_BYTES, ctypes.addressof(log)) if level else (0, 0)
+        head = struct.pack("=IIQQIIQII", kind, len(instructions) // 8, ctypes.addressof(held), ctypes.addressof(license_),
+                           level, size, at, 0, 0)  # fmt: skip
+        return head + struct.pack("=16sIIIIQIIQII", name.encode()[:_NAME], 0, attach, 0, 0, 0, 0, 0, 0, 0, function)
+
+    try:
+        return bpf(PROG_LOAD, attributes(0))
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EACCES):
+            raise
+        try:  # the verifier says why
+            return bpf(PROG_LOAD, attributes(1))
+        except OSError as again:
+            lines = [line for line in log.value.decode(errors="replace").splitlines() if line and "processed" not in line]
+            raise OSError(again.errno, lines[-1][:160] if lines else os.strerror(again.errno or 0)) from again
+
+
+def attach_raw(program: int, tracepoint: str = "") -> int:
+    """Attaches a program at a raw tracepoint; without a name, a TRACING program where it belongs. The link's descriptor."""
+    name = ctypes.create_string_buffer(tracepoint.encode()) if tracepoint else None
+    return bpf(RAW_TRACEPOINT_OPEN, struct.pack("=QI", ctypes.addressof(name) if name else 0, program))
+
+
+def run_program(program: int, *arguments: int) -> None:
+    """Runs a raw tracepoint's program once, on this thread, with these arguments (since 5.10)."""
+    context = ctypes.create_string_buffer(struct.pack(f"={len(arguments)}Q", *arguments))
+    size = 8 * len(arguments)
+    bpf(
+        PROG_TEST_RUN, struct.pack("=IIIIQQIIIIQQII", program, 0, 0, 0, 0, 0, 0, 0, size, 0, ctypes.addressof(context), 0, 0, 0)
+    )
+
+
+def misses(program: int) -> int:
+    """How often the kernel skipped a program because it was already at work on that CPU (since 5.12; 0 before).
+
+    struct bpf_prog_info.recursion_misses, at byte 208.
+    """
+    info = ctypes.create_string_buffer(256)
+    try:
+        bpf(OBJ_GET_INFO, struct.pack("=IIQ", program, len(info), ctypes.addressof(info)))
+    except OSError:
+        return 0
+    return int(struct.unpack_from("=Q", info.raw, 208)[0])
+
+
+def map_definition(fd: int) -> tuple[int, int, int, int, int]:
+    """Of a map that BCC made: kind, key size, value size, entries, flags (struct bpf_map_info)."""
+    info = ctypes.create_string_buffer(128)
+    bpf(OBJ_GET_INFO, struct.pack("=IIQ", fd, len(info), ctypes.addressof(info)))
+    kind, _id, key_size, value_size, entries, flags = struct.unpack_from("=6I", info.raw)
+    return kind, key_size, value_size, entries, flags
