@@ -74,12 +74,11 @@ def closed_at_start() -> tuple[int, ...]:
 
 def need_tracing() -> None:
     """Raises NeedsPreparing where this process may not load probes, or has no BCC to make them."""
-    from probes.capture.bpf import import_bcc
-    from probes.capture.privileges import need_privileges
+    from probes.capture.privileges import need_bcc, need_privileges
 
     try:
         need_privileges()
-        import_bcc()
+        need_bcc()
     except CannotTrace as error:
         raise NeedsPreparing(error.problem, error.remedy) from error
 

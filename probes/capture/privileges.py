@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import importlib.util
 import itertools
 import os
 import platform
@@ -52,6 +53,12 @@ def need_privileges() -> None:
         raise CannotTrace(asked.found, asked.remedy)
     if (names := symbols()).state is State.NO:  # checks on wait queues would fail for want of their names
         raise CannotTrace(names.found, names.remedy)
+
+
+def need_bcc() -> None:
+    """Raises CannotTrace where BCC is not installed. It is not imported: a start that finds compiled programs needs none."""
+    if importlib.util.find_spec("bcc") is None:
+        raise CannotTrace("BCC is missing", "apt-get install python3-bpfcc, or start by ./iolab, which does")
 
 
 def status(field: str) -> str:
