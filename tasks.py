@@ -30,6 +30,7 @@ from invoke.tasks import Task, task
 import commands
 from commands import shared
 from probes.errors import IolabError
+from probes.words import visible_lines
 from reports.words import with_command_name
 
 ROOT = Path(__file__).resolve().parent
@@ -86,7 +87,7 @@ class Iolab(Program):
 
 def _wrong_usage(words: str) -> Exit:
     hint = "invoke --list names the commands; a command with --help explains its options"
-    return Exit(with_command_name(f"iolab: {words}\n  {hint}"), 2)
+    return Exit(visible_lines(with_command_name(f"iolab: {words}\n  {hint}")), 2)
 
 
 def main(arguments: list[str]) -> int:
@@ -150,9 +151,9 @@ def _run(command: Callable[[], int | None], name: str) -> None:
         status = command()
     except shared.NeedsPreparing as error:
         shared.prepare(error)  # comes back only where nothing can be prepared
-        raise Exit(f"iolab: {with_command_name(str(error))}", error.code) from error
+        raise Exit(f"iolab: {visible_lines(with_command_name(str(error)))}", error.code) from error
     except IolabError as error:
-        raise Exit(f"iolab: {with_command_name(str(error))}", error.code) from error
+        raise Exit(f"iolab: {visible_lines(with_command_name(str(error)))}", error.code) from error
     except KeyboardInterrupt:
         left = "the traced program may still run" if name == "trace" else "nothing is left running"
         raise Exit(f"iolab: interrupted; {left}", 130) from None

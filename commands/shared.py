@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from probes import files
 from probes.errors import CannotTrace, IolabError, WrongUsage
+from probes.words import visible_lines
 
 VERDICT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 CANNOT_WRITE = 2  # the exit status where an output failed
@@ -103,7 +104,7 @@ def prepare(error: NeedsPreparing) -> None:
 def progress(words: str) -> None:
     """A line on stderr. That nobody can read it is no reason to stop: the work goes on."""
     with contextlib.suppress(OSError, ValueError):
-        print(f"iolab: {words}", file=sys.stderr, flush=True)
+        print(f"iolab: {visible_lines(words)}", file=sys.stderr, flush=True)
 
 
 def check(*paths: str) -> None:
