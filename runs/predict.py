@@ -1,16 +1,16 @@
-"""Predict first: what a class said before a lab showed anything, marked by what this very run measured.
+"""Predict first: the answers that a class gave before a lab ran, marked by what that run measured.
 
 `questions("epoll", seed=1)` are the same on every machine: the seed chooses among a lab's questions and shuffles their
-options (ranges of numbers stay in order, up or down). Their truth is each run's own (labs/kit/questions/). Answers travel
-in a recording's context, {"seed": 1, "answers": {"calls": "3"}}, so that whoever shows it can mark them again.
+options (ranges of numbers stay in order, up or down). The truth is different in each run (labs/kit/questions/). A recording's
+context keeps the answers, {"seed": 1, "answers": {"calls": "3"}}, so that each command that shows it can mark them again.
 """
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import random
-import re
 import string
 import sys
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def questions(lab: str, seed: int) -> tuple[Question, ...]:
 
 
 def sources(lab: str) -> list[tuple[str, str, str]]:
-    """The source that a lab runs, one row a server: the case's name or "", the file, the function or ""."""
+    """The source that a lab runs, one row for each server: the case's name or "", the file, the function or ""."""
     found = labs.find(lab)
     if found.experiment:
         return [("", *_place(found.experiment))]
@@ -53,11 +53,13 @@ def read_first(lab: str) -> list[str]:
 
 
 def _place(name: str) -> tuple[str, str]:
-    """The file where a function is written, which may not be the one that offers it."""
+    """The file where a function is defined; the module in its name may only import it."""
     module, _, function = name.partition(":")
     path = f"{module.replace('.', '/')}.py"
-    written = re.search(rf"^from (\S+) import .*\b{function}\b", (_ROOT / path).read_text(), re.MULTILINE) if function else None
-    return (f"{written[1].replace('.', '/')}.py" if written else path), function
+    for node in ast.walk(ast.parse((_ROOT / path).read_text())) if function else ():
+        if isinstance(node, ast.ImportFrom) and node.module and any(alias.name == function for alias in node.names):
+            path = f"{node.module.replace('.', '/')}.py"
+    return path, function
 
 
 def _shuffled(question: Question, chance: random.Random) -> Question:
@@ -115,7 +117,7 @@ def answers(asked: Sequence[Question], given: Any) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Mark:
-    """One answer beside the truth. `answer` is None for a question that was not answered."""
+    """One answer with the truth. `answer` is None for a question that was not answered."""
 
     question: Question
     answer: str | None
@@ -143,7 +145,7 @@ class Prediction:
 
 
 def mark(result: Result) -> Prediction | None:
-    """The answers that came with a run, marked; None if nobody was asked."""
+    """The answers that came with a run, marked; None for a run without answers."""
     told, lab = result.context.get("prediction"), result.context.get("lab")
     if not told or not lab:
         return None
@@ -155,17 +157,17 @@ def mark(result: Result) -> Prediction | None:
 
 
 def against(result: Result, asked: Sequence[Question], given: dict[str, str], seed: int) -> Prediction:
-    """These answers held against a run. Where events were lost nothing is marked: the truth may be among them."""
+    """Compares these answers with a run. Where events were lost, no answer is marked: the lost events may hold the truth."""
     run, marks, left_out = Run(result), [], []
     for one in asked:
         try:
             if not result.events.sound:
-                raise Undecided(f"{result.events.lost} events were lost, {result.events.unmatched} found no partner")
+                raise Undecided(f"{result.events.lost} events were lost, {result.events.unmatched} are unmatched")
             if "full" in result.events.reasons:
                 raise Undecided("the recording was full before the end")
             truth = one.truth(run)
             if truth.option not in one.options:
-                raise Undecided(f"it was none of the options, but {truth.option}: {truth.evidence}")
+                raise Undecided(f"the truth is none of the options but {truth.option}: {truth.evidence}")
         except (Undecided, NotOffered) as why:
             left_out.append((one, str(why)))
         else:
