@@ -185,7 +185,7 @@ def test_where_events_were_lost_nothing_is_marked(recorded: Callable[[str], Reco
     recording.meta["losses"]["RING_FULL"] = 7
     found = predict.mark(phases.measure(recording))
     assert found and (found.points, found.marks) == (0, ())
-    assert {reason for _, reason in found.left_out} == {"7 events were lost, 0 found no partner"}
+    assert {reason for _, reason in found.left_out} == {"7 events were lost, 0 are unmatched"}
 
 
 # Marking
