@@ -40,7 +40,7 @@ def test_a_lab_is_whole(name: str) -> None:
 
 
 def mistakes() -> list[str]:
-    return sorted(one.name for one in pkgutil.iter_modules(servers.mistakes.__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(servers.mistakes.__path__))
 
 
 @pytest.mark.parametrize("name", mistakes())

@@ -112,14 +112,14 @@ COUNTEREXAMPLES = {
 
 def verdict(lab: str, check: str, recording: Recording) -> tuple[Verdict, str]:
     judged = labs.find(lab).judge(phases.measure(recording))
-    (found,) = [one for one in judged.checks if one.name == check]
-    return found.verdict, found.evidence
+    (held,) = [held for held in judged.checks if held.name == check]
+    return held.verdict, held.evidence
 
 
 @pytest.mark.parametrize(("lab", "check"), CHECKS)
 def test_a_check_holds_on_its_own_model(lab: str, check: str, recorded: Callable[[str], Recording]) -> None:
-    found, evidence = verdict(lab, check, recorded(lab))
-    assert found in HOLDS, evidence
+    outcome, evidence = verdict(lab, check, recorded(lab))
+    assert outcome in HOLDS, evidence
     assert any(letter.isdigit() for letter in evidence), "a check quotes its evidence in figures"
 
 
@@ -128,18 +128,18 @@ def test_a_check_fails_on_a_server_without_the_property(lab: str, check: str, re
     other = COUNTEREXAMPLES.get((lab, check))
     assert other, f"name a recording in COUNTEREXAMPLES on which {lab}: {check!r} fails"
     if other == WRONG:
-        found, evidence = verdict(lab, check, recorded(f"wrong/{lab}"))
-        assert found is Verdict.FAILED, f"{found}: {evidence}"
+        outcome, evidence = verdict(lab, check, recorded(f"wrong/{lab}"))
+        assert outcome is Verdict.FAILED, f"{outcome}: {evidence}"
         return
     if other == TURNED:
         cases = recorded(lab).context["cases"]
-        turned = [one | {"name": two["name"]} for one, two in zip(cases, cases[1:] + cases[:1], strict=True)]
-        found, evidence = verdict(lab, check, recorded(lab).with_context(cases=turned))
-        assert found is Verdict.FAILED, f"{found}: {evidence}"
+        turned = [case | {"name": other["name"]} for case, other in zip(cases, cases[1:] + cases[:1], strict=True)]
+        outcome, evidence = verdict(lab, check, recorded(lab).with_context(cases=turned))
+        assert outcome is Verdict.FAILED, f"{outcome}: {evidence}"
         return
     aside = recorded(lab).context.get("aside", {})  # the experiment beside the traffic goes with the lab, not with the server
-    found, evidence = verdict(lab, check, recorded(other).with_context(aside=aside))
-    assert found is Verdict.FAILED, f"{found}: {evidence}"
+    outcome, evidence = verdict(lab, check, recorded(other).with_context(aside=aside))
+    assert outcome is Verdict.FAILED, f"{outcome}: {evidence}"
 
 
 @pytest.mark.parametrize("lab", labs.names())
@@ -147,7 +147,7 @@ def test_lost_events_make_every_check_inconclusive(lab: str, recorded: Callable[
     recording = recorded(lab)
     recording.meta["losses"]["RING_FULL"] = 1
     judged = labs.find(lab).judge(phases.measure(recording))
-    assert {one.verdict for one in judged.checks} == {Verdict.INCONCLUSIVE}
+    assert {check.verdict for check in judged.checks} == {Verdict.INCONCLUSIVE}
     assert judged.verdict == "inconclusive"
 
 
@@ -156,7 +156,7 @@ def test_a_recording_that_was_full_too_soon_proves_nothing(recorded: Callable[[s
     recording.meta["losses"]["FULL"] = 1
     result = labs.find("epoll").judge(phases.measure(recording))
     assert result.events.sound and result.verdict == "inconclusive"
-    assert all(one.evidence.startswith("the recording was full") for one in result.checks)
+    assert all(check.evidence.startswith("the recording was full") for check in result.checks)
 
 
 def test_a_failed_check_fails_the_run(recorded: Callable[[str], Recording]) -> None:
@@ -165,26 +165,26 @@ def test_a_failed_check_fails_the_run(recorded: Callable[[str], Recording]) -> N
 
 
 @pytest.mark.parametrize(
-    ("told", "verdict"),
+    ("aside", "verdict"),
     [
         ({"mmap": "ENODEV", "epoll_wait": "EFAULT"}, Verdict.REFUTED),
         ({"mmap": "mapped", "epoll_wait": "EFAULT"}, Verdict.FAILED),
     ],
 )
 def test_the_kernel_decides_on_shared_memory(
-    told: dict[str, str], verdict: Verdict, recorded: Callable[[str], Recording]
+    aside: dict[str, str], verdict: Verdict, recorded: Callable[[str], Recording]
 ) -> None:
-    result = phases.measure(recorded("epoll").with_context(aside=told))
-    (check,) = [one for one in labs.find("epoll").judge(result).checks if one.claims == ("C37",)]
+    result = phases.measure(recorded("epoll").with_context(aside=aside))
+    (check,) = [check for check in labs.find("epoll").judge(result).checks if check.claims == ("C37",)]
     assert check.verdict is verdict
 
 
 def test_one_client_shows_nothing_about_the_others(recorded: Callable[[str], Recording]) -> None:
     result = phases.measure(recorded("blocking"))
-    first = next(one for one in result.calls if one.name == "accept4" and one.result is not None and one.result >= 0)
+    first = next(call for call in result.calls if call.name == "accept4" and call.result is not None and call.result >= 0)
     alone = dataclasses.replace(result, calls=tuple(c for c in result.calls if c.name != "accept4" or c is first))
-    found = {one.name: one.verdict for one in labs.find("blocking").judge(alone).checks}
-    assert found["a connection waits until the connection before it has ended"] is Verdict.UNAVAILABLE
+    verdicts = {check.name: check.verdict for check in labs.find("blocking").judge(alone).checks}
+    assert verdicts["a connection waits until the connection before it has ended"] is Verdict.UNAVAILABLE
 
 
 def test_an_edge_that_is_not_drained_is_seen(recorded: Callable[[str], Recording]) -> None:

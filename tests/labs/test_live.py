@@ -25,15 +25,15 @@ PHASES = ("wait_ns", "sched_delay_ns", "preempted_ns", "copy_ns", "kernel_ns")
 
 
 def run(lab: str, *options: str) -> dict[str, Any]:
-    done, found = whole(lambda: iolab("lab", lab, "--json", *options))
-    assert done.returncode == 0, told(found)
-    return found
+    done, document = whole(lambda: iolab("lab", lab, "--json", *options))
+    assert done.returncode == 0, told(document)
+    return document
 
 
-def read_by(found: dict[str, Any]) -> int:
-    # read only where sockets are read by it: malloc reads a byte of /proc/sys/vm/overcommit_memory, for one
-    reading = "read" if found["lab"] == "posix_aio" else "recvfrom"
-    return sum(row["bytes"] for row in found["calls"] if row["name"] == reading)
+def read_by(document: dict[str, Any]) -> int:
+    # read counts only where it reads sockets: malloc reads a byte of /proc/sys/vm/overcommit_memory
+    reading = "read" if document["lab"] == "posix_aio" else "recvfrom"
+    return sum(row["bytes"] for row in document["calls"] if row["name"] == reading)
 
 
 SERVED = [name for name in labs.names() if labs.find(name).server]
@@ -41,8 +41,8 @@ SERVED = [name for name in labs.names() if labs.find(name).server]
 
 @pytest.mark.parametrize("lab", [name for name in labs.names() if labs.find(name).experiment])
 def test_an_experiment_holds(kernel: None, lab: str) -> None:
-    found = run(lab)
-    assert found["events"]["lost"] == found["events"]["unmatched"] == 0
+    document = run(lab)
+    assert document["events"]["lost"] == document["events"]["unmatched"] == 0
 
 
 @pytest.mark.parametrize("lab", SERVED)
@@ -51,27 +51,27 @@ def test_an_experiment_holds(kernel: None, lab: str) -> None:
     [("--clients", "2", "--messages", "15", "--size", "1"), ("--clients", "3", "--messages", "3", "--size", "1000003")],
 )
 def test_a_lab_holds_and_its_bytes_are_the_clients(kernel: None, lab: str, options: tuple[str, ...]) -> None:
-    clients, messages, size = (int(one) for one in options[1::2])
+    clients, messages, size = (int(value) for value in options[1::2])
 
     def once() -> dict[str, Any]:
-        found = run(lab, *options, "--gap-ms", "5")
-        assert read_by(found) == clients * messages * size
-        assert found["messages"]["bytes"] == clients * messages * size
-        assert found["events"]["lost"] == found["events"]["unmatched"] == 0
-        for row in found["calls"]:
-            assert row["total_ns"] == sum(row[one] for one in PHASES)
-        for thread in found["threads"]:
-            assert thread["wall_ns"] == thread["user_ns"] + sum(thread[one] for one in PHASES)
-        return found
+        document = run(lab, *options, "--gap-ms", "5")
+        assert read_by(document) == clients * messages * size
+        assert document["messages"]["bytes"] == clients * messages * size
+        assert document["events"]["lost"] == document["events"]["unmatched"] == 0
+        for row in document["calls"]:
+            assert row["total_ns"] == sum(row[phase] for phase in PHASES)
+        for thread in document["threads"]:
+            assert thread["wall_ns"] == thread["user_ns"] + sum(thread[phase] for phase in PHASES)
+        return document
 
     # Where a host takes the CPU between the scheduler's look at its clock and the tracepoint, it is the scheduler's time on
     # the CPU and a wait for it here. That differs from run to run; a fault of the probes does not.
     assert any(the_witnesses_agree(once()) for _ in range(3))
 
 
-def the_witnesses_agree(found: dict[str, Any]) -> bool:
+def the_witnesses_agree(document: dict[str, Any]) -> bool:
     """Whether the time on the CPU is the scheduler's; what no host can change must be the kernel's count in any case."""
-    witness, (thread, *more) = found["witness"], found["threads"]
+    witness, (thread, *more) = document["witness"], document["threads"]
     if more:
         return True  # whose switches and time these are the process's accounts don't tell
     # sleeps that psutil did not see: the first and the last (SIGTERM ends it, after the traffic), io_destroy's, and one after
@@ -81,27 +81,27 @@ def the_witnesses_agree(found: dict[str, Any]) -> bool:
     runnable = on_cpu + thread["sched_delay_ns"] + thread["preempted_ns"]
     assert runnable >= 0.9 * (witness["cpu_ns"] + witness["run_delay_ns"])
     # a switch that the machine hid counts as run queue, though the thread was on the CPU for a part of it
-    return on_cpu >= (0.8 if PATIENCE == 1 else 0.5) * witness["cpu_ns"] or bool(found["events"]["reasons"].get("unseen"))
+    return on_cpu >= (0.8 if PATIENCE == 1 else 0.5) * witness["cpu_ns"] or bool(document["events"]["reasons"].get("unseen"))
 
 
 @pytest.mark.parametrize("lab", sorted(name for name in labs.names() if labs.find(name).cases))
 def test_every_server_of_a_lab_answers_and_its_checks_hold(kernel: None, lab: str) -> None:
-    found = run(lab)
-    assert found["events"]["lost"] == found["events"]["unmatched"] == 0
-    ran = [one for one in found["cases"] if not one["skipped"]]
+    document = run(lab)
+    assert document["events"]["lost"] == document["events"]["unmatched"] == 0
+    ran = [case for case in document["cases"] if not case["skipped"]]
     assert len(ran) == len(labs.find(lab).cases) or lab == "io_uring"  # whose variants not every kernel offers
-    assert sum(len(one["threads"]) for one in ran) == len(found["threads"])
-    for one in ran:
-        assert one["round_trip_ns"]["p50"] > 0
-        for row in one["calls"]:
+    assert sum(len(case["threads"]) for case in ran) == len(document["threads"])
+    for case in ran:
+        assert case["round_trip_ns"]["p50"] > 0
+        for row in case["calls"]:
             assert row["total_ns"] == sum(row[phase] for phase in PHASES)
 
 
 @pytest.mark.parametrize("lab", sorted(name for name in SERVED if speaks_udp(name)))
 def test_a_lab_holds_over_udp(kernel: None, lab: str) -> None:
-    found = run(lab, "--udp", "--messages", "7", "--gap-ms", "5")
-    assert read_by(found) >= 3 * 7 * 64  # what a client took for lost it sent again
-    assert found["events"]["lost"] == found["events"]["unmatched"] == 0
+    document = run(lab, "--udp", "--messages", "7", "--gap-ms", "5")
+    assert read_by(document) >= 3 * 7 * 64  # a client sends again what it takes for lost
+    assert document["events"]["lost"] == document["events"]["unmatched"] == 0
 
 
 def test_a_lab_without_datagrams_says_which_have_them(kernel: None) -> None:
@@ -111,15 +111,15 @@ def test_a_lab_without_datagrams_says_which_have_them(kernel: None) -> None:
 
 @pytest.mark.parametrize("lab", ["blocking", "epoll", "threads"])
 def test_two_hundred_clients(kernel: None, lab: str) -> None:
-    found = run(lab, "--clients", "200", "--messages", "3", "--gap-ms", "1")
-    assert found["messages"]["bytes"] == 200 * 3 * 64
-    assert found["messages"]["count"] == 600
+    document = run(lab, "--clients", "200", "--messages", "3", "--gap-ms", "1")
+    assert document["messages"]["bytes"] == 200 * 3 * 64
+    assert document["messages"]["count"] == 600
 
 
 @pytest.mark.parametrize("lab", ["blocking", "epoll"])
 def test_one_message_each_disproves_no_order(kernel: None, lab: str) -> None:
     """Most often nobody comes while another is served, and the order is unavailable; on a busy machine somebody may."""
-    verdicts = {one["verdict"] for one in run(lab, "--messages", "1", "--gap-ms", "60")["checks"]}
+    verdicts = {check["verdict"] for check in run(lab, "--messages", "1", "--gap-ms", "60")["checks"]}
     assert "failed" not in verdicts and verdicts & {"unavailable", "confirmed"}
 
 

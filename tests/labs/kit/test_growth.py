@@ -14,10 +14,10 @@ from tests.conftest import DATA
 
 
 def test_select_and_poll_grow_and_epoll_does_not() -> None:
-    found = growth.measure()["growth"]
-    assert set(found) == {"select", "select, no wait", "poll", "poll, no wait", "epoll"}
-    small, many = (str(one) for one in growth.SIZES[1:])
-    for name, costs in found.items():
+    measured = growth.measure()["growth"]
+    assert set(measured) == {"select", "select, no wait", "poll", "poll, no wait", "epoll"}
+    small, many = (str(size) for size in growth.SIZES[1:])
+    for name, costs in measured.items():
         factor = costs[many] / costs[small]
         assert factor < 2 if name == "epoll" else factor > 3, (name, costs)
 
@@ -25,7 +25,7 @@ def test_select_and_poll_grow_and_epoll_does_not() -> None:
 def judged(lab: str, check: str, aside: dict[str, Any]) -> Verdict:
     recording = load(DATA / f"{lab}.iolab")
     whole = recording.context["aside"] | aside
-    return next(one.verdict for one in measure_and_check(recording.with_context(aside=whole)).checks if one.name == check)
+    return next(held.verdict for held in measure_and_check(recording.with_context(aside=whole)).checks if held.name == check)
 
 
 GROWS = {"10": 10_000, "100": 30_000, "900": 200_000}
@@ -55,11 +55,11 @@ def test_an_epoll_that_walked_would_fail_its_check() -> None:
 
 
 def test_an_epoll_with_a_smaller_limit_of_its_own_would_fail_the_check() -> None:
-    told = load(DATA / "epoll.iolab").context["aside"]["limit"] | {"refused": "No space left on device from epoll_ctl"}
-    assert judged("epoll", "the number of open files limits epoll", {"limit": told}) is Verdict.FAILED
+    limits = load(DATA / "epoll.iolab").context["aside"]["limit"] | {"refused": "No space left on device from epoll_ctl"}
+    assert judged("epoll", "the number of open files limits epoll", {"limit": limits}) is Verdict.FAILED
 
 
 def test_the_limit_is_that_of_open_files() -> None:
-    found = growth.limit()["limit"]
-    assert 200 < found["taken"] < found["nofile"] == 256
-    assert found["refused"].endswith("dup")
+    limits = growth.limit()["limit"]
+    assert 200 < limits["taken"] < limits["nofile"] == 256
+    assert limits["refused"].endswith("dup")

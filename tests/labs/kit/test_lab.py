@@ -1,4 +1,4 @@
-"""A lab with several servers: what belongs to which, and what happens to a check of one that isn't there."""
+"""A lab with several servers: which parts belong to which server, and the check of a server that the machine lacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_every_thread_call_and_message_belongs_to_one_case(lab: str, recorded: C
     parts = [run.result for run in Run(result).cases.values()]
     for what in ("threads", "calls", "messages"):
         whole = getattr(result, what)
-        assert sorted(id(one) for part in parts for one in getattr(part, what)) == sorted(map(id, whole)), what
+        assert sorted(id(item) for part in parts for item in getattr(part, what)) == sorted(map(id, whole)), what
     assert sum(row.count for part in parts for row in part.rows) == sum(row.count for row in result.rows)
     assert all(part.threads for part in parts)
 
@@ -29,14 +29,14 @@ def test_every_thread_call_and_message_belongs_to_one_case(lab: str, recorded: C
 @pytest.mark.parametrize("lab", SIDE_BY_SIDE)
 def test_a_case_that_the_machine_lacks_makes_its_checks_unavailable(lab: str, recorded: Callable[[str], Recording]) -> None:
     cases = [
-        {"name": one["name"], "server": one["server"], "skipped": "this kernel has none"} for one in cases_of(lab, recorded)
+        {"name": case["name"], "server": case["server"], "skipped": "this kernel has none"} for case in cases_of(lab, recorded)
     ]
-    found = measure_and_check(recorded(lab).with_context(cases=cases))
-    assert {one.verdict for one in found.checks} == {Verdict.UNAVAILABLE}
-    assert all("this kernel has none" in one.evidence for one in found.checks)
-    assert found.verdict == "pass"
+    result = measure_and_check(recorded(lab).with_context(cases=cases))
+    assert {check.verdict for check in result.checks} == {Verdict.UNAVAILABLE}
+    assert all("this kernel has none" in check.evidence for check in result.checks)
+    assert result.verdict == "pass"
 
 
 def cases_of(lab: str, recorded: Callable[[str], Recording]) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = recorded(lab).context["cases"]
-    return found
+    cases: list[dict[str, str]] = recorded(lab).context["cases"]
+    return cases
