@@ -6,13 +6,18 @@ import os
 
 from probes.errors import WrongUsage
 
+LEAST, MOST = 0.1, 1000.0
+
 
 def _patience() -> float:
     slow = os.environ.get("IOLAB_SLOW") or "1"
     try:
-        return float(slow)
+        factor = float(slow)
     except ValueError:
         raise WrongUsage(f"IOLAB_SLOW={slow} is not a number", "for example IOLAB_SLOW=20") from None
+    if not LEAST <= factor <= MOST:  # false for NaN, too
+        raise WrongUsage(f"IOLAB_SLOW={slow} is out of range", f"give a factor from {LEAST:g} to {MOST:g}")
+    return factor
 
 
 PATIENCE = _patience()  # multiplies every time limit

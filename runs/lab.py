@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -181,7 +182,10 @@ def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = 
             raise
         before = _accounts(server.pid)
         with Child("runs.clients", host, port, describe(traffic), str(os.getpid()), within=there) as clients:
-            seen = json.loads(clients.rest(30 + 3 * (traffic.seconds + longer)))
+            try:
+                seen = json.loads(clients.rest(30 + 3 * (traffic.seconds + longer)))
+            except ChildEnded as error:
+                raise _whose_end(server, case) or error from error
         after = _accounts(server.pid)
         process = psutil.Process(server.pid)
         memory = {
@@ -190,6 +194,28 @@ def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = 
         }
         server.end()
     return {"pid": server.pid, "traffic": seen, "witness": {key: after[key] - before[key] for key in before} | memory}
+
+
+# What a server may die of, by the last line that it printed: what it means for the one who started the lab.
+_DEATHS = {
+    "filedescriptor out of range in select()": "select takes only descriptors below FD_SETSIZE, 1024 (claim C29):"
+    " try --clients 1000, or ./iolab lab poll --clients 2000",
+    "Too many open files": "the server has used all its descriptors (RLIMIT_NOFILE): raise ulimit -n, or lower --clients",
+    "MemoryError": "the server had no memory left: raise memory.max of its cgroup or ulimit -v, or lower --clients and --size",
+}
+
+
+def _whose_end(server: Child, case: Case) -> LabBroken | None:
+    """Why the clients failed, if it is because the server had ended."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        server.wait(1)
+    if server.ended is None:
+        return None
+    last = server.complaint.splitlines()[-1:] or ["it printed no reason"]
+    remedy = next((words for end, words in _DEATHS.items() if last[0].endswith(end) or end in last[0]), server.complaint)
+    if server.ended < 0:
+        return ChildEnded(f"server {case.server}", server.ended, "")
+    return LabBroken(f"server {case.server} ended while its clients were at work: {last[0]}", remedy)
 
 
 _CPUCLOCK_SCHED = 2  # the CPU-time clock of another process (man 3 clock_getcpuclockid)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from probes.capture.cgroup import killed_for_memory
 from probes.capture.prctl import handed_over
 from probes.errors import LabBroken
 from probes.patience import PATIENCE
@@ -31,8 +33,25 @@ class ChildEnded(LabBroken):
     """A process of ours ended by itself before it said what it had to say."""
 
     def __init__(self, name: str, status: int, complaint: str) -> None:
-        super().__init__(f"{name} ended early with status {status}", complaint or "it said nothing about it")
+        how = f"was killed by {_signal(-status)}" if status < 0 else f"ended early with status {status}"
+        super().__init__(f"{name} {how}", complaint or _out_of_memory(status) or "it printed no reason")
         self.status, self.complaint = status, complaint
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _out_of_memory(status: int) -> str:
+    """Whether the kernel's out-of-memory killer may have sent that SIGKILL."""
+    if status != -signal.SIGKILL:
+        return ""
+    if killed_for_memory():
+        return "the kernel's out-of-memory killer is at work in this cgroup: raise its limit (memory.max)"
+    return "perhaps the kernel's out-of-memory killer: `dmesg` says"
 
 
 class Child:
@@ -65,6 +84,11 @@ class Child:
         return self._process.pid
 
     @property
+    def ended(self) -> int | None:
+        """Its status if it has ended, a signal's number negative; None while it runs."""
+        return self._process.poll()
+
+    @property
     def complaint(self) -> str:
         """What it has said on standard error, its last lines."""
         self._errors.seek(0)
@@ -95,6 +119,10 @@ class Child:
         if self._process.returncode:
             raise ChildEnded(self.name, self._process.returncode, self.complaint)
         return str(out.decode())
+
+    def wait(self, seconds: float) -> int:
+        """Waits for its end; its status. Raises subprocess.TimeoutExpired."""
+        return self._process.wait(seconds * PATIENCE)
 
     def end(self, seconds: float = 5) -> int:
         """SIGTERM, and its exit status. Raises LabBroken if it does not end in time (it is killed then).

@@ -100,6 +100,8 @@ def _refusal(kind: str) -> str | None:
 def _fentry() -> Finding:
     if not Path("/sys/kernel/btf/vmlinux").exists():
         return Finding("fentry", State.LIMITED, "needs BTF", "see BTF")
+    if capabilities().state is State.NO:
+        return Finding("fentry", State.INFO, "not tried: it takes the privileges that are missing")
     complaint = _refusal("fentry")
     if complaint is None:
         return Finding("fentry", State.YES, f"a program on {_FUNCTION} was loaded and attached")
@@ -110,6 +112,8 @@ def _fentry() -> Finding:
 
 
 def _kprobe() -> Finding:
+    if capabilities().state is State.NO:
+        return Finding("kprobe", State.INFO, "not tried: it takes the privileges that are missing")
     complaint = _refusal("kprobe")
     if complaint is None:
         return Finding("kprobe", State.YES, f"a program on {_FUNCTION} was loaded and attached")

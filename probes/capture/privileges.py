@@ -8,10 +8,12 @@ import importlib.util
 import itertools
 import os
 import platform
+import resource
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from probes.capture.cgroup import memory_limit
 from probes.errors import CannotTrace
 from probes.kernel.syscalls import ARCHITECTURES, numbers
 
@@ -19,6 +21,8 @@ _CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24, "CAP_SYSLOG": 34, 
 _BPF_MAP_CREATE, _ARRAY = 0, 2  # uapi/linux/bpf.h: bpf_cmd, bpf_map_type
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO
 _INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO
+DESCRIPTORS = 100  # for 18 maps, 20 programs, as many links, and what the run itself opens
+MEMORY = 256 << 20  # bytes: 110 MB of maps, and Python for the runner, the server and the clients
 _WITH_PRIVILEGES = "docker run --privileged ..., as root of the image (no --user); docs/docker.md has the least that will do"
 
 
@@ -51,6 +55,9 @@ def need_privileges() -> None:
         raise CannotTrace("tracing needs root (CAP_BPF and CAP_PERFMON at least)", held.remedy)
     if (asked := bpf_call()).state is State.NO:
         raise CannotTrace(asked.found, asked.remedy)
+    for room in (descriptors(), memory()):
+        if room.state is State.NO:
+            raise CannotTrace(room.found, room.remedy)
     if (names := symbols()).state is State.NO:  # checks on wait queues would fail for want of their names
         raise CannotTrace(names.found, names.remedy)
 
@@ -119,6 +126,29 @@ def bpf_call() -> Finding:
     return Finding(
         "bpf()", State.NO, f"bpf() is refused here ({words}), though the capabilities are there",
         "a kernel with CONFIG_BPF_SYSCALL, and a security module (SELinux, AppArmor, lockdown) that lets root use it",
+    )  # fmt: skip
+
+
+def descriptors() -> Finding:
+    """Whether this process may open as many descriptors as the probes' programs, links and maps need."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = limit - len(os.listdir("/proc/self/fd"))
+    if free >= DESCRIPTORS:
+        return Finding("open files", State.YES, f"{limit:,} descriptors are allowed")
+    return Finding(
+        "open files", State.NO, f"this shell allows {limit:,} open files, of which {max(free, 0)} are free; the probes need"
+        f" {DESCRIPTORS}", "ulimit -n 1024",
+    )  # fmt: skip
+
+
+def memory() -> Finding:
+    """Whether the control group allows the memory that a run needs: else the kernel would kill the run in its middle."""
+    limit = memory_limit()
+    if limit is None or limit >= MEMORY:
+        return Finding("memory", State.YES, "no limit" if limit is None else f"{limit >> 20:,} MB are allowed")
+    return Finding(
+        "memory", State.NO, f"this control group allows {limit >> 20:,} MB of memory, and tracing needs {MEMORY >> 20} MB",
+        "raise its limit (memory.max; docker run --memory 512m), or leave the limit out",
     )  # fmt: skip
 
 

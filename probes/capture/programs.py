@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 from probes.capture import constants, system
@@ -11,6 +12,7 @@ from probes.capture.bpf import KERNEL, complaint, quiet
 from probes.capture.btf import Btf
 from probes.capture.image import image
 from probes.capture.symbols import Symbols
+from probes.errors import CannotTrace
 from probes.kernel.limits import SIZES, Sizes
 from probes.kernel.records import c_source
 
@@ -56,9 +58,9 @@ class Programs:
                 self._maps[one.name] = system.Map(one.name, one.kind, one.key_size, one.value_size, one.entries, one.flags)
             self._descriptors = {name: table.fd for name, table in self._maps.items()}
             self._at_the_end = self._load(system.RAW_TRACEPOINT, AT_THE_END)
-        except BaseException:
+        except OSError as error:
             self._close_maps()
-            raise
+            raise _no_room(error) from error
 
     def _load(self, kind: int, name: str, *, attach: int = 0, function: int = 0) -> int:
         code = self._image.programs[name].with_maps(self._descriptors)
@@ -125,6 +127,16 @@ class Programs:
         for table in self._maps.values():
             table.close()
         self._maps = {}
+
+
+def _no_room(error: OSError) -> CannotTrace:
+    """The kernel refuses a map or the first program: in words."""
+    if error.errno == errno.ENOMEM:
+        return CannotTrace(
+            "the kernel has no memory for the maps of the probes, which take 110 MB",
+            "raise memory.max of this cgroup (docker run --memory 512m), or free memory",
+        )
+    return CannotTrace(f"the kernel refuses the maps of the probes: {error.strerror or error}", "invoke doctor says why")
 
 
 def _event(hook: Hook) -> bytes:
