@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ class Scene:
     sent: int | None  # when the client called send; None: not known, or too long before to be drawn to scale
     end: int
     median_of: int  # the message is the median of so many messages,
-    slept_for: bool = False  # which are those for which the thread slept, of
+    slept_for: bool = False  # which are those that found the thread asleep, of
     messages: int = 0  # so many messages in all
     sent_long_before: int | None = None  # when the client called send, if that cannot be drawn to scale (over a link)
 
@@ -58,11 +59,11 @@ class Scene:
 
 
 def choose(result: Result) -> Scene | None:
-    """The median message by the time from ready to returned, of those for which the thread slept and whose sending is known.
+    """The median message by the time from ready to returned, of those that found the thread asleep and whose sending is known.
 
     Where no message fulfils a condition, that condition is left out. None without any message.
     """
-    slept = [one for one in result.messages if _asleep_at(result, one)] or list(result.messages)
+    slept = _found_asleep(result) or list(result.messages)
     candidates = [one for one in slept if _sent(result, one)] or slept
     if not candidates:
         return None
@@ -140,10 +141,20 @@ def _span(message: Message) -> int:
     return max(message.returned - message.ready, 1_000)
 
 
-def _asleep_at(result: Result, message: Message) -> bool:
-    return message.notified > message.read or any(
-        call.thread == message.thread and call.exit == message.notified and call.sleeps for call in result.calls
-    )
+def _found_asleep(result: Result) -> list[Message]:
+    """The messages whose data arrived while their thread slept in the call that then reported it."""
+    asleep: dict[int, list[tuple[int, int, int]]] = {}  # of each thread: (asleep from, until, end of the call)
+    for call in result.calls:
+        asleep.setdefault(call.thread, []).extend((sleep.off, sleep.on, call.exit) for sleep in call.sleeps)
+    for spans in asleep.values():
+        spans.sort()
+
+    def found_asleep(message: Message) -> bool:
+        spans = asleep.get(message.thread, [])
+        before = bisect.bisect_right(spans, message.ready, key=lambda span: span[0])
+        return before > 0 and spans[before - 1][1] >= message.ready and message.notified <= spans[before - 1][2]
+
+    return [message for message in result.messages if found_asleep(message)]
 
 
 def _sent(result: Result, message: Message) -> int | None:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from probes.words import count, visible
 from reports.terminal import checks
-from reports.terminal.screen import Column, Screen, figures, note, printing
+from reports.terminal.screen import Column, Screen, figures, note, pairs, printing
 from reports.words import duration
 from runs import link
 from runs.compare import Comparison, Copying, Crowd, Row, Waiting
@@ -33,8 +33,7 @@ def write(comparison: Comparison, file: IO[str], json: bool = False) -> None:
         _phases(comparison, out)
         _figures(comparison, out)
         _crowds(comparison, out)
-        for sentence in sentences(comparison):
-            out.print(Text(f"- {sentence}"))
+        pairs(out, [("-", sentence) for sentence in sentences(comparison)], 1)
         checks.show(comparison.checks, out)
 
 

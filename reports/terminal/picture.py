@@ -50,7 +50,7 @@ def show(scene: Scene, out: Screen) -> None:
 def _which(scene: Scene) -> str:
     """Which message it is."""
     if scene.slept_for:
-        return f"the median of the {scene.median_of:,} messages (of {scene.messages:,}) for which the thread slept"
+        return f"the median of the {scene.median_of:,} messages (of {scene.messages:,}) that found the thread asleep"
     return f"the median of {count(scene.median_of, 'message')}"
 
 
@@ -102,9 +102,7 @@ def _client(scene: Scene, scale: Scale) -> Text:
         line.append(" " * (_BROKEN + scale.column(scene.sent)))
         return line.append("|send", style="bold")
     before = scene.sent_long_before
-    words = (
-        "(the time of its send is not known)" if before is None else f"(sent {duration(scene.message.ready - before)} before)"
-    )
+    words = "(send time not known)" if before is None else f"(sent {duration(scene.message.ready - before)} before)"
     return line.append(" " * _BROKEN + words[: scale.columns], style="dim")
 
 

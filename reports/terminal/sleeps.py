@@ -7,12 +7,12 @@ from rich.text import Text
 from probes.measure.result import Result, SleptOn
 from probes.words import count, visible
 from reports.terminal.calls import ROWS
-from reports.terminal.screen import Screen, indented, note, section
+from reports.terminal.screen import Screen, indented, note, pairs, section
 from reports.terminal.states import STATES
 from reports.words import duration
 
 _CHAINS = 3  # ways of a wake-up that are shown for each kind of sleep
-_INDENT = 11
+_TIME = 9  # columns
 
 
 def show(result: Result, out: Screen, most: int = ROWS, title: bool = True) -> None:
@@ -36,11 +36,9 @@ def show(result: Result, out: Screen, most: int = ROWS, title: bool = True) -> N
 
 
 def _sleep(name: str, slept: SleptOn, out: Screen) -> None:
-    line = Text.assemble((f"{duration(slept.ns):>9}", STATES["asleep"].style), f"  {visible(name)} on ")
-    line.append(visible(slept.queue), style="bold")
-    line.append(f", {count(slept.count, 'sleep')}")
+    words = Text.assemble(f"{visible(name)} on ", (visible(slept.queue), "bold"), f", {count(slept.count, 'sleep')}")
     if slept.queues and slept.count > 1:
-        line.append(" on one wait queue" if slept.queues == 1 else f" on {count(slept.queues, 'wait queue')}")
-    out.print(line)
+        words.append(" on one wait queue" if slept.queues == 1 else f" on {count(slept.queues, 'wait queue')}")
+    pairs(out, [(Text(duration(slept.ns), style=STATES["asleep"].style), words)], _TIME, right=True)
     for chain, number in slept.woken_by[:_CHAINS]:
-        out.print(indented(Text(f"{count(number, 'wake-up')}: {visible(chain)} -> thread", style="dim"), _INDENT))
+        out.print(indented(Text(f"{count(number, 'wake-up')}: {visible(chain)} -> thread", style="dim"), _TIME + 2))

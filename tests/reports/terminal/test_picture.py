@@ -96,5 +96,5 @@ def test_a_message_that_was_long_on_its_way_is_not_drawn_to_scale(recorded: Call
 def test_where_many_messages_are_on_their_way_no_send_is_guessed(recorded: Callable[[str], Recording]) -> None:
     scene = over_a_link(recorded("epoll"), 10_000_000_000)
     assert scene.sent is None and scene.sent_long_before is None
-    assert "(the time of its send is not known)" in "".join(line.plain for line in draw(scene, 80))
+    assert "(send time not known)" in "".join(line.plain for line in draw(scene, 80))
     assert "the client calls send" not in [words for _at, words in steps(scene)]
