@@ -46,7 +46,7 @@ def probe_rows(trials: Sequence[Trial]) -> Rows:
 
 
 def lab_rows(trials: Sequence[Trial], names: Sequence[str] = ()) -> Rows:
-    """A row for each lab, of `names` and whatever else was tried: its verdict in each kernel. "-": it was not tried."""
+    """A row for each lab, of `names` and of all that was tried: its verdict in each kernel. "-": it was not tried."""
     every = sorted({*names, *(name for trial in trials for name in trial.labs)})
     return [[name, *(trial.labs[name].verdict if name in trial.labs else "-" for trial in trials)] for name in every]
 
@@ -82,15 +82,15 @@ def _seconds(trial: Trial) -> str:
 def _chosen(trial: Trial) -> str:
     if not trial.tests:
         return "-"
-    return (trial.chosen or "all") + (", not to the end" if trial.untested else "")
+    return (trial.chosen or "all") + (", not finished" if trial.untested else "")
 
 
 def remarks(trials: Sequence[Trial]) -> list[str]:
-    """A line for each thing that is not as it should be, with its evidence; one line each, however many words it has."""
+    """One line for each problem, with its evidence."""
     found = []
     for trial in trials:
         found += [f"{trial.release}: {why}" for why in (trial.broken, trial.unfinished) if why]
-        found += [f"{trial.release}: the live tests did not come to their end"] if trial.untested else []
+        found += [f"{trial.release}: the live tests did not finish"] if trial.untested else []
         found += [f"{trial.release}, lab {name}: {one.words}" for name, one in trial.labs.items() if one.verdict != "pass"]
         found += [f"{trial.release}, {name}: {one.why}" for name, one in trial.tests.items() if one.outcome == "failed"]
     return [" ".join(line.split())[:600] for line in found]
@@ -142,48 +142,52 @@ def _markdown(first: str, heads: Sequence[str], rows: Rows) -> str:
 def write_page(trials: Sequence[Trial], names: Sequence[str], file: IO[str]) -> None:
     """The page for docs/, with a row for each lab of `names`: the tables, the day, the versions, and how it was made."""
     heads = _heads(trials)
+    problems = "".join(f"* {line}\n" for line in remarks(trials)) or "None: every trial passed.\n"
+    parts = [
+        ("The kernels that iolab was tried on", f"{_made()}\n\n{_packages(trials)}"),
+        ("What each probe gives", f"{_PROBES}\n\n{_markdown('probe', heads, probe_rows(trials))}"),
+        ("What a hook costs", f"{_COSTS}\n\n{_markdown('one hit of', heads, cost_rows(trials))}"),
+        ("What each lab says", f"{_LABS}\n\n{_markdown('lab', heads, lab_rows(trials, names))}"),
+        ("Time and tests", f"{_markdown('', heads, figure_rows(trials))}{_skips(trials)}"),
+        ("Remarks", problems),
+    ]
+    file.write("\n".join(f"{'##' if number else '#'} {title}\n\n{text}" for number, (title, text) in enumerate(parts)))
+
+
+def _made() -> str:
+    """How the page was made."""
     today = datetime.datetime.now(tz=datetime.UTC).date()
-    packages = "".join(f"* {trial.package} ({trial.arch})\n" for trial in trials)
-    skipped = skip_rows(trials)
-    skips = f"\nLive tests that were skipped, by reason:\n\n{_markdown('', heads, skipped)}" if skipped else ""
-    said = "".join(f"* {line}\n" for line in remarks(trials)) or "Nothing: all that was tried passed.\n"
     host = f"{platform.machine()}, Python {platform.python_version()}"
-    file.write(f"""# The kernels that iolab was tried on
+    return f"""Written on {today} by `{AGAIN}`,
+iolab {VERSION}, on {host}. {_ABOUT}"""
 
-Written on {today} by `{AGAIN}`,
-iolab {VERSION}, on {host}. Each kernel is Debian's own package, booted under QEMU with 2 CPUs
-and 2 GiB over this machine's files (Python, BCC, the checkout; for arm64 over a Debian of its own); each lab that has a verdict
-ran in it, and its last run counts. The tables are what came out; nothing in them is written by hand, and the command makes them
-anew. An emulated machine is many times slower, so every time limit was multiplied by {kernels.SLOWER} (`IOLAB_SLOW`), clients
-that a lab spreads came further apart (`runs/lab.py`: `_SPREAD`), and no time below says anything about a real one.
 
-{packages}
-## What each probe gives
+_ABOUT = f"""\
+Each kernel is Debian's own package. QEMU boots it with 2 CPUs and 2 GiB over
+the files of this machine (Python, BCC, the checkout); an arm64 kernel has a Debian of its own. Each lab with a verdict ran in
+the kernel, and its last run counts. The command writes every table; no table is edited by hand. An emulated machine is many
+times slower than a real machine. Therefore every time limit is multiplied by {kernels.SLOWER} (`IOLAB_SLOW`), and the clients
+of a lab that spreads them start further apart (`runs/lab.py`: `_SPREAD`). No time on this page is that of a real machine."""
+_PROBES = """\
+`measured`: an exact bracket. `bounded`: an upper bound. `unavailable`: this kernel does not offer the probe, and every report
+gives the reason. The kind of attachment stands in parentheses. The last rows are the findings of `./iolab doctor`."""
+_COSTS = """\
+The cost of one hit of a program that only adds to a counter, as a multiple of the cost at a raw tracepoint in the same kernel.
+The measure is the fastest of many rounds of a short system call, with and without the program; `python -m probes.capture.cost`
+measures it on any machine. The ratios are those of an emulated machine; on a real processor breakpoints and trampolines have
+other costs. `-`: no figure, or not tried."""
+_LABS = """\
+`pass`: every check held. `fail`: a check failed. `inconclusive`: events were lost. `cannot`: the kernel does not offer the
+mechanism of the lab. `broken`: the lab did not finish. `-`: not tried."""
 
-`measured`: an exact bracket; `bounded`: an upper bound; `unavailable`: this kernel can't show it, and every report says why. In
-brackets the kind of attachment. The last rows are doctor's findings.
 
-{_markdown("probe", heads, probe_rows(trials))}
-## What a hook costs
+def _packages(trials: Sequence[Trial]) -> str:
+    return "".join(f"* {trial.package} ({trial.arch})\n" for trial in trials)
 
-One hit of an almost empty program (it counts in one slot), as a multiple of a raw tracepoint's in the same kernel: the fastest
-of many rounds of a short system call, with and without (`python -m probes.capture.cost` measures it on any machine). The
-ratios are those of an emulated machine: a processor pays other prices for a breakpoint or a trampoline. `-`: no figure, or not
-tried.
 
-{_markdown("a hit of", heads, cost_rows(trials))}
-## What each lab says
-
-`pass`: every check held. `fail`: a check did not. `inconclusive`: events were lost, so nothing is claimed. `cannot`: the kernel
-lacks what the lab is about. `broken`: the lab did not come to its end. `-`: not tried.
-
-{_markdown("lab", heads, lab_rows(trials, names))}
-## Time and tests
-
-{_markdown("", heads, figure_rows(trials))}{skips}
-## Remarks
-
-{said}""")
+def _skips(trials: Sequence[Trial]) -> str:
+    skipped = skip_rows(trials)
+    return f"\nSkipped live tests, by reason:\n\n{_markdown('', _heads(trials), skipped)}" if skipped else ""
 
 
 def documented_labs(page: str) -> list[str]:

@@ -215,7 +215,7 @@ def test_tests_that_a_guest_did_not_get_through_are_inconclusive() -> None:
     trial = _trial(epoll="pass")
     trial.take({"kind": "test", "seconds": 2.0, "name": "tests/test_a.py::test_b", "outcome": "passed", "why": ""})
     assert trial.verdict == "inconclusive" and "not to the end" in trial.tests_words
-    assert report.remarks([trial]) == ["6.1.0-50-amd64: the live tests did not come to their end"]
+    assert report.remarks([trial]) == ["6.1.0-50-amd64: the live tests did not finish"]
     assert kernels.merged([trial, _trial(poll="pass")])[0].verdict == "inconclusive", "another answer does not end them"
     trial.take({"kind": "tests", "seconds": 9.0, "status": 2})
     assert trial.verdict == "fail", "pytest itself was interrupted"
