@@ -191,7 +191,7 @@ def rows(traffic: Traffic, progress: Callable[[str], None], link: Link | None = 
             except run.NotHere as error:
                 missing[name] = str(error)
         instrument.wait_until_gone(2 * PATIENCE)
-        progress("reading what the kernel said")
+        progress("reading the recorded events")
         result = measure(instrument.stop({}))
     return tuple(row(name, of_case(result, seen[name])) for name in seen), missing
 
