@@ -1,1 +1,1 @@
-"""The machines that iolab is tried on: the container image, and other kernels under QEMU."""
+"""The machines that iolab is tested on: the container image, and other kernels under QEMU."""

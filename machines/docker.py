@@ -1,11 +1,11 @@
-"""A Docker daemon to try the image with: the one that is there, or one of Debian's that lives as long as the trial.
+"""A Docker daemon for the trials: the daemon that the docker command reaches, or a daemon from Debian's packages.
 
-Where no daemon can be reached, root of a Debian gets one: Debian's own packages, unpacked into a cache and not installed, in
-a pid and a mount namespace of their own. When the namespace's first process ends, the kernel ends everything in it, so
-no process outlives the trial, not even kill -9 of it. It touches neither bridges nor firewall nor sysctls: containers have
-loopback only, or with `--network host` the machine's network.
+If no daemon can be reached, root of a Debian machine gets one for the time of the trials. Debian's packages are unpacked into a
+cache, not installed. The daemon runs in its own pid and mount namespaces. When the first process of the pid namespace ends, the
+kernel ends all processes in it. So no process outlives the trials, not even after kill -9. The daemon changes no bridges, no
+firewall and no sysctls: containers have loopback only, or the machine's network with `--network host`.
 
-Docker 26 (Debian 13) is the first that can give all capabilities in a machine that itself lacks some.
+Docker 26 (Debian 13) is the first version that can give all capabilities on a machine that itself lacks some.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ CACHE = debian.cache("docker")
 SUITE, PYTHON = "trixie", "3.13"
 BASE = f"debian:{SUITE}-slim"
 IMAGE = "iolab"
-GROUP = 23456  # who may use a daemon started here, besides root: nobody's group, but for the trial of it
+GROUP = 23456  # the group that may use a daemon started here; no user of the machine is in it
 _PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "containerd", "tini", "mmdebstrap")
-_RUNC = "runc"  # bound to the C library of its release: the machine's own
+_RUNC = "runc"  # the machine's own version: it is linked to the C library of its release
 _CGROUP = "iolab-image"
 _MADE = "made here by mmdebstrap"
 
@@ -49,44 +49,44 @@ class Docker:
 
     program: str
     environment: dict[str, str] = field(default_factory=dict)
-    own: bool = False  # started here: no bridge, so a build needs the machine's own network
+    own: bool = False  # started by `daemon`, without a bridge: a build needs the machine's own network
 
     @property
     def socket(self) -> Path:
-        """Where the daemon listens."""
+        """The socket of the daemon."""
         return Path((os.environ | self.environment).get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://"))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """`docker ARGUMENTS`, running; its output and errors in pipes."""
+        """Starts `docker ARGUMENTS`, with its output and errors in pipes."""
         return subprocess.Popen(
             [self.program, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=os.environ | self.environment,
         )  # fmt: skip
 
     def run(self, *arguments: str, timeout: float | None = 900) -> subprocess.CompletedProcess[str]:
-        """`docker ARGUMENTS`, to its end; at most so many seconds."""
+        """Runs `docker ARGUMENTS` to its end, for at most `timeout` seconds."""
         return subprocess.run(
             [self.program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
             env=os.environ | self.environment,
         )  # fmt: skip
 
     def ask(self, *arguments: str, timeout: float | None = 900) -> str:
-        """What it prints. Raises CannotTrace with its own words where it fails."""
+        """The output of `docker ARGUMENTS`. Raises CannotTrace with docker's own message if it fails."""
         done = self.run(*arguments, timeout=timeout)
         if done.returncode:
             raise CannotTrace(
                 f"docker {arguments[0]} failed: {debian.last_words(done.stderr or done.stdout)}",
-                "docs/docker.md has the known ones",
+                "docs/docker.md lists the known problems",
             )
         return done.stdout.strip()
 
 
 def reachable() -> Docker | None:
-    """The daemon that the docker command reaches, if it does."""
-    found = shutil.which("docker")
-    if found is None:
+    """The daemon that the docker command reaches, or None."""
+    program = shutil.which("docker")
+    if program is None:
         return None
-    docker = Docker(found)
+    docker = Docker(program)
     try:
         return docker if docker.run("version", timeout=20).returncode == 0 else None
     except subprocess.TimeoutExpired:
@@ -94,17 +94,17 @@ def reachable() -> Docker | None:
 
 
 def why_none() -> CannotTrace | None:
-    """What stands against a daemon here: None if one can be reached or started."""
+    """The reason why this machine can have no daemon; None if a daemon can be reached or started."""
     if reachable():
         return None
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return CannotTrace(
-            "no Docker daemon can be reached, and only root of a Debian can start one here",
+            "no Docker daemon can be reached, and only root of a Debian machine can start one",
             "start Docker (sudo systemctl start docker; Docker Desktop)",
         )
     if Path("/sys/class/net/docker0").exists():
         return CannotTrace(
-            "there is docker0, the bridge of a Docker daemon that can't be reached; one started here would take it away",
+            "docker0 exists, the bridge of a Docker daemon that can't be reached; a daemon started here would delete it",
             "start that daemon (sudo systemctl start docker), or remove its bridge (ip link delete docker0)",
         )
     return None
@@ -112,16 +112,16 @@ def why_none() -> CannotTrace | None:
 
 @contextlib.contextmanager
 def daemon(progress: Progress) -> Iterator[Docker]:
-    """A daemon for the time of the block. Raises CannotTrace where there can be none."""
+    """A daemon for the time of the block. Raises CannotTrace if this machine can have none."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # whoever's the daemon is: two would take each other's containers for changes of the host
-            progress("waiting: another trial is under way on this machine")
+        except BlockingIOError:  # two runs at once would see each other's containers as changes of the host
+            progress("waiting for another run of the trials on this machine")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        if found := reachable():
-            yield found
+        if docker := reachable():
+            yield docker
             return
         if problem := why_none():
             raise problem
@@ -129,11 +129,11 @@ def daemon(progress: Progress) -> Iterator[Docker]:
             yield docker
 
 
-# -- a daemon of our own ----------------------------------------------------------------------------------------------
+# -- a daemon from Debian's packages ------------------------------------------------------------------------------------
 
 
 def _suite() -> debian.Suite:
-    """SUITE with its index, for this machine's architecture."""
+    """SUITE with an updated index, for this machine's architecture."""
     arch = debian.run("dpkg", "--print-architecture", remedy="run it on Debian, or start a Docker daemon yourself").strip()
     suite = debian.Suite(SUITE, arch)
     suite.update()
@@ -141,7 +141,7 @@ def _suite() -> debian.Suite:
 
 
 def _programs(progress: Progress) -> Path:
-    """The folder with docker, dockerd and what they need; fetched once, by an apt state apart from the machine's."""
+    """The folder with docker, dockerd and the programs that they need. apt fetches them once, with an apt state of our own."""
     programs = CACHE / "programs"
     if (programs / "complete").exists():
         return programs
@@ -169,66 +169,72 @@ def _programs(progress: Progress) -> Path:
     return programs
 
 
-# The daemon's own traces on the machine are under /run: they go into the mount namespace, and away with it.
+# The daemon writes to folders under /run. In its mount namespace they are tmpfs mounts, which go away with the namespace.
 _IN_NAMESPACE = """
 for folder in /run/containerd /run/docker; do mkdir -p $folder && mount -t tmpfs iolab $folder || exit 1; done
 exec docker-init -- dockerd "$@"
 """
 
 
-@contextlib.contextmanager
-def _started(programs: Path, progress: Progress) -> Iterator[Docker]:
-    progress("starting a Docker daemon of our own, for the time of the trial")
-    run = Path(tempfile.mkdtemp(prefix="iolab-docker-"))
-    run.chmod(0o711)  # who is in the socket's group gets to it
-    new = [path for path in (Path("/run/containerd"), Path("/run/docker")) if not path.exists()]
-    socket, log = run / "docker.sock", run / "log"
-    path = f"{programs / 'bin'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+def _command_line(programs: Path, run: Path) -> list[str]:
+    """Starts dockerd in new pid and mount namespaces, with all its files under `programs`, CACHE and `run`."""
     options = [
-        f"--config-file={programs / 'configuration.json'}", f"--data-root={CACHE / 'data'}", f"--host=unix://{socket}",
-        f"--pidfile={run / 'pid'}", f"--group={GROUP}",
+        f"--config-file={programs / 'configuration.json'}", f"--data-root={CACHE / 'data'}",
+        f"--host=unix://{run / 'docker.sock'}", f"--pidfile={run / 'pid'}", f"--group={GROUP}",
         f"--cgroup-parent={_CGROUP}", "--exec-opt=native.cgroupdriver=cgroupfs", "--bridge=none",
         "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--userland-proxy=false",
     ]  # fmt: skip
-    line = ["unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "sh", "-c", _IN_NAMESPACE, "sh", *options]
+    return ["unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "sh", "-c", _IN_NAMESPACE, "sh", *options]
+
+
+@contextlib.contextmanager
+def _started(programs: Path, progress: Progress) -> Iterator[Docker]:
+    progress("starting a Docker daemon for the time of the trials")
+    run = Path(tempfile.mkdtemp(prefix="iolab-docker-"))
+    run.chmod(0o711)  # the socket's group must reach the socket
+    new = [path for path in (Path("/run/containerd"), Path("/run/docker")) if not path.exists()]
+    log = run / "log"
+    path = f"{programs / 'bin'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     parent = os.getpid()
-    with log.open("w") as words:
+    with log.open("w") as output:
         process = subprocess.Popen(
-            line, stdin=subprocess.DEVNULL, stdout=words, stderr=words, env={**os.environ, "PATH": path},
-            start_new_session=True,  # Ctrl-C ends the trial, and the trial the daemon
+            _command_line(programs, run), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            env={**os.environ, "PATH": path},
+            start_new_session=True,  # Ctrl-C ends the trials, and they end the daemon
             preexec_fn=lambda: end_with_parent(parent),
         )  # fmt: skip
-    docker = Docker(
-        str(programs / "bin" / "docker"),
-        {"DOCKER_HOST": f"unix://{socket}", "DOCKER_CONFIG": str(programs / "configuration"), "DOCKER_BUILDKIT": "1"},
-        own=True,
-    )
+    environment = {"DOCKER_HOST": f"unix://{run / 'docker.sock'}", "DOCKER_CONFIG": str(programs / "configuration")}
+    docker = Docker(str(programs / "bin" / "docker"), environment | {"DOCKER_BUILDKIT": "1"}, own=True)
     try:
-        end = time.monotonic() + 60
-        while not (socket.exists() and docker.run("version").returncode == 0):
-            if process.poll() is not None or time.monotonic() > end:
-                raise CannotTrace(
-                    f"the Docker daemon did not start: {debian.last_words(log.read_text())}",
-                    "docs/docker.md has the known ones",
-                )
-            time.sleep(0.1)
+        _wait_until_it_answers(docker, process, log)
         yield docker
     finally:
-        process.kill()  # the namespace's first process dies with it, and takes the rest along
+        process.kill()  # unshare --kill-child then kills the first process of the namespace, and the kernel all others
         process.wait()
         _clean_up(new)
         shutil.rmtree(run, ignore_errors=True)
 
 
+def _wait_until_it_answers(docker: Docker, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Waits until the daemon answers. Raises CannotTrace if it ends first, or does not answer within 60 s."""
+    end = time.monotonic() + 60
+    while not (docker.socket.exists() and docker.run("version").returncode == 0):
+        if process.poll() is not None or time.monotonic() > end:
+            raise CannotTrace(
+                f"the Docker daemon did not start: {debian.last_words(log.read_text())}",
+                "docs/docker.md lists the known problems",
+            )
+        time.sleep(0.1)
+
+
 def _clean_up(new: list[Path]) -> None:
-    """Takes away what a killed daemon leaves: empty cgroups, and the places where it mounted."""
+    """Removes what a killed daemon leaves: empty cgroups, and the folders that it mounted on."""
     end = time.monotonic() + 10
     while True:
-        folders = [
-            one for top in Path("/sys/fs/cgroup").glob(f"**/{_CGROUP}") for one in (*top.rglob("*"), top) if one.is_dir()
-        ]
-        for folder in sorted(folders, key=lambda one: -len(one.parts)):
-            with contextlib.suppress(OSError):  # its last process is about to end
+        tops = list(Path("/sys/fs/cgroup").glob(f"**/{_CGROUP}"))
+        folders = [folder for top in tops for folder in (*top.rglob("*"), top) if folder.is_dir()]
+        for folder in sorted(folders, key=lambda folder: -len(folder.parts)):
+            with contextlib.suppress(OSError):  # its last process has not ended yet
                 folder.rmdir()
         if not folders or time.monotonic() > end:
             break
@@ -242,32 +248,32 @@ def _clean_up(new: list[Path]) -> None:
 
 
 def base(docker: Docker, progress: Progress) -> bool:
-    """Sees to it that BASE is there. Returns True if it came from a registry, False if it was made here."""
-    found = docker.run("image", "inspect", "--format", "{{.Comment}}", BASE)
-    if found.returncode == 0:
-        return found.stdout.strip() != _MADE
+    """Pulls or makes the image BASE if it is missing. Returns True if it came from a registry, False if it was made here."""
+    present = docker.run("image", "inspect", "--format", "{{.Comment}}", BASE)
+    if present.returncode == 0:
+        return present.stdout.strip() != _MADE
     progress(f"pulling {BASE}")
     pulled = docker.run("pull", "--quiet", BASE, timeout=None)
     if pulled.returncode == 0:
         return True
     if os.geteuid() != 0 or not all(map(shutil.which, ("apt-get", "perl"))):
         raise CannotTrace(f"{BASE} can't be pulled: {debian.last_words(pulled.stderr)}", f"docker pull {BASE} must work first")
-    progress(f"no registry can be reached: making {BASE} out of Debian's packages (mmdebstrap)")
+    progress(f"no registry can be reached: making {BASE} from Debian's packages (mmdebstrap)")
     with tempfile.TemporaryDirectory() as folder:
         programs = _programs(progress) / "bin"
         debian.run(
             "perl", str(programs / "mmdebstrap"), "--mode=root", "--variant=essential", "--include=apt",
-            *(f"--dpkgopt=path-exclude=/usr/share/{one}/*" for one in ("man", "locale", "info", "groff", "lintian")),
+            *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "locale", "info", "groff", "lintian")),
             "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
             SUITE, f"{folder}/base.tar", str(_suite().sources),
-            env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}, remedy="mend that, then try again",
+            env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}, remedy="repair that, then try again",
         )  # fmt: skip
         docker.ask("import", "--message", _MADE, f"{folder}/base.tar", BASE)
     return False
 
 
 def wheels(progress: Progress) -> Path:
-    """The folder with the wheels of everything that pyproject.toml pins, fetched by this machine's pip as it is set up."""
+    """The folder with the wheels of all packages that pyproject.toml pins, fetched with this machine's pip and its settings."""
     folder, pins = CACHE / "wheels", (ROOT / "pyproject.toml").read_bytes()
     stamp = folder / "pyproject.toml"
     if stamp.exists() and stamp.read_bytes() == pins:
@@ -287,15 +293,15 @@ def wheels(progress: Progress) -> Path:
 
 class _Silent(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
+        """Prints nothing."""
 
 
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[dict[str, str]]:
-    """The wheels over HTTP on loopback; pip's settings to take them from there, and from nowhere else.
+    """Serves the wheels over HTTP on loopback. Yields the settings that make pip use this server and no other source.
 
-    So the way in which this machine reaches its packages stays on this machine: no mirror, password or certificate of it is
-    in any layer. The port is the same each time where it is free, since a build's cache goes by its arguments.
+    So no layer of the image contains a mirror, a password or a certificate of this machine. The port is the same each time if
+    it is free, because Docker's build cache depends on the build arguments.
     """
     handler = functools.partial(_Silent, directory=str(folder))
     try:
@@ -310,17 +316,17 @@ def served(folder: Path) -> Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def built(docker: Docker, progress: Progress) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Builds IMAGE. Yields what a container or another build needs to install packages here: the options, pip's settings."""
+    """Builds IMAGE. Yields docker's network options and pip's settings, which containers need to install packages here."""
     pulled = base(docker, progress)
     with contextlib.ExitStack() as stack:
         settings = {} if pulled else stack.enter_context(served(wheels(progress)))
         network = ["--network=host"] if docker.own or not pulled else []
         progress(f"building {IMAGE}")
         revision = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-        arguments = [f"{name}={value}" for name, value in {"REVISION": revision or "unknown", **settings}.items()]
+        settings_of_build = {"REVISION": revision or "unknown", **settings}
+        arguments = [word for name, value in settings_of_build.items() for word in ("--build-arg", f"{name}={value}")]
         docker.ask(
-            "build", *network, *(word for one in arguments for word in ("--build-arg", one)), "--tag", IMAGE, str(ROOT),
-            timeout=None,
+            "build", *network, *arguments, "--tag", IMAGE, str(ROOT), timeout=None,
         )  # fmt: skip
-        docker.run("image", "prune", "--force", "--filter", "label=iolab.source")  # what has lost its name to this one
+        docker.run("image", "prune", "--force", "--filter", "label=iolab.source")  # the images that this build replaced
         yield network, settings

@@ -1,7 +1,7 @@
-"""What a container could have changed on the machine it ran on: looked at before and after, and held against each other.
+"""What a container could change on its host: the state before and after, compared.
 
-A container shares the kernel with its host. sysctls, BPF programs and cgroups are the kernel's; a daemon adds namespaces,
-mounts, network links and processes. All of it must be as it was when everything has ended.
+A container shares the kernel with its host, and with it sysctls, BPF programs and cgroups. A Docker daemon adds namespaces,
+mounts, network links and processes. When all containers have ended, all of these must be as before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from probes.kernel import syscalls
 
 _BPF_PROG_GET_NEXT_ID = 11  # bpf(2)
 _SYSCTLS = ("fs", "kernel", "net", "vm")
-# These count or draw by themselves, whatever anybody does.
+# These change all the time: counters and random values.
 _RESTLESS = (
     "fs/aio-nr", "fs/dentry-state", "fs/file-nr", "fs/inode-nr", "fs/inode-state", "fs/quota/", "kernel/ns_last_pid",
     "kernel/perf_event_max_sample_rate", "kernel/pty/nr", "kernel/random/", "net/netfilter/nf_conntrack_count",
@@ -28,7 +28,7 @@ _RESTLESS = (
 
 @dataclass(frozen=True)
 class Host:
-    """One look. Each field is a set of facts in words, so that a difference can be printed as it is."""
+    """The state at one moment. Each field is a set of facts in words, so that a difference can be printed."""
 
     sysctls: frozenset[str]
     bpf_programs: frozenset[str]
@@ -40,7 +40,7 @@ class Host:
 
 
 def look() -> Host:
-    """Everything, now. Needs root, to see every process and program."""
+    """The state now. Needs root, to see every process and every BPF program."""
     processes, namespaces = _processes()
     return Host(
         sysctls=_sysctls(),
@@ -56,11 +56,11 @@ def look() -> Host:
 
 
 def differences(before: Host, seconds: float = 20) -> list[str]:
-    """What is not as it was, waiting at most so long for what others on this machine are just doing to pass."""
+    """The differences between `before` and now. Waits at most `seconds` for changes of other processes to go away."""
     end = time.monotonic() + seconds
     while True:
         now = look()
-        found = [
+        changes = [
             f"{field.replace('_', ' ')}: {sign}{fact}"
             for field in before.__dataclass_fields__
             for sign, facts in (
@@ -69,37 +69,38 @@ def differences(before: Host, seconds: float = 20) -> list[str]:
             )
             for fact in sorted(facts)
         ]
-        if not found or time.monotonic() > end:
-            return found
+        if not changes or time.monotonic() > end:
+            return changes
         time.sleep(0.5)
 
 
-_KEPT = ("sysctls", "mounts", "links")  # what others end in the meantime is no change of ours; these nobody ends
+# Of these, a fact that is gone is a difference. Of the others it is not: other processes end in the meantime.
+_KEPT = ("sysctls", "mounts", "links")
 
 
 def _sysctls() -> frozenset[str]:
-    found = set()
-    for room in _SYSCTLS:
-        for path in Path("/proc/sys", room).rglob("*"):
+    values = set()
+    for folder in _SYSCTLS:
+        for path in Path("/proc/sys", folder).rglob("*"):
             name = str(path.relative_to("/proc/sys"))
             if not name.startswith(_RESTLESS):
-                with contextlib.suppress(OSError):  # a folder, one that may only be written, one that has just gone
-                    found.add(f"{name} = {path.read_text(errors='replace').strip()}")
-    return frozenset(found)
+                with contextlib.suppress(OSError):  # a folder, a write-only file, or a file that has just gone
+                    values.add(f"{name} = {path.read_text(errors='replace').strip()}")
+    return frozenset(values)
 
 
 def _bpf_programs() -> frozenset[str]:
-    """The ids of all loaded programs, of whoever: the kernel never gives one twice until it has counted through."""
+    """The ids of all loaded BPF programs. The kernel gives each id once until its counter wraps."""
     library = ctypes.CDLL(None, use_errno=True)
     number = syscalls.numbers(syscalls.architecture().name)["bpf"]
-    found: set[str] = set()
+    programs: set[str] = set()
     last = 0
     while True:
         attributes = ctypes.create_string_buffer(struct.pack("=III", last, 0, 0))
         if library.syscall(ctypes.c_long(number), _BPF_PROG_GET_NEXT_ID, attributes, 12) != 0:
-            return frozenset(found)
+            return frozenset(programs)
         last = struct.unpack_from("=I", attributes, 4)[0]
-        found.add(f"program {last}")
+        programs.add(f"program {last}")
 
 
 def _namespace(pid: str, kind: str) -> str:
@@ -107,13 +108,13 @@ def _namespace(pid: str, kind: str) -> str:
 
 
 def _processes() -> tuple[frozenset[str], frozenset[str]]:
-    """The processes that live in another mount or pid namespace than this one, and all namespaces that any process is in."""
+    """The processes in another mount or pid namespace than this process, and the namespaces of all processes."""
     processes, namespaces = set(), set()
     mine = {kind: _namespace("self", kind) for kind in ("mnt", "pid")}
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):  # it has just ended
+        with contextlib.suppress(OSError):  # the process has just ended
             held = {kind: _namespace(pid, kind) for kind in os.listdir(f"/proc/{pid}/ns")}
-            namespaces |= {one for kind, one in held.items() if not kind.endswith("_for_children")}
+            namespaces |= {namespace for kind, namespace in held.items() if not kind.endswith("_for_children")}
             if any(held[kind] != own for kind, own in mine.items()):
                 line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 processes.add(f"{pid} {line[:80]}")

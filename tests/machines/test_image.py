@@ -1,21 +1,15 @@
-"""The container image: what can be told from its files, and, where a Docker daemon can be had, what it does."""
+"""The container image: its Dockerfile and entry point, its page, and the table of its trials."""
 
 from __future__ import annotations
 
+import io
 import os
 import re
-import signal
 import subprocess
-import sys
-import time
 import tomllib
-from pathlib import Path
 
-import pytest
-
-from machines import docker as daemons
-from machines import host, image
-from tests.conftest import ROOT, cannot, iolab
+from machines import image, trials
+from tests.conftest import ROOT, iolab
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 ENTRY = ROOT / "machines" / "entry.sh"
@@ -59,12 +53,12 @@ def test_no_command_is_named_as_what_the_entry_point_takes_for_itself() -> None:
 
 
 def test_every_trial_has_a_name() -> None:
-    names = [trial.__doc__ for trial in image.TRIALS.values()]
+    names = [trial.__doc__ for trial in trials.TRIALS.values()]
     assert all(names) and len(set(names)) == len(names)
 
 
 def test_the_guide_has_the_least_privileges_as_they_are_tried() -> None:
-    words = " ".join(image.LEAST)
+    words = " ".join(trials.LEAST)
     assert words in re.sub(r"\s*\\\n\s*", " ", GUIDE)
 
 
@@ -81,8 +75,6 @@ def test_the_guide_quotes_what_the_program_says() -> None:
 
 
 def test_the_table_says_what_failed() -> None:
-    import io
-
     rows = [image.Tried("one", "pass", 1.0, "fine"), image.Tried("two", "fail", 2.0, "ended with 1, not 0")]
     text = io.StringIO()
     image.write(rows, text, json=False)
@@ -90,66 +82,6 @@ def test_the_table_says_what_failed() -> None:
     assert text.getvalue().endswith("1 passed, 1 failed, 3 s\n")
 
 
-def test_a_container_that_ends_otherwise_is_found_out() -> None:
-    done = subprocess.CompletedProcess([], 3, "", "a reason\n")
-    with pytest.raises(image.Unmet, match="ended with 3, not 0: a reason"):
-        image.ended(done, 0)
-    with pytest.raises(image.Unmet, match="did not say 'why'"):
-        image.ended(done, 3, "why")
-    assert image.ended(done, 3, "a reason") is done
-
-
 def test_a_trial_that_there_is_not_is_wrong_usage() -> None:
     done = iolab("image", "--only", "nothing_of_that_name")
-    assert done.returncode == 2 and "there are is_small" in done.stderr
-
-
-def test_a_change_of_the_host_is_seen() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root sees every process of the host; run the tests as root")
-    before = host.look()
-    line = ["unshare", "--mount", "--net", "sh", "-c", "echo here; exec sleep 60"]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout and process.stdout.readline() == "here\n"
-            found = host.differences(before, seconds=0)
-        finally:
-            process.kill()
-    assert any(one.startswith("namespaces: +net:") for one in found)
-    assert any(one.startswith("processes: +") and "sleep 60" in one for one in found)
-
-
-@pytest.mark.live
-def test_a_daemon_of_ours_ends_with_the_runner_even_if_it_is_killed() -> None:
-    if daemons.reachable():
-        pytest.skip("a Docker daemon is here already, and none of ours is started; stop it to run this test")
-    if problem := daemons.why_none():
-        cannot(problem.problem, problem.remedy)
-    script = (
-        "import sys, time\nfrom machines import docker\n"
-        "with docker.daemon(lambda words: None) as found:\n    print(found.socket, flush=True)\n    sys.stdin.read()"
-    )
-    line = [sys.executable, "-c", script]
-    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as runner:
-        assert runner.stdout
-        socket = runner.stdout.readline().strip()
-        try:
-            assert Path(socket).exists() and _who_has(socket)
-        finally:
-            runner.send_signal(signal.SIGKILL)
-    end = time.monotonic() + 20
-    while left := _who_has(socket):
-        assert time.monotonic() < end, left
-        time.sleep(0.05)
-
-
-def _who_has(socket: str) -> list[str]:
-    """The processes that name this socket on their command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if f"--host=unix://{socket}".encode() in path.read_bytes():
-                found.append(path.parent.name)
-        except OSError:  # it has just ended
-            continue
-    return found
+    assert done.returncode == 2 and "the trials: is_small" in done.stderr
