@@ -35,10 +35,11 @@ from reports.words import with_command_name
 
 ROOT = Path(__file__).resolve().parent
 _DASHES = "--"
+_OWN_OPTIONS = {"help", "list", "version"}  # of those that invoke parses before the command
 
 
 class _NoFiles(Config):
-    """No configuration: a root tool takes none from a home folder, from the current one, or from the environment."""
+    """No configuration: other users can write the files and set the variables that invoke would read."""
 
     def load_base_conf_files(self) -> None:
         """Reads neither /etc/invoke.* nor ~/.invoke.*."""
@@ -56,33 +57,51 @@ class _NoFiles(Config):
 class Iolab(Program):
     """Invoke's program with the commands of iolab, its own help, and status 2 for a command line that it can't parse."""
 
-    def parse_tasks(self) -> None:
-        """Raises Exit with status 2 where invoke would end with 1, which here means that a check failed."""
-        try:
-            super().parse_tasks()
-        except ParseError as error:
-            raise _wrong_usage(str(error)) from error
-
     def parse_core(self, argv: list[str] | None) -> None:
-        """The same for the options before the command."""
+        """Raises Exit with status 2 where invoke would end with 1, which here means that a check failed."""
         try:
             super().parse_core(argv)
         except ParseError as error:
             raise _wrong_usage(str(error)) from error
 
+    def parse_tasks(self) -> None:
+        """The same for a command and its options. Invoke's own options for build scripts are refused."""
+        try:
+            super().parse_tasks()
+        except ParseError as error:
+            raise _wrong_usage(str(error)) from error
+        for option in self.args.values():
+            if option.got_value and option.name not in _OWN_OPTIONS:
+                raise _wrong_usage(f"there is no option --{option.name}")
+
+    def print_help(self) -> None:
+        """The help of the whole program."""
+        called = os.environ.get("IOLAB_CALLED", "invoke")
+        print(f"Usage: {called} COMMAND [options]\n")
+        self.list_tasks()
+        print(f"{called} COMMAND --help explains a command and its options.")
+
+    def list_tasks(self) -> None:
+        """The commands, each with the first line of its docstring."""
+        print("Commands:\n")
+        self.print_columns([(name, _summary(self.collection[name])) for name in sorted(self.collection.task_names)])
+
     def print_task_help(self, name: str) -> None:
         """One command's help, as the user starts it."""
         context = self.parser.contexts[name]
-        arguments = " ".join(one.name.upper() for one in context.positional_args)
-        rest = " -- CMD ARGS..." if name == "trace" else ""
-        print(with_command_name(f"Usage: invoke {name} {arguments}{' ' * bool(arguments)}[options]{rest}"))
-        print()
+        words = [name, *(argument.name.upper() for argument in context.positional_args), "[options]"]
+        rest = ["-- CMD ARGS..."] if name == "trace" else []
+        print(with_command_name(f"Usage: invoke {' '.join(words + rest)}\n"))
         print(with_command_name(inspect.getdoc(self.collection[name]) or ""))
         print()
-        options = [(flags, with_command_name(words)) for flags, words in context.help_tuples()]
+        options = [(flags, with_command_name(help_text)) for flags, help_text in context.help_tuples()]
         if options:
             print("Options:")
             self.print_columns(options)
+
+
+def _summary(command: Task[Any]) -> str:
+    return with_command_name((inspect.getdoc(command) or "").splitlines()[0])
 
 
 def _wrong_usage(words: str) -> Exit:
@@ -94,7 +113,7 @@ def main(arguments: list[str]) -> int:
     """Runs one command line, without the program's name; its exit status."""
     arguments, rest = _split(arguments)
     if arguments == ["lab"]:
-        arguments = ["labs"]  # a lab without a name: here are the names
+        arguments = ["labs"]  # without a name, the user needs the names
     if len(arguments) == 2 and arguments[1] in ("-h", "--help"):
         arguments = ["--help", arguments[0]]
     program = Iolab(
@@ -108,7 +127,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """The command with its own options; and what belongs to somebody else: the traced program, or pytest."""
+    """The command with its own options; and the command line of the traced program, or pytest's options."""
     if arguments[:1] == ["test"] and not {"-h", "--help"} & set(arguments):
         return ["test"], arguments[1:]
     if _DASHES in arguments:
@@ -118,20 +137,21 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _collection(rest: list[str]) -> Collection:
-    found = Collection()
-    for module in pkgutil.iter_modules(commands.__path__):
-        loaded = importlib.import_module(f"commands.{module.name}")
-        function = getattr(loaded, module.name, None)
+    """Every file of commands/ that has a function of its own name."""
+    collection = Collection()
+    for file in pkgutil.iter_modules(commands.__path__):
+        module = importlib.import_module(f"commands.{file.name}")
+        function = getattr(module, file.name, None)
         if function is not None:
-            found.add_task(_task(function, loaded.HELP, rest), name=module.name)
-    return found
+            collection.add_task(_task(function, module.HELP, rest), name=file.name)
+    return collection
 
 
-def _task(function: Callable[..., int | None], words: dict[str, str], rest: list[str]) -> Task[Any]:
+def _task(function: Callable[..., int | None], option_help: dict[str, str], rest: list[str]) -> Task[Any]:
     """The command as invoke wants it: with a context in front, and without `rest`, which invoke does not parse."""
     signature = inspect.signature(function)
-    own = [one for name, one in signature.parameters.items() if name != "rest"]
-    takes_rest = len(own) < len(signature.parameters)
+    parsed = [parameter for name, parameter in signature.parameters.items() if name != "rest"]
+    takes_rest = len(parsed) < len(signature.parameters)
 
     @functools.wraps(function)
     def body(_context: Context, *values: Any, **options: Any) -> None:
@@ -139,18 +159,18 @@ def _task(function: Callable[..., int | None], words: dict[str, str], rest: list
             options["rest"] = rest
         _run(lambda: function(*values, **options), function.__name__)
 
-    context = inspect.Parameter("_context", inspect.Parameter.POSITIONAL_ONLY)
-    vars(body)["__signature__"] = inspect.Signature([context.replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD), *own])
-    made: Task[Any] = task(help=words)(body)
-    return made
+    context = inspect.Parameter("_context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    vars(body)["__signature__"] = inspect.Signature([context, *parsed])
+    command: Task[Any] = task(help=option_help)(body)
+    return command
 
 
 def _run(command: Callable[[], int | None], name: str) -> None:
-    """Errors become sentences, and the command's return value the exit status."""
+    """Prints an error as sentences, and makes the command's return value the exit status."""
     try:
         status = command()
     except shared.NeedsPreparing as error:
-        shared.prepare(error)  # comes back only where nothing can be prepared
+        shared.prepare()  # returns only if ./iolab can prepare nothing
         raise Exit(f"iolab: {visible_lines(with_command_name(str(error)))}", error.code) from error
     except IolabError as error:
         raise Exit(f"iolab: {visible_lines(with_command_name(str(error)))}", error.code) from error
@@ -166,11 +186,11 @@ def _run(command: Callable[[], int | None], name: str) -> None:
 
 if __name__ == "__main__":
     shared.prepare_process(ROOT)
-    ended = main(sys.argv[1:])
+    status = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             if isinstance(stream, io.TextIOBase):
                 stream.flush()
-    os._exit(ended)  # what could not be written has been said; a second complaint at the interpreter's end helps nobody
+    os._exit(status)  # an output that failed was reported; the interpreter's end would report it a second time
 else:
-    ns = _collection(_split(sys.argv[1:])[1])  # for somebody's own `invoke`, started in this folder
+    ns = _collection(_split(sys.argv[1:])[1])  # for an `invoke` of the user's own, started in this folder

@@ -16,6 +16,7 @@ from probes import files
 from probes.errors import CannotTrace, IolabError, WrongUsage
 from probes.words import visible_lines
 
+ROOT = Path(__file__).resolve().parents[1]
 VERDICT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 CANNOT_WRITE = 2  # the exit status where an output failed
 
@@ -84,17 +85,17 @@ def need_tracing() -> None:
         raise NeedsPreparing(error.problem, error.remedy) from error
 
 
-def prepare(error: NeedsPreparing) -> None:
+def prepare() -> None:
     """Goes back to ./iolab, which installs BCC or starts the container image, then runs the same command again.
 
-    Returns where this was tried already, or where the user did not start ./iolab.
+    Returns where ./iolab has tried this already, or where the user did not start ./iolab. The environment says only that
+    ./iolab was started; which file is executed is not the environment's to say.
     """
-    del error
-    script = os.environ.get("IOLAB_SCRIPT")
-    if not script or os.environ.get("IOLAB_PREPARED"):
+    if not os.environ.get("IOLAB_STARTED") or os.environ.get("IOLAB_PREPARED"):
         return
     sys.stdout.flush()
     sys.stderr.flush()
+    script = str(ROOT / "iolab")
     os.execv(script, [script, "--prepare", *sys.argv[1:]])
 
 

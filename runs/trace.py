@@ -18,7 +18,7 @@ from probes.capture.prctl import handed_over
 from probes.errors import WrongUsage
 from probes.recording import Recording
 
-_OURS = {"IOLAB_CALLED", "IOLAB_SCRIPT", "IOLAB_PREPARED"}  # variables that ./iolab sets
+_OURS = {"IOLAB_CALLED", "IOLAB_STARTED", "IOLAB_PREPARED"}  # variables that ./iolab sets
 _LAUNCH = Path(__file__).parents[1] / "probes" / "capture" / "launch.py"
 
 

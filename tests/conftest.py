@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
 PROGRAMS = ROOT / "tests" / "programs"
 COMMAND = [sys.executable, "-I", str(ROOT / "runs" / "start.py"), "tasks"]  # what ./iolab starts
-for _name in ("IOLAB_CALLED", "IOLAB_SCRIPT", "IOLAB_PREPARED"):
+for _name in ("IOLAB_CALLED", "IOLAB_STARTED", "IOLAB_PREPARED"):
     os.environ.pop(_name, None)  # how ./iolab test was started is not how the tests start things
 for _ignored in (signal.SIGHUP, signal.SIGQUIT):  # by nohup or a shell's "&": what the tests start would inherit it
     signal.signal(_ignored, signal.SIG_DFL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -27,6 +28,16 @@ def test_the_version_is_iolabs_own(option: str) -> None:
     done = subprocess.run([str(ROOT / "iolab"), option], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"iolab {VERSION}\n")
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
+
+
+def test_invoke_of_the_venv_is_iolab_in_any_folder(tmp_path: Path) -> None:
+    if not (ROOT / ".venv" / "installed").exists():
+        cannot("there is no .venv of ./iolab here", "./iolab test")
+    (tmp_path / "tasks.py").write_text("raise SystemExit('the tasks of the current folder')\n")
+    line = f". {shlex.quote(str(ROOT / '.venv' / 'bin' / 'activate'))} && invoke labs && invoke --help && invoke lab nonsense"
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "there is no lab" in done.stderr, done.stderr
+    assert "blocking" in done.stdout and "Usage: invoke COMMAND [options]" in done.stdout
 
 
 @pytest.fixture
@@ -169,7 +180,7 @@ def test_what_goes_into_the_image_is_known_by_names_and_contents(bare: Path) -> 
 _UNPREPARED = """
 [ -z "$IOLAB_PREPARED" ] || { echo "ran here"; exit; }
 shift 3 # -I runs/start.py tasks
-case $* in *-r*) exec "$IOLAB_SCRIPT" --prepare "$@" ;; esac
+case $* in *-r*) exec "${0%/.venv/bin/python}/iolab" --prepare "$@" ;; esac
 echo "ran here"
 """
 

@@ -102,3 +102,21 @@ def test_doctor_says_what_runs_here() -> None:
 def test_every_command_explains_itself(command: str) -> None:
     done = iolab("--help", command)
     assert done.returncode == 0 and done.stdout.startswith("Usage: ") and len(done.stdout.split("Options:")[0]) > 40
+
+
+def test_the_help_names_the_commands_and_offers_no_options_of_invoke() -> None:
+    done = iolab("--help", IOLAB_CALLED="./iolab")
+    assert done.returncode == 0 and done.stdout.startswith("Usage: ./iolab COMMAND [options]\n")
+    assert "  doctor " in done.stdout and "./iolab trace -- CMD ARGS" in done.stdout
+    assert not [word for word in ("core", "sudo", "invoke", "pty") if word in done.stdout.lower()]
+
+
+@pytest.mark.parametrize("line", [["--echo", "labs"], ["labs", "--echo"], ["--config", "/etc/passwd", "labs"]])
+def test_options_of_invoke_for_build_scripts_are_refused(line: list[str]) -> None:
+    done = iolab(*line)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no option --" in done.stderr
+
+
+def test_a_lab_without_a_name_lists_the_labs() -> None:
+    assert iolab("lab").stdout == iolab("labs").stdout != ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import COMMAND, DATA, ROOT
+from tests.conftest import COMMAND, DATA, ROOT, tool
 
 STANDARD = ("json", "zipfile", "socket", "signal", "selectors", "sitecustomize", "usercustomize", "select", "asyncio")
 OTHERS = ("invoke", "psutil", "bcc", "rich", "pyroute2", "tasks", "commands", "probes", "labs", "servers")
@@ -63,6 +63,33 @@ def test_the_environment_brings_no_code(hostile: Path) -> None:
         "HOME": str(hostile), "XDG_CONFIG_HOME": str(hostile),
     }  # fmt: skip
     assert started(["labs"], hostile, **hostile_environment).returncode == 0
+
+
+def test_the_environment_names_no_program_to_execute(tmp_path: Path) -> None:
+    """A command that lacks a privilege goes back to ./iolab: to the file beside tasks.py, not to what a variable names."""
+    for name in ("sh", "id", "cmp", "uname", "cat", "dirname"):  # ./iolab needs these; docker is left out
+        (tmp_path / name).symlink_to(tool(name, "coreutils diffutils"))
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho taken >{tmp_path / 'mark'}\n")
+    program.chmod(0o755)
+    line = [tool("setpriv", "util-linux"), "--bounding-set", "-all", "--inh-caps", "-all", *COMMAND, "lab", "epoll"]
+    for name in ("IOLAB_SCRIPT", "IOLAB_STARTED"):
+        environment = os.environ | {"IOLAB_PREPARED": "", name: str(program), "PATH": str(tmp_path)}
+        done = subprocess.run(line, capture_output=True, text=True, env=environment)
+        assert done.returncode == 4 and not (tmp_path / "mark").exists(), done.stderr
+
+
+@pytest.mark.live
+def test_the_environment_brings_no_headers(kernel: None, hostile: Path) -> None:
+    """clang takes folders from the environment, too. A cache that others can write is not used: clang really runs."""
+    for header in ("bcc/compat/linux/bpf.h", "stddef.h", "uapi/linux/ptrace.h"):
+        path = hostile / header
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#error a header of the environment\n")
+    hostile.chmod(0o777)
+    folders = dict.fromkeys(("CPATH", "C_INCLUDE_PATH", "BCC_KERNEL_SOURCE"), str(hostile))
+    done = started(["trace", "--", "/bin/true"], hostile, IOLAB_CACHE=str(hostile), **folders)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_home_that_can_not_be_read_is_no_obstacle() -> None:
