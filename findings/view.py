@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from probes.kernel import syscalls
-from probes.measure import phases
 from probes.measure.result import Call, Result, Sleep, Thread, Verdict
+from probes.measure.table import table
 
 NOWHERE = -1  # the descriptor of the lseek by which an experiment marks its sections (labs/kit/experiment.py)
 
@@ -152,7 +152,7 @@ def of_case(result: Result, case: dict[str, Any]) -> Result:
     return replace(
         result,
         calls=calls,
-        rows=phases.table(calls, result.probes),
+        rows=table(calls, result.probes),
         messages=tuple(one for one in result.messages if one.thread in mine),
         threads=tuple(one for one in result.threads if one.serial in mine),
         context={key: value for key, value in result.context.items() if key != "cases"} | case,

@@ -8,7 +8,7 @@ from labs.kit.questions.cases import MEANWHILE
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from labs.kit.questions.server import AWAKE, CALLS, WAITS_IN
 from labs.kit.traffic import Traffic
-from probes.measure.phases import percentile_of
+from probes.measure.table import percentile_of
 from probes.words import ms
 
 LAB = Lab(

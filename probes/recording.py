@@ -36,6 +36,15 @@ class Quality(enum.StrEnum):
     UNAVAILABLE = "unavailable"  # not known here, with the reason
 
 
+class Missing(enum.StrEnum):
+    """Why a figure may be missing, counted by the capturing side; records.Loss names what the kernel side counts."""
+
+    MISSED = "MISSED"  # the kernel skipped a program, and nothing else reports the event
+    SKIPPED = "SKIPPED"  # the kernel skipped the program at one end of a system call, and its stand-in too
+    PAIRED = "PAIRED"  # the kernel skipped a program of a copy; the other program of the copy shows if it was followed
+    FULL = "FULL"  # the recording was full before the end
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """One probe as attached in this run; `attached` is kind:category:event, or None with the reason in `reason`."""
@@ -68,7 +77,7 @@ class Recording:
         end: int,
         context: dict[str, Any],
     ) -> Recording:
-        """A recording made just now. `losses` counts by Loss name, and MISSED, SKIPPED, PAIRED, FULL; `end` is monotonic ns."""
+        """A recording made just now. `losses` counts by the names of Loss and Missing; `end` is monotonic ns."""
         return cls(
             data,
             {

@@ -17,7 +17,7 @@ from labs.kit.lab import Case, Finding, confirmed, failed, of_case, refined, ref
 from labs.kit.traffic import Traffic
 from probes.capture.instrument import Instrument
 from probes.kernel import syscalls
-from probes.measure.phases import measure
+from probes.measure.measure import measure
 from probes.measure.result import Check, Result, Verdict
 from probes.patience import PATIENCE
 from probes.words import count, plural

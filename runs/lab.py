@@ -24,7 +24,7 @@ from probes.capture.instrument import Instrument
 from probes.capture.prctl import follow_me, name_me, read_invitation
 from probes.capture.privileges import need_privileges
 from probes.errors import CannotTrace, LabBroken, WrongUsage
-from probes.measure import phases
+from probes.measure.measure import measure
 from probes.measure.result import Result
 from probes.patience import PATIENCE
 from probes.recording import Recording
@@ -148,7 +148,7 @@ def _experiment(lab: Lab, name: str, progress: Progress) -> Recording:
 def measure_and_check(recording: Recording) -> Result:
     """The result of a recording; a lab's checks are judged anew."""
     try:
-        result = phases.measure(recording)
+        result = measure(recording)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise WrongUsage(f"the recording is damaged ({error})", "name a file made by --save") from error
     name = recording.context.get("lab")

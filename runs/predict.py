@@ -163,7 +163,7 @@ def against(result: Result, asked: Sequence[Question], given: dict[str, str], se
         try:
             if not result.events.sound:
                 raise Undecided(f"{result.events.lost} events were lost, {result.events.unmatched} are unmatched")
-            if "full" in result.events.reasons:
+            if result.events.full:
                 raise Undecided("the recording was full before the end")
             truth = one.truth(run)
             if truth.option not in one.options:

@@ -19,7 +19,7 @@ import pytest
 
 from probes.capture.attach import PROBES, ProbeSpec
 from probes.errors import CannotTrace
-from probes.measure import phases
+from probes.measure.measure import measure
 from probes.measure.result import Result
 from probes.patience import PATIENCE
 from probes.recording import Recording, load
@@ -101,7 +101,7 @@ class Followed:
     def __init__(self, output: str, recording: Recording) -> None:
         self.output = output
         self.recording = recording
-        self.result: Result = phases.measure(recording)
+        self.result: Result = measure(recording)
 
 
 @pytest.fixture

@@ -39,7 +39,6 @@ from findings.view import (
     waited,
 )
 from labs.kit.traffic import Traffic
-from probes.measure import phases
 from probes.measure.result import Check, Result, Verdict
 
 if TYPE_CHECKING:
@@ -134,10 +133,10 @@ class Lab:
             if not result.events.sound and verdict is not Verdict.UNAVAILABLE:
                 evidence = f"{result.events.lost} events lost, {result.events.unmatched} unmatched; else: {verdict}, {evidence}"
                 verdict = Verdict.INCONCLUSIVE
-            elif "full" in result.events.reasons and verdict is not Verdict.UNAVAILABLE:
+            elif result.events.full and verdict is not Verdict.UNAVAILABLE:
                 verdict, evidence = (
                     Verdict.INCONCLUSIVE,
                     f"the recording was full before the end; until then: {verdict}, {evidence}",
                 )
             checks.append(Check(name, claims, verdict, evidence))
-        return phases.with_checks(result, checks)
+        return result.with_checks(checks)

@@ -39,6 +39,8 @@ COMPAT = 1 << 16  # in a number: it is one of the architecture's 32-bit ABI
 
 READS = {"read", "readv", "recvfrom", "recvmsg", "recvmmsg", "pread64", "preadv", "preadv2"}
 WRITES = {"write", "writev", "sendto", "sendmsg", "sendmmsg", "pwrite64", "pwritev", "pwritev2", "sendfile", "splice"}
+# The reads and writes whose result is a number of bytes; of the others it is a number of messages.
+MOVES_BYTES = (READS | WRITES) - {"recvmmsg", "sendmmsg"}
 ACCEPTS = {"accept", "accept4"}
 EPOLL_WAITS = {"epoll_wait", "epoll_pwait", "epoll_pwait2"}
 MULTIPLEXERS = {"select", "pselect6", "poll", "ppoll"} | EPOLL_WAITS

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from probes.recording import Probe, Quality
+
+PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")  # fields of Call and CallRow; the first is the sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +243,11 @@ class Events:
         """Nothing is missing: verdicts may be given."""
         return not self.lost and not self.unmatched
 
+    @property
+    def full(self) -> bool:
+        """The recording was full before the end of the run: what came later is missing."""
+        return "full" in self.reasons
+
 
 class Verdict(enum.StrEnum):
     """Whether the statement of a check (its name) holds. The one definition of these words."""
@@ -291,13 +298,13 @@ class Result:
     @property
     def verdict(self) -> str:
         """pass, fail or inconclusive."""
-        if (
-            not self.events.sound
-            or "full" in self.events.reasons
-            or any(one.verdict is Verdict.INCONCLUSIVE for one in self.checks)
-        ):
+        if not self.events.sound or self.events.full or any(one.verdict is Verdict.INCONCLUSIVE for one in self.checks):
             return "inconclusive"
         return "fail" if any(one.verdict is Verdict.FAILED for one in self.checks) else "pass"
+
+    def with_checks(self, checks: Iterable[Check]) -> Result:
+        """The same result with a lab's verdicts."""
+        return replace(self, checks=tuple(checks))
 
     def named(self, *names: str) -> list[Call]:
         """The calls of these names, in order of their start."""

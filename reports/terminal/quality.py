@@ -30,7 +30,7 @@ def _events(events: Events, out: Screen) -> None:
     if not events.sound:
         note(out, "Every verdict is inconclusive, because events are missing. Run it again with less load on the machine.", "")
         note(out, "docs/troubleshooting.md explains each kind of loss.", "")
-    if "full" in events.reasons:
+    if events.full:
         words = "The recording was full before the end: later events are not in it. Threads that lived then are shown as alive."
         note(out, words, "bold yellow")
 

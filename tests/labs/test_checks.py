@@ -9,7 +9,7 @@ import pytest
 
 import labs
 from labs.kit.lab import Run, turns
-from probes.measure import phases
+from probes.measure.measure import measure
 from probes.measure.result import Verdict
 from probes.recording import Recording
 
@@ -111,7 +111,7 @@ COUNTEREXAMPLES = {
 
 
 def verdict(lab: str, check: str, recording: Recording) -> tuple[Verdict, str]:
-    judged = labs.find(lab).judge(phases.measure(recording))
+    judged = labs.find(lab).judge(measure(recording))
     (held,) = [held for held in judged.checks if held.name == check]
     return held.verdict, held.evidence
 
@@ -146,7 +146,7 @@ def test_a_check_fails_on_a_server_without_the_property(lab: str, check: str, re
 def test_lost_events_make_every_check_inconclusive(lab: str, recorded: Callable[[str], Recording]) -> None:
     recording = recorded(lab)
     recording.meta["losses"]["RING_FULL"] = 1
-    judged = labs.find(lab).judge(phases.measure(recording))
+    judged = labs.find(lab).judge(measure(recording))
     assert {check.verdict for check in judged.checks} == {Verdict.INCONCLUSIVE}
     assert judged.verdict == "inconclusive"
 
@@ -154,14 +154,14 @@ def test_lost_events_make_every_check_inconclusive(lab: str, recorded: Callable[
 def test_a_recording_that_was_full_too_soon_proves_nothing(recorded: Callable[[str], Recording]) -> None:
     recording = recorded("epoll")
     recording.meta["losses"]["FULL"] = 1
-    result = labs.find("epoll").judge(phases.measure(recording))
+    result = labs.find("epoll").judge(measure(recording))
     assert result.events.sound and result.verdict == "inconclusive"
     assert all(check.evidence.startswith("the recording was full") for check in result.checks)
 
 
 def test_a_failed_check_fails_the_run(recorded: Callable[[str], Recording]) -> None:
-    assert labs.find("blocking").judge(phases.measure(recorded("epoll"))).verdict == "fail"
-    assert labs.find("blocking").judge(phases.measure(recorded("blocking"))).verdict == "pass"
+    assert labs.find("blocking").judge(measure(recorded("epoll"))).verdict == "fail"
+    assert labs.find("blocking").judge(measure(recorded("blocking"))).verdict == "pass"
 
 
 @pytest.mark.parametrize(
@@ -174,13 +174,13 @@ def test_a_failed_check_fails_the_run(recorded: Callable[[str], Recording]) -> N
 def test_the_kernel_decides_on_shared_memory(
     aside: dict[str, str], verdict: Verdict, recorded: Callable[[str], Recording]
 ) -> None:
-    result = phases.measure(recorded("epoll").with_context(aside=aside))
+    result = measure(recorded("epoll").with_context(aside=aside))
     (check,) = [check for check in labs.find("epoll").judge(result).checks if check.claims == ("C37",)]
     assert check.verdict is verdict
 
 
 def test_one_client_shows_nothing_about_the_others(recorded: Callable[[str], Recording]) -> None:
-    result = phases.measure(recorded("blocking"))
+    result = measure(recorded("blocking"))
     first = next(call for call in result.calls if call.name == "accept4" and call.result is not None and call.result >= 0)
     alone = dataclasses.replace(result, calls=tuple(c for c in result.calls if c.name != "accept4" or c is first))
     verdicts = {check.name: check.verdict for check in labs.find("blocking").judge(alone).checks}
@@ -191,7 +191,7 @@ def test_an_edge_that_is_not_drained_is_seen(recorded: Callable[[str], Recording
     """A server that registers once, too, but stops reading before EAGAIN half of the times."""
     from labs.epoll_edge import harder
 
-    result = phases.measure(recorded("epoll_edge"))
+    result = measure(recorded("epoll_edge"))
     fruitless = [call for call in result.calls if call.name == "recvfrom" and call.errno == "EAGAIN"]
     assert harder(Run(result)).verdict is Verdict.CONFIRMED
     hasty = tuple(call for call in result.calls if call not in fruitless[::2])
@@ -199,6 +199,6 @@ def test_an_edge_that_is_not_drained_is_seen(recorded: Callable[[str], Recording
 
 
 def test_turns(recorded: Callable[[str], Recording]) -> None:
-    assert turns(Run(phases.measure(recorded("blocking"))).reads) == (3, 3)
-    count, served = turns(Run(phases.measure(recorded("epoll"))).reads)
+    assert turns(Run(measure(recorded("blocking"))).reads) == (3, 3)
+    count, served = turns(Run(measure(recorded("epoll"))).reads)
     assert count == 3 and served > 30

@@ -10,7 +10,7 @@ import pytest
 import labs
 from labs.claims import CLAIMS
 from labs.kit import questions
-from probes.measure import phases
+from probes.measure.measure import measure
 from probes.recording import Recording
 from runs import predict
 
@@ -40,7 +40,7 @@ def test_a_check_is_named_by_a_statement(name: str) -> None:
 
 @pytest.mark.parametrize("name", labs.names())
 def test_a_lab_speaks_in_the_terms_of_the_field(name: str, recorded: Callable[[str], Recording]) -> None:
-    result = labs.find(name).judge(phases.measure(recorded(name)))
+    result = labs.find(name).judge(measure(recorded(name)))
     asked = [question for part in questions.of(name) for question in part]
     said = [check.evidence for check in result.checks] + [mark.evidence for mark in predict.against(result, asked, {}, 1).marks]
     for text in (*texts(name), *said):

@@ -12,7 +12,7 @@ from probes.errors import WrongUsage
 from probes.kernel import records
 from probes.kernel.records import STACK_FRAMES, Kind
 from probes.recording import load, without_addresses
-from tests.probes.measure.test_phases import record, recording
+from tests.probes.measure.streams import record, recording
 
 ADDRESS = 0xFFFFFFFF81234567
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from labs.kit.lab import Run
-from probes.measure.phases import measure
+from probes.measure.measure import measure
 from probes.measure.result import Verdict
 from probes.recording import Recording
 from reports import comparison as comparison_report

@@ -26,7 +26,7 @@ from labs.kit.lab import Run
 from labs.kit.questions import server
 from labs.kit.questions.question import Question
 from probes.errors import WrongUsage
-from probes.measure import phases
+from probes.measure.measure import measure
 from probes.measure.result import Result
 from probes.patience import PATIENCE
 from probes.recording import Recording, load
@@ -55,7 +55,7 @@ def test_every_lab_has_questions_that_its_own_run_decides(lab: str) -> None:
     )
     file = DATA / f"{lab}.iolab"
     assert file.exists(), f"record it: ./iolab lab {lab} --save tests/data/{lab}.iolab"
-    result = phases.measure(load(file))
+    result = measure(load(file))
     for seed in range(1, 8):
         found = predict.against(result, predict.questions(lab, seed), {}, seed)
         assert len(found.marks) >= ENOUGH, f"lab {lab}, seed {seed}: only {len(found.marks)} decided; {found.left_out}"
@@ -122,19 +122,19 @@ EXPECTED = {
 @pytest.mark.parametrize("model", EXPECTED)
 def test_the_truth_is_that_of_the_server_not_of_the_lab(model: str, recorded: Callable[[str], Recording]) -> None:
     asked = [one for one in predict.questions("blocking", 1) if one.id in ("waits-in", "calls", "copies")]
-    found = truths(phases.measure(recorded(model)), asked)
+    found = truths(measure(recorded(model)), asked)
     assert (found["waits-in"], found["calls"], found["copies"]) == EXPECTED[model]
 
 
 def test_who_copies_is_found_for_each_way_to_use_io_uring(recorded: Callable[[str], Recording]) -> None:
-    found = truths(phases.measure(recorded("io_uring")), every("io_uring"))
+    found = truths(measure(recorded("io_uring")), every("io_uring"))
     assert found["waits-in@single"] == "io_uring_enter"
     assert found["copies@single"] == found["copies@multishot"] == "the server's first thread, inside io_uring_enter"
     assert found["copies@worker"] == found["copies@SQPOLL"] == "a thread of the kernel, which is not a thread of the program"
 
 
 def test_every_rule_about_a_server_has_more_than_one_truth(recorded: Callable[[str], Recording]) -> None:
-    found = [truths(phases.measure(recorded(name)), every("blocking")) for name in SERVED]
+    found = [truths(measure(recorded(name)), every("blocking")) for name in SERVED]
     for one in every("blocking"):
         assert len({each[one.id] for each in found if one.id in each}) > 1, f"{one.id} has one answer for every server"
 
@@ -144,8 +144,8 @@ def test_servers_exchanged_change_the_truth(lab: str, recorded: Callable[[str], 
     told = recorded(lab).context["cases"]
     first, second = told[0], told[-1]
     turned = [second | {"name": first["name"]}, *told[1:-1], first | {"name": second["name"]}]
-    own = truths(phases.measure(recorded(lab)), every(lab))
-    other = truths(phases.measure(recorded(lab).with_context(cases=turned)), every(lab))
+    own = truths(measure(recorded(lab)), every(lab))
+    other = truths(measure(recorded(lab).with_context(cases=turned)), every(lab))
     assert sum(other.get(name) != truth for name, truth in own.items()) >= 2, (own, other)
 
 
@@ -154,12 +154,12 @@ def test_sections_shifted_change_the_truth(lab: str, recorded: Callable[[str], R
     aside = recorded(lab).context["aside"]
     names = aside["sections"]
     shifted = recorded(lab).with_context(aside=aside | {"sections": names[1:] + names[:1]})
-    own, other = (truths(phases.measure(one), every(lab)) for one in (recorded(lab), shifted))
+    own, other = (truths(measure(one), every(lab)) for one in (recorded(lab), shifted))
     assert own != other
 
 
 def test_what_one_client_cannot_show_is_left_out(recorded: Callable[[str], Recording]) -> None:
-    result = phases.measure(recorded("epoll"))
+    result = measure(recorded("epoll"))
     socket = result.messages[0].socket
     alone = dataclasses.replace(
         result,
@@ -174,16 +174,14 @@ def test_what_one_client_cannot_show_is_left_out(recorded: Callable[[str], Recor
 def test_a_server_that_this_machine_lacks_is_left_out(recorded: Callable[[str], Recording]) -> None:
     told = recorded("silent_client").context["cases"]
     without = [*told[:-1], {"name": "one thread", "server": "epoll", "skipped": "no epoll here"}]
-    found = predict.against(
-        phases.measure(recorded("silent_client").with_context(cases=without)), every("silent_client"), {}, 1
-    )
+    found = predict.against(measure(recorded("silent_client").with_context(cases=without)), every("silent_client"), {}, 1)
     assert found.marks and all("no epoll here" in reason for _, reason in found.left_out)
 
 
 def test_where_events_were_lost_nothing_is_marked(recorded: Callable[[str], Recording]) -> None:
     recording = recorded("epoll").with_context(prediction={"seed": 1, "answers": {"calls": "3"}})
     recording.meta["losses"]["RING_FULL"] = 7
-    found = predict.mark(phases.measure(recording))
+    found = predict.mark(measure(recording))
     assert found and (found.points, found.marks) == (0, ())
     assert {reason for _, reason in found.left_out} == {"7 events were lost, 0 are unmatched"}
 
@@ -194,7 +192,7 @@ def test_where_events_were_lost_nothing_is_marked(recorded: Callable[[str], Reco
 @pytest.fixture(scope="module")
 def results() -> dict[str, Result]:
     """A result of each kind of lab."""
-    return {name: phases.measure(load(DATA / f"{name}.iolab")) for name in ("epoll", "silent_client", "connect")}
+    return {name: measure(load(DATA / f"{name}.iolab")) for name in ("epoll", "silent_client", "connect")}
 
 
 @settings(deadline=None, max_examples=40)
@@ -227,7 +225,7 @@ def test_points_are_the_right_answers(results: dict[str, Result], data: st.DataO
 
 @pytest.mark.parametrize("lab", labs.names())
 def test_all_right_is_all_points(lab: str, recorded: Callable[[str], Recording]) -> None:
-    result = phases.measure(recorded(lab))
+    result = measure(recorded(lab))
     right = truths(result, list(predict.questions(lab, 1)))
     told = dataclasses.replace(result, context=result.context | {"prediction": {"seed": 1, "answers": right}})
     found = predict.mark(told)
@@ -236,7 +234,7 @@ def test_all_right_is_all_points(lab: str, recorded: Callable[[str], Recording])
 
 def test_an_answer_that_is_no_longer_offered_is_wrong(recorded: Callable[[str], Recording]) -> None:
     recording = recorded("epoll").with_context(prediction={"seed": 1, "answers": {"calls": "as many as it likes", "gone": "x"}})
-    found = predict.mark(phases.measure(recording))
+    found = predict.mark(measure(recording))
     (mark,) = [one for one in found.marks if one.answer] if found else []
     assert (mark.answer, mark.right) == ("as many as it likes", False)
 

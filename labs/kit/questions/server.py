@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from findings.view import Run, turns
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from probes.kernel import syscalls
-from probes.measure.phases import percentile_of
 from probes.measure.queues import place
 from probes.measure.result import Call, Sleep, Thread
+from probes.measure.table import percentile_of
 from probes.words import count, ms
 
 AFTER_A_PACKET = 0.3  # a server waits for packets if they end at least so many sleeps per message

@@ -94,11 +94,11 @@ def test_counts_are_those_of_strace(compiled: Callable[..., Path], kernel: None,
         if found := re.fullmatch(r"(\w+)\s+(\d+)\s*(\d*)", line.strip()):
             theirs[found[1]] = (int(found[2]), int(found[3] or 0))
     theirs.pop("total", None)
-    from probes.measure import phases
+    from probes.measure.measure import measure
     from runs import trace
 
     recording, status = trace.run([str(program)], lambda _words: None)
-    result = phases.measure(recording)
+    result = measure(recording)
     assert (status, result.events.sound) == (0, True)
     finished = Counter(call.name for call in result.calls for _ in range(call.count) if call.result is not None)
     failed = Counter(call.name for call in result.calls for _ in range(call.count) if call.errno)
@@ -160,18 +160,18 @@ def test_a_million_records_lose_nothing(follow: Callable[..., Followed], compile
 
 def test_a_full_ring_is_counted_and_makes_the_run_unsound(kernel: None, compiled: Callable[..., Path]) -> None:
     from probes.capture.instrument import Instrument
-    from probes.measure import phases
+    from probes.measure.measure import measure
 
     with Instrument(Sizes(ring_bytes=4096)) as instrument:  # some 20 calls fill it; it is read on a timer
         subprocess.run([compiled("counts"), "20000", str(instrument.invite())], check=True)
         recording = instrument.stop({})
-    events = phases.measure(recording).events
+    events = measure(recording).events
     assert events.lost > 0 and not events.sound and events.reasons["ring_full"] > 0
 
 
 def test_a_full_recording_ends_by_itself_and_the_program_goes_on(kernel: None, compiled: Callable[..., Path]) -> None:
     from probes.capture.instrument import Instrument
-    from probes.measure import phases
+    from probes.measure.measure import measure
 
     with Instrument(most_bytes=100_000) as instrument:
         with subprocess.Popen([compiled("counts"), "1000000000", str(instrument.invite())]) as process:
@@ -183,7 +183,7 @@ def test_a_full_recording_ends_by_itself_and_the_program_goes_on(kernel: None, c
                 assert process.poll() is None and instrument.wait_until_gone(0)
             finally:
                 process.kill()
-        result = phases.measure(instrument.stop({}))
+        result = measure(instrument.stop({}))
     assert result.events.sound and result.events.reasons["full"] == 1, result.events
     (thread,) = result.threads
     assert not thread.ended and thread.calls == len(result.calls) >= 500
@@ -193,7 +193,7 @@ def test_the_stand_ins_alone_see_every_call(kernel: None, compiled: Callable[...
     """As if the kernel had skipped the first program each time, because another thread was preempted inside it."""
     from probes.capture.attach import PROBES, Candidate
     from probes.capture.instrument import Instrument
-    from probes.measure import phases
+    from probes.measure.measure import measure
 
     def second(one: ProbeSpec) -> ProbeSpec:
         hooks = [hook for candidate in one.candidates for hook in candidate.hooks if hook.stands_in]
@@ -205,7 +205,7 @@ def test_the_stand_ins_alone_see_every_call(kernel: None, compiled: Callable[...
     def followed(*line: str | Path) -> Result:
         with Instrument(wanted=wanted) as instrument:
             subprocess.run([*line, str(instrument.invite())], check=True, stdout=subprocess.DEVNULL)
-            result = phases.measure(instrument.stop({}))
+            result = measure(instrument.stop({}))
         assert result.events.sound, result.events
         return result
 
@@ -255,13 +255,13 @@ def test_nothing_of_other_processes_enters(follow: Callable[..., Followed], comp
 def test_an_invitation_is_good_for_one_process_and_once(kernel: None, compiled: Callable[..., Path]) -> None:
     """Who guesses, says 0, or replays a cookie that was said already is not followed, and the recording counts the tries."""
     from probes.capture.instrument import Instrument
-    from probes.measure import phases
+    from probes.measure.measure import measure
 
     with Instrument() as instrument:
         cookie = instrument.invite()
         for said in (0, cookie, cookie, cookie + 1):
             subprocess.run([compiled("counts"), "10", str(said)], check=True)
-        result = phases.measure(instrument.stop({}))
+        result = measure(instrument.stop({}))
     assert len(result.threads) == 1
     assert result.events.reasons["uninvited"] == 3 and result.events.sound
 
@@ -270,7 +270,7 @@ def test_an_invitation_is_good_for_one_process_and_once(kernel: None, compiled: 
 def test_what_others_can_read_of_a_server_is_no_invitation(kernel: None, seen: str) -> None:
     """All numbers in the command line and the environment of a followed server, said by another process while it runs."""
     from probes.capture.instrument import Instrument
-    from probes.measure import phases
+    from probes.measure.measure import measure
     from runs.processes import Child
 
     with Instrument() as instrument:
@@ -281,28 +281,28 @@ def test_what_others_can_read_of_a_server_is_no_invitation(kernel: None, seen: s
             numbers = [word.decode() for word in words if word.isdigit()]
             subprocess.run([sys.executable, "-c", say, *numbers], cwd=ROOT, check=True, user=65534)
             server.end()
-        result = phases.measure(instrument.stop({}))
+        result = measure(instrument.stop({}))
     assert {thread.pid for thread in result.threads} == {server.pid}
     assert result.events.reasons.get("uninvited", 0) == len(numbers)
 
 
 def test_a_call_that_a_tracer_emulates_is_no_loss(kernel: None, compiled: Callable[..., Path]) -> None:
     """PTRACE_SYSEMU, as user-mode Linux and gVisor use it; and a thread killed where a call of its would have begun."""
-    from probes.measure import phases
+    from probes.measure.measure import measure
     from runs import trace
 
     recording, status = trace.run([str(compiled("emulated"))], lambda _words: None)
-    events = phases.measure(recording).events
+    events = measure(recording).events
     assert (status, events.sound) == (0, True), events
     assert events.reasons["emulated"] == 50 and events.reasons.get("killed", 0) <= 1
 
 
 def test_children_threads_and_exec_are_followed_from_their_first_call(kernel: None, compiled: Callable[..., Path]) -> None:
-    from probes.measure import phases
+    from probes.measure.measure import measure
     from runs import trace
 
     recording, _ = trace.run([str(compiled("calls"))], lambda _words: None)
-    result = phases.measure(recording)
+    result = measure(recording)
     main, thread, child = sorted(result.threads, key=lambda one: one.start)
     assert thread.pid == main.pid and thread.tid != main.tid
     assert child.pid == child.tid != main.pid
@@ -314,11 +314,11 @@ def test_children_threads_and_exec_are_followed_from_their_first_call(kernel: No
 
 
 def test_an_exec_from_a_thread_keeps_its_identity(kernel: None, compiled: Callable[..., Path]) -> None:
-    from probes.measure import phases
+    from probes.measure.measure import measure
     from runs import trace
 
     recording, status = trace.run([str(compiled("exec_in_thread"))], lambda _words: None)
-    result = phases.measure(recording)
+    result = measure(recording)
     assert (status, result.events.sound) == (0, True), result.events
     (executed,) = [one for one in result.threads if one.name == "true"]
     assert executed.tid == executed.pid, "the thread that executed became the leader"
@@ -327,7 +327,7 @@ def test_an_exec_from_a_thread_keeps_its_identity(kernel: None, compiled: Callab
 
 def test_a_process_still_alive_is_accounted_up_to_the_end(kernel: None, compiled: Callable[..., Path]) -> None:
     from probes.capture.instrument import Instrument
-    from probes.measure import phases
+    from probes.measure.measure import measure
 
     with (
         Instrument() as instrument,
@@ -341,7 +341,7 @@ def test_a_process_still_alive_is_accounted_up_to_the_end(kernel: None, compiled
             pass
         recording = instrument.stop({})
         process.stdin.write("x")
-    result = phases.measure(recording)
+    result = measure(recording)
     assert result.events.sound, result.events
     (thread,) = result.threads
     assert not thread.ended
@@ -358,9 +358,9 @@ def test_a_container_needs_no_pid_host(kernel: None, compiled: Callable[..., Pat
     """The runner and what it follows live in a pid namespace of their own, as in a container."""
     script = (
         "import json, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from probes.measure import phases\nfrom runs import trace\n"
+        "from probes.measure.measure import measure\nfrom runs import trace\n"
         "recording, status = trace.run([sys.argv[2]], lambda words: None)\n"
-        "result = phases.measure(recording)\n"
+        "result = measure(recording)\n"
         "print(json.dumps([status, result.events.sound, [[t.tid, t.host_tid] for t in result.threads]]))\n"
     )
     unshare = [tool("unshare", "util-linux"), "--pid", "--fork"]

@@ -12,7 +12,7 @@ import pytest
 from probes.kernel import limits
 from probes.kernel.limits import Sizes
 from probes.kernel.records import Loss
-from probes.measure import phases
+from probes.measure.measure import measure
 from probes.measure.result import Result
 from tests.conftest import ROOT, tool
 
@@ -42,7 +42,7 @@ def followed(script: str, sizes: Sizes, most_bytes: int = 512 << 20) -> Result:
     with Instrument(sizes, most_bytes=most_bytes) as instrument:
         line = [sys.executable, "-c", FOLLOWED + script, str(instrument.invite())]
         subprocess.run(line, cwd=ROOT, check=True)
-        return phases.measure(instrument.stop({}))
+        return measure(instrument.stop({}))
 
 
 @pytest.mark.live

@@ -1,119 +1,74 @@
-"""Data on its way, live: datagrams one by one, and what the kernel's own workers take for the process."""
+"""Messages: which call notifies the thread, which calls read, and when the data is returned."""
 
 from __future__ import annotations
 
-import itertools
-import subprocess
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
-from probes.patience import PATIENCE
-from probes.recording import Quality
-from tests.conftest import Followed, cannot, kernel_lacks
-
-pytestmark = pytest.mark.live
+from probes.measure.messages import completions_of, messages_of_batches, messages_of_calls
+from probes.measure.result import SocketCopy
+from tests.probes.measure.streams import call, read
 
 
-def attached(run: Followed, name: str) -> bool:
-    """Is that probe there? Where this kernel has no place for it, the test says so."""
-    (probe,) = [one for one in run.result.probes if one.name == name]
-    if probe.quality is Quality.UNAVAILABLE:
-        kernel_lacks(f"{name}: {probe.reason}")
-    return True
+def test_a_multiplexer_notified_the_thread_of_the_message() -> None:
+    (message,) = messages_of_calls([call("epoll_wait", 10, 110), read(120, 130, ready=100)])
+    assert (message.ready, message.notified, message.notified_by, message.read) == (100, 110, "epoll_wait", 120)
+    assert (message.copied, message.returned, message.ready_to_notified, message.notified_to_copied) == (129, 130, 10, 19)
 
 
-def test_each_datagram_is_a_message_with_its_own_arrival(
-    follow: Callable[..., Followed], compiled: Callable[..., Path]
-) -> None:
-    run = follow(compiled("datagrams"))
-    assert run.result.events.sound, run.result.events
-    attached(run, "datagram taken")
-    sent = [int(line) for line in run.output.splitlines()]
-    reads = [call for call in run.result.named("recvfrom") if not call.args[3] & 2]
-    assert len(reads) == len(sent) == 1 + 5 + 21 + 50 * 2
-    timed = [(at, read.ready, read.enter) for at, read in zip(sent, reads, strict=True) if read.ready is not None]
-    assert [read.ready is None for read in reads[:27]] == [False] * (1 + 5 + 16) + [True] * 5, "16 may wait with their times"
-    assert all(read.ready for read in reads[27:]), "what a closed socket left behind disturbs nobody"
-    assert len(run.result.messages) == len(timed) + 5
-    (batch,) = run.result.named("recvmmsg")
-    together = [one for one in run.result.messages if one.notified_by == "recvmmsg"]
-    assert len(together) == 5 and {(one.notified, one.returned) for one in together} == {(batch.enter, batch.exit)}
-    assert [one.ready for one in together] == sorted({one.ready for one in together})
-    assert all(one.ready < batch.enter < one.copied <= batch.exit for one in together)
-    assert all(at < ready < enter for at, ready, enter in timed)
-    prompt = sum(ready < after for (_, ready, _), (after, _, _) in itertools.pairwise(timed))
-    assert prompt > 0.9 * len(timed), "loopback delivers before the next is sent, where no other softirq is at work"
-    assert {one.arrivals for one in run.result.messages} == {1}
-    assert {one.bytes for one in run.result.messages} == {64}
+def test_the_reading_call_notifies_where_data_was_ready_before_it() -> None:
+    (message,) = messages_of_calls([call("epoll_wait", 10, 90), read(120, 130, ready=100)])
+    assert (message.notified, message.notified_by) == (120, "recvfrom")
 
 
-@pytest.mark.parametrize(
-    ("how", "name", "queue"), [("async", "iou-wrk-", "io_uring worker"), ("sqpoll", "iou-sqp-", "io_uring submission thread")]
-)
-def test_workers_of_the_kernel_are_followed(
-    how: str, name: str, queue: str, follow: Callable[..., Followed], compiled: Callable[..., Path]
-) -> None:
-    run = follow(compiled("uring"), how, "50")
-    if run.output == "refused\n":
-        cannot("io_uring is refused here", "docker run --privileged, or kernel.io_uring_disabled=0")
-    assert run.result.events.sound, run.result.events
-    attached(run, "kernel worker")
-    told = {int(line.split()[0]): line.split()[1:] for line in run.output.splitlines()}
-    if not told:
-        kernel_lacks("this kernel's io_uring has no threads in the process (kernel threads, until 5.11)")
-    workers = {one.tid: one for one in run.result.threads if one.kernel_worker}
-    assert set(workers) == set(told)
-    (main,) = [one for one in run.result.threads if not one.kernel_worker]
-    for tid, (comm, cpu, delay, switches) in told.items():
-        one = workers[tid]
-        assert one.name == comm and comm.startswith(name) and one.pid == main.pid and one.parent == main.serial
-        assert (one.calls, one.user) == (0, 0)
-        assert one.wall == one.wait + one.sched_delay + one.preempted + one.copy + one.kernel
-        # what our own work at each switch may take, and what a host may take from an emulated CPU between two clocks
-        slack = max(5_000_000, (1_000_000 if PATIENCE == 1 else 3_000_000) * int(switches))
-        on_cpu, waited = one.kernel + one.copy, one.sched_delay + one.preempted
-        assert on_cpu >= 0.9 * int(cpu) - slack and waited >= 0.8 * int(delay) - slack
-        if how == "async":  # which is idle when it is asked; the submission thread spins on, or waits for a CPU, until its end
-            assert on_cpu <= 1.1 * int(cpu) + slack
-            if not run.result.events.reasons.get("unseen"):  # else an upper bound
-                assert waited <= 1.2 * int(delay) + 4 * slack
-        assert int(switches) <= one.voluntary_switches <= int(switches) + 1, "it ends after it was asked"
-    messages = run.result.messages
-    assert len(messages) == 50 and sum(one.bytes for one in messages) == 50 * 64
-    assert {one.thread for one in messages} <= {one.serial for one in workers.values()}, "they took the data"
-    assert sum(one.copy for one in workers.values()) > 0 == main.copy
-    asleep = [slept for one in workers.values() for slept in one.slept_on]
-    assert sum(slept.count for slept in asleep) == sum(one.voluntary_switches for one in workers.values())
-    assert queue in {slept.queue for slept in asleep}
-    assert any(slept.woken_by for slept in asleep)
+def test_several_reads_of_one_arrival_are_one_message() -> None:
+    first = read(120, 130, size=100, ready=100)
+    first.drained = False
+    last = read(140, 150, size=28, ready=100)
+    (message,) = messages_of_calls([first, last])
+    assert (message.bytes, message.reads, message.read, message.returned) == (128, 2, 120, 150)
 
 
-def test_a_worker_of_the_kernel_still_alive_is_accounted_up_to_the_end(kernel: None, compiled: Callable[..., Path]) -> None:
-    from probes.capture.instrument import Instrument
-    from probes.measure import phases
+def test_the_end_of_a_stream_is_no_message() -> None:
+    assert not list(messages_of_calls([call("recvfrom", 120, 130, result=0, socket=1, ready=100)]))
 
-    with (
-        Instrument() as instrument,
-        subprocess.Popen(
-            [compiled("uring"), "async", "5", str(instrument.invite()), "stay"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        ) as process,
-    ):  # fmt: skip
-        assert process.stdout and process.stdin
-        words = process.stdout.readline().split()
-        result = phases.measure(instrument.stop({}))
-        process.stdin.write("x")
-    if words[:1] == ["refused"]:
-        cannot("io_uring is refused here", "docker run --privileged, or kernel.io_uring_disabled=0")
-    assert result.events.sound, result.events
-    workers = [one for one in result.threads if one.kernel_worker]
-    if not words and not workers:
-        kernel_lacks("this kernel's io_uring has no threads in the process (kernel threads, until 5.11)")
-    assert words[1] in {one.name for one in workers}  # on a slow machine the kernel may think that one is not enough
-    for worker in workers:
-        assert (worker.ended, worker.user) == (False, 0)
-        assert worker.wall == worker.wait + worker.sched_delay + worker.preempted + worker.copy + worker.kernel
-    worker = max(workers, key=lambda one: one.wall)
-    assert worker.slept_on[0].queue == "io_uring worker" and worker.wait > worker.wall / 2
+
+def test_a_completion_notifies_of_data_that_is_copied_already() -> None:
+    taken = [
+        SocketCopy(thread=1, socket=1, ready=100, started=120, copied=125, bytes=60, arrivals=1, drained=False),
+        SocketCopy(thread=1, socket=1, ready=None, started=126, copied=130, bytes=4, arrivals=0, drained=True),
+    ]
+    families = {1: (0, 50)}
+    waits = [call("io_uring_enter", 90, 150, args=(5, 0, 1, 1)), call("io_uring_enter", 160, 170, args=(5, 0, 1, 1))]
+    (message,) = completions_of(waits, taken, families)
+    assert (message.ready, message.read, message.copied, message.notified, message.returned) == (100, 120, 130, 150, 150)
+    assert (message.bytes, message.reads, message.notified_to_copied, message.notified_by) == (64, 2, 0, "io_uring_enter")
+
+
+def test_messages_of_recvmmsg_are_notified_before_it_and_returned_with_it() -> None:
+    batch = call("recvmmsg", 120, 190, result=2)
+    taken = [
+        SocketCopy(1, socket=1, ready=at, started=130, copied=130 + at, bytes=9, arrivals=1, drained=True) for at in (20, 30)
+    ]
+    calls = [call("epoll_wait", 10, 110), batch, call("io_uring_enter", 200, 210)]
+    found = list(messages_of_batches(calls, taken))
+    assert [(one.ready, one.notified, one.notified_by, one.copied, one.returned) for one in found] == [
+        (20, 110, "epoll_wait", 150, 190),
+        (30, 110, "epoll_wait", 160, 190),
+    ]
+    assert not list(completions_of(calls, taken, {1: (0, 50)}))
+
+
+@pytest.mark.parametrize(("taker", "told"), [(1, 180), (2, 160), (3, 160), (4, 170), (5, None)])
+def test_a_completion_notifies_the_thread_that_asked_for_it(taker: int, told: int | None) -> None:
+    """Thread 3 works for thread 2; 4 hands in only, and another of its process waits; in the process of 5 nobody does."""
+    families = {1: (0, 50), 2: (0, 50), 3: (2, 50), 4: (0, 60), 5: (0, 70), 6: (0, 60)}
+    taken = [SocketCopy(thread=taker, socket=1, ready=100, started=120, copied=125, bytes=60, arrivals=1, drained=True)]
+    ends = {6: 170, 2: 160, 1: 180}
+    calls = [call("io_uring_enter", 90, end, thread=thread, args=(5, 1, 1, 1)) for thread, end in ends.items()]
+    calls.append(call("io_uring_enter", 300, 310, thread=4, args=(5, 1, 0, 0)))
+    assert [one.notified for one in completions_of(calls, taken, families)] == ([] if told is None else [told])
+
+
+def test_a_multiplexer_that_a_signal_ended_notifies_of_nothing() -> None:
+    (message,) = messages_of_calls([call("epoll_wait", 10, 110, result=-4, errno="EINTR"), read(120, 130, ready=100)])
+    assert (message.notified, message.notified_by) == (120, "recvfrom")

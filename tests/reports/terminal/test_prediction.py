@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 import labs
-from probes.measure import phases
+from probes.measure.measure import measure
 from probes.recording import Recording
 from reports import document
 from reports.terminal import page, prediction
@@ -39,7 +39,7 @@ def shown(recording: Recording, width: int, encoding: str = "utf-8") -> str:
 
 def answered(recording: Recording, lab: str) -> Recording:
     """With the first question answered rightly, the second wrongly, and the others not at all."""
-    marks = predict.against(phases.measure(recording), predict.questions(lab, 1), {}, 1).marks
+    marks = predict.against(measure(recording), predict.questions(lab, 1), {}, 1).marks
     wrong = next(one for one in marks[1].question.options if one != marks[1].truth)
     said = {marks[0].question.id: marks[0].truth, marks[1].question.id: wrong}
     return recording.with_context(prediction={"seed": 1, "answers": said})
@@ -53,7 +53,7 @@ def test_questions_fit_and_tell_nothing(lab: str, width: int, recorded: Callable
     assert said == {one.id: one.options[0] for one in questions}
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
     assert labs.find(lab).watch not in " ".join(text.split())
-    for mark in predict.against(phases.measure(recorded(lab)), questions, {}, 1).marks:
+    for mark in predict.against(measure(recorded(lab)), questions, {}, 1).marks:
         assert mark.evidence not in " ".join(text.split())
     for one in questions:
         assert all(f"  {letter}  {text_}" in text for letter, text_ in predict.lettered(one).items()), "one line each"

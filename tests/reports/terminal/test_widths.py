@@ -10,7 +10,7 @@ from typing import IO
 import pytest
 
 from machines.kernels import Trial
-from probes.measure import phases
+from probes.measure.measure import measure
 from probes.measure.result import Check, Verdict
 from probes.recording import load
 from reports import catalogue, comparison
@@ -90,7 +90,7 @@ def test_the_comparison(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
     for name in ("blocking", "epoll", "select", "nonblocking", "posix_aio", "process_pool", "signal_driven", "threads"):
         recording = load(DATA / f"{name}.iolab").with_context(witness={"memory_bytes": 123_000_000})
-        rows.append(compare.row(name, phases.measure(recording)))
+        rows.append(compare.row(name, measure(recording)))
     crowds = tuple(Crowd(number, {"threads": 100_000, "select": 12_345_678, "epoll": 999}) for number in compare.CROWDS)
     found = Comparison(compare.TRAFFIC, tuple(rows), crowds, missing={"io_uring": "this machine refuses io_uring"})
     fits(lambda file: comparison.write(found, file), monkeypatch, width)

@@ -1,0 +1,302 @@
+"""From records to lives: the calls, sleeps and accounts of each followed thread, and what in them does not add up.
+
+The laws, held against every recording. Whatever breaks a law is counted as unmatched, and makes a verdict inconclusive:
+  call     total == wait + sched_delay + preempted + copy + kernel, none negative
+  sleeps   the sleeps of a call add up to its wait and its sched_delay, and are as many as the kernel side counted
+  thread   wall == user + wait + sched_delay + preempted + copy + kernel, none negative
+  records  as many calls came as the kernel side wrote
+"""
+
+from __future__ import annotations
+
+import collections
+import socket
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from probes.kernel import records, syscalls
+from probes.kernel.records import CallFlag, Kind, SleepFlag
+from probes.measure.queues import OF_THE_OBJECT, own, queue_name, wake_chain
+from probes.measure.result import PHASES, Call, ReadyListEvent, Sleep, SocketCopy, Thread, Waker
+from probes.measure.table import slept_on
+from probes.recording import Recording
+
+_UNFINISHED, _OPEN = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN)
+_DRAINED, _LINEAR, _LATE = int(CallFlag.DRAINED), int(CallFlag.LINEAR), int(CallFlag.COPY_LATE)
+_FLAGS = {"recvfrom": 3, "recvmsg": 2}  # which argument holds them
+
+
+@dataclass
+class Life:
+    """A thread while its records are read."""
+
+    birth: Any
+    name: str
+    calls: list[Call] = field(default_factory=list)
+    sleeps: list[Sleep] = field(default_factory=list)  # of the call that has not been reported yet
+    outside: list[Sleep] = field(default_factory=list)
+    socket_copies: list[SocketCopy] = field(default_factory=list)
+    listed: list[ReadyListEvent] = field(default_factory=list)
+    end: Any = None
+    bursts: int = 0
+    inside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PHASES, 0))  # sums over the calls
+
+    @property
+    def family(self) -> tuple[int, int]:
+        """The thread that this one works for, or 0, and its process."""
+        return (self.birth.parent if getattr(self.birth, "worker", 0) else 0), self.birth.ns_tgid
+
+    def add(self, call: Call) -> None:
+        """Takes a call into the thread's accounts."""
+        self.calls.append(call)
+        inside = self.inside
+        inside["total"] += call.total
+        inside["wait"] += call.wait
+        inside["sched_delay"] += call.sched_delay
+        inside["preempted"] += call.preempted
+        inside["copy"] += call.copy
+        inside["kernel"] += call.kernel
+
+
+class Reader:
+    """Reads the records of one recording. `unmatched` counts what breaks a law, by reason."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._arch = recording.meta["machine"]["arch"]
+        self._layouts = records.from_description(recording.meta["layouts"])
+        self._lives: dict[int, Life] = {}
+        attached = {one.name for one in recording.probes if one.attached}
+        self._polls, self._counts_queues = "poll methods" in attached, "wait queues" in attached
+        known = {name for name, _, _ in self._layouts[Kind.CALL].fields}
+        self._hands = self._polls and self._counts_queues and "copy_in_max" in known
+        self.lists = "epoll's callback" in attached
+        self._wakers: dict[tuple[int, str, int], Waker] = {}
+        self._queues: dict[int, tuple[str, tuple[str, ...]]] = {}
+        self.unmatched: collections.Counter[str] = collections.Counter()
+
+    def read(self) -> list[Life]:
+        """The life of each followed thread, in the order of their first records."""
+        handlers = {
+            int(Kind.CALL): self._on_call,
+            int(Kind.BURST): self._on_burst,
+            int(Kind.SLEEP): self._on_sleep,
+            int(Kind.SOCKET_COPY): self._on_socket_copy,
+            int(Kind.READY_LIST): self._on_ready_list,
+            int(Kind.EXEC): self._on_exec,
+            int(Kind.NAME): self._on_name,
+            int(Kind.EXIT): self._on_exit,
+        }
+        for record in records.decode(self._recording.data, self._layouts):
+            life = self._lives.get(record.thread)
+            if record.kind == Kind.THREAD:
+                self._on_thread(record)
+            elif life is None:
+                self.unmatched["record of an unknown thread"] += 1
+            else:
+                handlers[record.kind](record, life)
+        return list(self._lives.values())
+
+    def _on_thread(self, record: Any) -> None:
+        parent = self._lives.get(record.parent)
+        self._lives[record.thread] = Life(record, record.comm or (parent.name if parent else ""))
+
+    def _on_socket_copy(self, record: Any, life: Life) -> None:
+        life.socket_copies.append(
+            SocketCopy(
+                thread=record.thread,
+                socket=record.socket,
+                ready=record.ready or None,
+                started=record.started,
+                copied=record.copied,
+                bytes=record.bytes,
+                arrivals=record.arrivals,
+                drained=not record.unread,
+            )
+        )
+
+    def _on_ready_list(self, record: Any, life: Life) -> None:
+        life.listed.append(ReadyListEvent(record.thread, record.ready or None, record.at))
+
+    def _on_exec(self, record: Any, life: Life) -> None:
+        life.name = record.comm
+        if tid := getattr(record, "ns_tid", 0):  # an exec makes its thread the leader, with the leader's id
+            life.birth = life.birth._replace(ns_tid=tid)
+
+    def _on_name(self, record: Any, life: Life) -> None:
+        life.name = record.comm
+
+    def _on_exit(self, record: Any, life: Life) -> None:
+        life.end = record
+        life.name = record.comm or life.name
+
+    def _queue(self, number: int) -> tuple[str, tuple[str, ...]]:
+        if number not in self._queues:
+            stack = own(self._recording.stack(number))
+            self._queues[number] = (queue_name(stack), stack)
+        return self._queues[number]
+
+    def _waker(self, record: Any) -> Waker | None:
+        if record.flags & (SleepFlag.OPEN | SleepFlag.UNSEEN):
+            return None
+        key = (record.waker_stack, record.waker_comm, record.waker_tid)
+        if key not in self._wakers:
+            stack = own(self._recording.stack(record.waker_stack))
+            self._wakers[key] = Waker(record.waker_comm, record.waker_tid, wake_chain(stack), stack)
+        return self._wakers[key]
+
+    def _on_sleep(self, record: Any, life: Life) -> None:
+        queue, stack = self._queue(record.stack)
+        sleep = Sleep(record.off, record.woken, record.on, queue, stack, self._waker(record), record.probed)
+        if queue in OF_THE_OBJECT and (ordinal := getattr(record, "object", 0)):
+            sleep = replace(sleep, object=ordinal)
+        (life.outside if record.flags & SleepFlag.OUTSIDE else life.sleeps).append(sleep)
+
+    def _on_call(self, record: Any, life: Life) -> None:
+        name = syscalls.name_of(record.nr, self._arch)
+        sleeps: tuple[Sleep, ...] = ()
+        fd = _descriptor(name, record.args[0])
+        if record.sleeps or life.sleeps:
+            sleeps, life.sleeps = tuple(life.sleeps if fd is not None else map(_of_nothing, life.sleeps)), []
+            asleep = sum(one.wait for one in sleeps), sum(one.delay for one in sleeps)
+            if len(sleeps) != record.sleeps or asleep != (record.wait, record.delay):
+                self.unmatched["a call's sleeps don't add up"] += 1
+        unfinished = record.flags & _UNFINISHED
+        peeks = name in _FLAGS and record.args[_FLAGS[name]] & socket.MSG_PEEK  # moves nothing: the data is read later
+        all_asked = record.ret <= record.polled  # of other kinds of file the probes don't tell: answers may be out before
+        hands = self._hands and record.polled and not unfinished and name in syscalls.MULTIPLEXERS
+        result = None if unfinished else record.ret
+        total = record.exit - record.enter
+        kernel = total - record.wait - record.delay - record.preempted - record.copy
+        if kernel < 0:
+            self.unmatched["a call's phases exceed it"] += 1
+        life.add(
+            Call(
+                thread=record.thread,
+                name=name,
+                fd=fd,
+                args=record.args,
+                enter=record.enter,
+                exit=record.exit,
+                result=result,
+                errno=None if unfinished else _errno(name, record.ret),
+                bytes=result if result is not None and result > 0 and name in syscalls.MOVES_BYTES and not peeks else 0,
+                total=total,
+                wait=record.wait,
+                sched_delay=record.delay,
+                preempted=record.preempted,
+                copy=record.copy,
+                kernel=kernel,
+                copied=record.copied or None,
+                sleeps=sleeps,
+                preemptions=record.preemptions,
+                open=bool(record.flags & _OPEN),
+                socket=record.socket or None,
+                ready=record.ready or None,
+                arrivals=record.arrivals,
+                drained=bool(record.flags & _DRAINED),
+                linear=bool(record.flags & _LINEAR),
+                late=bool(record.flags & _LATE),
+                copies=record.copies,
+                polled=record.polled if self._polls else None,
+                queued=record.queued if self._counts_queues else None,
+                unqueued=record.unqueued if self._counts_queues else None,
+                copy_in_max=record.copy_in_max if hands and name not in syscalls.EPOLL_WAITS else None,
+                copy_out_max=record.copy_out_max if hands and (name not in syscalls.EPOLL_WAITS or all_asked) else None,
+            )
+        )
+
+    def _on_burst(self, record: Any, life: Life) -> None:
+        name = syscalls.name_of(record.nr, self._arch)
+        kernel = record.total - record.delay - record.preempted
+        if kernel < 0 or sum(record.buckets) != record.count:
+            self.unmatched["a run of calls doesn't add up"] += 1
+        life.bursts += record.count
+        life.add(
+            Call(
+                thread=record.thread,
+                name=name,
+                fd=_descriptor(name, record.fd),
+                args=(record.fd,),
+                enter=record.first,
+                exit=record.last,
+                result=record.ret,
+                errno=_errno(name, record.ret),
+                bytes=0,
+                total=record.total,
+                wait=0,
+                sched_delay=record.delay,
+                preempted=record.preempted,
+                copy=0,
+                kernel=kernel,
+                preemptions=record.preemptions,
+                count=record.count,
+                histogram=record.buckets,
+                longest=getattr(record, "longest", 1 << 63),
+                polled=record.polled if self._polls else None,
+                queued=record.queued if self._counts_queues else None,
+                unqueued=record.unqueued if self._counts_queues else None,
+            )
+        )
+
+    def thread(self, life: Life) -> Thread:
+        """A life's accounts; what does not add up is counted."""
+        birth, end = life.birth, life.end
+        single = sum(1 for one in life.calls if one.histogram is None)
+        calls = single + life.bursts
+        if end is None:
+            self.unmatched["a thread without an end"] += 1
+            stop = max([one.exit for one in life.calls], default=birth.start)
+            end = records.LAYOUTS[Kind.EXIT].record(Kind.EXIT, birth.thread, stop, single, life.bursts, *[0] * 7, "")
+        elif (end.calls, end.bursts) != (single, life.bursts):
+            self.unmatched["calls of a thread are missing"] += 1
+        outside = sum(one.wait for one in life.outside), sum(one.delay for one in life.outside)
+        if len(life.outside) != end.sleeps or outside[0] != end.wait:
+            self.unmatched["sleeps outside calls don't add up"] += 1
+        inside = life.inside
+        copy = getattr(end, "copy", 0)
+        user = end.end - birth.start - inside["total"] - end.wait - end.delay - end.preempted - end.birth - copy
+        worker = bool(getattr(birth, "worker", 0))
+        if worker and user:
+            self.unmatched["a worker of the kernel in user code"] += 1
+        if user < 0:
+            self.unmatched["a thread's calls exceed its life"] += 1
+        return Thread(
+            serial=birth.thread,
+            tid=birth.ns_tid,
+            pid=birth.ns_tgid,
+            host_tid=birth.tid,
+            name=life.name,
+            parent=birth.parent,
+            start=birth.start,
+            end=end.end,
+            user=user,
+            wait=inside["wait"] + end.wait,
+            sched_delay=inside["sched_delay"] + end.delay,
+            preempted=inside["preempted"] + end.preempted,
+            copy=inside["copy"] + copy,
+            kernel=inside["kernel"] + end.birth,
+            calls=calls,
+            voluntary_switches=sum(len(one.sleeps) for one in life.calls) + end.sleeps,
+            involuntary_switches=sum(one.preemptions for one in life.calls) + end.preemptions,
+            ended=bool(life.end is not None and life.end.end < self._recording.meta["end"]),
+            kernel_worker=worker,
+            slept_on=slept_on(life.outside),
+        )
+
+
+def _errno(name: str, result: int) -> str | None:
+    # rt_sigreturn "returns" whatever the interrupted code had in that register
+    return syscalls.errno_name(result) if result < 0 and name != "rt_sigreturn" else None
+
+
+def _of_nothing(sleep: Sleep) -> Sleep:
+    """The call's first argument is no descriptor: what the kernel side found behind it means nothing."""
+    return replace(sleep, object=None) if sleep.object else sleep
+
+
+def _descriptor(name: str, argument: int) -> int | None:
+    if name not in syscalls.ON_DESCRIPTOR:
+        return None
+    fd = argument & 0xFFFFFFFF
+    return fd - (1 << 32) if fd >> 31 else fd

@@ -1,0 +1,119 @@
+"""Data on its way, live: datagrams one by one, and what the kernel's own workers take for the process."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from probes.patience import PATIENCE
+from probes.recording import Quality
+from tests.conftest import Followed, cannot, kernel_lacks
+
+pytestmark = pytest.mark.live
+
+
+def attached(run: Followed, name: str) -> bool:
+    """Is that probe there? Where this kernel has no place for it, the test says so."""
+    (probe,) = [one for one in run.result.probes if one.name == name]
+    if probe.quality is Quality.UNAVAILABLE:
+        kernel_lacks(f"{name}: {probe.reason}")
+    return True
+
+
+def test_each_datagram_is_a_message_with_its_own_arrival(
+    follow: Callable[..., Followed], compiled: Callable[..., Path]
+) -> None:
+    run = follow(compiled("datagrams"))
+    assert run.result.events.sound, run.result.events
+    attached(run, "datagram taken")
+    sent = [int(line) for line in run.output.splitlines()]
+    reads = [call for call in run.result.named("recvfrom") if not call.args[3] & 2]
+    assert len(reads) == len(sent) == 1 + 5 + 21 + 50 * 2
+    timed = [(at, read.ready, read.enter) for at, read in zip(sent, reads, strict=True) if read.ready is not None]
+    assert [read.ready is None for read in reads[:27]] == [False] * (1 + 5 + 16) + [True] * 5, "16 may wait with their times"
+    assert all(read.ready for read in reads[27:]), "what a closed socket left behind disturbs nobody"
+    assert len(run.result.messages) == len(timed) + 5
+    (batch,) = run.result.named("recvmmsg")
+    together = [one for one in run.result.messages if one.notified_by == "recvmmsg"]
+    assert len(together) == 5 and {(one.notified, one.returned) for one in together} == {(batch.enter, batch.exit)}
+    assert [one.ready for one in together] == sorted({one.ready for one in together})
+    assert all(one.ready < batch.enter < one.copied <= batch.exit for one in together)
+    assert all(at < ready < enter for at, ready, enter in timed)
+    prompt = sum(ready < after for (_, ready, _), (after, _, _) in itertools.pairwise(timed))
+    assert prompt > 0.9 * len(timed), "loopback delivers before the next is sent, where no other softirq is at work"
+    assert {one.arrivals for one in run.result.messages} == {1}
+    assert {one.bytes for one in run.result.messages} == {64}
+
+
+@pytest.mark.parametrize(
+    ("how", "name", "queue"), [("async", "iou-wrk-", "io_uring worker"), ("sqpoll", "iou-sqp-", "io_uring submission thread")]
+)
+def test_workers_of_the_kernel_are_followed(
+    how: str, name: str, queue: str, follow: Callable[..., Followed], compiled: Callable[..., Path]
+) -> None:
+    run = follow(compiled("uring"), how, "50")
+    if run.output == "refused\n":
+        cannot("io_uring is refused here", "docker run --privileged, or kernel.io_uring_disabled=0")
+    assert run.result.events.sound, run.result.events
+    attached(run, "kernel worker")
+    told = {int(line.split()[0]): line.split()[1:] for line in run.output.splitlines()}
+    if not told:
+        kernel_lacks("this kernel's io_uring has no threads in the process (kernel threads, until 5.11)")
+    workers = {one.tid: one for one in run.result.threads if one.kernel_worker}
+    assert set(workers) == set(told)
+    (main,) = [one for one in run.result.threads if not one.kernel_worker]
+    for tid, (comm, cpu, delay, switches) in told.items():
+        one = workers[tid]
+        assert one.name == comm and comm.startswith(name) and one.pid == main.pid and one.parent == main.serial
+        assert (one.calls, one.user) == (0, 0)
+        assert one.wall == one.wait + one.sched_delay + one.preempted + one.copy + one.kernel
+        # what our own work at each switch may take, and what a host may take from an emulated CPU between two clocks
+        slack = max(5_000_000, (1_000_000 if PATIENCE == 1 else 3_000_000) * int(switches))
+        on_cpu, waited = one.kernel + one.copy, one.sched_delay + one.preempted
+        assert on_cpu >= 0.9 * int(cpu) - slack and waited >= 0.8 * int(delay) - slack
+        if how == "async":  # which is idle when it is asked; the submission thread spins on, or waits for a CPU, until its end
+            assert on_cpu <= 1.1 * int(cpu) + slack
+            if not run.result.events.reasons.get("unseen"):  # else an upper bound
+                assert waited <= 1.2 * int(delay) + 4 * slack
+        assert int(switches) <= one.voluntary_switches <= int(switches) + 1, "it ends after it was asked"
+    messages = run.result.messages
+    assert len(messages) == 50 and sum(one.bytes for one in messages) == 50 * 64
+    assert {one.thread for one in messages} <= {one.serial for one in workers.values()}, "they took the data"
+    assert sum(one.copy for one in workers.values()) > 0 == main.copy
+    asleep = [slept for one in workers.values() for slept in one.slept_on]
+    assert sum(slept.count for slept in asleep) == sum(one.voluntary_switches for one in workers.values())
+    assert queue in {slept.queue for slept in asleep}
+    assert any(slept.woken_by for slept in asleep)
+
+
+def test_a_worker_of_the_kernel_still_alive_is_accounted_up_to_the_end(kernel: None, compiled: Callable[..., Path]) -> None:
+    from probes.capture.instrument import Instrument
+    from probes.measure.measure import measure
+
+    with (
+        Instrument() as instrument,
+        subprocess.Popen(
+            [compiled("uring"), "async", "5", str(instrument.invite()), "stay"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        ) as process,
+    ):  # fmt: skip
+        assert process.stdout and process.stdin
+        words = process.stdout.readline().split()
+        result = measure(instrument.stop({}))
+        process.stdin.write("x")
+    if words[:1] == ["refused"]:
+        cannot("io_uring is refused here", "docker run --privileged, or kernel.io_uring_disabled=0")
+    assert result.events.sound, result.events
+    workers = [one for one in result.threads if one.kernel_worker]
+    if not words and not workers:
+        kernel_lacks("this kernel's io_uring has no threads in the process (kernel threads, until 5.11)")
+    assert words[1] in {one.name for one in workers}  # on a slow machine the kernel may think that one is not enough
+    for worker in workers:
+        assert (worker.ended, worker.user) == (False, 0)
+        assert worker.wall == worker.wait + worker.sched_delay + worker.preempted + worker.copy + worker.kernel
+    worker = max(workers, key=lambda one: one.wall)
+    assert worker.slept_on[0].queue == "io_uring worker" and worker.wait > worker.wall / 2
