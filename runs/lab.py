@@ -21,7 +21,7 @@ from labs.kit.lab import Case, Lab
 from labs.kit.traffic import Traffic
 from probes import VERSION
 from probes.capture.instrument import Instrument
-from probes.capture.prctl import follow_me, name_me, read_invitation
+from probes.capture.prctl import end_with_parent, follow_me, name_me, read_invitation
 from probes.capture.privileges import need_privileges
 from probes.errors import CannotTrace, LabBroken, WrongUsage
 from probes.measure.measure import measure
@@ -138,7 +138,7 @@ def _experiment(lab: Lab, name: str, progress: Progress) -> Recording:
     progress("attaching the probes")
     with Instrument() as instrument:
         progress("the experiment")
-        with Child("runs.lab", str(lab.experiment), invitation=instrument.invite()) as child:
+        with Child("runs.lab", str(lab.experiment), str(os.getpid()), invitation=instrument.invite()) as child:
             found = json.loads(child.rest(30))
         instrument.wait_until_gone(2 * PATIENCE)
         progress("reading what the kernel said")
@@ -266,17 +266,18 @@ def _overhead(plain: dict[str, Any], traced: dict[str, Any]) -> dict[str, float]
 
 def _aside(place: str) -> dict[str, Any]:
     """Runs "module:function" in a process of its own; its return value."""
-    with Child("runs.lab", place) as child:
+    with Child("runs.lab", place, str(os.getpid())) as child:
         found: dict[str, Any] = json.loads(child.rest(10))
         return found
 
 
 def main() -> None:
-    """`python -m runs.lab MODULE:FUNCTION [--follow FD]`: what `_aside` and `_experiment` start."""
+    """`python -m runs.lab MODULE:FUNCTION PARENT [--follow FD]`: what `_aside` and `_experiment` start."""
     module, name = sys.argv[1].split(":")
     function = getattr(importlib.import_module(module), name)
-    if len(sys.argv) > 2:
-        invitation = read_invitation(int(sys.argv[3]))
+    end_with_parent(int(sys.argv[2]))
+    if len(sys.argv) > 3:
+        invitation = read_invitation(int(sys.argv[4]))
         name_me("experiment")
         follow_me(invitation)
     print(json.dumps(function()), flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pkgutil
 import sys
 
@@ -21,7 +22,7 @@ def experiments() -> list[str]:
 def record(name: str) -> None:
     """Records one of them under the instrument, as if it were the lab's own."""
     with Instrument() as instrument:
-        with Child("runs.lab", f"labs.wrong.{name}:experiment", invitation=instrument.invite()) as child:
+        with Child("runs.lab", f"labs.wrong.{name}:experiment", str(os.getpid()), invitation=instrument.invite()) as child:
             outcome = json.loads(child.rest(30))
         instrument.wait_until_gone(2)
         (DATA / "wrong").mkdir(exist_ok=True)
