@@ -1,9 +1,9 @@
-"""A Debian kernel under QEMU, over this machine's own files: `python -m machines.guest 6.1 -- CMD ARGS` runs CMD in it.
+"""A Debian kernel under QEMU with this machine's files: `python -m machines.guest 6.1 -- CMD ARGS` runs CMD in the guest.
 
-The guest has 2 CPUs and 2 GiB, no network but its loopback, and no disk: its root is this machine's / by 9p, read-only, under
-a tmpfs overlay, so that the checkout stands at the same path, with the same Python and BCC, and whatever is written is gone at
-the end. What CMD prints comes out through virtio-serial ports, its exit status too; the console is for errors only. Nothing of
-the guest touches this machine's disk, and the kernel ends QEMU when its starter ends, however it ends.
+The guest has 2 CPUs, 2 GiB of memory, loopback only, and no disk. Its root is this machine's / by 9p, read-only, under a tmpfs
+overlay. So the checkout has the same path, the same Python and the same BCC, and files that the guest writes are gone at the
+end. The output and the exit status of CMD come out through virtio-serial ports; the console is for errors only. The guest
+changes nothing on this machine's disk. The kernel ends QEMU when the process that started it ends (PR_SET_PDEATHSIG).
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from probes.capture.prctl import end_with_parent
 from probes.errors import CannotTrace, LabBroken
 
 _QEMU = {"amd64": ("qemu-system-x86_64", "qemu-system-x86"), "arm64": ("qemu-system-aarch64", "qemu-system-arm")}
-# What the initramfs loads; modprobe knows what these need in turn, and which of them a kernel has built in.
+# The modules that the initramfs loads. modprobe finds their dependencies, and the modules that are built into the kernel.
 _MODULES = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay")
 _PORTS = ("out", "err", "status")
 _BOOT_SECONDS = 180  # measured: 4 to 9 s on two free cores
 _SILENT_SECONDS = 60  # the kernel's first words come within 2 s
 _LOOK_UP = 0.5  # seconds
 _LINES = 40  # of the console
-# how a kernel begins to tell of its own end (kernel/panic.c, lib/bug.c, each architecture's die); after a lockup it goes on
+# the first line of a kernel's crash (kernel/panic.c, lib/bug.c, die() of each architecture); after a lockup the kernel goes on
 _CRASH = re.compile(
     r"Kernel panic - |\bBUG: (?!soft|workqueue)|kernel BUG at |\bOops: |Unable to handle kernel |Internal error: "
 )
@@ -44,7 +44,7 @@ _CRASH = re.compile(
 
 @dataclass(frozen=True)
 class Share:
-    """A folder of this machine that the guest sees at `target`; what the guest writes there is gone at its end."""
+    """A folder of this machine that the guest sees at `target`. Files that the guest writes there are gone at its end."""
 
     source: str
     target: str
@@ -165,7 +165,7 @@ def _initramfs(
 
 
 def _has_kvm(arch: str) -> bool:
-    """Can QEMU use this machine's CPU itself? /dev/kvm alone says little: a virtual machine may have it without the means."""
+    """Whether QEMU can use KVM. /dev/kvm alone is not enough: a virtual machine may have it without vmx or svm."""
     able = debian.DEBIAN_ARCH.get(os.uname().machine) == arch and os.access("/dev/kvm", os.R_OK | os.W_OK)
     return able and (arch != "amd64" or bool(re.search(r"\b(?:vmx|svm)\b", Path("/proc/cpuinfo").read_text())))
 
@@ -193,18 +193,18 @@ def _machine(kernel: debian.Kernel, shares: Sequence[Share], initramfs: int, por
 
 
 def need_qemu(arch: str) -> None:
-    """Installs QEMU for that architecture where we may; else raises CannotTrace."""
+    """Installs QEMU for that architecture, as root on Debian. Otherwise raises CannotTrace if it is missing."""
     program, package = _QEMU[arch]
     debian.install({program: package, "modprobe": "kmod"})
 
 
 class _NeverBegan(LabBroken):
-    """Nothing at all came from the machine, not even from its firmware."""
+    """The machine printed nothing, not even from its firmware."""
 
 
 def run(kernel: debian.Kernel, command: Sequence[str], **options: Any) -> Ended:
-    """As `_run`; a machine that never says a word is started once more: emulated with a thread for each CPU, QEMU now and then
-    does not begin (1 of some 40 boots).
+    """Like `_run`, but starts a machine without any output once more. With a thread for each emulated CPU, QEMU sometimes does
+    not start the guest (1 of about 40 boots).
     """
     try:
         return _run(kernel, command, **options)
@@ -233,9 +233,9 @@ def _run(
     need_qemu(kernel.arch)
     shares = shares or (Share("/", "/"),)
     shares = (*shares, Share(str(kernel.modules), f"/lib/modules/{kernel.release}"))
-    given = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
-    given |= environment or {}
-    content = _initramfs(kernel, shares, command, directory or str(Path.cwd()), given)
+    variables = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+    variables |= environment or {}
+    content = _initramfs(kernel, shares, command, directory or str(Path.cwd()), variables)
     initramfs = os.memfd_create("initramfs")
     ours: list[socket.socket] = []
     theirs: list[socket.socket] = []
@@ -266,7 +266,7 @@ def _run(
 
 
 class _Follower:
-    """Reads what comes out of a guest until it ends."""
+    """Reads the output of a guest until the guest ends."""
 
     def __init__(
         self,
@@ -310,7 +310,7 @@ class _Follower:
                     deadline = self._up + self._seconds
         words = self._said["status"].split()
         if self._up is None or len(words) != 2:
-            raise self._broken("it ended without a word" if self._up is None else "it ended in the middle of its command")
+            raise self._broken("it ended without any output" if self._up is None else "it ended in the middle of its command")
         out, err = (self._said[name].decode(errors="replace") for name in ("out", "err"))
         return Ended(int(words[1]), out, err, self._up - self._started, self._console())
 
@@ -332,29 +332,29 @@ class _Follower:
 
     def _broken(self, what: str) -> LabBroken:
         lines = self._console()
-        why = f" ({found})" if (found := reason(lines)) else ""
-        told = "\n  ".join(lines) or "(nothing)"
-        return LabBroken(f"kernel {self._kernel.release} in QEMU: {what}{why}", f"what its console tells of it:\n  {told}")
+        why = f" ({crash})" if (crash := reason(lines)) else ""
+        output = "\n  ".join(lines) or "(nothing)"
+        return LabBroken(f"kernel {self._kernel.release} in QEMU: {what}{why}", f"the end of its console:\n  {output}")
 
 
 def telling(console: str) -> list[str]:
-    """What to read of a console: from the kernel's first complaint of its own crash on, where there is one, else the end."""
+    """The important lines of a console: from the kernel's first line about its crash on, or else the last lines."""
     plain = re.sub(r"\x1b[\[\dc;?]*[A-Za-z]?", "", console)
     lines = [line.rstrip() for line in plain.splitlines() if line.strip()]
-    # the reason stands before the call trace and the registers, which may take more lines than anybody wants to see
+    # the reason comes before the call trace and the registers, which may take many lines
     crash = next((number for number, line in enumerate(lines) if _CRASH.search(line)), None)
     return lines[-_LINES:] if crash is None else lines[crash:][:_LINES]
 
 
 def reason(lines: Sequence[str]) -> str:
-    """A crash in one line, as the console told of it: what kind, and in which function of the kernel; "" where there was none.
+    """A crash in one line, from the console: its kind, and the function of the kernel. "" if there was no crash.
 
     >>> reason(["[ 1455.1] Oops: int3: 0000 [#1] SMP NOPTI", "[ 1455.2] RIP: 0010:trace_syscall_exit+0x5a/0x90"])
     'Oops: int3: 0000 [#1] SMP NOPTI, in trace_syscall_exit+0x5a/0x90'
     """
     if not lines or not _CRASH.search(lines[0]):
         return ""
-    place = next((found[1] for line in lines if (found := re.search(r"(?:RIP: 0010:|pc : )(\S+)", line))), None)
+    place = next((match[1] for line in lines if (match := re.search(r"(?:RIP: 0010:|pc : )(\S+)", line))), None)
     return re.sub(r"^\[[\s\d.]*\]\s*", "", lines[0]) + (f", in {place}" if place else "")
 
 
@@ -379,14 +379,14 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say("interrupted; nothing is left running")
         return 130
-    except BrokenPipeError:  # who read the answer has gone
+    except BrokenPipeError:  # the reader of the output has gone
         return 141
     say(f"kernel {kernel.release}: booted in {ended.boot_seconds:.1f} s, status {ended.status}")
     return ended.status
 
 
 def inherited() -> dict[str, str]:
-    """The variables of our own that a command in the guest should see, too."""
+    """The environment variables of iolab, which a command in the guest also gets."""
     return {key: value for key, value in os.environ.items() if key.startswith("IOLAB_") and key != "IOLAB_CALLED"}
 
 

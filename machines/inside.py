@@ -1,8 +1,8 @@
-"""What happens inside a guest: `python -m machines.inside PLAN` prints one JSON line for each thing tried.
+"""Runs inside a guest: `python -m machines.inside PLAN` prints one JSON line for each lab, each test and each other result.
 
-One process for all of it, because starting Python is what costs most under emulation. PLAN is a JSON object: `examine`, whether
-doctor and the hooks' costs come first; `labs`, their names; `tests`, an expression for pytest's -k, "" for every live test,
-null for none; `told`, the tests to leave out. A lab that breaks is an answer, too: the next one runs all the same.
+One process does everything, because a start of Python is slow under emulation. PLAN is a JSON object with these keys:
+`examine`, whether to run doctor and measure the cost of the hooks; `labs`, the names of the labs; `tests`, an expression for
+pytest's -k ("": every live test, null: none); `reported`, the tests to leave out. If a lab breaks, the next lab still runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _say(kind: str, started: float, **words: Any) -> None:
 
 
 def _costs() -> dict[str, Any]:
-    """What a hit costs by each kind of hook, beside the call that it was measured with."""
+    """The cost of a hit for each kind of hook, and of the call that it was measured with."""
     from probes.capture import cost
 
     try:
@@ -54,33 +54,33 @@ def _lab(name: str) -> dict[str, Any]:
     }
 
 
-def _tests(only: str, told: Collection[str]) -> dict[str, Any]:
-    """The live tests, by pytest in this process, which has compiled the probes already; each is told when it has ended."""
+def _tests(only: str, reported: Collection[str]) -> dict[str, Any]:
+    """Runs the live tests by pytest in this process, which has already compiled the probes. Reports each test when it ends."""
     import pytest
 
     os.chdir(ROOT)
     line = ["-q", "-m", "live", "-p", "no:cacheprovider", "--ignore=tests/machines"]  # no machine in a machine
-    return {"status": int(pytest.main([*line, *(["-k", only] if only else [])], plugins=[_Teller(told)]))}
+    return {"status": int(pytest.main([*line, *(["-k", only] if only else [])], plugins=[_Reporter(reported)]))}
 
 
-class _Teller:
-    """Tells of each test that was not `told` before, as a plugin of pytest."""
+class _Reporter:
+    """A plugin of pytest that reports each test, and leaves out the tests in `reported`."""
 
-    def __init__(self, told: Collection[str] = ()) -> None:
-        self._told = set(told)
+    def __init__(self, reported: Collection[str] = ()) -> None:
+        self._reported = set(reported)
 
     def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:
-        left_out = [one for one in items if one.nodeid in self._told]
+        left_out = [item for item in items if item.nodeid in self._reported]
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [one for one in items if one.nodeid not in self._told]
+        items[:] = [item for item in items if item.nodeid not in self._reported]
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.when == "call" or not report.passed:  # setup and teardown only if there was something wrong or missing
+        if report.when == "call" or not report.passed:  # setup and teardown only if they failed or skipped
             _say("test", time.monotonic() - report.duration, name=report.nodeid, outcome=report.outcome, why=_why(report))
 
 
 def _why(report: Any) -> str:
-    """What a test that failed or was skipped says about it, in short."""
+    """The reason of a failed or skipped test, in short."""
     if report.passed:
         return ""
     if report.skipped:
@@ -101,7 +101,7 @@ def _examine() -> None:
 
 
 def main(plan: dict[str, Any]) -> None:
-    """Doctor first, what hooks cost, then the labs, then the tests."""
+    """Runs doctor, measures the cost of the hooks, then runs the labs, then the tests."""
     if plan["examine"]:
         _examine()
     for name in plan["labs"]:
@@ -110,10 +110,10 @@ def main(plan: dict[str, Any]) -> None:
         _say("lab", started, name=name, **answer)
     if plan["tests"] is not None:
         started = time.monotonic()
-        _say("tests", started, **_tests(plan["tests"], plan["told"]))
+        _say("tests", started, **_tests(plan["tests"], plan["reported"]))
 
 
 if __name__ == "__main__":
-    _answers = os.fdopen(os.dup(1), "w")  # ours alone: whatever else is printed here goes to stderr
+    _answers = os.fdopen(os.dup(1), "w")  # for the JSON lines only: all other output goes to stderr
     os.dup2(2, 1)
     main(json.loads(sys.argv[1]))

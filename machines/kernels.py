@@ -102,8 +102,8 @@ class Trial:
     @property
     def costs_words(self) -> str:
         """The kinds of hook that have a figure."""
-        told = {one["kind"]: self.times_a_tracepoint(one["kind"]) for one in self.costs[1:]}
-        return ", ".join(f"{kind} {times}" for kind, times in told.items() if times != "-")
+        times = {cost["kind"]: self.times_a_tracepoint(cost["kind"]) for cost in self.costs[1:]}
+        return ", ".join(f"{kind} {factor}" for kind, factor in times.items() if factor != "-")
 
     @property
     def untested(self) -> bool:
@@ -225,7 +225,7 @@ def _try(
     """Boots the kernel for what the trial does not hold yet; once more after a machine broke, as long as each boot brings
     something new.
     """
-    told = 0
+    answers = 0
     while True:
         progress(f"{kernel.release}: booting")
         try:
@@ -241,8 +241,8 @@ def _try(
         except Exception as error:
             trial.unfinished = str(error)
             raise
-        before, told = told, len(trial.labs) + len(trial.tests)
-        if told == before:  # it would break at the same place again
+        before, answers = answers, len(trial.labs) + len(trial.tests)
+        if answers == before:  # the machine would break at the same place again
             trial.unfinished = ""
             return
 
@@ -263,7 +263,7 @@ def _boot(
     root = Path(__file__).resolve().parents[1]
     python = sys.executable if kernel.arch == "amd64" else str(root / ".venv/bin/python")
     left = [one for one in labs if one not in trial.labs]
-    plan = {"examine": not trial.doctor, "labs": left, "tests": tests, "told": list(trial.tests)}
+    plan = {"examine": not trial.doctor, "labs": left, "tests": tests, "reported": list(trial.tests)}
     ended = guest.run(
         kernel,
         [python, "-m", "machines.inside", json.dumps(plan)],
@@ -332,8 +332,8 @@ def load(path: str) -> list[Trial]:
         for row in data["kernels"]:
             labs = {name: Tried(**one) for name, one in row["labs"].items()}
             tests = {name: Tested(**one) for name, one in row["tests"].items()}
-            given = {key: value for key, value in row.items() if key in known}
-            trials.append(Trial(**given | {"labs": labs, "tests": tests}))
+            fields = {key: value for key, value in row.items() if key in known}
+            trials.append(Trial(**fields | {"labs": labs, "tests": tests}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WrongUsage(
             f"{path} is no answer of this command ({error})", "--add takes files made by --json --out FILE"

@@ -183,7 +183,7 @@ def test_not_begun(broken): pass
 def test_each_live_test_is_told_when_it_has_ended(tmp_path: Path) -> None:
     (tmp_path / "test_some.py").write_text(TESTED)
     script = f"import sys, pytest; sys.path.insert(0, {str(ROOT)!r}); from machines import inside\n"
-    script += "pytest.main(['-q', '-p', 'no:cacheprovider', 'test_some.py'], plugins=[inside._Teller()])"
+    script += "pytest.main(['-q', '-p', 'no:cacheprovider', 'test_some.py'], plugins=[inside._Reporter()])"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     trial = _trial(epoll="pass")
     said = [trial.take(json.loads(line[line.index("{") :])) for line in done.stdout.splitlines() if '{"kind"' in line]
@@ -350,8 +350,8 @@ def test_after(): assert "BEFORE" not in os.environ
 TRY = """
 import dataclasses, json, sys, threading
 from machines import debian, kernels
-trial = kernels.Trial("6.1", "", "", "amd64", doctor=[{"name": "told before"}], can_trace=True)
-kernels._attach_candidate(debian.fetch("6.1"), trial, [], "", threading.Event(), lambda words: print(words, file=sys.stderr))
+trial = kernels.Trial("6.1", "", "", "amd64", doctor=[{"name": "reported before"}], can_trace=True)
+kernels._try(debian.fetch("6.1"), trial, [], "", threading.Event(), lambda words: print(words, file=sys.stderr))
 json.dump(kernels.as_data([trial]), sys.stdout)
 """
 
