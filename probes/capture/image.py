@@ -2,6 +2,7 @@
 
 clang takes more than a second at each start, and half a minute in an emulated machine. What it makes depends on the source text
 (with every offset and number of this kernel in it), on BCC, and on the machine; the file's name is a hash over all of these.
+Without a library of BCC that can be told from another, nothing is kept.
 The programs run in the kernel with root's rights, so a file is believed only in a folder that nobody else can write.
 """
 
@@ -13,6 +14,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import stat
 import struct
 from collections.abc import Iterator
@@ -25,9 +27,14 @@ from probes.capture.system import map_definition
 from probes.errors import CannotTrace
 
 FOLDER = "/var/cache/iolab"
-_MAGIC = b"iolab image 1\n"
+BTF = Path("/sys/kernel/btf/vmlinux")
+_LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64")
+_OPTIONS = ("-Wno-unused-function",)  # for clang
+_MAGIC = b"iolab image 2\n"
 _LARGEST = 16 << 20  # bytes of a file; 0.1 MB are usual
-_KEEP = 8  # files
+_KEEP = 32  # files
+_KEY = re.compile("[0-9a-f]{40}")
+_UNFINISHED = re.compile(r"\.[0-9a-f]{40}\.[0-9a-f]{16}")  # a file that is being written, or whose writer was killed
 _LOAD_MAP = 0x18  # BPF_LD | BPF_IMM | BPF_DW, whose source register says that the constant is a map's descriptor
 _PSEUDO_MAP_FD = 1
 
@@ -75,7 +82,9 @@ def image(source: str, names: list[str], functions: dict[str, list[str]]) -> Ima
 
     `names` are programs by their own name; `functions` has, for fentry and fexit, the kernel functions that have one.
     """
-    key = _key(source)
+    key = _key(source, names, functions)
+    if key is None:
+        return _compile(source, names, functions)
     if key not in _known:
         with _folder() as folder:
             found = _read(folder, key) if folder is not None else None
@@ -85,18 +94,29 @@ def image(source: str, names: list[str], functions: dict[str, list[str]]) -> Ima
     return _known[key]
 
 
-def _key(source: str) -> str:
-    """Everything that the compiled programs depend on."""
-    btf = hashlib.sha256(Path("/sys/kernel/btf/vmlinux").read_bytes()).hexdigest()
-    headers = b"".join(path.read_bytes() for path in sorted(KERNEL.rglob("*.h")))
-    parts = (_MAGIC.decode(), source, headers.decode(), btf, _bcc_version(), platform.machine(), platform.release())
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
+def _key(source: str, names: list[str], functions: dict[str, list[str]]) -> str | None:
+    """Everything that the compiled programs depend on, as one hash; None if BCC's version can't be told."""
+    library = _bcc_library()
+    if library is None:
+        return None
+    found = library.stat()
+    parts = {
+        "format": _MAGIC.decode(),
+        "source": source,
+        "headers": {str(path.relative_to(KERNEL)): path.read_text() for path in sorted(KERNEL.rglob("*.h"))},
+        "options": _OPTIONS,
+        "programs": [names, functions],
+        "BTF": hashlib.sha256(BTF.read_bytes()).hexdigest(),
+        "BCC": [str(library), found.st_size, found.st_mtime_ns],
+        "machine": [platform.machine(), platform.release()],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
 
 
-def _bcc_version() -> str:
-    """What tells one installed BCC from another, without importing it: the library's file."""
-    found = sorted(Path("/usr/lib").glob("*/libbcc.so.0")) + sorted(Path("/usr/lib").glob("libbcc.so.0"))
-    return " ".join(f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in found)
+def _bcc_library() -> Path | None:
+    """The file of BCC's library, by which one installed version is told from another without loading it."""
+    found = [path for folder in map(Path, _LIBRARIES) for path in (*folder.glob("libbcc.so.0"), *folder.glob("*/libbcc.so.0"))]
+    return found[0].resolve() if found else None
 
 
 # -- compiling --------------------------------------------------------------------------------------------------------
@@ -105,7 +125,7 @@ def _bcc_version() -> str:
 def _compile(source: str, names: list[str], functions: dict[str, list[str]]) -> Image:
     with quiet() as printed:
         try:
-            module = compile_bpf(source.encode(), cflags=[f"-I{KERNEL}", "-Wno-unused-function"])
+            module = compile_bpf(source.encode(), cflags=[f"-I{KERNEL}", *_OPTIONS])
         except CannotTrace:
             raise
         except Exception as error:
@@ -152,12 +172,9 @@ def _program(code: bytes, fds: dict[int, str]) -> Program:
 @contextlib.contextmanager
 def _folder() -> Iterator[int | None]:
     """The cache's folder, opened; None where there is none that only we and root can write."""
-    path = Path(os.environ.get("IOLAB_CACHE") or FOLDER)
     descriptor = None
     with contextlib.suppress(OSError):
-        if not path.exists():
-            path.mkdir(mode=0o700)
-        descriptor = _trusted(path)
+        descriptor = _trusted(Path(os.environ.get("IOLAB_CACHE") or FOLDER))
     try:
         yield descriptor
     finally:
@@ -170,15 +187,20 @@ def _ours(found: os.stat_result) -> bool:
 
 
 def _trusted(path: Path) -> int | None:
-    """Opens a folder step by step from the root; None if somebody else could put another one in its place."""
+    """Opens a folder step by step from the root; None if somebody else could put another one in its place.
+
+    The last step is made if it is missing, once all above it are found to be ours.
+    """
     if not path.is_absolute():
         return None
     descriptor = os.open("/", os.O_PATH | os.O_DIRECTORY)
-    for part in path.parts[1:]:
-        if not _ours(os.fstat(descriptor)):
-            os.close(descriptor)
-            return None
+    for depth, part in enumerate(path.parts[1:], 2):
         try:
+            if not _ours(os.fstat(descriptor)):
+                return None
+            if depth == len(path.parts):
+                with contextlib.suppress(OSError):
+                    os.mkdir(part, 0o700, dir_fd=descriptor)
             inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
         finally:
             os.close(descriptor)
@@ -192,19 +214,25 @@ def _trusted(path: Path) -> int | None:
 def _read(folder: int, key: str) -> Image | None:
     """The image of that key; None if there is none, or none that is whole and ours."""
     try:
-        with os.fdopen(os.open(key, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as file:
+        # O_NONBLOCK: to open a FIFO would wait for a writer
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        with os.fdopen(os.open(key, flags, dir_fd=folder), "rb") as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode) or not _ours(found) or found.st_size > _LARGEST:
                 return None
-            return _decode(file.read(_LARGEST))
-    except (OSError, ValueError, KeyError, TypeError):
+            return _decode(file.read(_LARGEST), key)
+    except (OSError, ValueError, KeyError, TypeError, struct.error):
         return None
 
 
-def _decode(data: bytes) -> Image:
-    """Raises ValueError, KeyError or TypeError where anything is damaged."""
+def _digest(key: str, rest: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + rest).digest()
+
+
+def _decode(data: bytes, key: str) -> Image:
+    """Raises ValueError, KeyError, TypeError or struct.error where anything is damaged, or made for another key."""
     magic, digest, rest = data[: len(_MAGIC)], data[len(_MAGIC) : len(_MAGIC) + 32], data[len(_MAGIC) + 32 :]
-    if magic != _MAGIC or hashlib.sha256(rest).digest() != digest:
+    if magic != _MAGIC or _digest(key, rest) != digest:
         raise ValueError("damaged")
     size = struct.unpack_from("=I", rest)[0]
     header, code = json.loads(rest[4 : 4 + size]), rest[4 + size :]
@@ -213,35 +241,55 @@ def _decode(data: bytes) -> Image:
         name: Program(code[each["at"] : each["at"] + each["bytes"]], tuple((index, to) for index, to in each["maps"]))
         for name, each in header["programs"].items()
     }
-    return Image(maps, programs)
+    made = Image(maps, programs)
+    if not _makes_sense(made) or sum(len(program.code) for program in programs.values()) != len(code):
+        raise ValueError("no image")
+    return made
 
 
-def _encode(made: Image) -> bytes:
+def _makes_sense(made: Image) -> bool:
+    """Whether numbers are 32-bit words, programs whole instructions, and references to maps that the image has."""
+    numbers = [(one.kind, one.key_size, one.value_size, one.entries, one.flags) for one in made.maps]
+    names = {one.name for one in made.maps}
+    return all(0 <= number < 1 << 32 for definition in numbers for number in definition) and all(
+        program.code
+        and len(program.code) % 8 == 0
+        and all(0 <= index < len(program.code) // 8 - 1 and name in names for index, name in program.maps)
+        for program in made.programs.values()
+    )
+
+
+def _encode(made: Image, key: str) -> bytes:
     programs, code = {}, b""
     for name, program in made.programs.items():
         programs[name] = {"at": len(code), "bytes": len(program.code), "maps": [list(each) for each in program.maps]}
         code += program.code
     header = json.dumps({"maps": [asdict(each) for each in made.maps], "programs": programs}).encode()
     rest = struct.pack("=I", len(header)) + header + code
-    return _MAGIC + hashlib.sha256(rest).digest() + rest
+    return _MAGIC + _digest(key, rest) + rest
 
 
 def _write(folder: int, key: str, made: Image) -> None:
-    """Keeps the image, whole or not at all; two writers of one key write the same."""
-    half = f".{key}.{os.getpid()}"
+    """Keeps the image, whole or not at all; two writers of one key write the same.
+
+    Process ids are not unique among the containers that share a volume, so the unfinished file has a random name.
+    """
+    unfinished = f".{key}.{os.urandom(8).hex()}"
     with contextlib.suppress(OSError):
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
         try:
-            descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(_encode(made))
-            os.rename(half, key, src_dir_fd=folder, dst_dir_fd=folder)
+                file.write(_encode(made, key))
+            os.rename(unfinished, key, src_dir_fd=folder, dst_dir_fd=folder)
         finally:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(half, dir_fd=folder)
+                os.unlink(unfinished, dir_fd=folder)
         _forget_the_oldest(folder)
 
 
 def _forget_the_oldest(folder: int) -> None:
-    names = sorted(os.listdir(folder), key=lambda name: os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime_ns)
-    for name in names[:-_KEEP]:
+    """Removes the oldest of our files; the folder may hold others, which stay."""
+    ours = [name for name in os.listdir(folder) if _KEY.fullmatch(name) or _UNFINISHED.fullmatch(name)]
+    ours.sort(key=lambda name: os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime_ns)
+    for name in ours[:-_KEEP]:
         os.unlink(name, dir_fd=folder)

@@ -1,10 +1,10 @@
 /* The probes: what the kernel tells, folded per call (fold.h) and written as records (records.py). Here is what they share;
- * then come threads.c, sched.c, calls.c, data.c and poll.c, in one text, as BCC wants its programs in one file.
+ * then come threads.c, sched.c, calls.c, data.c, poll.c and end.c, in one text, as BCC wants its programs in one file.
  *
  * Most are raw tracepoints: the cheapest hook, present without tracefs, and, unlike the perf kind, not skipped when an
  * interrupt brings another program's event while one is being handled. What no tracepoint shows is asked of functions, at
  * their entry and exit, where the kernel allows that (AT_ENTRY, AT_EXIT). All arguments are kernel pointers, so every field is
- * read at an offset that the running kernel's BTF gave (the OFF_ constants come from programs.py); no kernel header is used.
+ * read at an offset that the running kernel's BTF gave (the OFF_ constants come from constants.py); no kernel header is used.
  */
 #include "kernel.h"
 #include "fold.h"

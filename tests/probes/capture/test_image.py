@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,24 +112,103 @@ def test_a_folder_below_one_that_others_can_write_is_not_believed(tmp_path: Path
         assert descriptor is None
 
 
-def test_the_key_changes_with_everything_that_the_programs_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not Path("/sys/kernel/btf/vmlinux").exists():
-        pytest.skip("this kernel has no type information; to make it run: a kernel with CONFIG_DEBUG_INFO_BTF")
-    keys = {image._key("source"), image._key("another source")}
-    monkeypatch.setattr(image, "_bcc_version", lambda: "another BCC")
-    keys.add(image._key("source"))
-    assert len(keys) == 3
+def test_a_writer_that_was_killed_leaves_the_way_free(folder: Path) -> None:
+    """The unfinished file of another writer is neither finished nor removed, even by a writer with the same process id."""
+    unfinished = folder / f".{KEY}.{os.getpid()}"
+    unfinished.write_bytes(b"half")
+    keep()
+    assert kept() == MADE and unfinished.read_bytes() == b"half"
 
 
-def test_old_images_go(folder: Path) -> None:
-    for number in range(image._KEEP + 3):
+def test_a_whole_file_that_makes_no_sense_is_no_image(folder: Path) -> None:
+    """The checksum is right, but the contents are not those of an image: a map that is not there, a program that ends early."""
+    enter = MADE.programs["on_enter"]
+    nonsense = [
+        replace(MADE, programs={"on_enter": replace(enter, maps=((2, "no such map"),))}),
+        replace(MADE, programs={"on_enter": replace(enter, maps=((7, "threads"),))}),  # ld_imm64 takes two instructions
+        replace(MADE, programs={"on_enter": replace(enter, maps=((-1, "threads"),))}),
+        replace(MADE, programs={"on_enter": replace(enter, code=enter.code[:-1])}),
+        replace(MADE, programs={"on_enter": replace(enter, code=b"", maps=())}),
+        replace(MADE, maps=(replace(MADE.maps[0], key_size=-4), MADE.maps[1])),
+    ]
+    with image._folder() as descriptor:
+        assert descriptor is not None
+        for made in nonsense:
+            image._write(descriptor, KEY, made)
+            assert kept() is None, made
+            (folder / KEY).unlink()
+
+
+def test_an_image_under_another_key_is_no_image(folder: Path) -> None:
+    keep()
+    (folder / KEY).rename(folder / ("1" * 40))
+    with image._folder() as descriptor:
+        assert descriptor is not None and image._read(descriptor, "1" * 40) is None
+
+
+def test_something_else_under_that_name_does_not_hold_up_a_start(folder: Path) -> None:
+    os.mkfifo(folder / KEY, 0o600)  # to open it for reading would wait for a writer
+    assert kept() is None
+    (folder / KEY).unlink()
+    (folder / KEY).mkdir()
+    assert kept() is None
+
+
+def test_a_folder_is_not_made_below_one_that_others_can_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    monkeypatch.setenv("IOLAB_CACHE", str(tmp_path / "open" / "cache"))
+    with image._folder() as descriptor:
+        assert descriptor is None
+    assert not (tmp_path / "open" / "cache").exists()
+
+
+def test_the_key_changes_with_everything_that_the_programs_depend_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    btf, library, kernel = tmp_path / "vmlinux", tmp_path / "libbcc.so.0", tmp_path / "kernel"
+    kernel.mkdir()
+    for path, content in ((btf, b"types"), (library, b"library"), (kernel / "fold.h", b"struct call;")):
+        path.write_bytes(content)
+    monkeypatch.setattr(image, "BTF", btf)
+    monkeypatch.setattr(image, "_bcc_library", lambda: library)
+    monkeypatch.setattr(image, "KERNEL", kernel)
+    start = ("source", ["on_enter"], {"fentry": ["sock_poll"]})
+    keys = [image._key(*start)]
+    assert image._key(*start) == keys[0]
+    keys.append(image._key("#define OFF_TASK_PID 1272\n", *start[1:]))
+    keys.append(image._key("source", ["on_enter", "on_exit"], start[2]))
+    keys.append(image._key("source", start[1], {"fentry": ["pipe_poll"]}))
+    for path in (btf, library, kernel / "fold.h"):
+        path.write_bytes(path.read_bytes() + b" changed")
+        keys.append(image._key(*start))
+    for question in ("machine", "release"):
+        monkeypatch.setattr(platform, question, lambda: "another")
+        keys.append(image._key(*start))
+    assert len(set(keys)) == len(keys)
+
+
+def test_without_a_known_bcc_nothing_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can't be told apart from another BCC's work is compiled at each start."""
+    monkeypatch.setattr(image, "_bcc_library", lambda: None)
+    monkeypatch.setattr(image, "_compile", lambda *_: MADE)
+    monkeypatch.setattr(image, "_known", {})
+    assert image.image("source", [], {}) == MADE
+    assert not list(folder.iterdir())
+
+
+def test_old_images_go_and_other_files_stay(folder: Path) -> None:
+    """IOLAB_CACHE may name a folder that is used for something else, too."""
+    (folder / "thesis.txt").touch()
+    os.utime(folder / "thesis.txt", (0, 0))
+    (folder / "letters").mkdir()
+    os.utime(folder / "letters", (0, 0))
+    for number in range(1, image._KEEP + 4):
         path = folder / f"{number:040}"
         path.touch()
         os.utime(path, (number, number))
-    with image._folder() as descriptor:
-        assert descriptor is not None
-        image._forget_the_oldest(descriptor)
-    assert len(list(folder.iterdir())) == image._KEEP
+    keep()
+    left = {path.name for path in folder.iterdir()}
+    assert {"thesis.txt", "letters", KEY} <= left
+    assert len(left) == image._KEEP + 2 and f"{1:040}" not in left
 
 
 @pytest.mark.live
