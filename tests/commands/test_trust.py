@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import COMMAND, DATA, ROOT, tool
+from tests.conftest import COMMAND, DATA, ROOT, cannot, tool
 
 STANDARD = ("json", "zipfile", "socket", "signal", "selectors", "sitecustomize", "usercustomize", "select", "asyncio")
 OTHERS = ("invoke", "psutil", "bcc", "rich", "pyroute2", "tasks", "commands", "probes", "labs", "servers")
@@ -25,6 +27,11 @@ def hostile(tmp_path: Path) -> Path:
         (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'a').write('{name} ')\n")
     for name in ("invoke.yaml", ".invoke.yaml", "invoke.json", ".invoke.json"):
         (folder / name).write_text("{")  # no YAML, no JSON: whoever reads it fails
+    packages = folder / ".local" / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"  # of the user (PEP 370)
+    packages.mkdir(parents=True)
+    for name in ("usercustomize", "sitecustomize", "invoke", "psutil"):
+        shutil.copy(folder / f"{name}.py", packages)
+    (packages / "hostile.pth").write_text(f"import os; open({str(tmp_path / 'mark')!r}, 'a').write('pth ')\n")
     for header in ("linux/types.h", "uapi/linux/bpf.h", "fold.h", "linux/kconfig.h"):
         path = folder / header
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,15 +61,35 @@ def test_a_hostile_folder_is_not_asked_while_tracing(kernel: None, hostile: Path
     assert done.returncode == 0, done.stderr
 
 
-def test_the_environment_brings_no_code(hostile: Path) -> None:
-    """sudo -E, or a root shell of somebody's making."""
-    hostile_environment = {
-        "PYTHONPATH": str(hostile), "PYTHONSTARTUP": str(hostile / "json.py"), "PYTHONUSERBASE": str(hostile),
-        "PYTHONINSPECT": "1", "PYTHONPLATLIBDIR": str(hostile), "PYTHONBREAKPOINT": "tasks.x",
+def hostile_environment(hostile: Path) -> dict[str, str]:
+    """What `sudo -E`, or a shell that another user prepared, may bring."""
+    return {
+        "PYTHONPATH": str(hostile), "PYTHONSTARTUP": str(hostile / "json.py"), "PYTHONUSERBASE": str(hostile / ".local"),
+        "PYTHONHOME": str(hostile), "PYTHONINSPECT": "1", "PYTHONPLATLIBDIR": str(hostile), "PYTHONBREAKPOINT": "tasks.x",
+        "PYTHONPYCACHEPREFIX": str(hostile), "PYTHONWARNINGS": "error", "PYTHONDEVMODE": "1",
         "INVOKE_RUNTIME_CONFIG": str(hostile / "invoke.yaml"), "INVOKE_TASKS_COLLECTION_NAME": "json",
+        "INVOKE_TASKS_EXECUTOR_CLASS": "tasks.Executor", "INVOKE_RUN_SHELL": str(hostile / "json.py"),
         "HOME": str(hostile), "XDG_CONFIG_HOME": str(hostile),
     }  # fmt: skip
-    assert started(["labs"], hostile, **hostile_environment).returncode == 0
+
+
+def test_the_environment_brings_no_code(hostile: Path) -> None:
+    assert started(["labs"], hostile, **hostile_environment(hostile)).returncode == 0
+
+
+@pytest.mark.live
+def test_the_environment_brings_no_code_to_servers_and_clients(kernel: None, hostile: Path) -> None:
+    done = started(["lab", "epoll", "--messages", "2"], hostile, **hostile_environment(hostile))
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_script_takes_no_code_of_the_folder_and_the_environment(hostile: Path) -> None:
+    if not (ROOT / ".venv" / "installed").exists():
+        cannot("there is no .venv of ./iolab here", "./iolab test")
+    environment = os.environ | hostile_environment(hostile) | {"ENV": str(hostile / "json.py"), "BASH_ENV": "json.py"}
+    done = subprocess.run([str(ROOT / "iolab"), "labs"], cwd=hostile, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert not (hostile.parent / "mark").exists(), (hostile.parent / "mark").read_text()
 
 
 def test_the_environment_names_no_program_to_execute(tmp_path: Path) -> None:
