@@ -17,7 +17,6 @@ import os
 import pkgutil
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from invoke.collection import Collection
@@ -33,7 +32,6 @@ from probes.errors import IolabError
 from probes.words import visible_lines
 from reports.words import with_command_name
 
-ROOT = Path(__file__).resolve().parent
 _DASHES = "--"
 _OWN_OPTIONS = {"help", "list", "version"}  # of those that invoke parses before the command
 
@@ -185,7 +183,7 @@ def _run(command: Callable[[], int | None], name: str) -> None:
 
 
 if __name__ == "__main__":
-    shared.prepare_process(ROOT)
+    shared.prepare_process()
     status = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):

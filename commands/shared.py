@@ -47,15 +47,15 @@ class NeedsPreparing(CannotTrace):
 # -- the process ------------------------------------------------------------------------------------------------------
 
 
-def prepare_process(root: Path) -> None:
-    """Makes this process safe to work in: descriptors 0 to 2 taken, no bytecode into somebody else's checkout."""
+def prepare_process() -> None:
+    """Opens /dev/null on each of the descriptors 0 to 2 that is closed: no file of ours gets their numbers."""
     global _closed_at_start
     closed = []
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
+            os.open(os.devnull, os.O_RDWR)  # open(2) returns the lowest free number: this descriptor
             closed.append(descriptor)
     _closed_at_start = tuple(closed)
     if sys.stderr is None:
@@ -65,8 +65,6 @@ def prepare_process(root: Path) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # arguments and names may hold any bytes
-    if root.stat().st_uid != os.geteuid():
-        sys.dont_write_bytecode = True
 
 
 def closed_at_start() -> tuple[int, ...]:

@@ -58,8 +58,9 @@ def run(command: list[str], progress: Callable[[str], None], closed: Sequence[in
                 raise KeyboardInterrupt
             with handed_over(instrument.invite()) as invitation:
                 os.set_inheritable(invitation, True)
+                launch = [sys.executable, "-I", "-S", "-B", str(_LAUNCH), str(os.getpid()), str(invitation), closing]
                 process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(invitation), closing, path, *command],
+                    [*launch, path, *command],
                     close_fds=False,  # descriptors that the shell opened for the program are the program's; ours close on exec
                     env=environment,
                     cwd=".",  # keeps subprocess from posix_spawn, with which glibc leaves two real-time signals ignored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -28,6 +29,12 @@ def test_the_version_is_iolabs_own(option: str) -> None:
     done = subprocess.run([str(ROOT / "iolab"), option], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"iolab {VERSION}\n")
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
+
+
+def test_every_package_has_one_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    packages = project["dependencies"] + [name for group in project["optional-dependencies"].values() for name in group]
+    assert packages and all(re.fullmatch(r"[\w-]+==[\w.]+", package) for package in packages)
 
 
 def test_invoke_of_the_venv_is_iolab_in_any_folder(tmp_path: Path) -> None:

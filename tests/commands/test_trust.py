@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from probes.patience import PATIENCE
 from tests.conftest import COMMAND, DATA, ROOT, cannot, tool
 
 STANDARD = ("json", "zipfile", "socket", "signal", "selectors", "sitecustomize", "usercustomize", "select", "asyncio")
@@ -117,6 +118,26 @@ def test_the_environment_brings_no_headers(kernel: None, hostile: Path) -> None:
     folders = dict.fromkeys(("CPATH", "C_INCLUDE_PATH", "BCC_KERNEL_SOURCE"), str(hostile))
     done = started(["trace", "--", "/bin/true"], hostile, IOLAB_CACHE=str(hostile), **folders)
     assert done.returncode == 0, done.stderr
+
+
+ROOMS = ("commands", "findings", "labs", "probes", "reports", "runs", "servers")
+
+
+@pytest.mark.live
+def test_root_leaves_no_bytecode_in_another_users_checkout(kernel: None, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file to another user; run the tests as root")
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "tasks.py", tmp_path)
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        os.chown(path, 65534, 65534)
+    before = set(tmp_path.rglob("*"))
+    for line in (["labs"], ["lab", "epoll", "--messages", "2"], ["lab", "terms"], ["trace", "--", "/bin/true"]):
+        start = [sys.executable, "-I", str(tmp_path / "runs" / "start.py"), "tasks", *line]
+        done = subprocess.run(start, capture_output=True, text=True, timeout=120 * PATIENCE)
+        assert done.returncode == 0, done.stderr
+    assert set(tmp_path.rglob("*")) == before
 
 
 def test_a_home_that_can_not_be_read_is_no_obstacle() -> None:

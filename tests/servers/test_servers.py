@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from servers.__main__ import models
@@ -50,6 +51,12 @@ def test_the_server_does_not_spin_while_its_client_is_silent(server: Server) -> 
         connection.sendall(b"hello")
         assert receive(connection, 5) == b"hello"
         assert falls_quiet(process, connection) == (process.args[3] != "nonblocking")  # type: ignore[index]
+
+
+def test_it_listens_on_loopback(server: Server) -> None:
+    process, port = server
+    listening = [socket for socket in psutil.Process(process.pid).net_connections() if socket.status == psutil.CONN_LISTEN]
+    assert {socket.laddr for socket in listening} == {("127.0.0.1", port)}
 
 
 def receive(connection: socket.socket, size: int) -> bytes:
