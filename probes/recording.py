@@ -11,14 +11,17 @@ import enum
 import json
 import struct
 import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from probes import files
+from probes import context, files, shapes
 from probes.errors import WrongUsage
 from probes.kernel import records
 from probes.kernel.records import LAYOUTS, Kind
+from probes.kernel.syscalls import ARCHITECTURES
 
 FORMAT = 1
 # What recordings of iolab 0.1.0 called otherwise: kinds of records, their fields, and a probe's own keys.
@@ -121,29 +124,122 @@ class Recording:
 
 
 def load(path: Path) -> Recording:
-    """Reads a saved recording. Raises WrongUsage for a file that is missing, damaged, or of a newer iolab."""
+    """Reads a saved recording, and checks all that it holds beside the records. Raises WrongUsage for a file that is missing,
+    damaged, or of a newer iolab.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            meta, data = json.loads(archive.read("meta.json")), archive.read("records.bin")
+            meta, data = _json(_member(archive, "meta.json", _LARGEST_META)), _member(archive, "records.bin", _LARGEST_DATA)
+        if not isinstance(meta, dict):
+            raise ValueError("meta.json is not an object")
+        if meta.get("format") != FORMAT:
+            raise WrongUsage(
+                f"{path} has another format than this iolab reads ({FORMAT})", "show it with the iolab that made it"
+            )
+        meta = _with_new_names(meta)
+        _check(meta, data)
     except OSError as error:
-        raise WrongUsage(f"can't read {path}: {error.strerror}", "name a file made by --save") from error
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise WrongUsage(f"{path} is not a whole iolab recording ({error})", "name a file made by --save") from error
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise WrongUsage(f"{path} has another format than this iolab reads ({FORMAT})", "show it with the iolab that made it")
-    if not set(meta) >= _KEYS or len(data) != meta.get("bytes", len(data)) or (meta["seen"] and not data):
-        raise WrongUsage(f"{path} is not a whole iolab recording (something is missing)", "name a file made by --save")
-    return Recording(data, _with_new_names(meta))
+        raise WrongUsage(f"can't read {path}: {error.strerror or error}", "name a file made by --save") from error
+    except _DAMAGE as error:
+        why = str(error) or type(error).__name__
+        raise WrongUsage(f"{path} is not a whole iolab recording ({why})", "name a file made by --save") from error
+    return Recording(data, meta)
+
+
+# RuntimeError: an encrypted member; NotImplementedError: an unknown compression; RecursionError: JSON nested too deeply
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OverflowError, RuntimeError, NotImplementedError,
+    RecursionError,
+)  # fmt: skip
+_LARGEST_META, _LARGEST_DATA = 256 << 20, 1 << 30  # bytes; a recording in memory ends at 512 MB
+_DENSEST, _SMALL = 100, 16 << 20  # a larger member that was packed more than so many times is a zip bomb; a real one is 5 to 20
+
+
+def _member(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
+    """One file of the archive, in bounded memory. The size in the directory is the most that zipfile unpacks."""
+    if archive.namelist().count(name) > 1:
+        raise ValueError(f"{name} is in it more than once")
+    info = archive.getinfo(name)
+    if info.compress_type not in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED):
+        raise ValueError(f"{name} is packed in another way than --save does")
+    if info.file_size > largest or info.file_size > max(_SMALL, _DENSEST * info.compress_size):
+        raise ValueError(f"{name} is too large")
+    return archive.read(info)
+
+
+def _json(text: bytes) -> Any:
+    """JSON without NaN, and without a key that stands twice in one object."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not a number")
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a key stands twice in one object")
+        return found
+
+    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
+
+
+@dataclass(frozen=True)
+class _Machine:
+    kernel: str
+    arch: str
+    cpus: int
+    python: str = ""
+
+
+@dataclass(frozen=True)
+class _Meta:
+    """meta.json without its layouts and its context, which have checks of their own."""
+
+    machine: _Machine
+    probes: tuple[Probe, ...]
+    losses: Mapping[str, int]
+    seen: int
+    stacks: Mapping[str, tuple[str, ...]]
+    end: int
+    bytes: int | None = None
+
+
+def _check(meta: dict[str, Any], data: bytes) -> None:
+    """Raises ValueError if something of the recording is missing, or is not what it must be."""
+    if missing := _KEYS - set(meta):
+        raise ValueError(f"{min(missing)} is missing")
+    whole: _Meta = shapes.read(_Meta, meta, "meta")
+    if whole.machine.arch not in ARCHITECTURES:
+        raise ValueError(f"the architecture {whole.machine.arch[:40]} is not known")
+    if not {"copy"} <= {probe.name for probe in whole.probes}:
+        raise ValueError("the probe of copies is missing")
+    if len({probe.name for probe in whole.probes}) != len(whole.probes):
+        raise ValueError("two probes have the same name")
+    if min(whole.losses.values(), default=0) < 0 or whole.seen < 0:
+        raise ValueError("a count is negative")
+    if len(data) != (len(data) if whole.bytes is None else whole.bytes) or (whole.seen and not data):
+        raise ValueError("records are missing")
+    records.from_description(meta["layouts"])
+    context.read(meta["context"])
 
 
 def _with_new_names(meta: dict[str, Any]) -> dict[str, Any]:
     """The same, with the names of today."""
-    layouts = {
-        _OLD_KINDS.get(kind, kind): [[_OLD_FIELDS.get(name, name), *rest] for name, *rest in fields]
-        for kind, fields in meta["layouts"].items()
-    }
-    probes = [{_OLD_PROBE_KEYS.get(key, key): value for key, value in probe.items()} for probe in meta["probes"]]
-    return meta | {"layouts": layouts, "probes": probes}
+    layouts, probes = meta.get("layouts"), meta.get("probes")
+    if isinstance(layouts, dict):
+        layouts = {_OLD_KINDS.get(kind, kind): _renamed(fields) for kind, fields in layouts.items()}
+    if isinstance(probes, list):
+        probes = [
+            {_OLD_PROBE_KEYS.get(key, key): value for key, value in probe.items()} if isinstance(probe, dict) else probe
+            for probe in probes
+        ]
+    return meta | {name: value for name, value in (("layouts", layouts), ("probes", probes)) if value is not None}
+
+
+def _renamed(fields: Any) -> Any:
+    """A layout's fields with the names of today; what is no list of fields stays as it is, for the check."""
+    if not isinstance(fields, list) or not all(isinstance(one, list) and one and isinstance(one[0], str) for one in fields):
+        return fields
+    return [[_OLD_FIELDS.get(name, name), *rest] for name, *rest in fields]
 
 
 def without_addresses(data: bytes) -> tuple[bytes, dict[int, list[int]]]:

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 import labs
+from labs.kit import asides, growth
 from labs.kit.lab import Case, Lab
 from labs.kit.traffic import Traffic
 from probes import VERSION
@@ -155,6 +156,10 @@ def measure_and_check(recording: Recording) -> Result:
     if not name:
         return result
     lab = labs.find(str(name))
+    try:
+        asides.check(str(name), result.context.get("aside", {}), growth.SIZES)
+    except ValueError as error:
+        raise WrongUsage(f"the recording is damaged ({error})", "name a file made by --save") from error
     told = {key: value for key, value in _about(lab, str(name)).items() if key != "iolab"}  # as the lab says it now
     return lab.judge(dataclasses.replace(result, context=result.context | told))
 

@@ -9,6 +9,9 @@ a recording carries `describe()` along, so that an old file stays readable after
 from __future__ import annotations
 
 import enum
+import functools
+import keyword
+import operator
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -145,15 +148,28 @@ class Layout:
         raise KeyError(wanted)
 
     def _builder(self, record: type) -> Callable[[tuple[Any, ...]], Any]:
-        """The function from the unpacked values to the record: one expression, made once, as a recording may hold millions."""
-        pieces, at = [], 0
-        for _name, ctype, length in self.fields:
+        """The function from the unpacked values to the record, made once, as a recording may hold millions.
+
+        itemgetter picks the scalars and slices the arrays, and tuple.__new__ makes the named tuple: both run in C.
+        """
+        places: list[int | slice] = []
+        texts, at = [], 0
+        for index, (_name, ctype, length) in enumerate(self.fields):
             step = length if length and ctype != "char" else 1
-            pieces.append(f"text(v[{at}])" if ctype == "char" else f"v[{at}:{at + step}]" if length else f"v[{at}]")
+            places.append(slice(at, at + step) if length and ctype != "char" else at)
+            if ctype == "char":
+                texts.append(index)
             at += step
-        build: Callable[[tuple[Any, ...]], Any] = eval(
-            f"lambda v: record({', '.join(pieces)})", {"record": record, "text": _text}
-        )
+        pick, make = operator.itemgetter(*places), functools.partial(tuple.__new__, record)
+        if not texts:
+            return lambda values: make(pick(values))
+
+        def build(values: tuple[Any, ...]) -> Any:
+            fields = list(pick(values))
+            for index in texts:
+                fields[index] = _text(fields[index])
+            return make(fields)
+
         return build
 
     def decode(self, data: bytes | memoryview, at: int = 0) -> Any:
@@ -261,12 +277,56 @@ def describe() -> dict[str, list[list[Any]]]:
     return {kind.name: [list(one) for one in layout.fields] for kind, layout in LAYOUTS.items()}
 
 
-def from_description(description: dict[str, list[list[Any]]]) -> dict[Kind, Layout]:
-    """The layouts that a recording was written with."""
-    return {
-        Kind[name]: Layout(Kind[name], tuple((str(n), str(t), int(k)) for n, t, k in fields))
-        for name, fields in description.items()
-    }
+def from_description(description: Any) -> dict[Kind, Layout]:
+    """The layouts that a recording was written with. Raises ValueError for layouts that no iolab wrote.
+
+    A field may be missing only if the first recordings lacked it. A field of today has its type and its length of today.
+    """
+    if not isinstance(description, dict) or set(description) - {kind.name for kind in Kind}:
+        raise ValueError("the layouts are not those of records")
+    layouts = {Kind[name]: _checked(Kind[name], fields) for name, fields in description.items()}
+    if missing := set(_FIRST_KINDS) - set(layouts):
+        raise ValueError(f"the layout of {min(missing).name} is missing")
+    return layouts
+
+
+_FIRST_KINDS = (Kind.THREAD, Kind.CALL, Kind.BURST, Kind.SLEEP, Kind.EXEC, Kind.EXIT)
+_ADDED = {  # fields that the reader does without
+    Kind.THREAD: {"worker"},
+    Kind.CALL: {"copy_in_max", "copy_out_max"},
+    Kind.BURST: {"longest"},
+    Kind.SLEEP: {"object"},
+    Kind.EXEC: {"ns_tid", "ns_tgid"},
+    Kind.EXIT: {"copy"},
+}
+_MOST_FIELDS = 64
+
+
+def _checked(kind: Kind, fields: Any) -> Layout:
+    """One layout from its description, checked before anything is made from it."""
+    if not isinstance(fields, list) or not 2 <= len(fields) <= _MOST_FIELDS:
+        raise ValueError(f"the layout of {kind.name} is not a list of fields")
+    known = {name: (ctype, length) for name, ctype, length in LAYOUTS[kind].fields}
+    found: dict[str, tuple[str, int]] = {}
+    for field_ in fields:
+        if not isinstance(field_, list) or len(field_) != 3 or not isinstance(field_[0], str):
+            raise ValueError(f"a field of {kind.name} is not a name, a type and a length")
+        name, ctype, length = field_
+        if not name.isidentifier() or name.startswith("_") or keyword.iskeyword(name) or name in found or len(name) > 40:
+            raise ValueError(f"{kind.name} has a field with the name {name[:40]!r}")
+        if type(length) is not int or not 0 <= length <= _LONGEST or ctype not in ("char", *_SIZES):
+            raise ValueError(f"the field {name} of {kind.name} has no type that records have")
+        if known.get(name, (ctype, length)) != (ctype, length):
+            raise ValueError(f"the field {name} of {kind.name} has another type than today")
+        found[name] = (ctype, length)
+    if missing := set(known) - set(found) - _ADDED.get(kind, set()):
+        raise ValueError(f"the field {min(missing)} of {kind.name} is missing")
+    if list(found)[:2] != ["kind", "thread"]:
+        raise ValueError(f"{kind.name} does not start with its kind and its thread")
+    return Layout(kind, tuple((name, ctype, length) for name, (ctype, length) in found.items()))
+
+
+_LONGEST = 4096  # entries of an array
 
 
 def bucket_floor(index: int) -> int:

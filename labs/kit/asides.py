@@ -1,0 +1,78 @@
+"""The data that the labs' experiments return, as types: a recording whose experiment data have another shape is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from probes import shapes
+
+_CALLS = ("select", "select, no wait", "poll", "poll, no wait", "epoll")
+_NEEDED = {  # what the checks of a lab look up, where its experiment ran
+    "epoll": {"mmap", "epoll_wait"},
+    "epoll_edge": {"level", "edge"},
+    "native_aio": {"pause_ms", "submit_ms"},
+    "select": {"fd", "python", "kernel"},
+    "poll": {"fd", "events", "revents"},
+}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What labs.kit.growth:limit returns."""
+
+    nofile: int
+    taken: int
+    refused: str
+    memory_bytes: int
+    file_max: int | None = None
+    watches: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.memory_bytes <= 0:
+            raise ValueError("the experiment found a machine without memory")
+
+
+@dataclass(frozen=True)
+class Aside:
+    """All that the experiments return, together: no two of them use one name for different types."""
+
+    sections: tuple[str, ...] = ()
+    growth: Mapping[str, Mapping[str, int]] | None = None
+    growth_skipped: str = ""
+    skipped: str = ""
+    limit: Limit | None = None
+    mmap: str = ""
+    epoll_wait: str = ""
+    level: int = 0
+    edge: int = 0
+    pause_ms: float = 0
+    submit_ms: float = 0
+    result: int = 0
+    fd: int = 0
+    python: str = ""
+    kernel: str = ""
+    events: int = 0
+    revents: int = 0
+    select: int = 0
+    poll: int = 0
+    unread: tuple[int, ...] = ()
+    unacknowledged: tuple[int, ...] = ()
+    done_early: bool = False
+    told: tuple[str, ...] = ()
+
+
+def check(lab: str, data: Mapping[str, Any], sizes: tuple[int, ...]) -> None:
+    """Raises ValueError if the data are not what the experiments of that lab return. `sizes` are those of the growth."""
+    aside: Aside = shapes.read(Aside, data, "aside")
+    if data and "skipped" not in data and (missing := _NEEDED.get(lab, set()) - set(data)):
+        raise ValueError(f"aside.{min(missing)} is missing")
+    if len(set(aside.sections)) != len(aside.sections):
+        raise ValueError("two sections of the experiment have the same name")
+    if aside.growth is not None:
+        wanted = {str(size) for size in sizes}
+        if set(aside.growth) != set(_CALLS) or any(set(costs) != wanted for costs in aside.growth.values()):
+            raise ValueError("aside.growth lacks a call or a size")
+        if min(ns for costs in aside.growth.values() for ns in costs.values()) <= 0:
+            raise ValueError("aside.growth has a call that took no time")
