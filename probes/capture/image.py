@@ -140,19 +140,33 @@ def _compile(source: str, names: list[str], functions: dict[str, list[str]]) -> 
 
 
 def _dump(module: Any, names: list[str], functions: dict[str, list[str]]) -> Image:
-    library = import_bcc().lib
-    fds: dict[int, str] = {}
-    maps = []
-    library.bpf_table_name.restype = ctypes.c_char_p
-    for number in range(library.bpf_num_tables(module.module)):
-        name, fd = library.bpf_table_name(module.module, number).decode(), library.bpf_table_fd_id(module.module, number)
-        fds[fd] = name
-        maps.append(MapDefinition(name, *map_definition(fd)))
+    fds = _tables(module)
+    maps = tuple(MapDefinition(name, *map_definition(fd)) for fd, name in fds.items())
     programs = {name: _program(module.dump_func(name.encode()), fds) for name in names}
     for kind, places in functions.items():
         for place in places:
             programs[f"{kind}_on_{place}"] = _program(module.dump_func(program_on(module, ENDS[kind], place)), fds)
-    return Image(tuple(maps), programs)
+    return Image(maps, programs)
+
+
+def _tables(module: Any) -> dict[int, str]:
+    """The maps that BCC made, by descriptor.
+
+    The types are those of bcc_common.h. BCC's own module declares none for these functions, and ctypes would cut the module's
+    address to 32 bits.
+    """
+    library = import_bcc().lib
+    address, number = ctypes.c_void_p, ctypes.c_size_t
+    for function, result, arguments in (
+        (library.bpf_num_tables, number, [address]),
+        (library.bpf_table_name, ctypes.c_char_p, [address, number]),
+        (library.bpf_table_fd_id, ctypes.c_int, [address, number]),
+    ):
+        function.restype, function.argtypes = result, arguments
+    return {
+        library.bpf_table_fd_id(module.module, index): library.bpf_table_name(module.module, index).decode()
+        for index in range(library.bpf_num_tables(module.module))
+    }
 
 
 def _program(code: bytes, fds: dict[int, str]) -> Program:

@@ -242,6 +242,18 @@ def test_a_warm_start_needs_no_bcc(kernel: None, folder: Path) -> None:
 
 
 @pytest.mark.live
+def test_a_thread_can_compile(kernel: None, folder: Path) -> None:
+    """In a thread malloc has an arena of its own, so that BCC's module lies above 4 GB, as in a Python that is a PIE."""
+    script = (
+        "import threading; from probes.capture.instrument import Instrument\n"
+        "thread = threading.Thread(target=lambda: Instrument().__exit__(None, None, None)); thread.start(); thread.join()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in folder.iterdir() if image._KEY.fullmatch(path.name)]
+
+
+@pytest.mark.live
 def test_where_nothing_can_be_kept_it_compiles(kernel: None) -> None:
     line = [*COMMAND, "trace", "--out", "/dev/null", "--", "true"]
     done = subprocess.run(line, capture_output=True, env=os.environ | {"IOLAB_CACHE": "/proc/nowhere"})
