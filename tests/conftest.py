@@ -5,6 +5,7 @@ A live test that can't run here is skipped with the cause and the remedy; with I
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from probes.measure.measure import measure
 from probes.measure.result import Result
 from probes.patience import PATIENCE
 from probes.recording import Recording, load
+from runs.lab import measure_and_check
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
@@ -165,7 +167,24 @@ def told(found: dict[str, Any]) -> str:
 @pytest.fixture
 def recorded() -> Callable[[str], Recording]:
     """A recording of tests/data by its name."""
-    return lambda name: load(DATA / f"{name}.iolab")
+    return recording_of
+
+
+def recording_of(name: str) -> Recording:
+    """A recording of tests/data."""
+    return load(DATA / f"{name}.iolab")
+
+
+@functools.cache
+def measured(name: str) -> Result:
+    """Its result, measured once for all tests."""
+    return measure(recording_of(name))
+
+
+@functools.cache
+def checked(name: str) -> Result:
+    """Its result with the lab's verdicts."""
+    return measure_and_check(recording_of(name))
 
 
 def readable_by_all() -> None:

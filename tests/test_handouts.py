@@ -11,15 +11,14 @@ from probes.recording import Recording
 from reports import handout
 from runs import catalogue
 from runs import page as content
-from runs.lab import measure_and_check
-from tests.conftest import ROOT
+from tests.conftest import ROOT, checked
 
 PAGES = ROOT / "docs" / "labs"
 AGAIN = "write it again: ./iolab handout all --out docs/labs"
 
 
 def written(name: str, recorded: Callable[[str], Recording]) -> str:
-    return handout.page(content.page(name, measure_and_check(recorded(name))))
+    return handout.page(content.page(name, checked(name)))
 
 
 @pytest.mark.parametrize("name", labs.names())

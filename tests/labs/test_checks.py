@@ -12,6 +12,7 @@ from labs.kit.lab import Run, turns
 from probes.measure.measure import measure
 from probes.measure.result import Verdict
 from probes.recording import Recording
+from tests.conftest import measured
 
 HOLDS = {Verdict.CONFIRMED, Verdict.REFINED, Verdict.REFUTED}
 CHECKS = [(lab, name) for lab in labs.names() for name, _, _ in labs.find(lab).checks]
@@ -160,8 +161,8 @@ def test_a_recording_that_was_full_too_soon_proves_nothing(recorded: Callable[[s
 
 
 def test_a_failed_check_fails_the_run(recorded: Callable[[str], Recording]) -> None:
-    assert labs.find("blocking").judge(measure(recorded("epoll"))).verdict == "fail"
-    assert labs.find("blocking").judge(measure(recorded("blocking"))).verdict == "pass"
+    assert labs.find("blocking").judge(measured("epoll")).verdict == "fail"
+    assert labs.find("blocking").judge(measured("blocking")).verdict == "pass"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,7 @@ def test_the_kernel_decides_on_shared_memory(
 
 
 def test_one_client_shows_nothing_about_the_others(recorded: Callable[[str], Recording]) -> None:
-    result = measure(recorded("blocking"))
+    result = measured("blocking")
     first = next(call for call in result.calls if call.name == "accept4" and call.result is not None and call.result >= 0)
     alone = dataclasses.replace(result, calls=tuple(c for c in result.calls if c.name != "accept4" or c is first))
     verdicts = {check.name: check.verdict for check in labs.find("blocking").judge(alone).checks}
@@ -191,7 +192,7 @@ def test_an_edge_that_is_not_drained_is_seen(recorded: Callable[[str], Recording
     """A server that registers once, too, but stops reading before EAGAIN half of the times."""
     from labs.epoll_edge import harder
 
-    result = measure(recorded("epoll_edge"))
+    result = measured("epoll_edge")
     fruitless = [call for call in result.calls if call.name == "recvfrom" and call.errno == "EAGAIN"]
     assert harder(Run(result)).verdict is Verdict.CONFIRMED
     hasty = tuple(call for call in result.calls if call not in fruitless[::2])
@@ -199,6 +200,6 @@ def test_an_edge_that_is_not_drained_is_seen(recorded: Callable[[str], Recording
 
 
 def test_turns(recorded: Callable[[str], Recording]) -> None:
-    assert turns(Run(measure(recorded("blocking"))).reads) == (3, 3)
-    count, served = turns(Run(measure(recorded("epoll"))).reads)
+    assert turns(Run(measured("blocking")).reads) == (3, 3)
+    count, served = turns(Run(measured("epoll")).reads)
     assert count == 3 and served > 30

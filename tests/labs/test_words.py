@@ -10,9 +10,9 @@ import pytest
 import labs
 from labs.claims import CLAIMS
 from labs.kit import questions
-from probes.measure.measure import measure
 from probes.recording import Recording
 from runs import predict
+from tests.conftest import measured
 
 # Words of older versions, for which the field has terms of its own (notified, unread, EAGAIN, without result, polls).
 PRIVATE = re.compile(
@@ -40,7 +40,7 @@ def test_a_check_is_named_by_a_statement(name: str) -> None:
 
 @pytest.mark.parametrize("name", labs.names())
 def test_a_lab_speaks_in_the_terms_of_the_field(name: str, recorded: Callable[[str], Recording]) -> None:
-    result = labs.find(name).judge(measure(recorded(name)))
+    result = labs.find(name).judge(measured(name))
     asked = [question for part in questions.of(name) for question in part]
     said = [check.evidence for check in result.checks] + [mark.evidence for mark in predict.against(result, asked, {}, 1).marks]
     for text in (*texts(name), *said):

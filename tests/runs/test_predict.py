@@ -31,7 +31,7 @@ from probes.measure.result import Result
 from probes.patience import PATIENCE
 from probes.recording import Recording, load
 from runs import predict
-from tests.conftest import COMMAND, DATA, iolab
+from tests.conftest import COMMAND, DATA, iolab, measured
 
 ENOUGH = 3
 SERVED = [name for name in labs.names() if labs.find(name).server]
@@ -122,19 +122,19 @@ EXPECTED = {
 @pytest.mark.parametrize("model", EXPECTED)
 def test_the_truth_is_that_of_the_server_not_of_the_lab(model: str, recorded: Callable[[str], Recording]) -> None:
     asked = [one for one in predict.questions("blocking", 1) if one.id in ("waits-in", "calls", "copies")]
-    found = truths(measure(recorded(model)), asked)
+    found = truths(measured(model), asked)
     assert (found["waits-in"], found["calls"], found["copies"]) == EXPECTED[model]
 
 
 def test_who_copies_is_found_for_each_way_to_use_io_uring(recorded: Callable[[str], Recording]) -> None:
-    found = truths(measure(recorded("io_uring")), every("io_uring"))
+    found = truths(measured("io_uring"), every("io_uring"))
     assert found["waits-in@single"] == "io_uring_enter"
     assert found["copies@single"] == found["copies@multishot"] == "the server's first thread, inside io_uring_enter"
     assert found["copies@worker"] == found["copies@SQPOLL"] == "a thread of the kernel, which is not a thread of the program"
 
 
 def test_every_rule_about_a_server_has_more_than_one_truth(recorded: Callable[[str], Recording]) -> None:
-    found = [truths(measure(recorded(name)), every("blocking")) for name in SERVED]
+    found = [truths(measured(name), every("blocking")) for name in SERVED]
     for one in every("blocking"):
         assert len({each[one.id] for each in found if one.id in each}) > 1, f"{one.id} has one answer for every server"
 
@@ -144,7 +144,7 @@ def test_servers_exchanged_change_the_truth(lab: str, recorded: Callable[[str], 
     told = recorded(lab).context["cases"]
     first, second = told[0], told[-1]
     turned = [second | {"name": first["name"]}, *told[1:-1], first | {"name": second["name"]}]
-    own = truths(measure(recorded(lab)), every(lab))
+    own = truths(measured(lab), every(lab))
     other = truths(measure(recorded(lab).with_context(cases=turned)), every(lab))
     assert sum(other.get(name) != truth for name, truth in own.items()) >= 2, (own, other)
 
@@ -159,7 +159,7 @@ def test_sections_shifted_change_the_truth(lab: str, recorded: Callable[[str], R
 
 
 def test_what_one_client_cannot_show_is_left_out(recorded: Callable[[str], Recording]) -> None:
-    result = measure(recorded("epoll"))
+    result = measured("epoll")
     socket = result.messages[0].socket
     alone = dataclasses.replace(
         result,
@@ -192,7 +192,7 @@ def test_where_events_were_lost_nothing_is_marked(recorded: Callable[[str], Reco
 @pytest.fixture(scope="module")
 def results() -> dict[str, Result]:
     """A result of each kind of lab."""
-    return {name: measure(load(DATA / f"{name}.iolab")) for name in ("epoll", "silent_client", "connect")}
+    return {name: measured(name) for name in ("epoll", "silent_client", "connect")}
 
 
 @settings(deadline=None, max_examples=40)
@@ -225,7 +225,7 @@ def test_points_are_the_right_answers(results: dict[str, Result], data: st.DataO
 
 @pytest.mark.parametrize("lab", labs.names())
 def test_all_right_is_all_points(lab: str, recorded: Callable[[str], Recording]) -> None:
-    result = measure(recorded(lab))
+    result = measured(lab)
     right = truths(result, list(predict.questions(lab, 1)))
     told = dataclasses.replace(result, context=result.context | {"prediction": {"seed": 1, "answers": right}})
     found = predict.mark(told)

@@ -11,13 +11,14 @@ from labs.kit.lab import Run
 from probes.measure.result import Verdict
 from probes.recording import Recording
 from runs.lab import measure_and_check
+from tests.conftest import checked
 
 SIDE_BY_SIDE = [name for name in labs.names() if labs.find(name).cases]
 
 
 @pytest.mark.parametrize("lab", SIDE_BY_SIDE)
 def test_every_thread_call_and_message_belongs_to_one_case(lab: str, recorded: Callable[[str], Recording]) -> None:
-    result = measure_and_check(recorded(lab))
+    result = checked(lab)
     parts = [run.result for run in Run(result).cases.values()]
     for what in ("threads", "calls", "messages"):
         whole = getattr(result, what)

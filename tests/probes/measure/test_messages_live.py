@@ -34,8 +34,7 @@ def test_each_datagram_is_a_message_with_its_own_arrival(
     reads = [call for call in run.result.named("recvfrom") if not call.args[3] & 2]
     assert len(reads) == len(sent) == 1 + 5 + 21 + 50 * 2
     timed = [(at, read.ready, read.enter) for at, read in zip(sent, reads, strict=True) if read.ready is not None]
-    assert [read.ready is None for read in reads[:27]] == [False] * (1 + 5 + 16) + [True] * 5, "16 may wait with their times"
-    assert all(read.ready for read in reads[27:]), "what a closed socket left behind disturbs nobody"
+    assert all(read.ready for read in reads), "also of 21 that wait, and behind what a closed socket left"
     assert len(run.result.messages) == len(timed) + 5
     (batch,) = run.result.named("recvmmsg")
     together = [one for one in run.result.messages if one.notified_by == "recvmmsg"]

@@ -13,6 +13,7 @@ from reports import document
 from reports.terminal import page
 from runs.lab import measure_and_check
 from runs.report import report
+from tests.conftest import checked
 
 SIDE_BY_SIDE = [name for name in labs.names() if labs.find(name).cases]
 
@@ -40,7 +41,7 @@ def test_a_case_that_could_not_be_run_is_told(recorded: Callable[[str], Recordin
 
 
 def test_json_tells_each_case(recorded: Callable[[str], Recording]) -> None:
-    found = document.document(report(measure_and_check(recorded("silent_client"))))
+    found = document.document(report(checked("silent_client")))
     assert [one["name"] for one in found["cases"]] == ["broken", "mended", "one thread"]
     broken, mended, _ = found["cases"]
     assert broken["round_trip_ns"]["p100"] > 10 * mended["round_trip_ns"]["p100"] > 0

@@ -17,6 +17,7 @@ from reports.terminal.threads import account
 from reports.words import duration, milliseconds
 from runs import lab as run
 from runs.report import report
+from tests.conftest import checked
 
 
 def shown(recording: Recording, width: int = 80, encoding: str = "utf-8", stacks: bool = False) -> str:
@@ -54,7 +55,7 @@ def test_ascii_only_where_only_ascii_can_be_shown(recorded: Callable[[str], Reco
 
 def test_in_a_pipe_no_line_ends_in_blanks(recorded: Callable[[str], Recording]) -> None:
     file = io.StringIO()
-    page.write(report(run.measure_and_check(recorded("epoll"))), file)
+    page.write(report(checked("epoll")), file)
     assert all(line == line.rstrip() for line in file.getvalue().splitlines())
 
 
@@ -82,7 +83,7 @@ def test_a_missing_probe_is_said_with_its_reason(recorded: Callable[[str], Recor
 
 
 def test_shares_of_a_life_add_up(recorded: Callable[[str], Recording]) -> None:
-    (thread,) = run.measure_and_check(recorded("epoll")).threads
+    (thread,) = checked("epoll").threads
     assert sum(ns for _, ns in account(thread)) == thread.wall
 
 
@@ -93,7 +94,7 @@ def test_a_trace_names_its_command(recorded: Callable[[str], Recording]) -> None
 
 
 def test_what_probes_in_functions_add_is_shown_where_they_are(recorded: Callable[[str], Recording]) -> None:
-    result = run.measure_and_check(recorded("epoll"))
+    result = checked("epoll")
     bounded = written(result)
     assert "<" in bounded and "an upper bound" in bounded and "checked 7" not in bounded and "ready list 1" not in bounded
     rows = tuple(
@@ -115,7 +116,7 @@ def written(result: Result) -> str:
 
 def test_a_copy_that_is_shown_in_part_stays_in_the_row(recorded: Callable[[str], Recording]) -> None:
     """A server's reads of its own files are not bracketed: what is seen of the others' copies is in no other column."""
-    result = run.measure_and_check(recorded("epoll"))
+    result = checked("epoll")
     rows = [replace(one, copy_quality=Quality.UNAVAILABLE) if one.name == "recvfrom" else one for one in result.rows]
     (row,) = [one for one in rows if one.name == "recvfrom"]
     file = io.StringIO()

@@ -12,6 +12,7 @@ from reports.terminal.picture import Scale, draw, states
 from reports.terminal.states import STATES
 from reports.terminal.steps import steps
 from runs import lab as run
+from tests.conftest import checked
 
 
 def scene_of(recording: Recording) -> Scene:
@@ -59,7 +60,7 @@ def test_the_steps_are_in_order_and_tell_both_phases(name: str, recorded: Callab
 
 
 def test_the_probes_own_work_is_taken_out(recorded: Callable[[str], Recording]) -> None:
-    result = run.measure_and_check(recorded("epoll"))
+    result = checked("epoll")
     scene = choose(result)
     assert scene and scene.message.probed > 0
     (raw,) = [one for one in result.messages if one.ready == scene.message.ready]
@@ -69,7 +70,7 @@ def test_the_probes_own_work_is_taken_out(recorded: Callable[[str], Recording]) 
 
 
 def test_no_message_no_picture(recorded: Callable[[str], Recording]) -> None:
-    assert choose(run.measure_and_check(recorded("trace"))) is None
+    assert choose(checked("trace")) is None
 
 
 def test_states_have_their_glyphs() -> None:

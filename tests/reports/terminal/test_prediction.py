@@ -17,6 +17,7 @@ from reports.terminal.screen import screen
 from runs import lab as running
 from runs import predict
 from runs.report import report
+from tests.conftest import checked, measured
 
 MARKS = {"id": str, "question": str, "options": dict, "truth": str, "right": bool, "evidence": str}
 
@@ -53,7 +54,7 @@ def test_questions_fit_and_tell_nothing(lab: str, width: int, recorded: Callable
     assert said == {one.id: one.options[0] for one in questions}
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
     assert labs.find(lab).watch not in " ".join(text.split())
-    for mark in predict.against(measure(recorded(lab)), questions, {}, 1).marks:
+    for mark in predict.against(measured(lab), questions, {}, 1).marks:
         assert mark.evidence not in " ".join(text.split())
     for one in questions:
         assert all(f"  {letter}  {text_}" in text for letter, text_ in predict.lettered(one).items()), "one line each"
@@ -106,5 +107,5 @@ def test_the_document_has_every_mark(recorded: Callable[[str], Recording]) -> No
 
 
 def test_nobody_asked_nothing_said(recorded: Callable[[str], Recording]) -> None:
-    assert document.document(report(running.measure_and_check(recorded("epoll"))))["prediction"] is None
+    assert document.document(report(checked("epoll")))["prediction"] is None
     assert "your answers" not in shown(recorded("epoll"), 80)

@@ -14,8 +14,8 @@ from probes.recording import Recording
 from reports.terminal import page, prediction
 from reports.terminal.screen import Column, Screen, figures, printing
 from runs import predict
-from runs.lab import measure_and_check
 from runs.report import report
+from tests.conftest import checked
 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07\x9b31m\r\nb"
 
@@ -49,7 +49,7 @@ def attacked(result: Result) -> Result:
 @pytest.mark.parametrize("name", ["trace", "blocking", "io_uring", "epoll"])
 @pytest.mark.parametrize("width", [60, 160])
 def test_no_control_character_of_a_program_reaches_a_pipe(name: str, width: int, recorded: Callable[[str], Recording]) -> None:
-    page.write(report(attacked(measure_and_check(recorded(name)))), file := io.StringIO(), True, width)
+    page.write(report(attacked(checked(name))), file := io.StringIO(), True, width)
     text = file.getvalue()
     assert all(line.isprintable() for line in text.split("\n"))
     assert r"\x1b[2J" in text and r"\x9b31m" in "".join(text.split())
@@ -58,14 +58,14 @@ def test_no_control_character_of_a_program_reaches_a_pipe(name: str, width: int,
 def test_on_a_terminal_only_our_own_colours_are_control_characters(recorded: Callable[[str], Recording]) -> None:
     file = io.StringIO()
     out = Screen(file=file, force_terminal=True, width=100, highlight=False, color_system="standard")
-    page.show(report(attacked(measure_and_check(recorded("trace")))), out, True)
+    page.show(report(attacked(checked("trace"))), out, True)
     text = file.getvalue()
     assert "\x1b[" in text
     assert "\x1b[2J" not in text and "\x1b]0" not in text and not {"\x07", "\x9b", "\r"} & set(text)
 
 
 def test_a_hostile_answer_in_a_recording_is_shown_as_an_escape(recorded: Callable[[str], Recording]) -> None:
-    result = measure_and_check(recorded("epoll"))
+    result = checked("epoll")
     found = predict.against(result, predict.questions("epoll", 1), {"calls": HOSTILE}, 1)
     with printing(file := io.StringIO()) as out:
         prediction.show(found, out)

@@ -21,9 +21,8 @@ from runs import catalogue as entries
 from runs import compare
 from runs.catalogue import Capability, Machine
 from runs.compare import Comparison, Crowd
-from runs.lab import measure_and_check
 from runs.report import report
-from tests.conftest import DATA
+from tests.conftest import DATA, checked
 
 WIDTHS = (60, 70, 80, 120)
 WIDE = 400
@@ -52,7 +51,7 @@ def fits(write: Callable[[IO[str]], None], monkeypatch: pytest.MonkeyPatch, widt
 
 @pytest.mark.parametrize("name", RECORDINGS, ids=str)
 def test_every_recording(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = report(measure_and_check(load(DATA / name)))
+    found = report(checked(str(name).removesuffix(".iolab")))
     for width in WIDTHS:
         for stacks in (False, True):
             fits(lambda file, stacks=stacks: page.write(found, file, stacks), monkeypatch, width)  # type: ignore[misc]
