@@ -57,10 +57,13 @@ class Iolab(Program):
 
     def parse_core(self, argv: list[str] | None) -> None:
         """Raises Exit with status 2 where invoke would end with 1, which here means that a check failed."""
+        no_bytecode = sys.dont_write_bytecode
         try:
             super().parse_core(argv)
         except ParseError as error:
             raise _wrong_usage(str(error)) from error
+        finally:
+            sys.dont_write_bytecode = no_bytecode  # invoke forbids bytecode: each start would compile the modules again
 
     def parse_tasks(self) -> None:
         """The same for a command and its options. Invoke's own options for build scripts are refused."""

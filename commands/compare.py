@@ -20,7 +20,7 @@ def compare(clients: str = "", messages: str = "", size: str = "", link: str = "
     changed = shared.numbers(clients=clients, messages=messages, size=size)
     traffic = dataclasses.replace(comparing.TRAFFIC, **changed)
     with links.optional(link, shared.progress) as between:
-        found = comparing.compare(traffic, shared.progress, between)
+        comparison_result = comparing.compare(traffic, shared.progress, between)
     with shared.answer(out) as file:
-        comparison.write(found, file, json)
-    return shared.VERDICT_CODES[found.verdict]
+        comparison.write(comparison_result, file, json)
+    return shared.VERDICT_CODES[comparison_result.verdict]

@@ -8,7 +8,7 @@ HELP = shared.ANSWER_HELP
 
 
 def doctor(json: bool = False, out: str = "") -> int:
-    """What this machine can trace, what it can't, and the remedy for each gap."""
+    """Say what this machine can trace, what it can't trace, and the remedy for each gap."""
     shared.check(out)
     shared.progress("loading a real program for each kind of probe, and making a link")
     from probes.capture import capabilities

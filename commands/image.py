@@ -7,8 +7,8 @@ import signal
 from commands import shared
 
 HELP = shared.ANSWER_HELP | {
-    "only": "the trials with this in their name",
-    "whole": "all tests in the container, not only the live ones of the instrument",
+    "only": "run only the trials with this text in their name",
+    "whole": "run all tests in the container, not only the live tests of the instrument",
 }
 
 
@@ -17,7 +17,9 @@ def image(only: str = "", whole: bool = False, json: bool = False, out: str = ""
     from machines import image as trying
 
     shared.check(out)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as by Ctrl-C: what was made goes away
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # SIGTERM ends the command as Ctrl-C does: it removes what it made
     rows = list(trying.tried(shared.progress, only, whole))
     with shared.answer(out) as file:
         trying.write(rows, file, json)

@@ -42,18 +42,20 @@ def kernels(
     if machines_at_once < 1:
         raise WrongUsage(f"--at-once {at_once} is out of range", "it takes 1 or more")
     chosen, chosen_tests = machines.to_run(labs, rooms.names(), architecture), machines.to_test(tests, architecture)
-    for one in chosen:
-        rooms.find(one)
+    for lab in chosen:
+        rooms.find(lab)
     trials = [trial for path in add.split(",") if path for trial in machines.load(path)]
     names = [] if only == "none" else machines.names(only, architecture)
     try:
         if names:
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # hours may be in it: it ends as by Ctrl-C
+            signal.signal(
+                signal.SIGTERM, signal.default_int_handler
+            )  # SIGTERM ends the command as Ctrl-C does: it keeps the trials of hours
             machines.matrix(
                 trials, names, architecture, chosen, chosen_tests,
                 at_once=machines_at_once, refresh=refresh, progress=shared.progress,
             )  # fmt: skip
-    finally:  # interrupted, too: what was tried until then can be added to later (--add)
+    finally:  # also after Ctrl-C: a later run can add to the trials made until then (--add)
         trials = machines.merged(trials)
         if trials:
             with shared.answer(out) as file:

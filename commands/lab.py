@@ -19,8 +19,8 @@ HELP = (
         "questions": "print the questions of --predict as JSON, and run nothing",
         "name": "the lab: invoke labs lists them",
         "gap-ms": "pause before each message, ms",
-        "seed": "of payloads and pauses, and of what --predict asks",
-        "udp": "datagrams instead of connections, where the model has a server for them",
+        "seed": "seed of payloads, pauses, and the questions of --predict",
+        "udp": "send datagrams instead of opening connections, if the model has a server for datagrams",
     }
 )
 
@@ -76,7 +76,8 @@ def _traffic(name: str, changed: dict[str, Any], link: str) -> Any:
     wanted = labs.find(name)
     if wanted.experiment and (link or set(changed) - {"seed"}):
         raise WrongUsage(
-            f"lab {name} is an experiment without clients", "leave out what shapes traffic: clients, messages, link ..."
+            f"lab {name} is an experiment without clients",
+            "leave out the options of traffic: --clients, --size, --link ...",
         )
     return dataclasses.replace(wanted.traffic, **changed)
 

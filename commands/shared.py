@@ -1,4 +1,4 @@
-"""What the commands share: where the answer goes, progress, the options' words, and what tracing needs."""
+"""What the commands share: the outputs, the options and their help, and the check that tracing is possible."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _closed_at_start: tuple[int, ...] = ()
 
 
 class NeedsPreparing(CannotTrace):
-    """BCC or the privilege to trace is missing, and ./iolab may be able to get it: by a package, or by Docker."""
+    """BCC or the privilege to trace is missing. ./iolab may be able to provide it, by a package or by Docker."""
 
 
 # -- the process ------------------------------------------------------------------------------------------------------
@@ -101,13 +101,13 @@ def prepare() -> None:
 
 
 def progress(words: str) -> None:
-    """A line on stderr. That nobody can read it is no reason to stop: the work goes on."""
+    """Prints a line on stderr. If stderr can't be written, the work goes on."""
     with contextlib.suppress(OSError, ValueError):
         print(f"iolab: {visible_lines(words)}", file=sys.stderr, flush=True)
 
 
 def check(*paths: str) -> None:
-    """Refuses a place that can't be written before the work is done, and says what can't be promised. Raises WrongUsage."""
+    """Checks before the work that these files can be written, and prints what iolab can't promise. Raises WrongUsage."""
     for path in paths:
         caution = files.check(path) if path else ""
         if caution:
@@ -118,7 +118,7 @@ def check(*paths: str) -> None:
 def answer(out: str, default: IO[str] | None = None) -> Iterator[IO[str]]:
     """Where the answer goes: the file that --out names, whole or not at all, or `default` (stdout).
 
-    Raises WrongUsage if it can't be written. A reader of stdout that has gone ends the process by SIGPIPE, as everywhere.
+    Raises WrongUsage if it can't be written. If the reader of stdout has gone, SIGPIPE ends the process.
     """
     if out:
         with files.whole(out) as file:
@@ -132,12 +132,12 @@ def answer(out: str, default: IO[str] | None = None) -> Iterator[IO[str]]:
         _end_by_sigpipe()
     except OSError as error:
         _forget(stream)
-        if error.errno != errno.EBADF:  # closed by the user, who wants no answer
+        if error.errno != errno.EBADF:  # EBADF: the user has closed stdout, and wants no answer
             raise WrongUsage(f"can't write the answer: {error.strerror or error}", "name a file for it: --out FILE") from error
 
 
 def _forget(stream: IO[str]) -> None:
-    """What is left in the stream's buffer goes nowhere, silently, when the process ends."""
+    """Lets the interpreter write the rest of the stream's buffer to /dev/null when the process ends."""
     null = os.open(os.devnull, os.O_WRONLY)
     with contextlib.suppress(OSError, ValueError):
         os.dup2(null, stream.fileno())
@@ -150,7 +150,7 @@ def _end_by_sigpipe() -> None:
 
 
 def outlive_the_terminal(save: str) -> None:
-    """With a recording to keep, a terminal that goes away (SIGHUP) does not end the run. Programs started get the default."""
+    """With a recording to keep, SIGHUP (the terminal has gone) does not end the run. Started programs have the default."""
     if save and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
@@ -199,7 +199,7 @@ def _keep(failed: list[IolabError], step: Callable[[], object]) -> None:
 
 
 def numbers(**options: str) -> dict[str, Any]:
-    """The options that were given, as numbers. Raises WrongUsage for one that is none."""
+    """The options that the user typed, as numbers. Raises WrongUsage for a text that is no number."""
     return {name: number(name, text) for name, text in options.items() if text}
 
 
@@ -214,9 +214,9 @@ def number(option: str, text: str) -> Any:
 
 
 def predicted(lab: str | None, about: str, seed: int, predict: bool, answers: str) -> dict[str, Any]:
-    """The answers given before a lab shows anything: from a file, or asked on the terminal. {} if nobody is to be asked.
+    """The user's answers before a lab shows anything: from a file, or from the terminal. {} without --predict and --answers.
 
-    `about` is its traffic in words. What is returned goes into the recording's context.
+    `about` is the lab's traffic in words. The return value goes into the recording's context.
     """
     from runs import predict as predicting
 
@@ -226,7 +226,7 @@ def predicted(lab: str | None, about: str, seed: int, predict: bool, answers: st
         raise WrongUsage("there are questions about labs only, and this is a trace", "show it without --predict and --answers")
     asked = predicting.questions(lab, seed)
     if answers:
-        given = predicting.answers(asked, predicting.read(answers))
+        predicted_answers = predicting.answers(asked, predicting.read(answers))
     elif sys.stdin.isatty() and sys.stderr.isatty():
         import labs
         from reports.terminal import prediction
@@ -234,10 +234,10 @@ def predicted(lab: str | None, about: str, seed: int, predict: bool, answers: st
 
         out = screen(sys.stderr)
         prediction.introduce(lab, labs.find(lab).question, about, out)
-        given = prediction.ask(asked, sys.stdin.readline, out)
+        predicted_answers = prediction.ask(asked, sys.stdin.readline, out)
     else:
         raise WrongUsage(
             "--predict asks on a terminal, and there is none",
             f"invoke lab {lab} --questions prints the questions, --answers FILE takes the answers",
         )
-    return {"prediction": {"seed": seed, "answers": given}}
+    return {"prediction": {"seed": seed, "answers": predicted_answers}}

@@ -10,7 +10,7 @@ HELP = (
     shared.ANSWER_HELP
     | shared.STACKS_HELP
     | shared.PREDICT_HELP
-    | {"file": "a recording made by --save", "seed": "of what --predict asks; else that of the recording"}
+    | {"file": "a recording made by --save", "seed": "seed of the questions of --predict; by default the seed of the recording"}
 )
 
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # What the image runs: `docker run --privileged iolab COMMAND...`, and `iolab COMMAND...` in a shell inside it.
 #
-# A command of iolab becomes the owner of the folder it is started in, and keeps root's capabilities: so files that it
-# writes to a mounted folder belong to whoever mounted it, from the first byte on, however the container ends.
+# A command runs as the owner of the folder that it is started in, and keeps root's capabilities. So the files that it writes to
+# a mounted folder belong to the folder's owner from the first byte on, however the container ends.
 set -eu
 
 iolab=/opt/iolab/iolab
@@ -10,7 +10,7 @@ case $0 in */invoke) IOLAB_CALLED=invoke ;; esac # typed in a shell inside
 export IOLAB_CALLED="${IOLAB_CALLED:-docker run --rm -it --privileged iolab}"
 
 as_owner() {
-    here=$(pwd) # not ".": a folder that only its owner may enter can't be asked from within
+    here=$(pwd) # not ".": stat(2) on "." fails in a folder that only its owner may enter
     owner=$(stat -c %u "$here") group=$(stat -c %g "$here")
     held=$(setpriv --dump | sed -n 's/^Capability bounding set: //p')
     if [ "$owner" = 0 ] || [ "$(id -u)" != 0 ]; then
@@ -46,9 +46,9 @@ END
     exit "${status:-0}"
     ;;
 bash | sh)
-    export IOLAB_CALLED=iolab # what it is called in there
+    export IOLAB_CALLED=iolab # the command's name in that shell
     exec "$@"
     ;;
-test) exec "$iolab" "$@" ;; # as root, since it installs compilers and test tools first
+test) exec "$iolab" "$@" ;; # as root: it installs compilers and test tools first
 *) as_owner "$iolab" "$@" ;;
 esac

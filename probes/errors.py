@@ -1,12 +1,12 @@
-"""The one tree of errors: what failed, and what to do next. tasks.py alone turns them into exit codes."""
+"""The errors of all rooms: each says what failed, and what to do next. tasks.py alone turns them into exit codes."""
 
 from __future__ import annotations
 
 
 class IolabError(Exception):
-    """Something the user can act on: `problem` says what failed and on what, `remedy` what to do next.
+    """An error that the user can act on: `problem` says what failed and on what, `remedy` says what to do next.
 
-    `code` is the exit code: 0 all held, 1 a check failed, 2 wrong usage, 3 inconclusive, 4 this machine can't.
+    `code` is the exit code: 1 a check failed, 2 wrong usage, 3 inconclusive, 4 this machine can't run the command.
     """
 
     code = 1
@@ -17,7 +17,7 @@ class IolabError(Exception):
 
 
 class WrongUsage(IolabError):
-    """The command line, or a file it names, is not what the command takes."""
+    """The command does not accept this command line, or a file that it names."""
 
     code = 2
 
@@ -29,6 +29,6 @@ class CannotTrace(IolabError):
 
 
 class LabBroken(IolabError):
-    """A server or a client of ours did not do its part; no figure can be trusted."""
+    """A server or a client of ours did not do its part: no figure is valid."""
 
     code = 3

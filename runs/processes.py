@@ -1,4 +1,4 @@
-"""Processes of ours: started, watched, and gone with us, even after kill -9."""
+"""Python modules of ours as processes: started, read from, and ended with the runner, even after kill -9."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def python(module: str) -> list[str]:
-    """The command line that runs one of our modules, with nothing on its path that others can write (runs/start.py)."""
-    bytecode = ["-B"] if sys.dont_write_bytecode else []
-    return [sys.executable, "-I", *bytecode, str(ROOT / "runs" / "start.py"), module]
+    """The command line that runs one of our modules, with no folder on its path that others can write (runs/start.py).
+
+    -B: a file of bytecode written by a followed process would be in the recording.
+    """
+    return [sys.executable, "-I", "-B", str(ROOT / "runs" / "start.py"), module]
 
 
 class ChildEnded(LabBroken):
-    """A process of ours ended by itself before it said what it had to say."""
+    """A process of ours ended before it printed its answer."""
 
     def __init__(self, name: str, status: int, complaint: str) -> None:
         how = f"was killed by {_signal(-status)}" if status < 0 else f"ended early with status {status}"
@@ -57,8 +59,8 @@ def _out_of_memory(status: int) -> str:
 class Child:
     """A Python module of ours in a process of its own: `Child("servers", "epoll")` runs `python -m servers epoll`.
 
-    Its standard output is ours to read, and what it says on standard error is kept for the error message. Leaving the `with`
-    block ends it: SIGTERM, then SIGKILL. `invitation` is a cookie for the probes, handed over as `--follow FD`. `within` is a
+    The runner reads its stdout, and keeps its stderr for the error message. At the end of the `with` block the process is
+    killed, if it still runs. `invitation` is a cookie for the probes, handed over as `--follow FD`. `within` is a
     command that runs it somewhere else (nsenter, for a namespace).
     """
 
@@ -75,7 +77,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 pass_fds=inherited,
-                start_new_session=True,  # Ctrl-C in the terminal is the runner's, who then ends its children in order
+                start_new_session=True,  # Ctrl-C in the terminal reaches the runner only, which ends its children in order
             )
 
     @property
@@ -90,7 +92,7 @@ class Child:
 
     @property
     def complaint(self) -> str:
-        """What it has said on standard error, its last lines."""
+        """The last lines of its stderr."""
         self._errors.seek(0)
         return "\n".join(self._errors.read().decode(errors="replace").strip().splitlines()[-8:])
 
@@ -125,10 +127,10 @@ class Child:
         return self._process.wait(seconds * PATIENCE)
 
     def end(self, seconds: float = 5) -> int:
-        """SIGTERM, and its exit status. Raises LabBroken if it does not end in time (it is killed then).
+        """Sends SIGTERM; its exit status. Raises LabBroken if the process does not end in time.
 
-        Python sees a signal when it looks. One that comes between that look and the system call that goes to sleep wakes
-        nobody, so it is sent again.
+        Python checks for signals between two bytecodes. A signal between this check and a system call that sleeps does not wake
+        the thread, so SIGTERM is sent again.
         """
         for _ in range(round(seconds * PATIENCE / _AGAIN)):
             self._process.terminate()

@@ -1,4 +1,4 @@
-"""./iolab, the first thing that anybody runs: what it needs, what it says when it can't."""
+"""./iolab, the script that a user starts first: it installs what is missing, or prints the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ def bare(tmp_path: Path) -> Path:
     for name in (
         "sh", "dirname", "id", "uname", "cmp", "mktemp", "tail", "rm", "grep", "cat", "find", "sort", "xargs", "cksum",
     ):  # fmt: skip
-        found = shutil.which(name)
-        assert found
-        (tmp_path / "bin" / name).symlink_to(found)
+        (tmp_path / "bin" / name).symlink_to(tool(name, "coreutils findutils diffutils"))
     return tmp_path
 
 
@@ -70,7 +68,7 @@ def fake(bare: Path, name: str, script: str) -> None:
 
 
 def start(bare: Path, *arguments: str, before: list[str] | None = None) -> subprocess.CompletedProcess[str]:
-    # the system's Python and its BCC are looked for at fixed places: point the script elsewhere
+    # the script looks for the system's Python and BCC in fixed places: this copy looks in others
     script = (bare / "iolab").read_text()
     script = script.replace("/usr/bin/python3", str(bare / "bin" / "python3")).replace("/usr/lib/python3", str(bare / "lib"))
     (bare / "iolab").write_text(script)
@@ -114,7 +112,7 @@ esac
 
 
 def docker_calls(bare: Path) -> list[str]:
-    """What the faked docker was asked since the last time, without what it was asked about itself."""
+    """The build and run commands that the fake docker got since the last call."""
     path = bare / "bin" / ".calls"
     calls = [line for line in path.read_text().splitlines() if line.split()[0] in ("build", "run")]
     path.unlink()
@@ -122,14 +120,14 @@ def docker_calls(bare: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("system", ["Linux, no Debian", "Darwin", "Debian, no root"])
-def test_where_it_may_not_trace_but_docker_is_it_builds_and_uses_the_image(bare: Path, system: str) -> None:
+def test_without_privileges_but_with_docker_it_builds_and_uses_the_image(bare: Path, system: str) -> None:
     fake(bare, "docker", _DOCKER)
     fake(bare, "uname", f"echo {system.split(',')[0].replace('Debian', 'Linux')}")
     fake(bare, "id", f"echo {1000 if system == 'Debian, no root' else 0}")
     line: list[str] = []
     if system == "Debian, no root":
         fake(bare, "apt-get", "exit 0")
-        if os.geteuid() == 0:  # root's capabilities would do: take them away
+        if os.geteuid() == 0:  # root's capabilities are enough to trace: drop them
             line = [tool("setpriv", "util-linux"), "--bounding-set", "-all", "--inh-caps", "-all"]
     done = start(bare, "lab", "epoll", "--save", "run.iolab", before=line)
     assert (done.returncode, done.stdout) == (3, "ran in a container\n"), done.stderr
@@ -144,10 +142,10 @@ def test_where_it_may_not_trace_but_docker_is_it_builds_and_uses_the_image(bare:
     assert "--network host" in ran, "a client outside reaches the server"
     (bare / "iolab").write_text((bare / "iolab").read_text() + "\n# changed\n")
     start(bare, "lab", "epoll", before=line)
-    assert [one.split()[0] for one in docker_calls(bare)] == ["build", "run"]
+    assert [call.split()[0] for call in docker_calls(bare)] == ["build", "run"]
 
 
-def test_a_docker_that_can_not_be_used_is_named_with_its_own_words(bare: Path) -> None:
+def test_a_docker_that_can_not_be_used_is_named_with_its_message(bare: Path) -> None:
     # as docker does it: `docker info` ends with 0 then
     fake(bare, "docker", "echo 'permission denied while trying to connect' >&2; [ $1 = info ]")
     done = start(bare, "lab", "epoll")
@@ -163,12 +161,12 @@ def test_a_docker_that_can_not_be_used_is_named_with_its_own_words(bare: Path) -
         assert done.returncode == 4 and "but rootless" in done.stderr
 
 
-def test_what_goes_into_the_image_is_known_by_names_and_contents(bare: Path) -> None:
+def test_the_image_is_built_again_after_a_change_of_names_or_contents(bare: Path) -> None:
     fake(bare, "docker", _DOCKER)
 
     def built() -> bool:
         start(bare, "lab", "epoll")
-        return "build" in [one.split()[0] for one in docker_calls(bare)]
+        return "build" in [call.split()[0] for call in docker_calls(bare)]
 
     (bare / "tests").mkdir()
     (bare / "tests" / "a file").write_text("x")
@@ -176,14 +174,14 @@ def test_what_goes_into_the_image_is_known_by_names_and_contents(bare: Path) -> 
     (bare / "tests" / "a file").rename(bare / "tests" / "another file")
     assert built(), "a new name is a change"
     (bare / ".dockerignore").touch()
-    assert built(), "what is left out is one, too"
+    assert built(), "a change of what is left out is a change"
     (bare / "mine.iolab").touch()
-    assert not built(), "a recording of one's own is not in the image"
+    assert not built(), "a user's recording is not in the image"
     (bare / "tests" / "b.iolab").touch()
-    assert built(), "those of the tests are"
+    assert built(), "the recordings of the tests are"
 
 
-# In the place of Python: the command finds that tracing needs something, and goes back to ./iolab once.
+# A fake Python: a command finds that privileges are missing, and goes back to ./iolab once.
 _UNPREPARED = """
 [ -z "$IOLAB_PREPARED" ] || { echo "ran here"; exit; }
 shift 3 # -I runs/start.py tasks
@@ -193,7 +191,7 @@ echo "ran here"
 
 
 @pytest.mark.parametrize("line", ["claims --run", "claims --json -r", "doctor", "handout epoll", "claims"])
-def test_what_traces_gets_what_it_needs_and_what_only_tells_does_without(bare: Path, line: str) -> None:
+def test_only_a_command_that_traces_goes_back_to_the_script(bare: Path, line: str) -> None:
     fake(bare, "docker", _DOCKER)
     fake(bare, "id", "echo 1000")
     (bare / ".venv" / "bin").mkdir(parents=True)
@@ -213,7 +211,7 @@ def test_a_build_that_fails_ends_with_4(bare: Path) -> None:
     assert "no space left" in done.stderr and "Docker could not build the image" in done.stderr
 
 
-def test_an_old_python_is_no_matter_where_docker_is(bare: Path) -> None:
+def test_with_docker_an_old_python_is_enough(bare: Path) -> None:
     fake(bare, "docker", _DOCKER)
     fake(bare, "python3", 'case "$*" in *version_info*) exit 1;; --version) echo Python 3.9.2;; *) exit 0;; esac')
     assert start(bare, "show", "run.iolab").stdout == "ran in a container\n"
@@ -239,7 +237,7 @@ def test_a_second_start_is_at_work_within_a_second(kernel: None) -> None:
     if not (ROOT / ".venv" / "installed").exists():
         cannot("there is no .venv of ./iolab here", "./iolab test")
     times = [9.0 * PATIENCE]
-    while min(times) >= PATIENCE and len(times) <= 10:  # on a machine that is busy with something else now
+    while min(times) >= PATIENCE and len(times) <= 10:  # other work on the machine makes a start slower
         begin = time.monotonic()
         line = [str(ROOT / "iolab"), "lab", "epoll", "--messages", "2"]
         with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
@@ -271,7 +269,7 @@ def test_a_warm_start_has_its_probes_attached_within_a_third_of_a_second(kernel:
         cannot("there is no .venv of ./iolab here", "./iolab test")
     line = [str(ROOT / "iolab"), "trace", "--out", "/dev/null", "--", "cat", "/proc/uptime"]
     limit, times = 0.35 * PATIENCE, [9.0 * PATIENCE]
-    while min(times) >= limit and len(times) <= 20:  # on a machine that is busy with something else now
+    while min(times) >= limit and len(times) <= 20:  # other work on the machine makes a start slower
         begin = time.clock_gettime(time.CLOCK_BOOTTIME)
         done = subprocess.run(line, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The commands as typed: what they print where, and how they end when something is wrong."""
+"""The commands as a user types them: what they print on which output, and their exit status after an error."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_out_puts_the_answer_into_a_file(tmp_path: Path) -> None:
     done = iolab("show", str(DATA / "epoll.iolab"), "--json", "--out", str(answer))
     assert (done.returncode, done.stdout) == (0, "")
     assert json.loads(answer.read_text())["lab"] == "epoll"
-    assert [one.name for one in tmp_path.iterdir()] == ["answer.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["answer.json"]
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
@@ -80,22 +80,22 @@ def test_a_damaged_recording_is_wrong_usage(damage: str, tmp_path: Path) -> None
 def test_labs_and_claims_as_text_and_json() -> None:
     assert "blocking" in iolab("labs").stdout
     labs = json.loads(iolab("labs", "--json").stdout)["labs"]
-    assert {"epoll", "blocking"} <= {one["name"] for one in labs}
+    assert {"epoll", "blocking"} <= {lab["name"] for lab in labs}
     claims = json.loads(iolab("claims", "--json").stdout)["claims"]
-    assert [one["id"] for one in claims] == list(CLAIMS)
+    assert [claim["id"] for claim in claims] == list(CLAIMS)
     text = iolab("claims").stdout
-    assert all(f"\n{one}  " in "\n" + text for one in CLAIMS)
+    assert all(f"\n{claim}  " in "\n" + text for claim in CLAIMS)
 
 
 def test_doctor_says_what_runs_here() -> None:
     done = iolab("doctor", "--json")
-    found = json.loads(done.stdout)
-    assert done.returncode == (0 if found["can_trace"] else 4)
+    document = json.loads(done.stdout)
+    assert done.returncode == (0 if document["can_trace"] else 4)
     assert {"BTF", "BCC", "fentry", "kprobe", "io_uring", "container", "seccomp", "tracefs"} <= {
-        one["name"] for one in found["capabilities"]
+        capability["name"] for capability in document["capabilities"]
     }
-    for one in found["capabilities"]:
-        assert one["remedy"] or one["state"] in ("yes", "info"), one
+    for capability in document["capabilities"]:
+        assert capability["remedy"] or capability["state"] in ("yes", "info"), capability
 
 
 @pytest.mark.parametrize("command", ["lab", "show", "trace", "doctor", "labs", "claims"])

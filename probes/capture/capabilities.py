@@ -1,4 +1,4 @@
-"""What this machine can do for the instrument, found out by trying, each gap with its remedy."""
+"""What this machine offers to the instrument, tested by loading real programs; each gap has its remedy."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from probes.capture.attach import Hook
 from probes.capture.btf import Btf
 from probes.capture.privileges import Finding, State, bpf_call, capabilities, container, filtered, symbols
 from probes.errors import CannotTrace
+from probes.recording import Probe
 
-_FUNCTION = "sock_poll"  # every kernel has it, and one of our programs is for it
+_FUNCTION = "sock_poll"  # every kernel has this function, and the instrument has a program for it
 _IO_URING_SETUP = 425  # the same number on every architecture
 
 
@@ -27,7 +28,7 @@ def examine() -> list[Finding]:
 
 def can_trace(findings: list[Finding]) -> bool:
     """Can the labs run here?"""
-    return all(one.state is not State.NO for one in findings)
+    return all(finding.state is not State.NO for finding in findings)
 
 
 def _system() -> Finding:
@@ -64,26 +65,23 @@ def _probes() -> list[Finding]:
             attached = instrument.probes
     except CannotTrace as error:
         return [Finding("instrument", State.NO, error.problem, error.remedy)]
-    kinds = sorted({hook.split(":")[0] for one in attached if one.attached for hook in one.attached.split(" + ")})
-    found = [
-        Finding("instrument", State.YES, f"compiled without kernel headers; {sum(1 for one in attached if one.attached)}"
-                f" of {len(attached)} probes attached, by {', '.join(kinds)}")
-    ]  # fmt: skip
-    for one in attached:
-        name = f"probe: {one.name}"
-        if one.attached:
-            found.append(Finding(name, State.YES, f"{one.quality}, by {one.attached}"))
-        elif one.optional:
-            found.append(
-                Finding(name, State.INFO, f"not here: {one.reason}", "a kernel that allows fentry or kprobes shows it")
-            )
-        else:
-            found.append(Finding(name, State.LIMITED, one.reason, "a newer kernel has it"))
-    return found
+    places = [probe.attached for probe in attached if probe.attached]
+    kinds = sorted({hook.split(":")[0] for place in places for hook in place.split(" + ")})
+    words = f"compiled without kernel headers; {len(places)} of {len(attached)} probes attached, by {', '.join(kinds)}"
+    return [Finding("instrument", State.YES, words), *map(_probe, attached)]
+
+
+def _probe(probe: Probe) -> Finding:
+    name = f"probe: {probe.name}"
+    if probe.attached:
+        return Finding(name, State.YES, f"{probe.quality}, by {probe.attached}")
+    if probe.optional:
+        return Finding(name, State.INFO, f"not here: {probe.reason}", "a kernel that allows fentry or kprobes shows it")
+    return Finding(name, State.LIMITED, probe.reason, "a newer kernel has it")
 
 
 def _refusal(kind: str) -> str | None:
-    """Attaches one of the instrument's own programs at a function, and takes it away again; what speaks against it."""
+    """Attaches one of the instrument's programs at a function, and removes it. Why this fails; None if it works."""
     from probes.capture.programs import Programs
 
     try:
@@ -156,12 +154,12 @@ def _io_uring() -> Finding:
 
 
 def _limits() -> list[Finding]:
-    found = []
+    findings = []
     for name, number, enough in (
         ("RLIMIT_NOFILE", resource.RLIMIT_NOFILE, 1024),
         ("RLIMIT_MEMLOCK", resource.RLIMIT_MEMLOCK, 0),
     ):
-        soft, hard = ("unlimited" if one == resource.RLIM_INFINITY else f"{one:,}" for one in resource.getrlimit(number))
+        soft, hard = ("unlimited" if limit == resource.RLIM_INFINITY else f"{limit:,}" for limit in resource.getrlimit(number))
         few = resource.getrlimit(number)[1] < enough != 0 and resource.getrlimit(number)[1] != resource.RLIM_INFINITY
-        found.append(Finding(name, State.LIMITED if few else State.INFO, f"{soft}, at most {hard}"))
-    return found
+        findings.append(Finding(name, State.LIMITED if few else State.INFO, f"{soft}, at most {hard}"))
+    return findings

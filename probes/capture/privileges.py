@@ -1,4 +1,4 @@
-"""May we trace here at all? What is asked at the start of every command that loads a probe, before anything else is done."""
+"""What tracing requires of this process: each command that loads a probe checks it first."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _WITH_PRIVILEGES = "docker run --privileged ..., as root of the image (no --user
 
 
 class State(enum.StrEnum):
-    """How a capability stands."""
+    """Whether a capability is there."""
 
     YES = "yes"
-    LIMITED = "limited"  # the labs run; something more could be shown
+    LIMITED = "limited"  # the labs run, and show less than on other machines
     NO = "no"  # tracing is impossible without it
     INFO = "info"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One capability: what was found, and what to do about it."""
+    """One capability: its state in words, and the remedy where it is missing."""
 
     name: str
     state: State
@@ -46,7 +46,7 @@ class Finding:
 
 
 def need_privileges() -> None:
-    """Raises CannotTrace at once where the user may not load a probe, or would not see what it says."""
+    """Raises CannotTrace if this process may not load a probe, or could not read the names of kernel functions."""
     if platform.system() != "Linux":
         return
     if (place := container()).state is State.NO:
@@ -58,7 +58,7 @@ def need_privileges() -> None:
     for room in (descriptors(), memory()):
         if room.state is State.NO:
             raise CannotTrace(room.found, room.remedy)
-    if (names := symbols()).state is State.NO:  # checks on wait queues would fail for want of their names
+    if (names := symbols()).state is State.NO:  # without names, checks about wait queues would fail
         raise CannotTrace(names.found, names.remedy)
 
 
@@ -87,23 +87,23 @@ def _missing() -> list[str]:
 def capabilities() -> Finding:
     """The capabilities that loading a probe needs (man 7 capabilities)."""
     missing = _missing()
-    who = "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
+    user = "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
     admin = "CAP_SYS_ADMIN" not in missing
     if admin or not {"CAP_BPF", "CAP_PERFMON"} & set(missing):
         state = State.YES if not missing or missing == ["CAP_SYS_RESOURCE"] else State.LIMITED
         return Finding(
-            "privileges", state, f"{who}, all that is needed" + (f"; without {', '.join(missing)}" if missing else "")
+            "privileges", state, f"{user}, all that is needed" + (f"; without {', '.join(missing)}" if missing else "")
         )
     return Finding(
-        "privileges", State.NO, f"{who} without {', '.join(missing)}",
+        "privileges", State.NO, f"{user} without {', '.join(missing)}",
         _WITH_PRIVILEGES if _signs() else "sudo ./iolab ...",
     )  # fmt: skip
 
 
 def bpf_call() -> Finding:
-    """Whether bpf() itself can be called: a seccomp filter may refuse it to who has every capability (Podman's own does).
+    """Whether bpf(2) can be called: a seccomp filter may refuse it despite every capability (Podman's own filter does).
 
-    Asks for the smallest map there is, and gives it back.
+    Makes the smallest possible map, and closes it.
     """
     machine = platform.machine()
     number = numbers(machine)["bpf"] if machine in ARCHITECTURES else None
@@ -142,7 +142,7 @@ def descriptors() -> Finding:
 
 
 def memory() -> Finding:
-    """Whether the control group allows the memory that a run needs: else the kernel would kill the run in its middle."""
+    """Whether the control group allows the memory of a run: with less memory the kernel kills a process of the run."""
     limit = memory_limit()
     if limit is None or limit >= MEMORY:
         return Finding("memory", State.YES, "no limit" if limit is None else f"{limit >> 20:,} MB are allowed")
@@ -153,10 +153,10 @@ def memory() -> Finding:
 
 
 def symbols() -> Finding:
-    """Whether the kernel tells addresses of its functions: without, no wait queue has a name."""
+    """Whether the kernel shows the addresses of its functions: without them no wait queue has a name."""
     try:
         with Path("/proc/kallsyms").open() as file:
-            shown = any(int(line.split()[0], 16) for line in itertools.islice(file, 1000))  # per-CPU ones are 0 everywhere
+            shown = any(int(line.split()[0], 16) for line in itertools.islice(file, 1000))  # per-CPU symbols have the address 0
     except (OSError, IndexError, ValueError):
         shown = False
     if shown:

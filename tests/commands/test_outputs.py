@@ -1,4 +1,4 @@
-"""Each output fails by itself: the recording is there though the answer, progress or the terminal is not."""
+"""Each output fails by itself: a recording is saved although the answer, progress or the terminal fails."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_terminal_that_goes_away_leaves_the_recording(kernel: None, tmp_path: 
     said = b""
     while b"traced: " not in said.replace(b"untraced", b""):
         said += os.read(terminal, 4096)
-    os.close(terminal)  # SIGHUP to the foreground group, and EIO to whoever writes
+    os.close(terminal)  # the foreground group gets SIGHUP, and a write to the terminal fails with EIO
     _, status = os.waitpid(child, 0)
     assert load(tmp_path / "b").data
     assert os.waitstatus_to_exitcode(status) == 2

@@ -21,13 +21,13 @@ LIVE = [["lab", "epoll", "--messages", "2"], ["lab", "terms"], ["doctor"], ["tra
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
-    """A folder whose modules and settings leave a mark when somebody takes them."""
+    """A folder whose modules and settings leave a mark when a process reads them."""
     folder = tmp_path / "hostile"
     folder.mkdir()
     for name in (*STANDARD, *OTHERS):
         (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'a').write('{name} ')\n")
     for name in ("invoke.yaml", ".invoke.yaml", "invoke.json", ".invoke.json"):
-        (folder / name).write_text("{")  # no YAML, no JSON: whoever reads it fails
+        (folder / name).write_text("{")  # neither YAML nor JSON: a reader fails
     packages = folder / ".local" / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"  # of the user (PEP 370)
     packages.mkdir(parents=True)
     for name in ("usercustomize", "sitecustomize", "invoke", "psutil"):
@@ -51,13 +51,13 @@ def started(line: list[str], hostile: Path, **environment: str) -> subprocess.Co
 
 
 @pytest.mark.parametrize("line", PURE, ids=" ".join)
-def test_a_hostile_folder_is_not_asked(hostile: Path, line: list[str]) -> None:
+def test_no_code_comes_from_a_hostile_folder(hostile: Path, line: list[str]) -> None:
     assert started(line, hostile).returncode == 0
 
 
 @pytest.mark.live
 @pytest.mark.parametrize("line", LIVE, ids=" ".join)
-def test_a_hostile_folder_is_not_asked_while_tracing(kernel: None, hostile: Path, line: list[str]) -> None:
+def test_no_code_comes_from_a_hostile_folder_while_tracing(kernel: None, hostile: Path, line: list[str]) -> None:
     done = started(line, hostile)
     assert done.returncode == 0, done.stderr
 
@@ -123,21 +123,39 @@ def test_the_environment_brings_no_headers(kernel: None, hostile: Path) -> None:
 ROOMS = ("commands", "findings", "labs", "probes", "reports", "runs", "servers")
 
 
-@pytest.mark.live
-def test_root_leaves_no_bytecode_in_another_users_checkout(kernel: None, tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a file to another user; run the tests as root")
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the checkout, without bytecode."""
     for room in ROOMS:
         shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "tasks.py", tmp_path)
-    for path in (tmp_path, *tmp_path.rglob("*")):
+    return tmp_path
+
+
+def run_in(checkout: Path, *line: str) -> None:
+    start = [sys.executable, "-I", str(checkout / "runs" / "start.py"), "tasks", *line]
+    done = subprocess.run(start, capture_output=True, text=True, timeout=120 * PATIENCE)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.live
+def test_root_leaves_no_bytecode_in_another_users_checkout(kernel: None, checkout: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file to another user; run the tests as root")
+    for path in (checkout, *checkout.rglob("*")):
         os.chown(path, 65534, 65534)
-    before = set(tmp_path.rglob("*"))
-    for line in (["labs"], ["lab", "epoll", "--messages", "2"], ["lab", "terms"], ["trace", "--", "/bin/true"]):
-        start = [sys.executable, "-I", str(tmp_path / "runs" / "start.py"), "tasks", *line]
-        done = subprocess.run(start, capture_output=True, text=True, timeout=120 * PATIENCE)
-        assert done.returncode == 0, done.stderr
-    assert set(tmp_path.rglob("*")) == before
+    before = set(checkout.rglob("*"))
+    run_in(checkout, "labs")
+    run_in(checkout, "lab", "epoll", "--messages", "2")
+    run_in(checkout, "lab", "terms")
+    run_in(checkout, "trace", "--", "/bin/true")
+    assert set(checkout.rglob("*")) == before
+
+
+def test_the_owner_of_a_checkout_keeps_bytecode_for_the_next_start(checkout: Path) -> None:
+    run_in(checkout, "show", str(DATA / "epoll.iolab"))
+    for module in ("tasks", "commands/show", "probes/recording", "reports/words"):
+        assert list((checkout / module).parent.glob(f"__pycache__/{Path(module).name}.*.pyc")), module
 
 
 def test_a_home_that_can_not_be_read_is_no_obstacle() -> None:
@@ -163,7 +181,7 @@ def test_a_traced_program_has_its_own_environment_and_folder(kernel: None, tmp_p
     assert {name: seen.get(name) for name in mine} == mine and "IOLAB_CALLED" not in seen
 
 
-def test_the_tasks_can_be_listed_by_somebodys_own_invoke() -> None:
+def test_an_invoke_of_the_users_own_lists_the_commands() -> None:
     invoke = "from invoke.main import program; program.run(['invoke', '--search-root', '.', '--list'])"
     done = subprocess.run([COMMAND[0], "-c", invoke], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "trace" in done.stdout
