@@ -43,7 +43,7 @@ _SPREAD = 4  # times as far apart come clients that a lab spreads, where IOLAB_S
 def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = None) -> Recording:
     """Runs the lab of that name under the instrument. Raises CannotTrace, LabBroken, WrongUsage.
 
-    `progress` is told, in a few words, what goes on. With a link the clients are at its other end; else all is on loopback.
+    `progress` gets a few words on each step. With a link the clients are at its other end; else all is on loopback.
     """
     lab = labs.find(name)
     need_privileges()

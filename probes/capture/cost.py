@@ -110,7 +110,7 @@ def _by_kind(bpf: Any) -> list[Cost]:
         if sum(bpf[b"hits"][0]) == hits:
             found.append(Cost(kind, None, "it was attached, and never ran"))
         elif ns <= 0:
-            found.append(Cost(kind, None, "it can't be told from what else this machine did at the same time"))
+            found.append(Cost(kind, None, "the difference is too small beside what else this machine did at the same time"))
         else:
             found.append(Cost(kind, ns))
     return found

@@ -2,7 +2,7 @@
 
 clang takes more than a second at each start, and half a minute in an emulated machine. What it makes depends on the source text
 (with every offset and number of this kernel in it), on BCC, and on the machine; the file's name is a hash over all of these.
-Without a library of BCC that can be told from another, nothing is kept.
+If the version of BCC's library is not known, nothing is kept.
 The programs run in the kernel with root's rights, so a file is believed only in a folder that nobody else can write.
 """
 
@@ -95,7 +95,7 @@ def image(source: str, names: list[str], functions: dict[str, list[str]]) -> Ima
 
 
 def _key(source: str, names: list[str], functions: dict[str, list[str]]) -> str | None:
-    """Everything that the compiled programs depend on, as one hash; None if BCC's version can't be told."""
+    """Everything that the compiled programs depend on, as one hash; None if BCC's version is not known."""
     library = _bcc_library()
     if library is None:
         return None
@@ -114,7 +114,7 @@ def _key(source: str, names: list[str], functions: dict[str, list[str]]) -> str 
 
 
 def _bcc_library() -> Path | None:
-    """The file of BCC's library, by which one installed version is told from another without loading it."""
+    """The file of BCC's library, which identifies the installed version without loading it."""
     found = [path for folder in map(Path, _LIBRARIES) for path in (*folder.glob("libbcc.so.0"), *folder.glob("*/libbcc.so.0"))]
     return found[0].resolve() if found else None
 

@@ -1,4 +1,4 @@
-"""The instrument: loads the probes, follows whoever says the cookie, and hands back a recording.
+"""The instrument: loads the probes, follows the processes that it invited, and returns a recording.
 
     with Instrument() as instrument:
         ...start a process that calls follow_me(instrument.invite()), let it work, wait for its end...

@@ -88,7 +88,7 @@ def names(machine: str) -> dict[int, str]:
 
 
 def name_of(number: int, machine: str) -> str:
-    """What to call the system call of that number; calls of 32-bit programs are told by number only.
+    """What to call the system call of that number; calls of 32-bit programs have their number only.
 
     >>> [name_of(number, "x86_64") for number in (0, 3 | COMPAT, 9999, -1)]
     ['read', 'compat_3', 'syscall_9999', 'syscall_-1']

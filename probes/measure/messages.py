@@ -23,11 +23,11 @@ class _Arriving:
 
 
 def messages_of_calls(calls: Sequence[Call]) -> Iterable[Message]:
-    """The messages in the calls, in the order in which they were in hand.
+    """The messages in the calls, in the order in which they were returned to the program.
 
     A message opens with the first read after the data became ready, and closes with the read that leaves the socket empty.
-    The reading thread was told by the latest multiplexer's return before that read, if the data was ready by then; else by
-    the reading call itself: at its start if the data lay there already, else when it ran again after the wake-up.
+    If the data was ready when a multiplexer returned before that read, the multiplexer's return notified the thread. Else the
+    reading call did: at its start if the data was unread in the socket by then, else when the thread ran after the wake-up.
     """
     multiplexed: dict[int, Call] = {}
     arriving: dict[int, _Arriving] = {}
@@ -81,7 +81,7 @@ def _within(calls: Sequence[Call], taken: Sequence[SocketCopy]) -> Iterable[tupl
 
 
 def messages_of_batches(calls: Sequence[Call], taken: Sequence[SocketCopy]) -> Iterable[Message]:
-    """The messages that recvmmsg took, many by one call: each is told of, and in hand, when the call is."""
+    """The messages that recvmmsg took, many by one call: its start notifies of them, its end returns them to the program."""
     for one, call, multiplexer in _within(calls, taken):
         if call is None or one.ready is None or not one.drained or not one.bytes:
             continue
@@ -110,11 +110,11 @@ _COMPLETES = {"io_uring_enter", "io_getevents", "io_pgetevents", "rt_sigtimedwai
 def completions_of(
     calls: Sequence[Call], taken: Sequence[SocketCopy], families: Mapping[int, tuple[int, int]]
 ) -> Iterable[Message]:
-    """The messages that no reading call took: told of is their completion, when the data is in the buffer already.
+    """The messages that no reading call took. Their completion notifies the thread, when the data is in its buffer already.
 
-    Told by the next return, after the copy, of a call that hands out completions: of the thread that took it (a worker of the
-    kernel takes for the thread that made it), or if that never waits for any, of any in its process. `families`: for each
-    thread the one that it works for, or 0, and its process.
+    The notice is the next return, after the copy, of a call that hands out completions: a call of the thread that took the
+    data (a worker of the kernel takes it for the thread that made the worker). If that thread never waits for completions, a call
+    of any thread in its process counts. `families` has, for each thread, the thread that it works for (or 0), and its process.
     """
     # io_uring_enter tells how many requests it took, which is 0 where it only waited; of the others 0 is no completion
     returns: dict[tuple[str, int], list[tuple[int, str]]] = collections.defaultdict(list)
@@ -158,7 +158,7 @@ def completions_of(
 
 
 def _notified(read: Call, ready: int, multiplexer: Call | None) -> tuple[int, str, int]:
-    """When the thread was told, by which call, and how much of the time since `ready` was our own probe's."""
+    """When the thread was notified (ns), by which call, and how much of the time since `ready` was our own probe's."""
     if multiplexer is not None and ready <= multiplexer.exit <= read.enter:
         return multiplexer.exit, multiplexer.name, _probed(multiplexer, ready)
     if ready <= read.enter:

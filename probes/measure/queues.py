@@ -154,7 +154,7 @@ def place(queue: str) -> str:
 
 
 def of_interrupt(stack: tuple[str, ...]) -> tuple[str, ...]:
-    """The stack up to the entry of the interrupt that it is of; what lies beyond is whoever was interrupted, and had no part.
+    """The stack up to the entry of its interrupt. The frames beyond belong to the interrupted task, which had no part in it.
 
     A packet's softirq that runs at the end of an interrupt lies on this side of the entry, as it should.
     """

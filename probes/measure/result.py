@@ -53,10 +53,10 @@ class Sleep:
 
 @dataclass(slots=True)  # not frozen, though nobody changes it: that doubles the time to make one, and there may be millions
 class Call:
-    """One system call, or a run of `count` identical fruitless ones, whose times then are sums.
+    """One system call, or a burst of `count` identical calls without result. The times of a burst are sums.
 
     `result` is the kernel's return value, None for a call that never returned; `fd` is None for calls that name none.
-    The phases add up to `total` exactly. For a run, `exit - enter` spans the whole run, with the user code in between.
+    The phases add up to `total` exactly. For a burst, `exit - enter` spans all its calls, with the user code in between.
     """
 
     thread: int
@@ -124,9 +124,9 @@ class SocketCopy:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Data that arrived at one socket, until it was all in the program's hands.
+    """Data that arrived at one socket, until all of it was returned to the program.
 
-    ready: in the socket's receive queue; told: the thread, on a CPU, can know; read: the call that takes it starts;
+    ready: in the socket's receive queue; notified: the thread, on a CPU, can know; read: the call that takes it starts;
     copied: its last byte is copied; returned: that call returns. `notified_by` names the call that said so.
     """
 
@@ -142,16 +142,16 @@ class Message:
     bytes: int
     reads: int
     arrivals: int
-    probed: int = 0  # between ready and told: ns of our own work in the waker
+    probed: int = 0  # between ready and notified: ns of our own work in the waker
 
     @property
     def ready_to_notified(self) -> int:
-        """The end of phase 1, seen from the data: how long it lay ready before the thread could know, ns, less our own work."""
+        """The end of phase 1: how long the data was unread before the thread could know, ns, less our own work."""
         return self.notified - self.ready - self.probed
 
     @property
     def notified_to_copied(self) -> int:
-        """Phase 2 and the way to it: from knowing to having, ns; 0 if the data was there when the thread was told."""
+        """Phase 2 and the way to it, ns: from the notice to the end of the copy; 0 if the copy came first."""
         return max(self.copied - self.notified, 0)
 
 

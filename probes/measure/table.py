@@ -108,7 +108,7 @@ def _copy_quality(calls: Sequence[Call], probe: Probe, datagrams: Probe | None) 
     if seen:
         unseen = sum(1 for call in calls if call.bytes and not call.copied)
         if unseen:
-            return Quality.UNAVAILABLE, f"the copy of {unseen} of these calls is not bracketed: there it is part of kernel"
+            return Quality.UNAVAILABLE, f"the copy of {unseen} of these calls is not measured; there it is counted as kernel"
         used = {datagrams.quality if datagrams and linear else probe.quality for linear in seen}
         if datagrams and Quality.UNAVAILABLE in used:
             return Quality.UNAVAILABLE, datagrams.reason
@@ -119,7 +119,7 @@ def _copy_quality(calls: Sequence[Call], probe: Probe, datagrams: Probe | None) 
     if name in syscalls.COPIES_NOTHING or (name in syscalls.MOVES_BYTES and not any(call.bytes for call in calls)):
         return Quality.MEASURED, ""
     if name in syscalls.WRITES:
-        return Quality.UNAVAILABLE, "no probe brackets the copy into the kernel: it is part of kernel"
+        return Quality.UNAVAILABLE, "no probe measures the copy into the kernel; it is counted as kernel"
     if name in syscalls.READS:
-        return Quality.UNAVAILABLE, "no probe brackets the copy of this kind of file: it is part of kernel"
-    return Quality.UNAVAILABLE, "no probe brackets what this call copies, arguments and answers: it is part of kernel"
+        return Quality.UNAVAILABLE, "no probe measures the copy of this kind of file; it is counted as kernel"
+    return Quality.UNAVAILABLE, "no probe measures what this call copies (arguments and results); it is counted as kernel"
