@@ -112,9 +112,10 @@ def completions_of(
 ) -> Iterable[Message]:
     """The messages that no reading call took. Their completion notifies the thread, when the data is in its buffer already.
 
-    The notice is the next return, after the copy, of a call that hands out completions: a call of the thread that took the
-    data (a worker of the kernel takes it for the thread that made the worker). If that thread never waits for completions, a call
-    of any thread in its process counts. `families` has, for each thread, the thread that it works for (or 0), and its process.
+    The notice is the next return, after the copy, of a call that hands out completions. A call of the thread that took the data
+    counts (a worker of the kernel takes it for the thread that made the worker). If that thread never waits for completions, a
+    call of any thread in its process counts. `families` has, for each thread, the thread that it works for (or 0), and its
+    process.
     """
     # io_uring_enter tells how many requests it took, which is 0 where it only waited; of the others 0 is no completion
     returns: dict[tuple[str, int], list[tuple[int, str]]] = collections.defaultdict(list)
