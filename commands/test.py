@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+_START = [sys.executable, "-I", str(ROOT / "runs" / "start.py")]  # nothing of the environment and of other folders is imported
 HELP: dict[str, str] = {}
 _LINTERS = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "."])
 
@@ -25,7 +25,7 @@ def test(*, rest: list[str]) -> int:
     options, for_pytest = parser.parse_known_args(rest)
     if not for_pytest:
         for linter in _LINTERS:
-            if status := subprocess.run([sys.executable, "-m", *linter], cwd=ROOT).returncode:
+            if status := subprocess.run([*_START, *linter], cwd=ROOT).returncode:
                 return min(status, 1)
     chosen = ["-m", "live"] if options.live else ["-m", "not live"] if options.pure else []
-    return subprocess.run([sys.executable, "-m", "pytest", *chosen, *for_pytest], cwd=ROOT, env=os.environ).returncode
+    return subprocess.run([*_START, "pytest", *chosen, *for_pytest], cwd=ROOT).returncode

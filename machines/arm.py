@@ -73,8 +73,8 @@ def _fill_venv(venv: Path, python: str, pins: list[str]) -> None:
         (tree / "bin/python").symlink_to(f"/usr/bin/{python}")
         (tree / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = true\n")
         debian.run(
-            sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps",
-            "--no-compile",
+            sys.executable, "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input",
+            "--no-deps", "--no-compile",
             "--only-binary=:all:", "--platform", "manylinux2014_aarch64", "--platform", "manylinux_2_28_aarch64",
             "--python-version", python.removeprefix("python"), "--target", str(tree / "lib" / python / "site-packages"), *pins,
             remedy="see that pip reaches PyPI from here, and try again",

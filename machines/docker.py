@@ -284,8 +284,9 @@ def wheels(progress: Progress) -> Path:
     project = tomllib.loads(pins.decode())["project"]
     pinned = [*project["dependencies"], *project["optional-dependencies"]["test"]]
     debian.run(
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", str(folder),
-        "--only-binary=:all:", "--python-version", PYTHON, *pinned, remedy="see that pip reaches PyPI from here, and try again",
+        sys.executable, "-I", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+        "--dest", str(folder), "--only-binary=:all:", "--python-version", PYTHON, *pinned,
+        remedy="see that pip reaches PyPI from here, and try again",
     )  # fmt: skip
     stamp.write_bytes(pins)
     return folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
 import os
 import shutil
 import subprocess
@@ -15,6 +17,7 @@ from tests.conftest import COMMAND, DATA, ROOT, cannot, tool
 
 STANDARD = ("json", "zipfile", "socket", "signal", "selectors", "sitecustomize", "usercustomize", "select", "asyncio")
 OTHERS = ("invoke", "psutil", "bcc", "rich", "pyroute2", "tasks", "commands", "probes", "labs", "servers")
+ROOMS = ("commands", "findings", "labs", "probes", "reports", "runs", "servers")
 PURE = [["labs"], ["claims"], ["show", str(DATA / "epoll.iolab")], ["lab", "epoll", "--questions"]]
 LIVE = [["lab", "epoll", "--messages", "2"], ["lab", "terms"], ["doctor"], ["trace", "--", "/bin/true"]]
 
@@ -93,6 +96,24 @@ def test_the_script_takes_no_code_of_the_folder_and_the_environment(hostile: Pat
     assert not (hostile.parent / "mark").exists(), (hostile.parent / "mark").read_text()
 
 
+def test_the_tests_are_started_without_the_environment_too(hostile: Path) -> None:
+    done = started(["test", "--collect-only", "-q", "tests/test_security.py"], hostile, **hostile_environment(hostile))
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_python_that_we_start_is_isolated() -> None:
+    """-I: Python does not import from the current folder, PYTHONPATH and the user's packages."""
+    for path in (path for room in (*ROOMS, "machines") for path in sorted((ROOT / room).rglob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text())):
+            words = (
+                [*node.args, None] if isinstance(node, ast.Call) else [*node.elts, None] if isinstance(node, ast.List) else []
+            )
+            for word, option in itertools.pairwise(words):
+                if isinstance(word, ast.Attribute) and ast.unparse(word) == "sys.executable":
+                    isolated = isinstance(option, ast.Constant) and option.value == "-I"
+                    assert isolated, f"{path.relative_to(ROOT)}:{node.lineno}: sys.executable without -I"
+
+
 def test_the_environment_names_no_program_to_execute(tmp_path: Path) -> None:
     """A command that lacks a privilege goes back to ./iolab: to the file beside tasks.py, not to what a variable names."""
     for name in ("sh", "id", "cmp", "uname", "cat", "dirname"):  # ./iolab needs these; docker is left out
@@ -118,9 +139,6 @@ def test_the_environment_brings_no_headers(kernel: None, hostile: Path) -> None:
     folders = dict.fromkeys(("CPATH", "C_INCLUDE_PATH", "BCC_KERNEL_SOURCE"), str(hostile))
     done = started(["trace", "--", "/bin/true"], hostile, IOLAB_CACHE=str(hostile), **folders)
     assert done.returncode == 0, done.stderr
-
-
-ROOMS = ("commands", "findings", "labs", "probes", "reports", "runs", "servers")
 
 
 @pytest.fixture
