@@ -105,13 +105,11 @@ def test_every_python_that_we_start_is_isolated() -> None:
     """-I: Python does not import from the current folder, PYTHONPATH and the user's packages."""
     for path in (path for room in (*ROOMS, "machines") for path in sorted((ROOT / room).rglob("*.py"))):
         for node in ast.walk(ast.parse(path.read_text())):
-            words = (
-                [*node.args, None] if isinstance(node, ast.Call) else [*node.elts, None] if isinstance(node, ast.List) else []
-            )
-            for word, option in itertools.pairwise(words):
+            words = node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.List) else []
+            for word, option in itertools.pairwise([*words, ast.Constant("")]):
                 if isinstance(word, ast.Attribute) and ast.unparse(word) == "sys.executable":
                     isolated = isinstance(option, ast.Constant) and option.value == "-I"
-                    assert isolated, f"{path.relative_to(ROOT)}:{node.lineno}: sys.executable without -I"
+                    assert isolated, f"{path.relative_to(ROOT)}:{word.lineno}: sys.executable without -I"
 
 
 def test_the_environment_names_no_program_to_execute(tmp_path: Path) -> None:
