@@ -156,17 +156,25 @@ def outlive_the_terminal(save: str) -> None:
 
 
 def present(
-    recording: Any, *, json: bool, save: str, out: str, stacks: bool, default: IO[str] | None = None
+    recording: Any,
+    *,
+    json: bool,
+    save: str,
+    out: str,
+    stacks: bool,
+    default: IO[str] | None = None,
+    saved: Callable[[], None] = lambda: None,
 ) -> tuple[Any, int]:
     """Saves the recording, then shows it. The result, and CANNOT_WRITE if an output failed, else 0.
 
-    Each output fails by itself: the recording comes first, then the answer.
+    Each output fails by itself: the recording comes first, then the answer. `saved` is called between them.
     """
     from runs.lab import measure_and_check
 
     failed: list[IolabError] = []
     if save:
         _keep(failed, lambda: recording.save(save))
+    saved()
     result = measure_and_check(recording)
     _keep(failed, lambda: _write(result, json, out, stacks, default))
     for error in failed:

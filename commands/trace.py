@@ -18,7 +18,11 @@ def trace(json: bool = False, save: str = "", out: str = "", stacks: bool = Fals
     shared.need_tracing()
     shared.outlive_the_terminal(save)
     from runs import trace as tracing
+    from runs.signals import HeldSignals
 
-    recording, status = tracing.run(rest, shared.progress, shared.closed_at_start())
-    result, failed = shared.present(recording, json=json, save=save, out=out, stacks=stacks, default=sys.stderr)
+    signals = HeldSignals()
+    recording, status = tracing.run(rest, shared.progress, shared.closed_at_start(), signals)
+    result, failed = shared.present(
+        recording, json=json, save=save, out=out, stacks=stacks, default=sys.stderr, saved=signals.release
+    )
     return failed or (status if result.verdict != "inconclusive" else shared.VERDICT_CODES["inconclusive"])

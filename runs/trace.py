@@ -1,4 +1,6 @@
-"""Any program under the instrument: its children, threads and execs followed; its input, output, signals and status its own."""
+"""Runs any program under the instrument. Its children, threads and execs are followed; its input, output, signals and status
+stay its own.
+"""
 
 from __future__ import annotations
 
@@ -7,89 +9,91 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 
 from probes import VERSION
 from probes.capture.instrument import Instrument
 from probes.capture.prctl import handed_over
 from probes.errors import WrongUsage
 from probes.recording import Recording
+from runs.signals import HeldSignals, from_the_terminal
 
 _OURS = {"IOLAB_CALLED", "IOLAB_STARTED", "IOLAB_PREPARED"}  # variables that ./iolab sets
 _LAUNCH = Path(__file__).parents[1] / "probes" / "capture" / "launch.py"
 
 
-def run(command: list[str], progress: Callable[[str], None], closed: Sequence[int] = ()) -> tuple[Recording, int]:
-    """Runs the command to its end, and until all that it started has ended too (Ctrl-C stops that waiting).
+def run(
+    command: list[str], progress: Callable[[str], None], closed: Sequence[int] = (), signals: HeldSignals | None = None
+) -> tuple[Recording, int]:
+    """Runs the command until it has ended, and all processes that it started have ended, too.
 
-    `closed` are the descriptors of 0, 1 and 2 that the user had closed: the program finds them closed.
+    A signal to this process is passed on to the program. A signal after the program has ended, such as Ctrl-C, ends the
+    waiting for the processes that it started. `closed` are the descriptors of 0, 1 and 2 that the user had closed: the program
+    finds them closed. `signals` are still held when this function returns: the caller saves the recording, then releases them.
 
-    Returns the recording and the command's status, 128 + N if signal N killed it, as a shell would say. Raises WrongUsage if
-    there is no such program, CannotTrace if this machine can't.
+    Returns the recording and the command's status: 128 + N if signal N killed the command, as a shell reports it. Raises
+    WrongUsage if there is no such program, CannotTrace if this machine can't trace.
     """
     path = shutil.which(command[0])
     if path is None:
         raise WrongUsage(f"there is no program {command[0]!r}", "give its path, or a name that is on PATH")
-    environment = {key: value for key, value in os.environ.items() if key not in _OURS}
-    closing = ",".join(map(str, closed))
-    started: list[subprocess.Popen[bytes]] = []
-    early: list[int] = []
-    interrupted = threading.Event()
-    terminal = _has_terminal()
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        # Ctrl-C and Ctrl-\\ reach the whole foreground group by themselves: the program decides, as it would without us
-        interrupted.set()
-        if number in (signal.SIGINT, signal.SIGQUIT) and terminal:
-            return
-        early.append(number)
-        for process in started:
-            process.send_signal(early.pop())
-
-    with Instrument() as instrument:
-        mine = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-        heeded = [one for one in mine if signal.getsignal(one) is not signal.SIG_IGN]  # nohup's choice is the program's, too
-        handlers = {one: signal.signal(one, pass_on) for one in heeded}
-        try:
-            if interrupted.is_set():
-                raise KeyboardInterrupt
-            with handed_over(instrument.invite()) as invitation:
-                os.set_inheritable(invitation, True)
-                launch = [sys.executable, "-I", "-S", "-B", str(_LAUNCH), str(os.getpid()), str(invitation), closing]
-                process = subprocess.Popen(
-                    [*launch, path, *command],
-                    close_fds=False,  # descriptors that the shell opened for the program are the program's; ours close on exec
-                    env=environment,
-                    cwd=".",  # keeps subprocess from posix_spawn, with which glibc leaves two real-time signals ignored
-                )
-            started.append(process)
-            while early:  # it came while there was no program yet
-                process.send_signal(early.pop())
-            status = process.wait()
-            if instrument.followed() and not interrupted.is_set():
-                progress("the program has ended; what it started still runs (Ctrl-C ends the recording)")
-            while instrument.followed() and not interrupted.wait(0.05):
-                pass
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-        progress("reading what the kernel said")
-        recording = instrument.stop({"iolab": VERSION, "command": command, "status": _shell_status(status)})
+    held = signals or HeldSignals()
+    try:
+        with Instrument() as instrument:
+            held.hold()
+            process = _start(path, command, instrument.invite(), closed, held)
+            status = _wait(process, held)
+            if instrument.followed():
+                progress("the program has ended; processes that it started still run (Ctrl-C ends the recording)")
+                _wait_for_descendants(instrument, held)
+            progress("reading what the kernel said")
+            recording = instrument.stop({"iolab": VERSION, "command": command, "status": _shell_status(status)})
+    except BaseException:
+        held.release()
+        raise
+    if signals is None:
+        held.release()
     return recording, _shell_status(status)
 
 
-def _has_terminal() -> bool:
-    """Has this session a terminal that Ctrl-C may be typed at? Without one, as in a container without -t, it was sent to this
-    process alone.
+def _start(path: str, command: list[str], cookie: int, closed: Sequence[int], held: HeldSignals) -> subprocess.Popen[bytes]:
+    """Starts the program by launch.py, which restores the signal mask and says the cookie."""
+    launch = [sys.executable, "-I", "-S", "-B", str(_LAUNCH), str(os.getpid())]
+    with handed_over(cookie) as invitation:
+        os.set_inheritable(invitation, True)
+        return subprocess.Popen(
+            [*launch, str(invitation), _numbers(closed), _numbers(sorted(held.blocked_before)), path, *command],
+            close_fds=False,  # descriptors that the shell opened for the program are the program's; ours close on exec
+            env={key: value for key, value in os.environ.items() if key not in _OURS},
+            cwd=".",  # keeps subprocess from posix_spawn: glibc's leaves the signals 32 and 33 ignored
+        )
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers))
+
+
+def _wait(process: subprocess.Popen[bytes], held: HeldSignals) -> int:
+    """Waits for the end of the program, and passes signals on to it. Its status as Popen gives it.
+
+    A signal from the terminal reaches the program without this process: the program is in the same process group.
     """
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))  # ENXIO: none (tty(4))
-    except OSError:
-        return False
-    return True
+    while (status := process.poll()) is None:
+        info = held.take(0.5)
+        if info and info.si_signo != signal.SIGCHLD and not from_the_terminal(info):
+            process.send_signal(info.si_signo)
+    while held.take(0):  # sent before the program ended: they do not end the waiting for its descendants
+        pass
+    return status
+
+
+def _wait_for_descendants(instrument: Instrument, held: HeldSignals) -> None:
+    """Waits until no thread is followed any more, or until a signal comes."""
+    while instrument.followed():
+        info = held.take(0.05)
+        if info and info.si_signo != signal.SIGCHLD:
+            return
 
 
 def _shell_status(status: int) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import signal
 import struct
 import threading
 import time
@@ -57,7 +58,7 @@ class Instrument:
             raise
         self._ring.drain()  # whatever a recording before this one left: nobody is followed yet
         self._drainer = threading.Thread(target=self._drain, name="iolab-drain", daemon=True)
-        self._drainer.start()
+        _start_without_signals(self._drainer)
 
     def __enter__(self) -> Instrument:
         return self
@@ -176,6 +177,15 @@ class Instrument:
         )
         self._close()
         return recording
+
+
+def _start_without_signals(thread: threading.Thread) -> None:
+    """Starts a thread that blocks all signals: each signal is for the main thread."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _word(number: int) -> bytes:

@@ -100,6 +100,61 @@ def test_a_signal_to_us_is_passed_on(kernel: None, how: signal.Signals) -> None:
         assert runner.wait(20 * PATIENCE) == 5
 
 
+def test_a_signal_reaches_the_program_also_from_the_background_of_a_script(kernel: None) -> None:
+    """A shell without job control starts background commands with SIGINT ignored (POSIX, 2.11); the program handles SIGINT."""
+    script = "import signal; signal.pthread_sigmask(0, [2]); print('ready', flush=True); print(signal.sigtimedwait([2], 10))"
+    ours, theirs = pty.openpty()  # a terminal does not change that: its driver did not send the signal
+    setsid = [tool("setsid", "util-linux"), "--ctty", "--wait", "sh", "-c", '"$@" & echo $!; wait; wait', "sh"]
+    with subprocess.Popen(
+        [*setsid, *INVOKE, "trace", "--", "/usr/bin/python3", "-c", script],
+        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as shell:  # fmt: skip
+        os.close(theirs)
+        assert shell.stdout
+        pid = int(shell.stdout.readline())
+        assert shell.stdout.readline() == "ready\n"
+        os.kill(pid, signal.SIGINT)
+        assert "si_signo=2" in shell.stdout.readline()
+    os.close(ours)
+
+
+def test_a_forwarded_signal_does_not_cut_the_recording_of_children(kernel: None, tmp_path: Path) -> None:
+    answer = tmp_path / "a"
+    reader, writer = os.pipe()
+    child = "echo child; read line; echo late"
+    script = f"exec 4<&0; trap 'exit 5' TERM; sh -c '{child}' <&4 & while :; do sleep 0.05; done"
+    with subprocess.Popen(
+        [*INVOKE, "trace", "--json", "--out", str(answer), "--", "sh", "-c", script],
+        stdin=reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as runner:  # fmt: skip
+        os.close(reader)
+        assert runner.stdout and runner.stderr
+        assert runner.stdout.readline() == "child\n"
+        runner.terminate()
+        while "still run" not in (line := runner.stderr.readline()):
+            assert line, "the recording ended with the program"
+        os.write(writer, b"\n")
+        assert runner.stdout.readline() == "late\n"
+        assert runner.wait(20 * PATIENCE) == 5
+    os.close(writer)
+    assert all(thread["ended"] for thread in json.loads(answer.read_text())["threads"])
+
+
+def test_ctrl_c_after_the_program_gives_up_the_report_and_keeps_the_recording(kernel: None, tmp_path: Path) -> None:
+    saved = tmp_path / "b.iolab"
+    loop = "import os\nfor number in range(200000): os.getppid()"
+    line = [*INVOKE, "trace", "--save", str(saved), "--", "/usr/bin/python3", "-c", loop]
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True) as runner:
+        assert runner.stderr
+        while "reading what the kernel said" not in (said := runner.stderr.readline()):
+            assert said
+        runner.send_signal(signal.SIGINT)
+        rest = runner.stderr.read()
+        assert runner.wait(60 * PATIENCE) == 130 and "system calls" not in rest and "Traceback" not in rest
+    found = json.loads(iolab("show", str(saved), "--json").stdout)
+    assert sum(call["count"] for call in found["calls"] if call["name"] == "getppid") == 200000
+
+
 def test_json_and_a_recording_of_any_program(kernel: None, tmp_path: Path) -> None:
     saved, answer = tmp_path / "ls.iolab", tmp_path / "ls.json"
     done = iolab("trace", "--json", "--save", str(saved), "--out", str(answer), "--", "ls", "/")
