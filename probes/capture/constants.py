@@ -47,6 +47,7 @@ NESTED = (
     ("UDP_READER_LENGTH", "", ("udp_sock", "reader_queue"), ("sk_buff_head", "qlen")),
     ("SECCOMP_MODE", "SECCOMP", ("task_struct", "seccomp"), ("seccomp", "mode")),
     ("THREAD_STATUS", "THREAD_STATUS", ("task_struct", "thread_info"), ("thread_info", "status")),
+    ("SYSCALL_WORK", "SYSCALL_WORK", ("task_struct", "thread_info"), ("thread_info", "syscall_work")),
     ("THREAD_FLAGS", "THREAD_FLAGS", ("task_struct", "thread_info"), ("thread_info", "flags")),
 )
 
@@ -111,6 +112,8 @@ def _calls() -> dict[str, int | str]:
         "REGS_ARGS": machine.start,
         **{f"REG_ARG{index}": place for index, place in enumerate(machine.order)},
         **{f"REGISTER{index}": offset for index, offset in enumerate(machine.function)},
+        "REG_NUMBER": machine.number,
+        "REG_FIRST_AT_EXIT": machine.first_at_exit,
         "NR_PRCTL": numbers["prctl"],
         "NR_EPOLL_CTL": numbers["epoll_ctl"],
         "NR_CLOSE": numbers["close"],
@@ -133,6 +136,9 @@ def _sizes(sizes: Sizes) -> dict[str, int | str]:
         "MAX_BURSTS": sizes.bursts,
         "MAX_GENERATIONS": sizes.generations,
         "MAX_WATCHERS": sizes.watchers,
+        "MAX_ARRIVALS": sizes.arrivals,
+        "MAX_DATAGRAM_SOCKETS": sizes.datagram_sockets,
+        "MAX_SERIALS": sizes.serials,
         "INVITATIONS": sizes.invitations,
         "RING_PAGES": sizes.ring_bytes // 4096,  # BCC takes PAGE_SIZE from our headers
     }

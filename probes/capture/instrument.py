@@ -28,6 +28,7 @@ from probes.capture.prctl import new_cookie
 from probes.capture.privileges import need_privileges
 from probes.capture.programs import RING, Programs
 from probes.capture.system import Map
+from probes.errors import CannotTrace
 from probes.kernel.limits import SIZES, Sizes
 from probes.kernel.records import Hit, Loss
 from probes.recording import Probe, Quality, Recording, without_addresses
@@ -43,6 +44,7 @@ class Instrument:
     def __init__(self, sizes: Sizes = SIZES, wanted: tuple[ProbeSpec, ...] = PROBES, most_bytes: int = MOST_BYTES) -> None:
         need_privileges()
         self._most_bytes = most_bytes
+        self._sizes = sizes
         self._ended: int | None = None
         self._wanted = wanted
         self._spans: list[bytes] = []
@@ -100,9 +102,18 @@ class Instrument:
         return self._programs.table(name)
 
     def invite(self) -> int:
-        """A cookie that one process may say to be followed (prctl.follow_me). It is good for once."""
+        """A cookie for one process, which says it to be followed (prctl.follow_me). The kernel side accepts it once.
+
+        Raises CannotTrace if too many processes have not said their cookies yet.
+        """
         cookie = new_cookie()
-        self._table("invitations").update(struct.pack("=Q", cookie), _word(1))
+        try:
+            self._table("invitations").update(struct.pack("=Q", cookie), _word(1))
+        except OSError as error:
+            raise CannotTrace(
+                f"{self._sizes.invitations:,} processes were invited and have not asked to be followed yet",
+                "start fewer at a time",
+            ) from error
         return cookie
 
     @property

@@ -29,9 +29,9 @@ if __name__ == "__main__":
         signal.signal(ignored_by_python, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # from here on SIGINT ends it without a traceback
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     end_with_parent(parent)
     follow_me(cookie)
-    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     for descriptor in closed:
         os.close(descriptor)
     try:

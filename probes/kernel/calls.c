@@ -1,4 +1,7 @@
-/* System calls: reported one by one, or, where they brought nothing, folded into runs. */
+/* System calls: reported one by one, or, where they returned no result, folded into bursts.
+ *
+ * Needs follow (threads.c), switch_in_missed (sched.c) and the helpers of instrument.c. Offers report_call and report_totals to
+ * end.c, copy_end_missed to data.c. Attached: on_enter, on_exit, their stand-ins, on_gone. */
 
 static inline int report_call(struct thread *t, s64 ret, u32 flags, u64 now) {
   t->calls++;
@@ -35,6 +38,8 @@ static inline int report_call(struct thread *t, s64 ret, u32 flags, u64 now) {
   return 0;
 }
 
+/* ---- bursts ---- */
+
 static inline int report_burst(struct burst_record *burst) {
   REPORT(burst_record, r);
   bpf_probe_read_kernel(r, sizeof(*r), burst);
@@ -42,13 +47,13 @@ static inline int report_burst(struct burst_record *burst) {
   return 0;
 }
 
-/* A call that brought nothing and did not sleep: EAGAIN, or a multiplexer that found nothing ready. */
-static inline int fruitless(struct thread *t, s64 ret) {
+/* A call without result that did not sleep: EAGAIN, or a multiplexer that found no descriptor ready. */
+static inline int without_result(struct thread *t, s64 ret) {
   return !t->in.sleeps && !t->copies && (ret == -11 || (ret == 0 && is_multiplexer(t->nr)));
 }
 
-/* Folds the call into the burst of its kind on its descriptor. Returns 0 if the table of bursts is full: the caller then
- * reports the call by itself, and nothing is lost. */
+/* Folds the call into the burst of the same call on the same descriptor. Returns 0 if the table of bursts is full: the caller
+ * then reports the call by itself, and nothing is lost. */
 static inline int fold_burst(struct thread *t, struct burst_key *key, s64 ret, u64 now) {
   struct burst_record *burst = bursts.lookup(key);
   if (burst && burst->ret != ret) {
@@ -95,7 +100,7 @@ static inline void end_burst(struct burst_key *key) {
   }
 }
 
-/* After close the number may soon be another file's: its runs end here. */
+/* After close the number may soon mean another file, so the bursts on it end. */
 static inline void end_bursts_of(struct thread *t) {
   s32 polled[] = {POLLED_CALLS};
 #pragma unroll
@@ -105,10 +110,12 @@ static inline void end_bursts_of(struct thread *t) {
   }
 }
 
+/* ---- begin and end ---- */
+
 enum { HANDLED_ENTER = 1, HANDLED_EXIT = 2, HANDLED_COPIED = 4 };
 
-/* The end of a copy was to be told, and was not. */
-static inline void end_untold(struct thread *t) {
+/* The probe at the end of a copy has not run, although the copy is over. */
+static inline void copy_end_missed(struct thread *t) {
   if (t->bracketed) {
     count(LOSS_COPY_END);
     t->late = 1;
@@ -116,85 +123,123 @@ static inline void end_untold(struct thread *t) {
   t->bracketed = 0;
 }
 
-/* sys_enter(regs, nr) */
-static inline void call_begins(struct raw *ctx, int stands_in) {
-  s64 nr = ctx->args[1];
+/* prctl(MARKER, cookie) is how a thread asks to be followed, in any pid namespace. A cookie is an invitation for one thread: the
+ * kernel deletes a key once, also where two CPUs try at the same time. */
+static inline void asks_to_be_followed(u64 regs_at, int stands_in) {
   u64 regs[8];
-  struct thread *t = current_thread(HIT_ENTER);
-  if (!t) {
-    /* The marker: prctl(MARKER, cookie) is how a thread asks to be followed, whatever pid namespace it lives in. Each cookie
-     * is an invitation for one: deleting it succeeds once. */
-    if (nr != NR_PRCTL)
-      return;
-    bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
-    int zero = 0;
-    u64 cookie = regs[REG_ARG1];
-    u32 *stop = stopped.lookup(&zero);
-    if ((u32)regs[REG_ARG0] != MARKER || !stop || *stop)
-      return;
-    if (!invitations.delete(&cookie))
-      t = follow(bpf_get_current_task(), 0, ON_CPU, 0, bpf_ktime_get_ns());
-    else if (!stands_in)
-      count(LOSS_UNINVITED);  /* once, though both programs come by */
-    if (t)
-      t->handled = HANDLED_ENTER;
+  int zero = 0;
+  bpf_probe_read_kernel(regs, sizeof(regs), (void *)(regs_at + REGS_ARGS));
+  u64 cookie = regs[REG_ARG1];
+  u32 *stop = stopped.lookup(&zero);
+  if ((u32)regs[REG_ARG0] != MARKER || !stop || *stop)
+    return;
+  if (invitations.delete(&cookie)) {
+    if (!stands_in)
+      count(LOSS_UNINVITED);  /* once, although the stand-in comes here, too */
     return;
   }
-  bpf_probe_read_kernel(regs, sizeof(regs), (void *)(ctx->args[0] + REGS_ARGS));
-  if (is_compat(bpf_get_current_task())) {  /* numbers and registers of another ABI */
+  struct thread *t = follow(bpf_get_current_task(), 0, ON_CPU, 0, bpf_ktime_get_ns());
+  if (t)
+    t->handled = HANDLED_ENTER;
+}
+
+/* Stores the arguments. Returns the number of the call, which is marked where it belongs to the architecture's 32-bit ABI: the
+ * registers of that ABI are others. */
+static inline s64 take_arguments(struct thread *t, u64 regs_at, s64 nr) {
+  u64 regs[8];
+  bpf_probe_read_kernel(regs, sizeof(regs), (void *)(regs_at + REGS_ARGS));
+  if (is_compat(bpf_get_current_task())) {
     nr |= COMPAT;
     __builtin_memset(regs, 0, sizeof(regs));
   }
-  t->handled = HANDLED_ENTER;
-  came_back_unseen(t, bpf_ktime_get_ns());
   t->args[0] = regs[REG_ARG0];
   t->args[1] = regs[REG_ARG1];
   t->args[2] = regs[REG_ARG2];
   t->args[3] = regs[REG_ARG3];
+  return nr;
+}
+
+/* sys_enter(regs, nr) */
+static inline void call_begins(struct raw *ctx, int stands_in) {
+  s64 nr = ctx->args[1];
+  struct thread *t = current_thread(HIT_ENTER);
+  if (!t) {
+    if (nr == NR_PRCTL)
+      asks_to_be_followed(ctx->args[0], stands_in);
+    return;
+  }
+  t->handled = HANDLED_ENTER;
+  switch_in_missed(t, bpf_ktime_get_ns());
+  nr = take_arguments(t, ctx->args[0], nr);
   if (t->where == IN_CALL)
-    count(LOSS_UNMATCHED);  /* the end of the call before was not told */
-  fold_enter(t, nr, bpf_ktime_get_ns());  /* last: our own work belongs to the time before the call */
+    count(LOSS_UNMATCHED);  /* the end of the call before was not reported */
+  fold_enter(t, nr, bpf_ktime_get_ns());  /* last: the probe's own work belongs to the time before the call */
   if (fold_enter_interrupted(t))
     fold_enter_again(t, bpf_ktime_get_ns());
 }
 
-/* From here on nothing more is added to the call. It ends now, or, if the thread was preempted since then, only now. */
+/* From here on nothing is added to the call. Returns the end of the call: `now`, or a later time if the thread was preempted
+ * after `now`. */
 static inline u64 leaves(struct thread *t, u64 now) {
   t->where = IN_USER;
   __asm__ __volatile__("" ::: "memory");
   return t->off_at > now ? bpf_ktime_get_ns() : now;
 }
 
-/* A tracer and seccomp have their say before sys_enter (kernel/entry: syscall_trace_enter): a call that the tracer emulates
- * (PTRACE_SYSEMU), cancels or kills the thread in, and a call that a filter refuses, only ends. */
-static inline int why_it_never_began(u64 task) {
+/* Why a call ended that never began: a LOSS_ number.
+ *
+ * A tracer and seccomp act before sys_enter (include/linux/entry-common.h, syscall_trace_enter). So only sys_exit fires for a
+ * call that a tracer emulates (PTRACE_SYSEMU) or cancels (number -1), for a call in which the tracer kills the thread, and for a
+ * call that a filter answers. */
+static inline int why_it_never_began(u64 task, s32 nr) {
   if (peek32(peek(task, OFF_TASK_SIGNAL), OFF_SIGNAL_FLAGS) & 4 /* SIGNAL_GROUP_EXIT */)
     return LOSS_KILLED;
-  if (peek32(task, OFF_TASK_PTRACE))
+  int traced = peek32(task, OFF_TASK_PTRACE);
+  if (traced && (nr == -1 || is_emulated(task)))
     return LOSS_EMULATED;
-  return is_filtered(task) ? LOSS_REFUSED : LOSS_UNMATCHED;
+  if (is_filtered(task))
+    return LOSS_REFUSED;
+  return traced ? LOSS_EMULATED : LOSS_UNMATCHED;
+}
+
+/* sys_exit of a call without sys_enter. A call that a seccomp filter answered is reported with its number and result, and with
+ * no duration: when it began is not known. A filter that sends SIGSYS (SECCOMP_RET_TRAP) gives no result; the kernel then puts
+ * the number into the register of the result (syscall_rollback). */
+static inline void call_without_begin(struct thread *t, struct raw *ctx, u64 now) {
+  s64 ret = ctx->args[1], nr = (s32)peek32(ctx->args[0], REG_NUMBER);
+  int why = why_it_never_began(bpf_get_current_task(), nr);
+  count(why);
+  if (why != LOSS_REFUSED)
+    return;
+  switch_in_missed(t, now);
+  u32 flags = CALL_REFUSED | (ret == nr ? CALL_NO_RETURN : 0);
+  nr = take_arguments(t, ctx->args[0], nr);
+  t->args[0] = nr & COMPAT ? 0 : peek(ctx->args[0], REG_FIRST_AT_EXIT);
+  fold_enter(t, nr, now);
+  now = leaves(t, now);
+  report_call(t, ret, flags, now);
 }
 
 /* sys_exit(regs, ret) */
 static inline void call_ends(struct raw *ctx) {
-  u64 now = bpf_ktime_get_ns();  /* first: our own work belongs to the time after the call */
+  u64 now = bpf_ktime_get_ns();  /* first: the probe's own work belongs to the time after the call */
   s64 ret = ctx->args[1];
   struct thread *t = current_thread(HIT_EXIT);
   if (!t)
     return;
   t->handled = HANDLED_EXIT;
   if (t->where == IN_USER) {
-    count(why_it_never_began(bpf_get_current_task()));
+    call_without_begin(t, ctx, now);
     return;
   }
-  came_back_unseen(t, now);
+  switch_in_missed(t, now);
   u32 was = t->where;
   now = leaves(t, now);
-  end_untold(t);
+  copy_end_missed(t);
   fold_exit(t, was, now);
   if (was == IN_CALL) {
     struct burst_key key = {.thread = t->serial, .nr = t->nr, .fd = (u32)t->args[0]};
-    if (!fruitless(t, ret) || !fold_burst(t, &key, ret, now)) {
+    if (!without_result(t, ret) || !fold_burst(t, &key, ret, now)) {
       end_burst(&key);
       if (t->nr == NR_CLOSE)
         end_bursts_of(t);
@@ -213,9 +258,8 @@ int on_exit(struct raw *ctx) {
   return 0;
 }
 
-/* On newer kernels a program at these tracepoints may be preempted, and the kernel skips it for every other thread on that CPU
- * meanwhile (struct bpf_prog: active). So there a second program comes after each, which does the work if the first was
- * skipped. */
+/* Newer kernels may preempt a program at these tracepoints, and skip the program for each other thread on that CPU meanwhile
+ * (struct bpf_prog, active). A second program after each does the work if the first was skipped. */
 int on_enter_stand_in(struct raw *ctx) {
   u32 tid = (u32)bpf_get_current_pid_tgid();
   struct thread *t = threads.lookup(&tid);
@@ -241,7 +285,9 @@ int on_exit_stand_in(struct raw *ctx) {
   return 0;
 }
 
-/* The totals of a thread that has ended, or of one that lives on (whose name is known already). */
+/* ---- the end of a thread ---- */
+
+/* The totals of a thread that has ended, or of a thread that lives on, whose name is known already. */
 static inline int report_totals(struct thread *t, u64 now, int ended) {
   REPORT(exit_record, r);
   r->kind = KIND_EXIT;
@@ -263,14 +309,14 @@ static inline int report_totals(struct thread *t, u64 now, int ended) {
   return 0;
 }
 
-/* sched_process_exit(task): closes the call that never returns, and hands over the totals. */
+/* sched_process_exit(task): closes the call that does not return, and reports the totals. */
 int on_gone(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns();
   u32 tid = (u32)bpf_get_current_pid_tgid();
   struct thread *t = thread_of(tid, HIT_GONE);
   if (!t)
     return 0;
-  came_back_unseen(t, now);
+  switch_in_missed(t, now);
   u32 was = t->where;
   now = leaves(t, now);
   fold_exit(t, was, now);

@@ -1,29 +1,60 @@
-/* Data: ready in a socket, and copied to user space. */
+/* Data: it arrives in a socket, and it is copied to user space.
+ *
+ * Needs the maps and helpers of instrument.c, switch_in_missed (sched.c), copy_end_missed and HANDLED_COPIED (calls.c). Offers
+ * latest_ready to poll.c. Attached: on_ready or on_segment, on_state, on_copy, on_copied, on_received, their stand-ins, and
+ * functions. */
 
+/* ---- arrivals at TCP sockets ---- */
+
+static inline void arrivals_held_add(s64 number) {
+  int zero = 0;
+  u64 *held = arrivals_held.lookup(&zero);
+  if (held)
+    __sync_fetch_and_add(held, number);
+}
+
+static inline void forget_arrival(u64 socket) {
+  if (!arrivals.delete(&socket))
+    arrivals_held_add(-1);
+}
+
+/* Only a read shows whether a socket belongs to a followed process, so the table has an entry for each socket of the machine with
+ * unread data. The kernel evicts the entry that was used least recently, without a word, and may begin before the table is full
+ * (kernel/bpf/bpf_lru_list.c: free entries wait on lists of each CPU). An evicted entry's first arrival is lost, and the next
+ * arrival at that socket looks like the first. So an entry that is made in a table that is three quarters full is marked, and
+ * its reader counts it as LOSS_ARRIVAL. */
 static inline int arrived(u64 socket, u64 now) {
+  int zero = 0;
   struct arrival *seen = arrivals.lookup(&socket);
   if (seen) {
     __sync_fetch_and_add(&seen->count, 1);
-  } else {
-    struct arrival fresh = {.first = now, .count = 1};
-    arrivals.update(&socket, &fresh);
+    return 0;
   }
+  u64 *held = arrivals_held.lookup(&zero);
+  struct arrival fresh = {.first = now, .count = 1, .crowded = !held || *held >= MAX_ARRIVALS / 4 * 3};
+  if (!arrivals.update(&socket, &fresh))
+    arrivals_held_add(1);
   return 0;
 }
 
-/* How many datagrams wait in a UDP socket: those that came, and those that its reader has moved to a queue of its own. */
+/* ---- arrivals of datagrams ---- */
+
+/* How many datagrams wait in a UDP socket: in its receive queue, and in the queue that its reader moved them to. */
 static inline u32 waiting(u64 socket) {
   return peek32(socket, OFF_SOCK_QUEUE_LENGTH) + peek32(socket, OFF_UDP_READER_LENGTH);
 }
 
-/* A datagram is a message of its own, so the arrival of each is remembered, for as many as WAITING: `came` and `taken` count the
- * datagrams that came and went, at[] holds the times of those between. Arrivals on several CPUs may use one place at the same
- * time: then one of them has no time, and 0 says so. What leaves the counts apart, the kernel's own count of the waiting
- * datagrams puts right. A place is written before its arrival is counted and zeroed when it is taken, so none holds an old time. */
+/* Each datagram is a message, so the table keeps the arrival of each, up to WAITING of them. `came` and `taken` count datagrams;
+ * at[] has the times of those between. Two CPUs may use one place at the same time: one datagram then has no time (0). The
+ * kernel's own number of waiting datagrams corrects the counts. A place is written before its arrival is counted, and set to 0
+ * when it is taken, so no place holds an old time.
+ *
+ * The socket is new to the table if its address was another socket's, if it had datagrams before the recording, or if its entry
+ * was evicted. Datagrams that wait already then have no time (0), and their reader counts them as LOSS_ARRIVAL. */
 static inline int datagram_arrived(u64 socket, u64 now) {
   int zero = 0;
   struct datagrams *seen = datagrams.lookup(&socket);
-  u64 inode = socket_inode(socket);  /* addresses are used again */
+  u64 inode = socket_inode(socket);  /* the kernel uses addresses again */
   if (!seen || seen->inode != inode) {
     struct datagrams *blank = fresh_datagrams.lookup(&zero);
     if (!blank)
@@ -33,18 +64,21 @@ static inline int datagram_arrived(u64 socket, u64 now) {
     if (!seen)
       return 0;
     seen->inode = inode;
+    u32 queued = waiting(socket);
+    if (queued > 1)
+      seen->came = queued - 1;
   }
-  if ((s64)(seen->came - seen->taken) > 1 && waiting(socket) == 1)  /* one may be on its way to its reader */
+  if ((s64)(seen->came - seen->taken) > 1 && waiting(socket) == 1)  /* a reader may be about to report one datagram */
     seen->taken = seen->came;
   u64 ahead = seen->came - seen->taken;
-  if (ahead < WAITING)  /* not, if more wait: their reader counts them (LOSS_ARRIVAL) */
+  if (ahead < WAITING)  /* otherwise the datagram has no time: its reader counts it (LOSS_ARRIVAL) */
     seen->at[seen->came & (WAITING - 1)] = now;
   __sync_fetch_and_add(&seen->came, 1);
   return 0;
 }
 
-/* When the datagram that was just taken had arrived; 0: not known. A reader that was faster than the report of the arrival
- * took it as soon as it was there. */
+/* When the datagram that was just taken had arrived; 0: unknown. A reader may take a datagram before its arrival is reported: the
+ * datagram has just arrived then. */
 static inline u64 datagram_taken(u64 socket, u64 now) {
   struct datagrams *seen = datagrams.lookup(&socket);
   if (!seen)
@@ -58,8 +92,7 @@ static inline u64 datagram_taken(u64 socket, u64 now) {
   return arrival;
 }
 
-/* The data is in the receive queue; the wake-ups follow, on this CPU. Whose socket it is only its reader will tell, so
- * arrivals wait in a table under the socket's address, and leave it only with a read. */
+/* The data is in the receive queue. The wake-ups follow on this CPU. */
 static inline int became_ready(u64 socket, u64 unused) {
   struct ready now = {.socket = socket, .at = bpf_ktime_get_ns()};
   int zero = 0;
@@ -72,14 +105,14 @@ static inline int became_ready(u64 socket, u64 unused) {
   return 0;
 }
 
-/* sk_data_ready(sk), and the function that has it, where the tracepoint isn't there */
+/* sk_data_ready(sk), or, on kernels without that tracepoint, the function that contains it */
 int on_ready(struct raw *ctx) {
   return became_ready(ctx->args[0], 0);
 }
 AT_ENTRY(sock_def_readable, became_ready, 0, 0)
 
-/* tcp_probe(sk, skb), where sk_data_ready isn't there: the segment enters TCP, a moment earlier. A bare ACK carries no
- * sequence space (TCP_SKB_CB(skb)->end_seq == seq). */
+/* tcp_probe(sk, skb), on kernels without sk_data_ready: the segment enters TCP, a moment earlier. A bare ACK takes no sequence
+ * space (TCP_SKB_CB(skb)->end_seq == seq). */
 int on_segment(struct raw *ctx) {
   u64 cb = peek(ctx->args[1], OFF_SKB_CB);
   if ((u32)(cb >> 32) == (u32)cb)
@@ -87,12 +120,16 @@ int on_segment(struct raw *ctx) {
   return arrived(ctx->args[0], bpf_ktime_get_ns());
 }
 
-/* inet_sock_set_state(sk, old, new): the address may have been another connection's before. */
+/* inet_sock_set_state(sk, old, new). A socket that becomes established starts without arrivals: its address may have been another
+ * connection's. A socket that is closed, and that no process has any more (SOCK_DEAD), has no reader. */
 int on_state(struct raw *ctx) {
   u64 socket = ctx->args[0];
-  if ((u32)ctx->args[2] != 1 /* TCP_ESTABLISHED */)
+  u32 state = ctx->args[2];
+  if (state == 7 /* TCP_CLOSE */ && peek(socket, OFF_SOCK_FLAGS) & 1 /* SOCK_DEAD */)
+    forget_arrival(socket);
+  if (state != 1 /* TCP_ESTABLISHED */)
     return 0;
-  arrivals.delete(&socket);
+  forget_arrival(socket);
   u32 first = 1, *generation = generations.lookup(&socket);
   if (generation)
     (*generation)++;
@@ -101,59 +138,62 @@ int on_state(struct raw *ctx) {
   return 0;
 }
 
-/* A name for a connection: its socket's address, whose 16 upper bits say nothing, with the number of the connections that
- * had that address before. */
+/* A name for a connection: the address of its socket, whose 16 upper bits are the same for all, and the number of connections that
+ * had this address before. */
 static inline u64 connection(u64 socket) {
   u32 *generation = generations.lookup(&socket);
   return (socket & 0xffffffffffffULL) | (u64)(generation ? *generation & 0xffff : 0) << 48;
 }
 
-/* After each buffer that TCP copies, on_copied tells of it; what is copied from other sockets nobody tells of. */
-static inline void taking(struct thread *t, u32 bytes, u64 now) {
+/* ---- copies ---- */
+
+/* The copy of one buffer begins. After each buffer of TCP, on_copied runs; no event follows the copy from other sockets. */
+static inline void buffer_begins(struct thread *t, u32 bytes, u64 now) {
   t->taking_at = now;
   t->taken = bytes;
 }
 
-/* skb_copy_datagram_iovec(skb, len): the copy of one buffer to user space begins. Its end is not told. */
+/* skb_copy_datagram_iovec(skb, len): the copy of one buffer to user space begins. No tracepoint shows the end. */
 int on_copy(struct raw *ctx) {
   struct thread *t = current_thread(HIT_COPY);
   if (!t)
     return 0;
   u64 now = bpf_ktime_get_ns();
-  came_back_unseen(t, now);  /* first: what it was off the CPU belongs to no copy */
+  switch_in_missed(t, now);  /* first: an absence from the CPU belongs to no copy */
   fold_copy_start(t, now);
   t->linear = 0;
-  taking(t, ctx->args[1], now);
+  buffer_begins(t, ctx->args[1], now);
   return 0;
 }
 
-/* The end of a copy by what follows it. If its true end was to be told, and wasn't, the figure is an upper bound. */
+/* The copy has ended before this event. If the probe at the end of the copy was attached and has not run, the figure is an upper
+ * bound. */
 static inline void copy_ended_before(struct thread *t, u64 now) {
-  came_back_unseen(t, now);
-  end_untold(t);
+  switch_in_missed(t, now);
+  copy_end_missed(t);
   fold_copy_end(t, now);
 }
 
-/* skb_copy_datagram_iter(skb, offset, iter, len): the function around that tracepoint, where both ends can be had. */
+/* skb_copy_datagram_iter(skb, offset, iter, len): the function around that tracepoint, which has both ends of the copy. */
 static inline int copy_begins(u64 skb, u64 length) {
   struct thread *t = current_thread(HIT_COPY);
   if (!t)
     return 0;
   u64 now = bpf_ktime_get_ns();
-  came_back_unseen(t, now);
+  switch_in_missed(t, now);
   if (t->bracketed) {
-    end_untold(t);
+    copy_end_missed(t);
     fold_copy_end(t, now);
   }
   fold_copy_restart(t, now);
   t->bracketed = 1;
   t->linear = 0;
-  taking(t, length, now);
+  buffer_begins(t, length, now);
   return 0;
 }
 AT_ENTRY(skb_copy_datagram_iter, copy_begins, 0, 3)
 
-/* The tracepoint in that function stands in for its entry where the kernel may skip a program (calls.c). */
+/* The tracepoint inside the function stands in for its entry where the kernel may skip a program (calls.c). */
 int on_copy_stand_in(struct raw *ctx) {
   u32 tid = (u32)bpf_get_current_pid_tgid();
   struct thread *t = threads.lookup(&tid);
@@ -164,7 +204,7 @@ static inline int copy_ends(void) {
   u64 now = bpf_ktime_get_ns();
   struct thread *t = current_thread(HIT_COPY);
   if (t && t->bracketed) {
-    came_back_unseen(t, now);
+    switch_in_missed(t, now);
     fold_copy_end(t, now);
     t->bracketed = 0;
   }
@@ -172,7 +212,8 @@ static inline int copy_ends(void) {
 }
 AT_EXIT(skb_copy_datagram_iter, copy_ends)
 
-/* One system call may take from several sockets (io_uring), and a worker of the kernel makes no system call at all. */
+/* A copy outside a reading call: one system call may read from several sockets (io_uring), and a worker of the kernel makes no
+ * system call. */
 static inline int report_socket_copy(struct thread *t, u64 now) {
   REPORT(socket_copy_record, r);
   r->kind = KIND_SOCKET_COPY;
@@ -191,8 +232,8 @@ static inline int report_socket_copy(struct thread *t, u64 now) {
   return 0;
 }
 
-/* tcp_rcv_space_adjust(sk): called after each buffer that tcp_recvmsg copied, with the socket locked, so the queue and the
- * table of arrivals agree. */
+/* tcp_rcv_space_adjust(sk): tcp_recvmsg calls it after each buffer that it copied, with the socket locked, so the receive queue and
+ * the table of arrivals agree. */
 static inline int tcp_copied(u64 socket) {
   u64 now = bpf_ktime_get_ns();
   struct thread *t = current_thread(HIT_COPIED);
@@ -203,16 +244,18 @@ static inline int tcp_copied(u64 socket) {
   t->socket = connection(socket);
   t->unread = peek32(socket, OFF_TCP_RCV_NXT) - peek32(socket, OFF_TCP_COPIED_SEQ);
   if (t->unread && peek(socket, OFF_SOCK_FLAGS) >> 1 & 1 /* SOCK_DONE */)
-    t->unread--;  /* the FIN has a number, too, and is no data (tcp_inq) */
+    t->unread--;  /* the FIN takes a sequence number, but is no data (tcp_inq) */
   struct arrival *seen = arrivals.lookup(&socket);
   if (seen) {
     hit(HIT_READY);
+    if (seen->crowded)
+      count(LOSS_ARRIVAL);
     if (!t->ready || seen->first < t->ready)
       t->ready = seen->first;
     t->arrivals += seen->count;
-    seen->count = 0;  /* counted once, though the data may take several reads */
+    seen->count = 0;  /* several reads may take the data of one arrival: it counts once */
     if (!t->unread)
-      arrivals.delete(&socket);
+      forget_arrival(socket);
   } else if (!t->ready) {
     count(LOSS_ARRIVAL);
   }
@@ -240,20 +283,20 @@ int on_copied_stand_in(struct raw *ctx) {
 
 /* ---- datagrams ---- */
 
-/* A datagram in one piece is copied without skb_copy_datagram_iter. But between __skb_recv_udp, which takes it from the queue,
- * and skb_consume_udp, which gives its memory back, the kernel checks once that the memory to copy is one object
+/* The kernel copies a datagram in one piece without skb_copy_datagram_iter. __skb_recv_udp takes the datagram from the queue and
+ * skb_consume_udp gives its memory back. Between these two, the kernel checks once that the memory to copy is one object
  * (CONFIG_HARDENED_USERCOPY), and copies. */
-static inline int datagram_asked_for(u64 socket, u64 unused) {
+static inline int datagram_read_begins(u64 socket, u64 unused) {
   struct thread *t = current_thread(HIT_DATAGRAM);
   if (t)
     t->datagram = t->where != IN_USER;
   return 0;
 }
-AT_ENTRY(__skb_recv_udp, datagram_asked_for, 0, 0)
+AT_ENTRY(__skb_recv_udp, datagram_read_begins, 0, 0)
 
 static inline int object_checked(void) {
   u32 tid = (u32)bpf_get_current_pid_tgid();
-  struct thread *t = threads.lookup(&tid);  /* at every copy of every process: as short as can be */
+  struct thread *t = threads.lookup(&tid);  /* runs at each copy of each process, so it does little */
   if (t && t->datagram && !t->bracketed) {
     u64 now = bpf_ktime_get_ns();
     fold_copy_restart(t, now);
@@ -269,7 +312,7 @@ AT_ENTRY(__check_object_size, object_to_check, 0, 1)
 AT_EXIT(__check_object_size, object_checked)
 
 static inline int datagram_received(u64 socket, s64 size, u64 now) {
-  u64 arrival = datagram_taken(socket, now);  /* whoever took it */
+  u64 arrival = datagram_taken(socket, now);  /* also where the reader is not followed */
   struct thread *t = current_thread(HIT_RECEIVED);
   if (!t)
     return 0;
@@ -287,7 +330,7 @@ static inline int datagram_received(u64 socket, s64 size, u64 now) {
   t->drained = 1;
   if (t->where != IN_CALL || !is_read(t->nr)) {
     if (!started)
-      t->taking_at = now;  /* only the end of its copy is known */
+      t->taking_at = now;  /* only the end of the copy is known */
     t->taken = size;
     report_socket_copy(t, now);
   }
@@ -295,7 +338,7 @@ static inline int datagram_received(u64 socket, s64 size, u64 now) {
   return 0;
 }
 
-/* sock_recv_length(sk, ret, flags): a receive on any kind of socket is over, in whatever call. A datagram was taken whole. */
+/* sock_recv_length(sk, ret, flags): a receive on a socket of any kind is over, in any call. A datagram is always taken whole. */
 int on_received(struct raw *ctx) {
   u64 socket = ctx->args[0];
   s32 size = ctx->args[1];
@@ -304,7 +347,7 @@ int on_received(struct raw *ctx) {
   return datagram_received(socket, size, bpf_ktime_get_ns());
 }
 
-/* skb_consume_udp(sk, skb, len): the same, with the copy just over; len is negative if it was only looked at (MSG_PEEK). */
+/* skb_consume_udp(sk, skb, len): the same, directly after the copy. len is negative for MSG_PEEK. */
 static inline int datagram_consumed(u64 socket, u64 length) {
   u64 now = bpf_ktime_get_ns();
   s32 size = length;

@@ -1,7 +1,8 @@
-/* The end of a recording: what a thread that lives on has not had occasion to report.
+/* The end of a recording: the last records of each thread that lives on.
  *
- * Needs report_sleep (sched.c), report_call and report_totals (calls.c). Nothing is attached: the instrument runs on_end once for
- * each thread, by BPF_PROG_TEST_RUN, when nothing is followed any more (`stopped`). The thread's state is closed by it. */
+ * Needs report_sleep (sched.c), report_call and report_totals (calls.c). Offers nothing to others. No event runs on_end: the
+ * instrument runs it once for each thread, by BPF_PROG_TEST_RUN, after `stopped` was set. The thread's state can't be used
+ * afterwards. */
 
 /* on_end(tid, end) */
 int on_end(struct raw *ctx) {
@@ -10,13 +11,13 @@ int on_end(struct raw *ctx) {
   struct thread *t = threads.lookup(&tid);
   if (!t)
     return 0;
-  /* a program that was under way at `end` may have reported something a moment later */
+  /* A program that had begun before `end` may have reported an event a moment after it. */
   if (now < t->enter) now = t->enter;
   if (now < t->off_at) now = t->off_at;
   if (now < t->on_at) now = t->on_at;
   struct phases *p = t->where == IN_USER ? &t->out : &t->in;
   u64 off = now - t->off_at;
-  t->copy_at = 0;  /* a copy under way has no end yet */
+  t->copy_at = 0;  /* a copy that has not ended counts as kernel */
   if (t->off == ASLEEP) {
     p->wait += off;
     p->sleeps++;

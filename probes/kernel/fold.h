@@ -1,14 +1,16 @@
-/* The life of one followed thread as a state machine: where each ns between two events belongs.
+/* The account of one followed thread's time, as a state machine: to which phase each ns between two events belongs.
  *
- * Plain C on one struct, no BPF helper and no clock of its own, so that the tests compile this very file with a C compiler
- * and drive it with random event sequences. The law: for every call
+ * Needs the C types u8 to u64, COMM and BURST_BUCKETS; no BPF helper and no clock. So the tests compile this file with a C compiler
+ * and run it with random sequences of events. Offers struct thread and the fold_ functions to the other parts.
+ *
+ * The law: for each call
  *     exit - enter == wait + delay + preempted + copy + the rest (kernel)
- * and each part is counted once. Times are ns of CLOCK_MONOTONIC.
+ * and each ns is counted once. Times are ns of CLOCK_MONOTONIC.
  */
 #pragma once
 
 enum { ON_CPU, ASLEEP, PREEMPTED, NEWBORN };
-/* IN_BIRTH: from the fork to the child's own return from clone; a worker of the kernel spends all its life there. */
+/* IN_BIRTH: from the fork to the child's own return from clone. A worker of the kernel is always there. */
 enum { IN_USER, IN_CALL, IN_BIRTH };
 
 struct phases {
@@ -29,27 +31,27 @@ struct thread {
   u64 copy, copied;        /* the open call's copying so far; when its last copy ended */
   u64 copy_at, copy_off;   /* the copy under way: its start, and the time off the CPU before it */
   u64 birth, birth_copy;   /* ns on the CPU between fork and first return: at work, and copying */
-  u64 calls, bursts;         /* calls reported one by one; calls folded into runs */
+  u64 calls, bursts;       /* calls reported one by one; calls folded into bursts */
   u32 copies;
   u32 off;                 /* ON_CPU, ASLEEP, PREEMPTED, NEWBORN */
-  u32 unseen, early;       /* of the sleep that ended last: nobody told who woke it; woken before it was switched out */
-  u64 off_at, woken_at, on_at;  /* of the switch-out, wake-up and switch-in that came last */
-  u64 woke;                /* of the sleep that ended last: when it was over, between its switch-out and switch-in */
+  u32 unseen, early;       /* of the latest sleep: its wake-up was not reported; its wake-up came before the switch-out */
+  u64 off_at, woken_at, on_at;  /* the latest switch-out, wake-up and switch-in */
+  u64 woke;                /* of the latest sleep: its end, between switch-out and switch-in */
   u64 stack, waker_stack;
-  u64 probed;              /* our own work in the waker, ns: it prolongs the sleep */
+  u64 probed;              /* the probe's own work in the waker, ns: it prolongs the sleep */
   u32 waker_tid;
   u32 arrivals, unread, drained;
-  u32 bracketed, datagram; /* inside a copy whose end will be told; inside the receiving of a datagram */
+  u32 bracketed, datagram; /* inside a copy that has a probe at its end; inside the receiving of a datagram */
   u32 polled, queued, unqueued, linear;
-  u64 copy_in_max;           /* ns on the CPU from the start of a multiplexer to the first descriptor that it asks */
-  u64 copying_out_at, copying_out_off;  /* from where on it may hand out what it found, and the time off the CPU before that */
+  u64 copy_in_max;           /* ns on the CPU from the start of a multiplexer to the first descriptor that it polls */
+  u64 copying_out_at, copying_out_off;  /* from when on it may copy its answers out, and the time off the CPU before that */
   u32 copying_out_sleeps;
-  u32 handled;                /* what the first of two programs handled (calls.c) */
-  u32 late;                /* a copy of the call ended earlier than we know */
-  u32 unfollowed;          /* the child that was refused last, for want of room (threads.c) */
-  u64 object;              /* that the sleep under way is about */
+  u32 handled;             /* the events that the first of two programs has handled (calls.c) */
+  u32 late;                /* a copy of the call ended before the time that is known */
+  u32 unfollowed;          /* the latest child for which the table had no room (threads.c) */
+  u64 object;              /* behind the descriptor that the thread sleeps on */
   u64 socket, ready;
-  u64 taking_at, taken;    /* of the copy of the last buffer: its start, its bytes */
+  u64 taking_at, taken;    /* the start and the bytes of the latest buffer's copy */
   char waker_comm[COMM];
 };
 
@@ -70,8 +72,8 @@ static inline __attribute__((always_inline)) void fold_enter(struct thread *t, s
   t->where = IN_CALL;
 }
 
-/* Newer kernels may preempt a thread in the middle of our own program at sys_enter. If it was, after `now` was read, that
- * belongs to the time before the call, which starts again. */
+/* Newer kernels may preempt a thread inside the program at sys_enter. If that was after `now` was read, the absence belongs to
+ * the time before the call, and the call starts again. */
 static inline __attribute__((always_inline)) int fold_enter_interrupted(const struct thread *t) {
   return t->off_at > t->enter;
 }
@@ -83,8 +85,8 @@ static inline __attribute__((always_inline)) void fold_enter_again(struct thread
   t->enter = now;
 }
 
-/* A switch-out. `asleep`: the task left the run queue; else it was preempted or yielded. `off` is written last: a waker on
- * another CPU may look in at any time. */
+/* A switch-out. `asleep`: the task left the run queue; otherwise it was preempted or yielded. `off` is written last, because a
+ * waker on another CPU may read the state at any time. */
 static inline __attribute__((always_inline)) void fold_out(struct thread *t, int asleep, u64 stack, u64 now) {
   t->off_at = now;
   t->stack = stack;
@@ -92,9 +94,9 @@ static inline __attribute__((always_inline)) void fold_out(struct thread *t, int
   t->off = asleep ? ASLEEP : PREEMPTED;
 }
 
-/* Would a wake-up now be the one that ends the sleep? Only the first after the switch-out is; later ones find it awake. One
- * that comes while the thread still runs is kept too: either it is stale, and the next overwrites it, or the switch-out was
- * already decided and this is the only one there will be. */
+/* Does a wake-up now end the sleep? Only the first wake-up after the switch-out does. A wake-up while the thread still runs is
+ * kept, too: either it is stale, and the next wake-up replaces it, or the switch-out was already decided, and no other wake-up
+ * will come. */
 static inline __attribute__((always_inline)) int fold_wakes(const struct thread *t) {
   return !(t->off == ASLEEP && t->woken_at >= t->off_at);
 }
@@ -106,12 +108,12 @@ static inline __attribute__((always_inline)) int fold_in(struct thread *t, u64 n
   u64 off = now - t->off_at;
   if (slept) {
     u64 wait = off;
-    t->unseen = !t->woken_at;  /* the wake-up was hidden from us: all of it counts as sleep */
+    t->unseen = !t->woken_at;  /* no wake-up was reported: all of the time counts as sleep */
     t->early = t->woken_at && t->woken_at < t->off_at;
     if (t->woken_at)
       wait = t->early ? 0 : t->woken_at - t->off_at;
     if (wait > off)
-      wait = off;  /* clocks of two CPUs may differ by some ns */
+      wait = off;  /* the clocks of two CPUs may differ by some ns */
     p->wait += wait;
     p->delay += off - wait;
     p->sleeps++;
@@ -128,14 +130,14 @@ static inline __attribute__((always_inline)) int fold_in(struct thread *t, u64 n
   return slept;
 }
 
-struct moment { u64 at, off; };  /* a time, and how long the call was off the CPU until then */
+struct moment { u64 at, off; };  /* a time, and the call's time off the CPU until then */
 
-/* A program that runs in the thread's own context may be preempted after it has read the clock: then its event counts from the
- * thread's return on. */
+/* A program that runs in the thread's context may be preempted after it has read the clock. Its event then counts from the
+ * thread's return to the CPU on. */
 static inline __attribute__((always_inline)) struct moment fold_moment(const struct thread *t, u64 now) {
   struct moment m = {.at = now < t->on_at ? t->on_at : now, .off = off_cpu(&t->in)};
   __asm__ __volatile__("" ::: "memory");
-  if (t->on_at > m.at) {  /* preempted just now, between these two */
+  if (t->on_at > m.at) {  /* preempted between the two statements */
     m.at = t->on_at;
     m.off = off_cpu(&t->in);
   }
@@ -144,7 +146,7 @@ static inline __attribute__((always_inline)) struct moment fold_moment(const str
 
 static inline __attribute__((always_inline)) void fold_copy_close(struct thread *t, struct moment m) {
   if (t->copy_at) {
-    u64 off = m.off - t->copy_off;  /* a page fault may put the thread to sleep inside a copy */
+    u64 off = m.off - t->copy_off;  /* a page fault may make the thread sleep inside a copy */
     u64 span = m.at - t->copy_at;
     t->copy += span > off ? span - off : 0;
     t->copied = m.at;
@@ -159,14 +161,14 @@ static inline __attribute__((always_inline)) void fold_copy_end(struct thread *t
 static inline __attribute__((always_inline)) void fold_copy_start(struct thread *t, u64 now) {
   if (t->where != IN_USER) {
     struct moment m = fold_moment(t, now);
-    fold_copy_close(t, m);  /* the next buffer starts: the one before is copied */
+    fold_copy_close(t, m);  /* the next buffer starts, so the buffer before is copied */
     t->copy_at = m.at;
     t->copy_off = m.off;
     t->copies++;
   }
 }
 
-/* A copy starts, or the one that seemed to have started starts only now. */
+/* A copy starts. If a copy seemed to have started before, its start is corrected to now. */
 static inline __attribute__((always_inline)) void fold_copy_restart(struct thread *t, u64 now) {
   if (t->where != IN_USER) {
     struct moment m = fold_moment(t, now);
@@ -176,10 +178,10 @@ static inline __attribute__((always_inline)) void fold_copy_restart(struct threa
   }
 }
 
-/* A multiplexer asks a descriptor, or leaves its wait queue. By the first time it has copied in what it was handed. What it
- * copies out comes after the last time, or, where each answer is written when its descriptor was asked (`each`: epoll_wait),
- * after the first time since it slept. */
-static inline __attribute__((always_inline)) void fold_asked(struct thread *t, int each, u64 now) {
+/* A multiplexer polls a descriptor, or removes its entry from the descriptor's wait queue. Before the first time it has copied its
+ * arguments in. It copies its answers out after the last time, or, where it writes each answer after the poll of its descriptor
+ * (`each`: epoll_wait), after the first time since it slept. */
+static inline __attribute__((always_inline)) void fold_polled(struct thread *t, int each, u64 now) {
   struct moment m = fold_moment(t, now);
   if (!t->copying_out_at)
     t->copy_in_max = m.at - t->enter - m.off;
@@ -190,15 +192,15 @@ static inline __attribute__((always_inline)) void fold_asked(struct thread *t, i
   t->copying_out_sleeps = t->in.sleeps;
 }
 
-/* ns on the CPU since then */
+/* ns on the CPU since the multiplexer may have begun to copy out */
 static inline __attribute__((always_inline)) u64 fold_copy_out_max(const struct thread *t, u64 now) {
   return t->copying_out_at ? now - t->copying_out_at - (off_cpu(&t->in) - t->copying_out_off) : 0;
 }
 
-/* The end of a call, or of a birth: what the thread was in. It is in user code already, so that nothing is added to the call
- * while it is reported. */
+/* The end of a call or of a birth (`was`). The thread is in user code already, so nothing is added to the call while it is
+ * reported. */
 static inline __attribute__((always_inline)) void fold_exit(struct thread *t, u32 was, u64 now) {
-  struct moment end = {.at = now, .off = off_cpu(&t->in)};  /* what came after `now` is not the call's any more */
+  struct moment end = {.at = now, .off = off_cpu(&t->in)};  /* an absence after `now` is not the call's */
   fold_copy_close(t, end);
   if (was == IN_BIRTH) {
     t->out.wait += t->in.wait;
@@ -211,7 +213,7 @@ static inline __attribute__((always_inline)) void fold_exit(struct thread *t, u3
   }
 }
 
-/* A burst's bucket for a duration: four to an octave from 64 ns on (records.bucket_floor is the inverse). */
+/* The bucket of a duration in a burst: four buckets per octave from 64 ns on (records.bucket_floor is the inverse). */
 static inline __attribute__((always_inline)) u32 burst_bucket(u64 ns) {
   u32 log = 6;
   if (ns < 64)

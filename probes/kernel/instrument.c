@@ -1,10 +1,13 @@
-/* The probes: what the kernel tells, folded per call (fold.h) and written as records (records.py). Here is what they share;
- * then come threads.c, sched.c, calls.c, data.c, poll.c and end.c, in one text, as BCC wants its programs in one file.
+/* What all programs of the instrument share: its maps, the lookup of a followed thread, room for records, kernel stacks.
  *
- * Most are raw tracepoints: the cheapest hook, present without tracefs, and, unlike the perf kind, not skipped when an
- * interrupt brings another program's event while one is being handled. What no tracepoint shows is asked of functions, at
- * their entry and exit, where the kernel allows that (AT_ENTRY, AT_EXIT). All arguments are kernel pointers, so every field is
- * read at an offset that the running kernel's BTF gave (the OFF_ constants come from constants.py); no kernel header is used.
+ * Needs the constants of probes/capture/constants.py and the records of records.py, which stand before this text, and kernel.h
+ * and fold.h. Offers thread_of, current_thread, count, hit, REPORT, submit, stack_id, AT_ENTRY and AT_EXIT to threads.c, sched.c,
+ * calls.c, data.c, poll.c and end.c, which follow in one text: BCC finds programs in one file only.
+ *
+ * Most programs are raw tracepoints. They are the cheapest hook and need no tracefs. The kernel does not skip them when an
+ * interrupt brings another program's event during the handling of one event; it skips programs of the perf kind
+ * (kernel/trace/bpf_trace.c, trace_call_bpf). What no tracepoint shows is read at the entry and exit of functions, where the
+ * kernel allows that.
  */
 #include "kernel.h"
 #include "fold.h"
@@ -12,43 +15,45 @@
 struct raw { u64 args[4]; };
 
 BPF_HASH(threads, u32, struct thread, MAX_THREADS);
-BPF_ARRAY(fresh_thread, struct thread, 1);  /* all zero: with a copy on it the BPF stack of 512 bytes would be full */
+BPF_ARRAY(fresh_thread, struct thread, 1);  /* all zero: a struct thread does not fit on the BPF stack of 512 bytes */
 BPF_PERCPU_ARRAY(losses, u64, LOSSES);
 BPF_PERCPU_ARRAY(hits, u64, HITS);
-BPF_HASH(invitations, u64, u32, INVITATIONS);  /* cookies that nobody has said yet */
+BPF_HASH(invitations, u64, u32, INVITATIONS);  /* cookies that no process has said yet */
 BPF_ARRAY(stopped, u32, 1);
 BPF_PERCPU_ARRAY(serials, u32, 1);
 BPF_RINGBUF_OUTPUT(records, RING_PAGES);
 
 struct burst_key { u32 thread; s32 nr; u64 fd; };
 BPF_HASH(bursts, struct burst_key, struct burst_record, MAX_BURSTS);
-BPF_ARRAY(fresh_burst, struct burst_record, 1);  /* all zero: too big for the 512 bytes of BPF stack */
+BPF_ARRAY(fresh_burst, struct burst_record, 1);  /* all zero, for the same reason */
 
 struct frames { u64 at[STACK_FRAMES]; };
 BPF_PERCPU_ARRAY(stack_scratch, struct frames, 2);
 BPF_TABLE("lru_hash", u64, u8, stacks_seen, 16384);
 
+/* crowded: when the entry was made, the table may already have evicted other entries (data.c) */
+struct arrival { u64 first; u64 count; u64 crowded; };
+BPF_TABLE("lru_hash", u64, struct arrival, arrivals, MAX_ARRIVALS);
+BPF_ARRAY(arrivals_held, u64, 1);  /* entries made minus entries deleted */
 BPF_HASH(generations, u64, u32, MAX_GENERATIONS);
-struct arrival { u64 first; u64 count; };
-BPF_TABLE("lru_hash", u64, struct arrival, arrivals, 65536);
 struct ready { u64 socket, at; };
 BPF_PERCPU_ARRAY(latest_ready, struct ready, 1);
 struct datagrams { u64 inode, came, taken; u64 at[WAITING]; };
-BPF_TABLE("lru_hash", u64, struct datagrams, datagrams, 4096);
-BPF_ARRAY(fresh_datagrams, struct datagrams, 1);  /* all zero: too big for the BPF stack, too */
+BPF_TABLE("lru_hash", u64, struct datagrams, datagrams, MAX_DATAGRAM_SOCKETS);
+BPF_ARRAY(fresh_datagrams, struct datagrams, 1);  /* all zero, for the same reason */
 
-static inline void count(int what) {
-  u64 *n = losses.lookup(&what);
+static inline void count(int loss) {
+  u64 *n = losses.lookup(&loss);
   if (n) (*n)++;
 }
 
-static inline void hit(int what) {
-  u64 *n = hits.lookup(&what);
+static inline void hit(int probe) {
+  u64 *n = hits.lookup(&probe);
   if (n) (*n)++;
 }
 
-/* Every event of a followed thread comes through here. Once `stopped` is set, nothing is followed any more: all threads'
- * states stand still at the same moment, though the programs are detached one after the other. */
+/* The state of a followed thread; 0 if the thread is not followed, or if the recording has ended. `stopped` ends the recording
+ * for all threads at the same moment, although the programs are detached one after the other. */
 static inline struct thread *thread_of(u32 tid, int event) {
   int zero = 0;
   struct thread *t = threads.lookup(&tid);
@@ -72,7 +77,7 @@ static inline __attribute__((always_inline)) void *reserve(u64 size) {
   return room;
 }
 
-/* No wake-up for the reader: it would interrupt the very CPU that is measured. The reader comes by on a timer. */
+/* BPF_RB_NO_WAKEUP: a wake-up of the reader would interrupt the CPU that is measured. The reader polls by a timer. */
 static inline __attribute__((always_inline)) void submit(void *record) {
   records.ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }
@@ -81,8 +86,8 @@ static inline __attribute__((always_inline)) void submit(void *record) {
   struct type *name = reserve(sizeof(struct type)); \
   if (!name) return 0
 
-/* Two programs for one place in a function, of which attach.py takes one: fentry (or fexit) finds the arguments in a row,
- * kprobe (or kretprobe) finds the registers. Read as plain numbers: with typed pointers the verifier lets us do little. */
+/* Two programs for one place in a function; attach.py attaches one of them. An fentry or fexit program finds the function's
+ * arguments in a row, a kprobe or kretprobe program finds the registers. Both read the arguments as plain numbers. */
 #define AT_ENTRY(function, handler, a, b) \
   KFUNC_PROBE(function) { return handler(peek((u64)ctx, 8 * a), peek((u64)ctx, 8 * b)); } \
   int kprobe_on_##function(void *ctx) { return handler(peek((u64)ctx, REGISTER##a), peek((u64)ctx, REGISTER##b)); }
@@ -90,7 +95,7 @@ static inline __attribute__((always_inline)) void submit(void *record) {
   KRETFUNC_PROBE(function) { return handler(); } \
   int kretprobe_on_##function(void *ctx) { return handler(); }
 
-/* ---- stacks: the frames once, then an id -------------------------------------------------------------------------- */
+/* ---- stacks: a record with the frames once, then only the id ------------------------------------------------------- */
 
 static inline u64 stack_id(void *ctx, int slot) {
   struct frames *scratch = stack_scratch.lookup(&slot);
@@ -105,8 +110,8 @@ static inline u64 stack_id(void *ctx, int slot) {
   if (depth == STACK_FRAMES)
     count(LOSS_STACK_CUT);
   u64 id = 0xcbf29ce484222325ULL;
-  /* No early way out, and an index that clang can't turn into a pointer: else the verifier of some kernels gives up. What
-   * lies beyond the depth is an older stack's, and is masked. */
+  /* The loop has no early exit, and clang can't turn the index into a pointer: otherwise the verifier of some kernels gives
+   * up. Frames beyond the depth belong to an older stack, so they are masked. */
   for (u32 i = 0; i < STACK_FRAMES; i++) {
     u32 at = i;
     __asm__ __volatile__("" : "+r"(at));

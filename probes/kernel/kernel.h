@@ -51,6 +51,12 @@ static inline int is_compat(u64 task) {
   return HAS_THREAD_FLAGS ? peek(task, OFF_THREAD_FLAGS) >> 22 & 1 : 0;
 }
 
+/* Does a tracer emulate the calls of the task (PTRACE_SYSEMU)? thread_info.syscall_work, SYSCALL_WORK_BIT_SYSCALL_EMU; kernels
+ * before 5.11, and architectures without generic entry code, have no such member. */
+static inline int is_emulated(u64 task) {
+  return HAS_SYSCALL_WORK ? peek(task, OFF_SYSCALL_WORK) >> 3 & 1 : 0;
+}
+
 /* Does a seccomp filter decide which calls the task may make (task->seccomp.mode; CONFIG_SECCOMP)? */
 static inline int is_filtered(u64 task) { return HAS_SECCOMP ? peek32(task, OFF_SECCOMP_MODE) : 0; }
 

@@ -1,6 +1,6 @@
-"""Every bounded table of the kernel side: its size, what happens when it is full, and what then can't be trusted.
+"""The bounded tables of the kernel side: the size of each, what happens when it is full, and which figures are then void.
 
-`table()` prints it for docs/how-it-works.md; tests/probes/capture/test_limits.py fills each table that can be filled.
+`table()` prints them for docs/how-it-works.md. tests/probes/capture/test_limits.py fills the tables.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many entries the kernel side has room for. Tests make them small; `waiting` must be a power of two."""
+    """How many entries each table of the kernel side has room for. Tests make them small. `waiting` is a power of two."""
 
-    ring_bytes: int = 64 << 20  # of records not read yet: 0.8 s of the busiest server seen
+    ring_bytes: int = 64 << 20  # of records that are not read yet: 0.8 s of the busiest server that was measured
     threads: int = 16384  # followed at the same time
+    serials: int = 1 << 22  # numbers of threads, on each CPU
     bursts: int = 8192  # of folded calls, open at the same time
+    arrivals: int = 65536  # TCP sockets of the machine with unread data
+    datagram_sockets: int = 4096  # UDP sockets of the machine
     waiting: int = 256  # datagrams in one socket; the default receive buffer holds 277 of 64 B
     generations: int = 65536  # addresses of connections
     watchers: int = 65536  # descriptors that followed threads registered with epoll
-    invitations: int = 1024  # cookies given out and not said yet
+    invitations: int = 1024  # cookies that were given out and not said yet
 
 
 SIZES = Sizes()
@@ -26,7 +29,7 @@ SIZES = Sizes()
 
 @dataclass(frozen=True)
 class Limit:
-    """One table: `when_full` says what happens, `counted_as` which Loss counts it ("" where nothing is lost)."""
+    """One table. `counted_as` is the name of the Loss that counts what found no room, "" if nothing is lost."""
 
     table: str
     size: str
@@ -36,21 +39,42 @@ class Limit:
 
 
 LIMITS = (
-    Limit("records (ring buffer)", "64 MB", "the record is dropped", "RING_FULL", "everything"),
+    Limit("records (ring buffer)", f"{SIZES.ring_bytes >> 20} MB", "the record is dropped", "RING_FULL", "everything"),
     Limit("recording in memory", "512 MB", "following ends; the program goes on", "FULL", "everything"),
-    Limit("threads", "16,384 at a time", "the new thread is not followed", "THREADS_FULL", "everything"),
-    Limit("thread numbers", "4,194,304 per CPU", "a number is given twice", "SERIALS_FULL", "everything"),
-    Limit("bursts of folded calls", "8,192 at a time", "the call gets a record of its own", "", "nothing"),
-    Limit("arrivals at TCP sockets", "65,536 sockets", "the oldest is forgotten", "ARRIVAL", "messages"),
-    Limit("sockets with datagrams", "4,096", "the oldest is forgotten", "ARRIVAL", "messages"),
-    Limit("datagrams in one socket", "256", "the arrival of the next is not remembered", "ARRIVAL", "messages"),
-    Limit("addresses of connections", "65,536", "two connections may get one name", "GENERATIONS_FULL", "messages"),
-    Limit("epoll's registrations", "65,536", "the callback of the next is not reported", "WATCHERS_FULL", "epoll's callbacks"),
+    Limit("threads", f"{SIZES.threads:,} at a time", "the new thread is not followed", "THREADS_FULL", "everything"),
+    Limit(
+        "thread numbers",
+        f"{SIZES.serials:,} on each of 1,024 CPUs",
+        "two threads may get one number",
+        "SERIALS_FULL",
+        "everything",
+    ),
+    Limit("bursts of folded calls", f"{SIZES.bursts:,} at a time", "the call gets a record of its own", "", "nothing"),
+    Limit(
+        "arrivals at TCP sockets",
+        f"{SIZES.arrivals:,} sockets",
+        "an entry is evicted; counted from three quarters on",
+        "ARRIVAL",
+        "messages",
+    ),
+    Limit("sockets with datagrams", f"{SIZES.datagram_sockets:,}", "an entry is evicted", "ARRIVAL", "messages"),
+    Limit("datagrams in one socket", f"{SIZES.waiting}", "the next arrival is not kept", "ARRIVAL", "messages"),
+    Limit(
+        "addresses of connections", f"{SIZES.generations:,}", "two connections may get one name", "GENERATIONS_FULL", "messages"
+    ),
+    Limit("connections at one address", "65,536", "the names begin again", "", "nothing: the first has ended long ago"),
+    Limit(
+        "epoll's registrations",
+        f"{SIZES.watchers:,}",
+        "the callback of the next is not reported",
+        "WATCHERS_FULL",
+        "epoll's callbacks",
+    ),
     Limit("stacks seen", "16,384 kinds", "a stack is reported once more", "", "nothing"),
     Limit("frames of a stack", "64", "the outermost are cut off", "STACK_CUT", "nothing: a chain may lack its start"),
     Limit("a burst's histogram", "64 buckets, up to 4 ms", "longer calls fall into the last bucket", "", "nothing: bounds"),
     Limit("a thread's name", "15 bytes", "the kernel itself cuts it", "", "nothing"),
-    Limit("invitations", "1,024", "starting a followed process fails with an error", "", "nothing"),
+    Limit("invitations", f"{SIZES.invitations:,}", "starting a followed process fails with an error", "", "nothing"),
 )
 
 

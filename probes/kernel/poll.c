@@ -1,22 +1,23 @@
-/* Polling and wait queues: how often a descriptor was asked whether it is ready, and in whose queue somebody was entered.
+/* Polling and wait queues: how many descriptors a call polls, and how many entries it makes in wait queues.
  *
- * Functions only: no tracepoint tells of them. Each is counted once, at the outermost level: sock_poll, and not the tcp_poll
- * that it calls; add_wait_queue, which __pollwait (select, poll) and epoll's ep_ptable_queue_proc call alike.
+ * Needs the maps and helpers of instrument.c, latest_ready (data.c) and is_multiplexer (kernel.h). Offers nothing to others.
+ * Attached: functions only, as no tracepoint shows them. Each event is counted once, at the outermost function: sock_poll, but
+ * not tcp_poll, which sock_poll calls; add_wait_queue, which __pollwait (select, poll) and ep_ptable_queue_proc (epoll) call.
  */
 
-/* select, poll and epoll_wait hand descriptors in and answers out before and after they ask: that bounds what they copy. */
-static inline void asked(struct thread *t) {
+/* select, poll and epoll_wait copy descriptors in before they poll, and copy answers out afterwards: this bounds the copies. */
+static inline void polls(struct thread *t) {
   if (t->where == IN_CALL && is_multiplexer(t->nr))
-    fold_asked(t, is_epoll_wait(t->nr), bpf_ktime_get_ns());
+    fold_polled(t, is_epoll_wait(t->nr), bpf_ktime_get_ns());
 }
 
-/* sock_poll(file, socket, wait) and its like: file->f_op->poll */
+/* file->f_op->poll(file, wait): sock_poll and others */
 static inline int poll_method(u64 file, u64 unused) {
   struct thread *t = current_thread(HIT_POLLED);
   if (!t)
     return 0;
   t->polled++;
-  asked(t);
+  polls(t);
   return 0;
 }
 AT_ENTRY(sock_poll, poll_method, 0, 0)
@@ -24,10 +25,10 @@ AT_ENTRY(pipe_poll, poll_method, 0, 0)
 AT_ENTRY(eventfd_poll, poll_method, 0, 0)
 
 struct watcher { u64 queue; u32 thread; u32 unused; };
-BPF_HASH(watchers, u64, struct watcher, MAX_WATCHERS);  /* epoll's entries in the queues of what it watches */
+BPF_HASH(watchers, u64, struct watcher, MAX_WATCHERS);  /* epoll's entries in the wait queues of registered descriptors */
 
 /* add_wait_queue(queue, entry) */
-static inline int entered(u64 queue, u64 entry) {
+static inline int entry_added(u64 queue, u64 entry) {
   struct thread *t = current_thread(HIT_QUEUED);
   if (!t)
     return 0;
@@ -39,39 +40,40 @@ static inline int entered(u64 queue, u64 entry) {
   }
   return 0;
 }
-AT_ENTRY(add_wait_queue, entered, 0, 1)
-AT_ENTRY(add_wait_queue_exclusive, entered, 0, 1)
+AT_ENTRY(add_wait_queue, entry_added, 0, 1)
+AT_ENTRY(add_wait_queue_exclusive, entry_added, 0, 1)
 
-/* remove_wait_queue(queue, entry): also by somebody who isn't followed, or no longer */
-static inline int left(u64 queue, u64 entry) {
+/* remove_wait_queue(queue, entry): the caller may be a task that is not followed, or no longer followed. */
+static inline int entry_removed(u64 queue, u64 entry) {
   watchers.delete(&entry);
   struct thread *t = current_thread(HIT_QUEUED);
   if (!t)
     return 0;
   t->unqueued++;
-  asked(t);
+  polls(t);
   return 0;
 }
-AT_ENTRY(remove_wait_queue, left, 0, 1)
+AT_ENTRY(remove_wait_queue, entry_removed, 0, 1)
 
-/* ep_poll_callback(entry, mode, sync, key): runs in whoever made the descriptor ready; it puts it on epoll's ready list. */
-static inline int called_back(u64 entry, u64 key) {
+/* ep_poll_callback(entry, mode, sync, key): runs in the task that made the descriptor ready, and puts the descriptor on the ready
+ * list of epoll. */
+static inline int listed_as_ready(u64 entry, u64 key) {
   u64 now = bpf_ktime_get_ns();
   int zero = 0;
-  struct watcher *who = watchers.lookup(&entry);
+  struct watcher *watcher = watchers.lookup(&entry);
   u32 *stop = stopped.lookup(&zero);
-  if (!who || !stop || *stop)
+  if (!watcher || !stop || *stop)
     return 0;
   hit(HIT_READY_LIST);
   struct ready *cause = key & 1 /* EPOLLIN */ ? latest_ready.lookup(&zero) : 0;
   REPORT(ready_list_record, r);
   r->kind = KIND_READY_LIST;
-  r->thread = who->thread;
-  r->ready = cause && who->queue == peek(cause->socket, OFF_SOCK_WQ) + OFF_WQ_WAIT ? cause->at : 0;
+  r->thread = watcher->thread;
+  r->ready = cause && watcher->queue == peek(cause->socket, OFF_SOCK_WQ) + OFF_WQ_WAIT ? cause->at : 0;
   r->at = now;
   submit(r);
   if (cause)
-    cause->socket = 0;  /* told once */
+    cause->socket = 0;  /* each arrival is the cause of one event */
   return 0;
 }
-AT_ENTRY(ep_poll_callback, called_back, 0, 3)
+AT_ENTRY(ep_poll_callback, listed_as_ready, 0, 3)

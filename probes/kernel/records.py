@@ -1,9 +1,10 @@
-"""The records that the kernel side writes and the Python side reads: their one definition.
+"""The records that the kernel side writes and the Python side reads. They are defined here, once, for both sides.
 
-Every record starts with `kind` (u32) and `thread` (u32, a number that the instrument gave a followed thread, so that a tid
-that is used again never mixes two threads). Times are CLOCK_MONOTONIC in ns
-(bpf_ktime_get_ns), durations ns. `c_source()` prints the same definitions as C, so the two sides cannot drift apart;
-a recording carries `describe()` along, so that an old file stays readable after a field is added.
+Each record starts with `kind` (u32) and `thread` (u32). `thread` is a number that the instrument gives to each followed
+thread: the kernel uses a tid again after a thread has ended, the instrument never uses a number again. Times are ns of the
+kernel's CLOCK_MONOTONIC (bpf_ktime_get_ns). Durations are ns.
+
+`c_source()` prints the definitions as C. A recording stores `describe()`, so a file stays readable after a field was added.
 """
 
 from __future__ import annotations
@@ -23,38 +24,41 @@ COMM = 16  # TASK_COMM_LEN
 
 
 class Kind(enum.IntEnum):
-    """What a record tells."""
+    """What a record describes."""
 
     THREAD = 1  # a thread is followed from here on
     CALL = 2  # one system call
-    BURST = 3  # identical calls without result in a row, folded into one record
+    BURST = 3  # a burst: identical calls without result in a row, folded into one record
     SLEEP = 4  # one sleep, from the switch-out to the switch-in
-    STACK = 5  # the kernel stack behind a stack id, once per id
-    EXEC = 6  # the thread's program was replaced
-    EXIT = 7  # the thread ended; its totals
-    SOCKET_COPY = 8  # data was copied from a socket by something else than a reading call: io_uring, AIO, a kernel's worker
-    NAME = 9  # the thread has another name from here on
-    READY_LIST = 10  # epoll's callback put something that this thread watches on the ready list
+    STACK = 5  # the kernel stack behind a stack id
+    EXEC = 6  # the thread executed another program
+    EXIT = 7  # the thread ended, or the recording did; the thread's totals
+    SOCKET_COPY = 8  # data was copied from a socket outside a reading call: by io_uring, AIO or a worker of the kernel
+    NAME = 9  # the thread got another name (comm)
+    READY_LIST = 10  # epoll's callback put a descriptor that this thread registered on the ready list
 
 
 class Loss(enum.IntEnum):
-    """Why a figure may be missing: counted in the kernel, one slot each."""
+    """What the kernel side counts beside its records, one counter each.
 
-    RING_FULL = 0  # a record found no room in the ring
-    THREADS_FULL = 1  # a thread could not be followed: the table of threads was full
-    UNMATCHED = 2  # a system call ended that never began, or began inside another
-    STACK_FAILED = 3  # the kernel gave no stack
-    UNSEEN = 4  # the kernel did not tell of a switch-in: a phase is an upper bound (no loss)
-    COPY_END = 5  # the kernel did not tell of the end of a copy: it is an upper bound (no loss)
-    REFUSED = 6  # a system call was refused by a seccomp filter before it began (no loss)
-    ARRIVAL = 7  # data was read whose arrival is not known: the message can't be timed
-    UNINVITED = 8  # somebody else asked to be followed, with a cookie that is not open (no loss)
-    STACK_CUT = 9  # a kernel stack has more frames than are kept: its outermost are missing (no loss)
-    GENERATIONS_FULL = 10  # the table that tells connections with one address apart was full
+    "No loss" marks what takes no event away: a figure is an upper bound, or a call never took place.
+    """
+
+    RING_FULL = 0  # a record found no room in the ring buffer and was dropped
+    THREADS_FULL = 1  # a thread was not followed, because the table of threads was full
+    UNMATCHED = 2  # a system call ended without a beginning, or began inside another call
+    STACK_FAILED = 3  # bpf_get_stack returned no stack: a sleep or wake-up has no label
+    UNSEEN = 4  # the kernel did not report a switch-in: a phase is an upper bound (no loss)
+    COPY_END = 5  # the kernel did not report the end of a copy: the copy is an upper bound (no loss)
+    REFUSED = 6  # a seccomp filter answered a system call before it began: the call has no duration (no loss)
+    ARRIVAL = 7  # data was read whose first arrival is not known: the times of the message are missing or too late
+    UNINVITED = 8  # a process asked to be followed with a cookie that is not open, and was refused (no loss)
+    STACK_CUT = 9  # a kernel stack has more frames than are kept: its outermost frames are missing (no loss)
+    GENERATIONS_FULL = 10  # the table that tells connections at one address apart was full
     WATCHERS_FULL = 11  # the table of epoll's entries in wait queues was full
-    SERIALS_FULL = 12  # more threads than numbers for them
-    EMULATED = 13  # a system call was emulated by a tracer (PTRACE_SYSEMU): the kernel did not make it (no loss)
-    KILLED = 14  # a thread was killed by its tracer at the entry of a system call, which never began (no loss)
+    SERIALS_FULL = 12  # two threads may have one number
+    EMULATED = 13  # a tracer emulated a system call (PTRACE_SYSEMU): the kernel did not make the call (no loss)
+    KILLED = 14  # a thread was killed at the entry of a system call, which never began (no loss)
 
 
 class Hit(enum.IntEnum):
@@ -82,11 +86,12 @@ class Hit(enum.IntEnum):
 class CallFlag(enum.IntFlag):
     """Facts about one call."""
 
-    NO_RETURN = 1  # exit, exit_group, or the thread was killed inside it
+    NO_RETURN = 1  # exit, exit_group, or the thread was killed inside the call
     OPEN = 2  # still under way when the recording ended
     DRAINED = 8  # the socket's receive queue was empty after this call's last copy
-    LINEAR = 16  # the copy was a datagram's in one piece, which has a probe of its own
-    COPY_LATE = 32  # the kernel did not tell of the end of a copy: the time until the next event counts as copying
+    LINEAR = 16  # the copy was of a datagram in one piece, which has its own probe
+    REFUSED = 64  # a seccomp filter answered the call before it began: `enter` and `exit` are the time of the answer
+    COPY_LATE = 32  # the kernel did not report the end of a copy: the time until the next event counts as copying
 
 
 class SleepFlag(enum.IntFlag):
@@ -95,8 +100,8 @@ class SleepFlag(enum.IntFlag):
     OUTSIDE = 1  # not inside a system call: a page fault, for example
     EARLY = 2  # the wake-up came before the switch-out was complete
     OPEN = 4  # still asleep when the recording ended
-    UNSEEN = 8  # the kernel did not tell who ended it: all of it counts as sleep
-    BOUNDED = 16  # the kernel did not tell of the switch-in: `on` is an upper bound
+    UNSEEN = 8  # the kernel did not report the wake-up: all of the time counts as sleep
+    BOUNDED = 16  # the kernel did not report the switch-in: `on` is an upper bound
 
 
 _SIZES = {"u32": ("I", 4), "s32": ("i", 4), "u64": ("Q", 8), "s64": ("q", 8)}
@@ -191,21 +196,22 @@ def _layout(kind: Kind, text: str) -> Layout:
 
 
 LAYOUTS: dict[Kind, Layout] = {
-    one.kind: one
-    for one in (
-        # tid, ns_tid, ns_tgid: as the host sees it, and as the thread's own pid namespace does; worker: 1 for a thread that
+    layout.kind: layout
+    for layout in (
+        # tid: in the initial pid namespace. ns_tid, ns_tgid: in the thread's own pid namespace. worker: 1 for a thread that
         # the kernel made for its own work in this process
         _layout(Kind.THREAD, f"u32 tid, u32 ns_tid, u32 ns_tgid, u32 parent, u64 start, u64 worker, char comm[{COMM}]"),
         _layout(
             Kind.CALL,
             "s32 nr, u32 flags, u64 enter, u64 exit, s64 ret, u64 args[4],"
             "u64 wait, u64 delay, u64 preempted, u64 copy, u32 sleeps, u32 preemptions,"
-            # the socket read from (0: none known), when its oldest unread data arrived (0: not seen),
-            # when the last copy of this call ended, arrivals taken together, bytes left unread
+            # socket: the socket that the call read from (0: unknown). ready: when its oldest unread data arrived (0: unknown).
+            # copied: when the last copy of the call ended. arrivals: how many arrivals the call read. unread: bytes left
             "u64 socket, u64 ready, u64 copied, u32 arrivals, u32 unread,"
-            # descriptors asked by their poll method, entries made in wait queues and taken from them, buffers copied
+            # calls of poll methods, entries made in wait queues, entries removed from wait queues, buffers copied
             "u32 polled, u32 queued, u32 unqueued, u32 copies,"
-            # a multiplexer's time on the CPU before it asked the first descriptor, and after it had asked (0: it asked none)
+            # a multiplexer's time on the CPU before it polled the first descriptor, and after it polled the last (0: it polled
+            # no descriptor)
             "u64 copy_in_max, u64 copy_out_max",
         ),
         _layout(
@@ -216,18 +222,18 @@ LAYOUTS: dict[Kind, Layout] = {
         _layout(
             Kind.SLEEP,
             "u32 flags, u32 waker_tid, u64 off, u64 woken, u64 on, u64 stack, u64 waker_stack, u64 probed,"
-            "u64 object,"  # behind the descriptor in the call's first argument; 0: none
+            "u64 object,"  # names the file behind the descriptor in the call's first argument (sched.c); 0: none
             f"char waker_comm[{COMM}]",
         ),
         _layout(Kind.STACK, f"u64 id, u64 depth, u64 frames[{STACK_FRAMES}]"),
         _layout(Kind.SOCKET_COPY, "u64 socket, u64 ready, u64 started, u64 copied, u64 bytes, u32 arrivals, u32 unread"),
-        _layout(Kind.READY_LIST, "u64 ready, u64 at"),  # ready: 0, if it was not data for a socket
+        _layout(Kind.READY_LIST, "u64 ready, u64 at"),  # ready: when the data arrived; 0: the cause was not data for a socket
         _layout(Kind.NAME, f"u64 at, char comm[{COMM}]"),
         _layout(Kind.EXEC, f"u64 at, u32 ns_tid, u32 ns_tgid, char comm[{COMM}]"),
         _layout(
             Kind.EXIT,
-            # what happened outside calls (birth: at work before the first return to user code, copy: copying there), and the
-            # kernel's own counts to hold the records against
+            # wait, delay, preempted, sleeps, preemptions: outside calls. birth: on the CPU before its first return.
+            # copy: copying in that time. calls, bursts: how many calls the kernel side reported and folded
             "u64 end, u64 calls, u64 bursts, u64 wait, u64 delay, u64 preempted, u64 birth, u64 copy,"
             f"u32 sleeps, u32 preemptions, char comm[{COMM}]",
         ),

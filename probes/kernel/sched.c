@@ -1,4 +1,7 @@
-/* Asleep and awake: switched out, woken, switched in. */
+/* The scheduler's events: a thread is switched out, woken, switched in.
+ *
+ * Needs the maps and helpers of instrument.c, and fold.h for the account of time. Offers report_sleep to end.c and
+ * switch_in_missed to calls.c and data.c. Attached: on_switch, on_waking. */
 
 static inline int report_sleep(struct thread *t, u64 now, u32 flags) {
   REPORT(sleep_record, r);
@@ -18,10 +21,10 @@ static inline int report_sleep(struct thread *t, u64 now, u32 flags) {
   return 0;
 }
 
-/* The thread runs, but the kernel never told of its switch-in. Some machines hide their supervisor from tracing, and with it
- * every switch from the supervisor to somebody else. The thread came back some time before now: what it did since then is
- * taken for the run queue, an upper bound, and counted. */
-static inline void came_back_unseen(struct thread *t, u64 now) {
+/* Closes an absence from the CPU whose end the kernel did not report: the thread runs at `now`. Some machines hide their
+ * supervisor from tracing, and with it each switch from the supervisor to another task. The thread came back some time before
+ * `now`. The time since then counts as run queue, which is an upper bound. */
+static inline void switch_in_missed(struct thread *t, u64 now) {
   if (t->off == ON_CPU)
     return;
   count(LOSS_UNSEEN);
@@ -29,8 +32,9 @@ static inline void came_back_unseen(struct thread *t, u64 now) {
     report_sleep(t, now, SLEEP_BOUNDED);
 }
 
-/* Did the task that is switched out leave the run queue? Not if it was preempted, nor if it saw a pending signal on its way
- * out: then the kernel has put its state back to running (0), though the tracepoint may still tell the state before. */
+/* Does the task that is switched out leave the run queue? A preempted task does not. A task with a pending signal does not
+ * either: the kernel sets its state back to running (0) on the way out (kernel/sched/core.c, __schedule), although the
+ * tracepoint may still pass the state from before. */
 static inline int goes_to_sleep(struct raw *ctx) {
   u64 prev = switch_prev(ctx->args);
   if ((u32)ctx->args[0] || !switch_prev_state(ctx->args))
@@ -38,10 +42,10 @@ static inline int goes_to_sleep(struct raw *ctx) {
   return !(peek32(prev, OFF_TASK_ON_RQ) && !task_state(prev));
 }
 
-/* What the kernel has behind a descriptor (file->private_data): a struct socket, eventpoll, pipe. Whoever sleeps at one of its
- * queues (queues.py: OF_THE_OBJECT) sleeps with all others at the same queue of the same object. Addresses are used again, so
- * the inode's number goes into the high bits, which are the same in every address: each socket and pipe has its own. Another
- * thread may close the descriptor in this very moment: then the object is a wrong one, and nothing worse. */
+/* A name for the object behind a descriptor (file->private_data): a struct socket, eventpoll or pipe. All threads that sleep on
+ * one queue of one object (queues.py, OF_THE_OBJECT) get the same name. The kernel uses addresses again, so the inode's number is
+ * in the high bits, which are the same in each address. If another thread closes the descriptor at this moment, the name is
+ * wrong; nothing else happens. */
 static inline u64 object_behind(u64 task, u32 fd) {
   u64 table = peek(peek(task, OFF_TASK_FILES), OFF_FILES_TABLE);
   if (fd >= peek32(table, OFF_TABLE_LENGTH))
@@ -50,12 +54,12 @@ static inline u64 object_behind(u64 task, u32 fd) {
   return file ? peek(file, OFF_FILE_OBJECT) ^ peek(peek(file, OFF_FILE_INODE), OFF_INODE_NUMBER) << 40 : 0;
 }
 
-/* sched_switch: `prev` is still current; its stack says on which wait queue it goes to sleep. */
+/* sched_switch: `prev` is still the current task; its stack names the wait queue that it sleeps on. */
 int on_switch(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns();
   struct thread *t = current_thread(HIT_SWITCH);
   if (t) {
-    came_back_unseen(t, now);
+    switch_in_missed(t, now);
     int asleep = goes_to_sleep(ctx);
     t->object = asleep && t->where == IN_CALL ? object_behind(switch_prev(ctx->args), (u32)t->args[0]) : 0;
     fold_out(t, asleep, asleep ? stack_id(ctx, 0) : 0, now);
@@ -66,8 +70,8 @@ int on_switch(struct raw *ctx) {
   return 0;
 }
 
-/* sched_waking(task): runs where the wake-up is decided, so the stack is the waker's. Walking a stack that is cold in the
- * cache takes some 20 us, and the sleeper sleeps on for just as long: the time is told, so that reports can take it out. */
+/* sched_waking(task): runs in the task that wakes, so the stack is the waker's. The walk of a stack that is cold in the cache
+ * takes about 20 us and prolongs the sleep by as much. The record has that time (`probed`), so a report can subtract it. */
 int on_waking(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns();
   struct thread *t = thread_of(peek32(ctx->args[0], OFF_TASK_PID), HIT_WAKING);

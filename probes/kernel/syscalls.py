@@ -17,22 +17,26 @@ from probes.errors import CannotTrace
 
 @dataclass(frozen=True)
 class Architecture:
-    """Where a system call's first four arguments stand in struct pt_regs, an ABI of both architectures.
+    """Where struct pt_regs, which is an ABI of both architectures, has the first four arguments of a system call.
 
-    `start` is the offset of eight registers read at once, `order` the place of each argument among them; `function` has the
-    offsets of the first four arguments of a function in the kernel.
+    `start` is the offset of eight registers that are read at once, `order` the place of each argument among them. `function`
+    has the offsets of the first four arguments of a function in the kernel. `number` is the offset of the call's number at its
+    end, `first_at_exit` that of its first argument, whose register aarch64 uses for the result.
     """
 
     name: str
     start: int
     order: tuple[int, int, int, int]
     function: tuple[int, int, int, int]
+    number: int
+    first_at_exit: int
 
 
 ARCHITECTURES = {
-    # x86_64: di, si, dx, r10 stand at 112, 104, 96 and 56; a function has cx, at 88, for r10
-    "x86_64": Architecture("x86_64", 56, (7, 6, 5, 0), (112, 104, 96, 88)),
-    "aarch64": Architecture("aarch64", 0, (0, 1, 2, 3), (0, 8, 16, 24)),
+    # x86_64: di, si, dx, r10 are at 112, 104, 96 and 56, orig_ax at 120; a function has cx, at 88, instead of r10
+    "x86_64": Architecture("x86_64", 56, (7, 6, 5, 0), (112, 104, 96, 88), 120, 112),
+    # aarch64: regs[0] to regs[3], then orig_x0 at 272, syscallno at 280
+    "aarch64": Architecture("aarch64", 0, (0, 1, 2, 3), (0, 8, 16, 24), 280, 272),
 }
 
 COMPAT = 1 << 16  # in a number: it is one of the architecture's 32-bit ABI

@@ -1,36 +1,46 @@
-/* Threads: born, renamed, gone. */
+/* The threads that are followed: invited, born, renamed, executing another program.
+ *
+ * Needs the maps and helpers of instrument.c. Offers follow to calls.c, where a thread asks to be followed. Attached: on_fork,
+ * on_start, on_name, on_exec. A thread's end is in calls.c (on_gone). */
 
-/* A task's id in its own pid namespace, the one the program itself sees: task->thread_pid->numbers[level].nr */
+/* A task's id in its own pid namespace, as the program itself sees it: task->thread_pid->numbers[level].nr */
 static inline u32 namespace_id(u64 task) {
   u64 pid = peek(task, OFF_TASK_THREAD_PID);
   u32 level = peek32(pid, OFF_PID_LEVEL);
   return peek32(pid, OFF_PID_NUMBERS + (level & 31) * SIZE_UPID + OFF_UPID_NR);
 }
 
+/* A number that no other thread has: 22 bits count on each CPU, 10 bits are the CPU's own. (An atomic addition that returns its
+ * result needs Linux 5.12.) */
+static inline u32 new_serial(u32 *latest) {
+  u32 cpu = bpf_get_smp_processor_id();
+  if (*latest >= MAX_SERIALS || cpu > 1023)
+    count(LOSS_SERIALS_FULL);
+  return ++*latest << 10 | (cpu & 1023);
+}
+
 static inline struct thread *follow(u64 task, u32 parent, int off, int worker, u64 now) {
   u32 tid = peek32(task, OFF_TASK_PID), zero = 0;
-  u32 *serial = serials.lookup(&zero);
+  u32 *latest = serials.lookup(&zero);
   struct thread *blank = fresh_thread.lookup(&zero);
-  if (!serial || !blank)
+  if (!latest || !blank)
     return 0;
-  if (*serial >= 1U << 22)
-    count(LOSS_SERIALS_FULL);
-  u32 number = ++*serial << 10 | (bpf_get_smp_processor_id() & 1023);  /* atomic add with a result needs 5.12 */
+  u32 serial = new_serial(latest);
   if (threads.update(&tid, blank)) {
     count(LOSS_THREADS_FULL);
     return 0;
   }
-  struct thread *fresh = threads.lookup(&tid);  /* nobody else knows it yet: it has not run, or is the current one */
+  struct thread *fresh = threads.lookup(&tid);  /* no other program uses it yet: the task has not run, or is the current task */
   if (!fresh)
     return 0;
-  fresh->serial = number;
+  fresh->serial = serial;
   fresh->where = IN_BIRTH;
   fresh->enter = now;
   fresh->off = off;
   fresh->off_at = now;
   REPORT(thread_record, r);
   r->kind = KIND_THREAD;
-  r->thread = number;
+  r->thread = serial;
   r->tid = tid;
   r->ns_tid = namespace_id(task);
   r->ns_tgid = namespace_id(peek(task, OFF_TASK_GROUP_LEADER));
@@ -42,7 +52,7 @@ static inline struct thread *follow(u64 task, u32 parent, int off, int worker, u
   return fresh;
 }
 
-/* sched_process_fork(parent, child): runs in the parent, before the child first gets a CPU. */
+/* sched_process_fork(parent, child): runs in the parent, before the child gets a CPU. */
 int on_fork(struct raw *ctx) {
   struct thread *parent = current_thread(HIT_FORK);
   if (parent && !follow(ctx->args[1], parent->serial, NEWBORN, 0, bpf_ktime_get_ns()))
@@ -50,8 +60,9 @@ int on_fork(struct raw *ctx) {
   return 0;
 }
 
-/* sched_wakeup_new(task): runs in the creator, after sched_process_fork. A task that did not come by there is one of the
- * kernel's own workers for this process, made by create_io_thread: io_uring's iou-wrk and iou-sqp. It makes no system call. */
+/* sched_wakeup_new(task): runs in the creator, after sched_process_fork. A task without a sched_process_fork is a worker that
+ * create_io_thread made for this process (kernel/fork.c): iou-wrk and iou-sqp of io_uring. It makes no system call. A child that
+ * on_fork found no room for comes here, too, and is not counted again. */
 int on_start(struct raw *ctx) {
   u32 tid = peek32(ctx->args[0], OFF_TASK_PID);
   struct thread *creator = current_thread(HIT_START);
@@ -74,14 +85,16 @@ int on_name(struct raw *ctx) {
   return 0;
 }
 
-/* sched_process_exec(task, old_pid, binprm): a thread that is not the leader takes over the leader's id when it execs. */
+/* sched_process_exec(task, old_pid, binprm): a thread that is not the leader of its process gets the leader's id when it
+ * executes a program (fs/exec.c, de_thread). */
 int on_exec(struct raw *ctx) {
   u32 tid = (u32)bpf_get_current_pid_tgid(), old = (u32)ctx->args[1];
   struct thread *t = thread_of(old, HIT_EXEC);
   if (!t)
     return 0;
   if (old != tid) {
-    threads.update(&tid, t);
+    if (threads.update(&tid, t))
+      count(LOSS_THREADS_FULL);
     threads.delete(&old);
     t = threads.lookup(&tid);
     if (!t)

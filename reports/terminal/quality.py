@@ -42,7 +42,16 @@ def _bounds(events: Events, out: Screen) -> None:
     if late := events.reasons.get("copy_end"):
         note(out, f"the kernel did not report the end of {count(late, 'copy')}; the copy times there are upper bounds")
     if refused := events.reasons.get("refused"):
-        note(out, f"a seccomp filter refused {count(refused, 'system call')}; no row counts them")
+        words = "are counted in their rows, without a duration"
+        note(out, f"a seccomp filter answered {count(refused, 'system call')} before the call began; they {words}")
+    if emulated := events.reasons.get("emulated"):
+        words = "which the kernel did not make; no row counts them"
+        note(out, f"a tracer emulated or cancelled {count(emulated, 'system call')}, {words}")
+    if killed := events.reasons.get("killed"):
+        note(out, f"{count(killed, 'thread')} died at the entry of a system call, which never began")
+    if uninvited := events.reasons.get("uninvited"):
+        words = f"by other processes to be followed {'was' if uninvited == 1 else 'were'} refused"
+        note(out, f"{count(uninvited, 'attempt')} {words}; the report shows nothing of these processes")
 
 
 def _witness(witness: Any, several: bool, out: Screen) -> None:

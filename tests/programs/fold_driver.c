@@ -16,7 +16,7 @@ void waking(struct thread *t, u64 now) { if (fold_wakes(t)) t->woken_at = now; }
 int in(struct thread *t, u64 now) { return fold_in(t, now); }
 void copy_start(struct thread *t, u64 now) { fold_copy_start(t, now); }
 void copy_end(struct thread *t, u64 now) { fold_copy_end(t, now); }
-void asked(struct thread *t, int each, u64 now) { fold_asked(t, each, now); }
+void asked(struct thread *t, int each, u64 now) { fold_polled(t, each, now); }
 void handed(const struct thread *t, u64 now, u64 *f) { f[0] = t->copy_in_max; f[1] = fold_copy_out_max(t, now); }
 u32 bucket(u64 ns) { return burst_bucket(ns); }
 void phases(const struct thread *t, int outside, u64 *f) {

@@ -122,7 +122,7 @@ def test_a_forwarded_signal_does_not_cut_the_recording_of_children(kernel: None,
     answer = tmp_path / "a"
     reader, writer = os.pipe()
     child = "echo child; read line; echo late"
-    script = f"exec 4<&0; trap 'exit 5' TERM; sh -c '{child}' <&4 & while :; do sleep 0.05; done"
+    script = f"exec 4<&0; trap 'exit 5' TERM; sh -c '{child}' <&4 2>/dev/null & while :; do sleep 0.05; done"
     with subprocess.Popen(
         [*INVOKE, "trace", "--json", "--out", str(answer), "--", "sh", "-c", script],
         stdin=reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

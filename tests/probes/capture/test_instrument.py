@@ -383,8 +383,12 @@ def test_no_probe_is_left_behind(kernel: None) -> None:
 
 
 def test_what_seccomp_refuses_is_no_lost_event(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
-    """The kernel tells of the end of such a call, but not of its begin."""
+    """The kernel reports the end of such a call, but not its beginning. Its row counts the call with its error."""
     run = follow(compiled("refused"), "23")
     assert run.result.events.sound, run.result.events
     assert run.result.events.reasons["refused"] == 23
-    assert not run.result.named("getppid") and len(run.result.named("prctl")) == 2
+    calls = run.result.named("getppid")
+    assert [(call.errno, call.total) for call in calls] == [("EPERM", 0)] * 23
+    assert len(run.result.named("prctl")) == 2
+    for thread in run.result.threads:
+        assert thread.wall == thread.user + thread.wait + thread.sched_delay + thread.preempted + thread.copy + thread.kernel
