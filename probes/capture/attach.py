@@ -1,8 +1,8 @@
-"""What is attached where: each probe with its candidates, tried in order until the kernel takes one.
+"""The probes and the places that they are attached to. Each probe has candidates, which are tried in order.
 
-A candidate is one hook or several together, each with the program that serves it. Whether the kernel has the hook is asked of
-its BTF; whether it takes the program, by loading it. A probe that finds no candidate is reported as unavailable, with the
-reason; only the required ones stop the instrument.
+A candidate is one hook, or several hooks together, each with its program. The kernel's BTF shows whether the kernel has the
+hook. Loading the program shows whether the kernel accepts it. A probe without a working candidate is reported as unavailable,
+with the reason. A required probe without a working candidate stops the instrument.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from probes.recording import Probe, Quality
 class Hook:
     """One place in the kernel and the program for it.
 
-    `kind` is tracepoint (raw), with a program by name, or fentry, fexit, kprobe or kretprobe: there `place` is a function,
-    and its program bears its name. `only_with`: a struct and its member that tell a kernel where the hook makes sense.
+    `kind` is tracepoint (raw), and then `program` is the program's name; or it is fentry, fexit, kprobe or kretprobe, and then
+    `place` is a function that gives its program the name. `only_with` is a struct and its member: the hook is used only on
+    kernels that have the member.
     """
 
     place: str
@@ -31,7 +32,7 @@ class Hook:
 
     @property
     def stands_in(self) -> bool:
-        """Does it only what another program at the same event was skipped for?"""
+        """Whether the program only does the work of another program at the same event that the kernel skipped."""
         return self.program.endswith("_stand_in")
 
     def __str__(self) -> str:
@@ -40,7 +41,7 @@ class Hook:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Hooks that are attached all together or not at all, and what can be said of the figures that they give."""
+    """Hooks that are attached all together or not at all, and the quality of the figures that they give."""
 
     hooks: tuple[Hook, ...]
     quality: Quality = Quality.MEASURED
@@ -51,10 +52,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ProbeSpec:
-    """A probe by what it shows, its candidates in order of preference, and what is lost without it.
+    """A probe: what it shows, its candidates in order of preference, and what is missing without it.
 
-    `optional`: it shows what tracepoints can't, and most kernels have a place for it, but not all. `has_partner`: where one of
-    its events is missing, the other probe of the pair shows it.
+    `optional`: the probe shows what tracepoints can't show, and some kernels have no place for it. `has_partner`: if an event
+    of the probe is missing, the other probe of the pair shows that.
     """
 
     name: str
@@ -67,7 +68,7 @@ class ProbeSpec:
 
     @property
     def hooks(self) -> set[Hook]:
-        """Of all candidates."""
+        """The hooks of all candidates."""
         return {hook for one in self.candidates for hook in one.hooks}
 
 
@@ -76,14 +77,14 @@ def _point(place: str, program: str, quality: Quality = Quality.MEASURED) -> Can
 
 
 def _stand_in(place: str, program: str) -> Hook:
-    """A second program, for what the first is not asked: newer kernels may preempt a program, and skip it for others meanwhile.
-    Their tracepoints may fault, which tells them apart.
+    """A second program at the same place. Newer kernels may preempt a program, and skip it for other threads meanwhile; these
+    kernels have the member `faultable`, since their tracepoints may fault.
     """
     return Hook(place, f"{program}_stand_in", only_with=("tracepoint_ext", "faultable"))
 
 
 def _twice(place: str, program: str) -> tuple[Candidate, ...]:
-    """A tracepoint with a stand-in at the same place, where that makes sense."""
+    """A tracepoint with a stand-in at the same place, or, on kernels that need no stand-in, alone."""
     first = Hook(place, program)
     return Candidate((first, _stand_in(place, program))), Candidate((first,))
 
@@ -127,7 +128,7 @@ PROBES = (
         (
             Candidate((Hook(_COPY, kind="fentry"), Hook(_COPY, kind="fexit"), _stand_in(_COPIES, "on_copy"))),
             Candidate((Hook(_COPY, kind="fentry"), Hook(_COPY, kind="fexit"))),
-            # the function sleeps only in a page fault; a return that gets lost is counted (records.Loss.COPY_END)
+            # The function sleeps only in a page fault. A return that is not reported is counted (Loss.COPY_END).
             Candidate((Hook(_COPY, kind="kprobe"), Hook(_COPY, kind="kretprobe"))),
             _point(_COPIES, "on_copy", Quality.BOUNDED),
         ),
@@ -165,7 +166,7 @@ PROBES = (
         "poll methods",
         Hit.POLLED,
         (_functions(*_POLL_METHODS), _functions(*_POLL_METHODS, kind="kprobe")),
-        "how many descriptors a call asked",
+        "how many descriptors a call polled",
         optional=True,
     ),
     ProbeSpec(
@@ -196,9 +197,10 @@ def _has(btf: Btf, hook: Hook) -> bool:
 def attach(
     btf: Btf, load: Callable[[Hook], None], unload: Callable[[Hook], None], wanted: tuple[ProbeSpec, ...] = PROBES
 ) -> list[Probe]:
-    """Attaches each probe's first candidate that works, by calling `load`, which raises OSError when refused.
+    """Attaches the first candidate of each probe that works.
 
-    `unload` takes back the hooks of a candidate that works only in part. Raises CannotTrace if a required probe finds none.
+    `load` raises OSError if the kernel refuses a hook; `unload` detaches the other hooks of that candidate. Raises CannotTrace
+    if no candidate of a required probe works.
     """
     attached = []
     for one in wanted:
@@ -221,7 +223,7 @@ def attach(
 def _attach_candidate(
     btf: Btf, load: Callable[[Hook], None], unload: Callable[[Hook], None], candidate: Candidate
 ) -> str | None:
-    """Attaches a candidate whole, or says why not."""
+    """Attaches all hooks of a candidate, or none of them. The reason if that fails, None otherwise."""
     for hook in candidate.hooks:
         if not _has(btf, hook):
             return f"{hook}: this kernel has none"

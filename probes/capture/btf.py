@@ -1,7 +1,7 @@
-"""What the running kernel says of its own types (BTF): offsets of struct members, arguments of tracepoints.
+"""The types of the running kernel (BTF): offsets of struct members, arguments of tracepoints.
 
-Kernel differences are answered here by looking, never by a version number. libbpf reads the BTF (it is installed with BCC);
-its functions are called by ctypes: https://libbpf.readthedocs.io/en/latest/api.html
+The BTF shows how kernels differ; no code depends on a kernel's version number. libbpf, which is installed with BCC, reads the
+BTF. Its functions are called by ctypes: https://libbpf.readthedocs.io/en/latest/api.html
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Btf:
         return None
 
     def has_function(self, name: str) -> bool:
-        """Is there a function of this name, not merged into its callers? (Whether it can be traced is another matter.)"""
+        """Whether the kernel has a function of this name that is not inlined. The kernel may still refuse a probe there."""
         return self._find(name, _FUNCTION) is not None
 
     def function_id(self, name: str) -> int:
@@ -100,9 +100,10 @@ class Btf:
         return found
 
     def tracepoint(self, name: str) -> list[bool] | None:
-        """The arguments of a tracepoint, in order, as "is it a pointer?"; None if this kernel has no such tracepoint.
+        """For each argument of a tracepoint, whether it is a pointer; None if this kernel has no such tracepoint.
 
-        Each tracepoint leaves a typedef btf_trace_NAME of its handler's type, whose first parameter is not the caller's.
+        Each tracepoint has a typedef btf_trace_NAME for its handler. The first parameter of the handler is no argument of the
+        tracepoint (include/trace/bpf_probe.h).
         """
         found = self._find(f"btf_trace_{name}", _TYPEDEF)
         if found is None:

@@ -1,9 +1,10 @@
-"""What each kind of attach point costs on this kernel: `python -m probes.capture.cost` measures them beside each other.
+"""The cost of each kind of attach point on this kernel: `python -m probes.capture.cost` measures them in one run.
 
-The same program, which counts in one slot, is attached to each kind of hook in turn, and one short system call (getppid) is
-made many times with it and without, by turns. The difference of the fastest rounds is what one hit costs; in
-an emulator only the ratios say something. An idle program stands at the calls' exit all the time: while anybody traces calls,
-the kernel takes a slower way through each of them (SYSCALL_WORK_SYSCALL_TRACEPOINT), which is no hook's own cost.
+The same program, which increments one counter, is attached to each kind of hook in turn. One short system call (getppid) is
+made many times with the program and without it, by turns. The cost of one hit is the difference of the fastest rounds. In an
+emulator only the ratios are valid. An idle program is attached to the exit of system calls all the time: while any process
+traces system calls, the kernel takes a slower path through each call (SYSCALL_WORK_SYSCALL_TRACEPOINT), and no hook causes
+that cost.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Any
 
 from probes.capture.bpf import ENDS, compile_bpf, complaint, program_on, quiet
 
-_CALLS, _ROUNDS = 50, 400  # many short rounds: some of them run undisturbed
-_TURNS = 6  # with and without by turns: a machine may be faster at one time than at another
+_CALLS, _ROUNDS = 50, 400  # with many short rounds, some run undisturbed
+_TURNS = 6  # with the program and without it; the speed of a machine changes with time
 _FUNCTION = "__task_pid_nr_ns"  # getppid calls it once, on every architecture
 _TEXT = """
 BPF_PERCPU_ARRAY(hits, u64, 1);
@@ -54,7 +55,7 @@ def _fastest() -> float:
 
 
 def measure() -> list[Cost]:
-    """Every kind, the plain call's own time first. Raises CannotTrace without BCC, BCC's Exception if it can't compile."""
+    """The call itself, then each kind. Raises CannotTrace without BCC, Exception if BCC can't compile."""
     found = [Cost("the call itself", _fastest())]
     with quiet():
         bpf = compile_bpf(_TEXT.replace("FUNCTION", _FUNCTION).encode())
@@ -65,7 +66,7 @@ def measure() -> list[Cost]:
 
 
 def _refusal(attach: Callable[[], object]) -> str:
-    """Attaches; what speaks against it, or ""."""
+    """Attaches the program. The reason if that fails, "" otherwise."""
     with quiet() as said:
         try:
             attach()
@@ -108,7 +109,7 @@ def _by_kind(bpf: Any) -> list[Cost]:
             found.append(Cost(kind, None, refused))
             continue
         if sum(bpf[b"hits"][0]) == hits:
-            found.append(Cost(kind, None, "it was attached, and never ran"))
+            found.append(Cost(kind, None, "it was attached, but it never ran"))
         elif ns <= 0:
             found.append(Cost(kind, None, "the difference is too small beside what else this machine did at the same time"))
         else:

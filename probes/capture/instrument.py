@@ -4,7 +4,7 @@
         ...start a process that calls follow_me(instrument.invite()), let it work, wait for its end...
         recording = instrument.stop({"what": "..."})
 
-What it loads comes from programs.py, where each goes from attach.py.
+programs.py has the programs that it loads, attach.py the places that it attaches them to.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from probes.kernel.limits import SIZES, Sizes
 from probes.kernel.records import Hit, Loss
 from probes.recording import Probe, Quality, Recording, without_addresses
 
-_AT_ONCE = 1000  # threads whose last records fit into the ring together
-DRAIN_EVERY = 0.02  # seconds; the ring holds 0.8 s of the busiest server seen, so a late reader loses nothing
-MOST_BYTES = 512 << 20  # of records: some 2.5 million calls, which take ten times as much memory while they are measured
+_AT_ONCE = 1000  # threads; the last records of this many fit into the ring
+DRAIN_EVERY = 0.02  # seconds; the ring holds 0.8 s of the busiest server that was measured, so a late reader loses nothing
+MOST_BYTES = 512 << 20  # of records: about 2.5 million calls, which take ten times as much memory while they are measured
 
 
 class Instrument:
@@ -58,7 +58,7 @@ class Instrument:
         except BaseException:
             self._give_back_programs()
             raise
-        self._ring.drain()  # whatever a recording before this one left: nobody is followed yet
+        self._ring.drain()  # no thread is followed yet
         self._drainer = threading.Thread(target=self._drain, name="iolab-drain", daemon=True)
         _start_without_signals(self._drainer)
 
@@ -75,14 +75,14 @@ class Instrument:
         while not self._stopped.wait(DRAIN_EVERY):
             self._spans.append(self._ring.drain())
             held += len(self._spans[-1])
-            if held > self._most_bytes:  # what is followed goes on, unrecorded
+            if held > self._most_bytes:  # the followed processes go on and are not recorded
                 self._ended = self._freeze()
                 return
 
     def _freeze(self) -> int:
-        """Nothing is followed any more; returns when (ns)."""
+        """Ends the following of all threads; returns the time of the end (ns)."""
         self._table("stopped").update(_word(0), _word(1))
-        now = clock.now_ns()  # after: what a thread told until then lies before it
+        now = clock.now_ns()  # after `stopped` was set, so each record is from before this time
         self._misses = self._programs.misses()
         return now
 
@@ -118,17 +118,17 @@ class Instrument:
 
     @property
     def full(self) -> bool:
-        """Has the recording ended by itself?"""
+        """Whether the recording has ended by itself, because it was full."""
         return self._ended is not None
 
     def followed(self) -> int:
-        """How many threads are followed right now."""
+        """How many threads are followed now."""
         if self.full:
             return 0
         return sum(1 for _ in self._table("threads").keys())  # noqa: SIM118 (a map of the kernel is no dictionary)
 
     def wait_until_gone(self, seconds: float) -> bool:
-        """Waits until every followed thread has ended, at most that long; did they?"""
+        """Waits until each followed thread has ended, at most that long. Whether all have ended."""
         end = time.monotonic() + seconds
         while self.followed():
             if time.monotonic() > end:
@@ -137,9 +137,9 @@ class Instrument:
         return True
 
     def stop(self, context: dict[str, Any]) -> Recording:
-        """Ends the recording and makes it self-contained: kernel addresses become names and ordinals.
+        """Ends the recording and makes it self-contained: addresses of the kernel become names and ordinals.
 
-        `context` is kept with it (the lab, its parameters, what the clients and the witnesses saw).
+        The recording stores `context`: the lab, its parameters, what the clients and the witnesses saw.
         """
         self._stopped.set()
         self._drainer.join()
@@ -155,14 +155,14 @@ class Instrument:
         self._ring.close()
         bursts = b"".join(burst for burst in self._table("bursts").values() if int.from_bytes(burst[:4], "little"))
         data, frames = without_addresses(ring.strip(self._spans) + bursts)
-        # while the programs are loaded: their own frames have names only until they are gone
+        # The kernel has names for the frames of the programs only while the programs are loaded.
         stacks = {number: [self._programs.symbol(address) for address in addresses] for number, addresses in frames.items()}
         self._programs.leave_the_kernel()
         losses = {loss: self._table("losses").total(loss) for loss in Loss}
         hits = {hit: self._table("hits").total(hit) for hit in Hit}
-        # The kernel may skip a program while it is half done for another thread on that CPU. If that was at either end of a
-        # followed thread's call, and the stand-in was skipped as well, the other end tells: an end without a begin, or a begin
-        # inside a call (Loss.UNMATCHED).
+        # The kernel may skip a program that is at work for another thread on that CPU. If it skips the program and its
+        # stand-in at one end of a followed thread's call, the other end shows it: an end without a begin, or a begin inside a
+        # call (Loss.UNMATCHED).
         ends = {hook: number for hook, number in misses.items() if hook.place.startswith("raw_syscalls:")}
         copies = [{hook: misses[hook] for hook in one.hooks if hook in misses} for one in self._wanted if one.has_partner]
         added = sum(misses.get(hook, 0) for one in self._wanted if one.optional for hook in one.hooks)
@@ -204,12 +204,12 @@ def _word(number: int) -> bytes:
 
 
 def _not_stood_in_for(misses: dict[Hook, int]) -> int:
-    """How many events of a probe may have gone untold, at most: those skipped for the stand-ins, where there are some."""
+    """How many events of a probe were not reported, at most: where the probe has stand-ins, those that they skipped, too."""
     return sum({hook: number for hook, number in misses.items() if hook.stands_in}.values() or misses.values())
 
 
 def _probe_with_hits(probe: Probe, wanted: ProbeSpec, missed: int, hits: dict[Hit, int]) -> Probe:
-    """The probe with its hits; one that shows more than tracepoints do, and was skipped, is of no use, but no loss."""
+    """The probe with its hits. An optional probe whose program was skipped counts as unavailable, and not as a loss."""
     if not probe.attached or not (wanted.optional and missed):
         return replace(probe, hits=hits[wanted.hit] if probe.attached and wanted.hit is not None else None)
     reason = f"the kernel skipped its program {missed} times, as it was at work on that CPU; without it: {wanted.without}"

@@ -1,4 +1,4 @@
-"""What a process of ours says to the kernel about itself, by prctl: follow me; end me with my parent."""
+"""What a process of iolab says about itself by prctl(2): follow me; end me with my parent; my name."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ def _prctl(option: int, argument: int) -> None:
 
 
 def new_cookie() -> int:
-    """A number that no other process will say by chance."""
-    return int.from_bytes(os.urandom(7), "little") | 1  # not by the module secrets, whose OpenSSL every server would load
+    """A number that no other process says by chance."""
+    return int.from_bytes(os.urandom(7), "little") | 1  # the module secrets would load OpenSSL into each server
 
 
 @contextlib.contextmanager
 def handed_over(cookie: int) -> Iterator[int]:
-    """A descriptor to inherit, from which one process reads the cookie (`read_invitation`).
+    """A descriptor that one process inherits, and from which it reads the cookie (`read_invitation`).
 
-    A command line and an environment can be read by others (proc(5)), a pipe by nobody but its owner and root.
+    Other users can read a command line; each process of the same user can read the environment, too (proc(5)). A pipe can be
+    read only by a process that inherits it, by root, and by a process that may trace its owner.
     """
     reader, writer = os.pipe()
     try:
@@ -37,25 +38,25 @@ def handed_over(cookie: int) -> Iterator[int]:
 
 
 def read_invitation(descriptor: int) -> int:
-    """The cookie that was handed over on this descriptor, which is closed."""
+    """The cookie from the pipe of `handed_over`. The descriptor is closed."""
     with os.fdopen(descriptor, "rb") as pipe:
         return int(pipe.read())
 
 
 def follow_me(cookie: int) -> None:
-    """Asks to be followed: from the return of this call on, the calling thread and all that it starts are.
+    """Asks the probes to follow the calling thread, and all that it starts, from the return of this call on.
 
-    BPF sees the host's thread ids, a process in a container its own. So the process makes a system call that means nothing
-    to anybody else: the kernel knows no option MARKER and answers EINVAL, but the instrument, attached at sys_enter, finds
-    its cookie in the arguments, and the thread that said it is the current one.
+    BPF sees thread ids of the initial pid namespace, a process in a container sees those of its own. So the thread itself
+    makes a system call: the kernel has no option MARKER and returns EINVAL, and the probe at sys_enter finds the cookie in the
+    arguments. The thread to follow is the current thread there.
     """
     _prctl(MARKER, cookie)
 
 
 def end_with_parent(parent: int) -> None:
-    """From here on the kernel kills the calling process when the thread that started it ends, however it ends.
+    """Makes the kernel kill the calling process when the thread that started it ends (PR_SET_PDEATHSIG).
 
-    `parent` is that thread's process: if it has ended already, the calling process ends here and now.
+    `parent` is the process id of that thread. If it has ended already, the calling process ends now.
     """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -63,5 +64,5 @@ def end_with_parent(parent: int) -> None:
 
 
 def name_me(name: str) -> None:
-    """Sets the calling thread's name (comm, at most 15 bytes), as ps and the reports show it."""
+    """Sets the name of the calling thread (comm, at most 15 bytes), as ps and the reports show it."""
     ctypes.CDLL(None).prctl(ctypes.c_long(_PR_SET_NAME), ctypes.c_char_p(name.encode()[:15]))

@@ -1,8 +1,8 @@
-"""Reads a BPF ring buffer by its mapping: the whole filled span in one slice, 35 ns a record instead of 950 by callback.
+"""Reads a BPF ring buffer by its mapping: the whole filled span in one slice. A record takes 35 ns, by callback 950 ns.
 
-Layout (kernel/bpf/ringbuf.c): page 0 holds the consumer's position, page 1 the producer's, then come the data pages, mapped
-twice in a row so that a record that wraps reads straight. Each record has a header of 8 bytes: its length with a busy and a
-discard bit, and a page offset that only the kernel needs.
+Layout (kernel/bpf/ringbuf.c): page 0 has the position of the consumer, page 1 that of the producer. Then come the data pages,
+which are mapped twice in a row, so a record that wraps around can be read in one piece. Each record has a header of 8 bytes:
+its length with a busy bit and a discard bit, and a page offset that only the kernel needs.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ class Ring:
         self._size = size
         self._consumer = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=0)
         self._data = mmap.mmap(fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
-        # Positions are read and written as one word: struct would go byte by byte, and the kernel see half a number
+        # A memoryview reads and writes a position as one word. struct works byte by byte, and the kernel would see half a
+        # number.
         self._consumed = memoryview(self._consumer).cast("Q")
         self._produced = memoryview(self._data).cast("Q")
         self._position = self._consumed[0]
 
     def drain(self) -> bytes:
-        """Takes everything that is finished, headers included (`strip` removes them), and frees its room in the ring.
+        """Takes all finished records with their headers (`strip` removes the headers), and frees their room in the ring.
 
-        A record whose writer is still at work ends the pass: it is taken the next time.
+        A record whose writer is still at work ends the pass; the next pass takes it.
         """
         page, at = mmap.PAGESIZE, 0
         start = self._position & (self._size - 1)
@@ -43,15 +44,15 @@ class Ring:
             if length & _BUSY:
                 break
             at += _HEADER + (length & ~_DISCARD) + 7 & ~7
-        # Once more: a copy goes in any order, so that one may have a record's body from before it was finished, with a header
-        # from after. All these headers say that their bodies are whole now.
+        # The span is copied again. A copy works in any order, so the first copy may have the body of a record from before the
+        # record was finished, with the header from afterwards. By now the bodies of all these headers are whole.
         span = self._data[page + start : page + start + at]
         self._position += at
         self._consumed[0] = self._position
         return span
 
     def close(self) -> None:
-        """Unmaps the ring; the map itself lives as long as its descriptor."""
+        """Unmaps the ring. The map of the kernel stays until its descriptor is closed."""
         self._consumed.release()
         self._produced.release()
         self._consumer.close()
@@ -59,7 +60,7 @@ class Ring:
 
 
 def strip(spans: Iterable[bytes]) -> bytes:
-    """The records of drained spans, packed one after the other without their headers."""
+    """The records of drained spans without their headers."""
     records = []
     for span in spans:
         at = 0

@@ -28,11 +28,22 @@ def _events(events: Events, out: Screen) -> None:
         line += ": " + ", ".join(f"{name} {number}" for name, number in events.reasons.items())
     note(out, line, "" if events.sound else "bold yellow")
     if not events.sound:
-        note(out, "Every verdict is inconclusive, because events are missing. Run it again with less load on the machine.", "")
+        note(out, f"Every verdict is inconclusive, because events are missing. {_remedy(events)}", "")
         note(out, "docs/troubleshooting.md explains each kind of loss.", "")
     if events.full:
         words = "The recording was full before the end: later events are not in it. Threads that lived then are shown as alive."
         note(out, words, "bold yellow")
+
+
+# A run meets these limits again, however little else the machine does.
+_TOO_SMALL = {"threads_full", "serials_full", "arrival", "generations_full", "watchers_full"}
+_NO_LOSS = {"stack_failed", "unseen", "copy_end", "refused", "uninvited", "stack_cut", "emulated", "killed", "full"}
+
+
+def _remedy(events: Events) -> str:
+    if events.reasons.keys() <= _TOO_SMALL | _NO_LOSS:
+        return "The program needs more room than a table of the probes has: trace it with fewer clients, or for a shorter time."
+    return "Run it again with less load on the machine."
 
 
 def _bounds(events: Events, out: Screen) -> None:
@@ -50,8 +61,8 @@ def _bounds(events: Events, out: Screen) -> None:
     if killed := events.reasons.get("killed"):
         note(out, f"{count(killed, 'thread')} died at the entry of a system call, which never began")
     if uninvited := events.reasons.get("uninvited"):
-        words = f"by other processes to be followed {'was' if uninvited == 1 else 'were'} refused"
-        note(out, f"{count(uninvited, 'attempt')} {words}; the report shows nothing of these processes")
+        words = f"by others to be followed {'was' if uninvited == 1 else 'were'} refused"
+        note(out, f"{count(uninvited, 'attempt')} {words}: by processes of another iolab, or by a program that tried")
 
 
 def _witness(witness: Any, several: bool, out: Screen) -> None:
