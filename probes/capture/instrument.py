@@ -31,7 +31,7 @@ from probes.capture.system import Map
 from probes.errors import CannotTrace
 from probes.kernel.limits import SIZES, Sizes
 from probes.kernel.records import Hit, Loss
-from probes.recording import Probe, Quality, Recording, without_addresses
+from probes.recording import Missing, Probe, Quality, Recording, without_addresses
 
 _AT_ONCE = 1000  # threads; the last records of this many fit into the ring
 DRAIN_EVERY = 0.02  # seconds; the ring holds 0.8 s of the busiest server that was measured, so a late reader loses nothing
@@ -143,44 +143,23 @@ class Instrument:
         """
         self._stopped.set()
         self._drainer.join()
-        full = self.full
         end = self._ended or self._freeze()
-        misses = self._misses
-        self._spans.append(self._ring.drain())
-        for number, thread in enumerate(list(self._table("threads").keys())):
-            self._programs.report_open(thread, end)
-            if number % _AT_ONCE == 0:
-                self._spans.append(self._ring.drain())
-        self._spans.append(self._ring.drain())
+        self._report_open_threads(end)
         self._ring.close()
         bursts = b"".join(burst for burst in self._table("bursts").values() if int.from_bytes(burst[:4], "little"))
         data, frames = without_addresses(ring.strip(self._spans) + bursts)
         # The kernel has names for the frames of the programs only while the programs are loaded.
         stacks = {number: [self._programs.symbol(address) for address in addresses] for number, addresses in frames.items()}
         self._programs.leave_the_kernel()
-        losses = {loss: self._table("losses").total(loss) for loss in Loss}
         hits = {hit: self._table("hits").total(hit) for hit in Hit}
-        # The kernel may skip a program that is at work for another thread on that CPU. If it skips the program and its
-        # stand-in at one end of a followed thread's call, the other end shows it: an end without a begin, or a begin inside a
-        # call (Loss.UNMATCHED).
-        ends = {hook: number for hook, number in misses.items() if hook.place.startswith("raw_syscalls:")}
-        copies = [{hook: misses[hook] for hook in one.hooks if hook in misses} for one in self._wanted if one.has_partner]
-        added = sum(misses.get(hook, 0) for one in self._wanted if one.optional for hook in one.hooks)
-        all_else = sum(misses.values()) - sum(ends.values()) - sum(sum(one.values()) for one in copies) - added
         recording = Recording.new(
             data,
             machine=machine(),
             probes=[
-                _probe_with_hits(p, w, sum(misses.get(hook, 0) for hook in w.hooks), hits)
-                for p, w in zip(self.probes, self._wanted, strict=True)
+                _probe_with_hits(probe, spec, sum(self._misses.get(hook, 0) for hook in spec.hooks), hits)
+                for probe, spec in zip(self.probes, self._wanted, strict=True)
             ],
-            losses={loss.name: losses[loss] for loss in Loss}
-            | {
-                "MISSED": all_else,
-                "SKIPPED": _not_stood_in_for(ends),
-                "PAIRED": sum(map(_not_stood_in_for, copies)),
-                "FULL": int(full),
-            },
+            losses=self._losses(),
             seen=sum(hits.values()),
             stacks=stacks,
             end=end,
@@ -188,6 +167,34 @@ class Instrument:
         )
         self._close()
         return recording
+
+    def _report_open_threads(self, end: int) -> None:
+        """Has the kernel side write the last records of the threads that live on, and takes them from the ring."""
+        self._spans.append(self._ring.drain())
+        for number, thread in enumerate(list(self._table("threads").keys())):
+            self._programs.report_open(thread, end)
+            if number % _AT_ONCE == 0:
+                self._spans.append(self._ring.drain())
+        self._spans.append(self._ring.drain())
+
+    def _losses(self) -> dict[str, int]:
+        """The counters of the kernel side, and how many events the kernel skipped programs for.
+
+        The kernel may skip a program that is at work for another thread on that CPU. If it skips the program and its stand-in
+        at one end of a followed thread's call, the other end shows it: an end without a begin, or a begin inside a call
+        (Loss.UNMATCHED).
+        """
+        misses = self._misses
+        ends = {hook: number for hook, number in misses.items() if hook.place.startswith("raw_syscalls:")}
+        copies = [{hook: misses[hook] for hook in spec.hooks if hook in misses} for spec in self._wanted if spec.has_partner]
+        optional = sum(misses.get(hook, 0) for spec in self._wanted if spec.optional for hook in spec.hooks)
+        paired = sum(sum(skipped.values()) for skipped in copies)
+        return {loss.name: self._table("losses").total(loss) for loss in Loss} | {
+            Missing.MISSED: sum(misses.values()) - sum(ends.values()) - paired - optional,
+            Missing.SKIPPED: _not_stood_in_for(ends),
+            Missing.PAIRED: sum(map(_not_stood_in_for, copies)),
+            Missing.FULL: int(self.full),
+        }
 
 
 def _start_without_signals(thread: threading.Thread) -> None:
@@ -204,7 +211,9 @@ def _word(number: int) -> bytes:
 
 
 def _not_stood_in_for(misses: dict[Hook, int]) -> int:
-    """How many events of a probe were not reported, at most: where the probe has stand-ins, those that they skipped, too."""
+    """How many events of a probe were not reported, at most: those that its stand-ins were skipped for, too. A probe without
+    stand-ins did not report any event that it was skipped for.
+    """
     return sum({hook: number for hook, number in misses.items() if hook.stands_in}.values() or misses.values())
 
 
