@@ -69,7 +69,7 @@ class ProbeSpec:
     @property
     def hooks(self) -> set[Hook]:
         """The hooks of all candidates."""
-        return {hook for one in self.candidates for hook in one.hooks}
+        return {hook for candidate in self.candidates for hook in candidate.hooks}
 
 
 def _point(place: str, program: str, quality: Quality = Quality.MEASURED) -> Candidate:
@@ -203,20 +203,20 @@ def attach(
     if no candidate of a required probe works.
     """
     attached = []
-    for one in wanted:
+    for spec in wanted:
         reasons = []
-        for candidate in one.candidates:
+        for candidate in spec.candidates:
             reason = _attach_candidate(btf, load, unload, candidate)
             if reason is None:
-                attached.append(Probe(one.name, str(candidate), candidate.quality, optional=one.optional))
+                attached.append(Probe(spec.name, str(candidate), candidate.quality, optional=spec.optional))
                 break
             reasons.append(reason)
         else:
             why = "; ".join(reasons)
-            if one.required:
-                raise CannotTrace(f"the kernel takes no probe for {one.name} ({why})", "invoke doctor says what is missing")
-            words = f"{why}; without it: {one.without}"
-            attached.append(Probe(one.name, None, Quality.UNAVAILABLE, words, optional=one.optional))
+            if spec.required:
+                raise CannotTrace(f"the kernel takes no probe for {spec.name} ({why})", "invoke doctor says what is missing")
+            words = f"{why}; without it: {spec.without}"
+            attached.append(Probe(spec.name, None, Quality.UNAVAILABLE, words, optional=spec.optional))
     return attached
 
 
@@ -232,8 +232,8 @@ def _attach_candidate(
         try:
             load(hook)
         except OSError as error:
-            for one in reversed(done):
-                unload(one)
+            for loaded in reversed(done):
+                unload(loaded)
             return f"{hook}: {error}"
         done.append(hook)
     return None
