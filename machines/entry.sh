@@ -6,7 +6,12 @@
 set -eu
 
 iolab=/opt/iolab/iolab
-case $0 in */invoke) IOLAB_CALLED=invoke ;; esac # typed in a shell inside
+case $0 in
+*/invoke) # typed in a shell inside
+    IOLAB_CALLED=invoke
+    [ $# != 0 ] || set -- --help
+    ;;
+esac
 export IOLAB_CALLED="${IOLAB_CALLED:-docker run --rm -it --privileged iolab}"
 
 as_owner() {

@@ -99,6 +99,15 @@ def lists(place: Place) -> str:
     return "the same output as without a container"
 
 
+def invokes(place: Place) -> str:
+    """In a shell inside, the command invoke, in any folder."""
+    place.run(IMAGE, "bash", "-c", "cd /tmp && invoke", status=0, says="Usage: invoke COMMAND")
+    place.run(IMAGE, "bash", "-c", "cd / && invoke lab", status=0, says="epoll")
+    lab = "mkdir /tmp/a && cd /tmp/a && touch tasks.py && invoke lab epoll --save run.iolab && invoke show run.iolab"
+    place.run("--privileged", IMAGE, "bash", "-c", lab, status=0, says="statements checked")
+    return "invoke and invoke lab list, invoke lab epoll runs"
+
+
 def does_with_least(place: Place) -> str:
     """The least privileges: lab epoll --save, lab io_uring, trace."""
     place.run(*LEAST, IMAGE, "lab", "epoll", "--save", "least.iolab", status=0, mount=True)
@@ -343,8 +352,8 @@ def tests_itself(place: Place) -> str:
 TRIALS: dict[str, Callable[[Place], str]] = {
     trial.__name__: trial
     for trial in (
-        is_small, examines, saves, traces, speaks_to_a_terminal, lists, refuses_without, refuses_users, refuses_rootless,
-        refuses_without_btf, refuses_filtered, does_with_least, needs_each, runs_twice, stops, is_interrupted, is_killed,
-        reaps_orphans, compares, starts_by_itself, tests_itself,
+        is_small, examines, saves, traces, speaks_to_a_terminal, lists, invokes, refuses_without, refuses_users,
+        refuses_rootless, refuses_without_btf, refuses_filtered, does_with_least, needs_each, runs_twice, stops,
+        is_interrupted, is_killed, reaps_orphans, compares, starts_by_itself, tests_itself,
     )
 }  # fmt: skip
