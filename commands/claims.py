@@ -1,4 +1,4 @@
-"""`invoke claims`: the statements about I/O models, and the checks that stand for them."""
+"""`invoke claims`: the statements about I/O models, and the checks that test them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ HELP = shared.ANSWER_HELP | {"run": "run every lab first, and show the verdicts"
 
 
 def claims(run: bool = False, json: bool = False, out: str = "") -> int:
-    """List every claim about the I/O models with the checks that stand for it."""
+    """List every claim about the I/O models with the checks that test it."""
     shared.check(out)
     if run:
         shared.need_tracing()

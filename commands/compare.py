@@ -10,7 +10,7 @@ HELP = shared.ANSWER_HELP | shared.TRAFFIC_HELP | shared.LINK_HELP
 
 
 def compare(clients: str = "", messages: str = "", size: str = "", link: str = "", json: bool = False, out: str = "") -> int:
-    """Run every model on the same traffic and put them into one table."""
+    """Run every model on the same traffic and print one table of all models."""
     shared.check(out)
     shared.need_tracing()
     from reports import comparison

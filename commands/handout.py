@@ -19,7 +19,7 @@ HELP = {
 
 
 def handout(name: str, recording: str = "", out: str = "") -> None:
-    """Write a page about a lab to hand out: what to predict, run and see, in Markdown."""
+    """Write a Markdown page about a lab for students: what to predict, run and see."""
     import labs as rooms
     from reports import handout as pages
     from runs import catalogue, page

@@ -13,7 +13,7 @@ HELP = shared.ANSWER_HELP | {
 
 
 def image(only: str = "", whole: bool = False, json: bool = False, out: str = "") -> int:
-    """Build the container image and try it: every command, with and without privileges; the host must stay as it was."""
+    """Build the container image and test it: every command, with and without privileges; the host must not change."""
     from machines import image as trying
 
     shared.check(out)

@@ -14,9 +14,9 @@ HELP = shared.ANSWER_HELP | {
     "labs": "these labs, with commas between; none for none",
     "tests": "only the live tests that this expression chooses, as pytest's -k; none for none (arm64 has none)",
     "at-once": "how many kernels run at the same time",
-    "refresh": "fetch the kernels anew, even if they are in the cache",
-    "add": "earlier answers (--json --out FILE) to show beside, with commas between; what was tried again is replaced",
-    "write": "write the page for docs/ to this file, too",
+    "refresh": "download the kernels again, even if they are in the cache",
+    "add": "earlier results (--json --out FILE) to include, with commas between; new results replace old ones",
+    "write": "also write the page for docs/ to this file",
 }
 
 
@@ -32,7 +32,7 @@ def kernels(
     json: bool = False,
     out: str = "",
 ) -> int:
-    """Boot Debian's kernels under QEMU, run every lab and the live tests in each; kernel x probe, kernel x lab."""
+    """Boot Debian's kernels under QEMU, run every lab and the live tests in each, and print the results by kernel."""
     import labs as rooms
     from machines import kernels as machines
     from reports import kernels as report

@@ -42,7 +42,7 @@ def lab(
     questions: bool = False,
     answers: str = "",
 ) -> int:
-    """Run one lab: its server and clients under the probes; picture, phase table, checks."""
+    """Run one lab: trace its server, and print a picture, a table of phases, and the checks."""
     shared.progress(f"lab {name}")
     shared.check(save, out)
     changed = shared.numbers(clients=clients, messages=messages, size=size, gap_ms=gap_ms, seed=seed)

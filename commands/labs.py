@@ -8,7 +8,7 @@ HELP = shared.ANSWER_HELP
 
 
 def labs(json: bool = False, out: str = "") -> None:
-    """List the labs with the question that each answers."""
+    """List the labs, each with its question."""
     from reports import catalogue
     from runs import catalogue as entries
 

@@ -21,14 +21,14 @@ VERDICT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 CANNOT_WRITE = 2  # the exit status where an output failed
 
 PREDICT_HELP = {
-    "predict": "first ask what the lab will show, then mark the answers; the exit status stays the lab's",
+    "predict": "first ask what the lab will show, then mark the answers; they do not change the exit status",
     "answers": 'mark the answers in this file (- is stdin): {"calls": "b", ...}, as --questions names them',
 }
-ANSWER_HELP = {"json": "write the answer as one JSON document", "out": "write the answer to this file"}
+ANSWER_HELP = {"json": "write the report as one JSON document", "out": "write the report to this file"}
 STACKS_HELP = {"stacks": "show the kernel stack behind each kind of sleep and wake-up"}
 SAVE_HELP = {"save": "keep the recording in this file, for invoke show"}
 LINK_HELP = {
-    "link": "put clients and server into network namespaces, joined by a link with these figures in each direction:"
+    "link": "put clients and server into network namespaces, joined by a link with these values in each direction:"
     " delay=20ms,jitter=5ms,loss=1%,rate=10mbit"
 }
 TRAFFIC_HELP = {

@@ -23,7 +23,7 @@ def show(
     answers: str = "",
     seed: str = "",
 ) -> int:
-    """Show a saved recording again; needs neither root nor BCC."""
+    """Print the report of a saved recording, without root and without BCC."""
     from probes.recording import load
 
     shared.check(out)

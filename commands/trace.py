@@ -11,7 +11,7 @@ HELP = shared.ANSWER_HELP | shared.STACKS_HELP | shared.SAVE_HELP
 
 
 def trace(json: bool = False, save: str = "", out: str = "", stacks: bool = False, *, rest: list[str]) -> int:
-    """Run any program under the probes: invoke trace -- CMD ARGS. The answer goes to stderr, stdout is the program's."""
+    """Trace any program: invoke trace -- CMD ARGS. The report goes to stderr; stdout belongs to the program."""
     if not rest:
         raise WrongUsage("trace needs a program to run", "invoke trace -- CMD ARGS, for example: invoke trace -- ls -l")
     shared.check(save, out)

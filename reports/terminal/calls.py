@@ -80,7 +80,7 @@ def _in_functions(report: Report) -> list[str]:
             notes.append(f"{row.name} ({count(row.count, 'call')}) {', '.join(parts)}")
         if row.copy_out_max is not None:
             inward = "" if row.copy_in_max is None else f"its arguments in within {duration(row.copy_in_max)} and "
-            notes.append(f"{row.name} copied {inward}its answers out within {duration(row.copy_out_max)} (medians)")
+            notes.append(f"{row.name} copied {inward}its results out within {duration(row.copy_out_max)} (medians)")
     if report.ready_list and report.ready_list.count:
         after = report.ready_list.after_ready.p50
         median = f", {duration(after)} after the data was ready (median)" if after is not None else ""
