@@ -164,7 +164,7 @@ def speaks_to_a_terminal(place: Place) -> str:
 def refuses_without(place: Place) -> str:
     """Without --privileged."""
     place.run(IMAGE, "lab", "epoll", status=4, says="docker run --privileged")
-    place.run(IMAGE, "doctor", status=4, says="No lab can run here until this is mended: privileges")
+    place.run(IMAGE, "doctor", status=4, says="No lab can run here until this is repaired: privileges")
     place.run(IMAGE, status=4, says="docker run --privileged")
     return "status 4, and the right command"
 
