@@ -64,6 +64,9 @@ static inline int datagram_arrived(u64 socket, u64 now) {
     if (!seen)
       return 0;
     seen->inode = inode;
+    u64 *made = datagram_entries.lookup(&zero);
+    if (made)
+      __sync_fetch_and_add(made, 1);
     u32 queued = waiting(socket);
     if (queued > 1)
       seen->came = queued - 1;
@@ -77,12 +80,31 @@ static inline int datagram_arrived(u64 socket, u64 now) {
   return 0;
 }
 
+/* A datagram was taken from a socket without an entry. A polling reader was faster than the report of the first arrival, which
+ * is counted here as taken; or the table is so full that the entry may have been evicted, and the time is unknown (0). */
+static inline u64 datagram_without_entry(u64 socket, u64 now) {
+  int zero = 0;
+  u64 *made = datagram_entries.lookup(&zero);
+  struct datagrams *blank = fresh_datagrams.lookup(&zero);
+  if (!made || !blank || waiting(socket))
+    return 0;
+  u64 before = *made;
+  datagrams.update(&socket, blank);
+  struct datagrams *seen = datagrams.lookup(&socket);
+  if (!seen)
+    return 0;
+  seen->inode = socket_inode(socket);
+  seen->taken = 1;
+  __sync_fetch_and_add(made, 1);
+  return before < MAX_DATAGRAM_SOCKETS / 4 * 3 ? now : 0;
+}
+
 /* When the datagram that was just taken had arrived; 0: unknown. A reader may take a datagram before its arrival is reported: the
  * datagram has just arrived then. */
 static inline u64 datagram_taken(u64 socket, u64 now) {
   struct datagrams *seen = datagrams.lookup(&socket);
   if (!seen)
-    return 0;
+    return datagram_without_entry(socket, now);
   u32 at = seen->taken & (WAITING - 1);
   u64 arrival = seen->taken < seen->came ? seen->at[at] : now;
   seen->at[at] = 0;

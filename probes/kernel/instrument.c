@@ -40,6 +40,7 @@ struct ready { u64 socket, at; };
 BPF_PERCPU_ARRAY(latest_ready, struct ready, 1);
 struct datagrams { u64 inode, came, taken; u64 at[WAITING]; };
 BPF_TABLE("lru_hash", u64, struct datagrams, datagrams, MAX_DATAGRAM_SOCKETS);
+BPF_ARRAY(datagram_entries, u64, 1);  /* how many entries of datagrams were made */
 BPF_ARRAY(fresh_datagrams, struct datagrams, 1);  /* all zero, for the same reason */
 
 static inline void count(int loss) {

@@ -17,7 +17,8 @@ from probes.measure.measure import measure
 from probes.measure.result import Result
 from tests.conftest import ROOT, kernel_lacks, tool
 
-FOLLOWED = "import os, socket, sys; from probes.capture.prctl import follow_me; follow_me(int(sys.argv[1]))\n"
+FOLLOWED = "import os, resource, socket, sys; most = resource.getrlimit(7)[1]; resource.setrlimit(7, (most, most))\n"
+FOLLOWED += "from probes.capture.prctl import follow_me; follow_me(int(sys.argv[1]))\n"
 DATAGRAMS = """
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sock.bind(("127.0.0.1", 0))
 for number in range(20): sock.sendto(b"x", sock.getsockname())
