@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,8 @@ from probes.kernel.limits import Sizes
 from probes.kernel.records import Loss
 from probes.measure.measure import measure
 from probes.measure.result import Result
-from tests.conftest import ROOT, kernel_lacks, tool
+from probes.recording import load
+from tests.conftest import COMMAND, ROOT, kernel_lacks, tool
 
 FOLLOWED = "import os, resource, socket, sys; most = resource.getrlimit(7)[1]; resource.setrlimit(7, (most, most))\n"
 FOLLOWED += "from probes.capture.prctl import follow_me; follow_me(int(sys.argv[1]))\n"
@@ -140,23 +140,40 @@ def test_the_page_has_the_limits() -> None:
     assert limits.table() in page, "docs/how-it-works.md: put in what `python -m probes.kernel.limits` prints"
 
 
+# CLOCK_MONOTONIC of a process there is 100,000 s ahead of the kernel's clock, which the probes read.
+AHEAD = ("--time", "--monotonic", "100000", "--fork")
+ALIVE_AT_THE_END = """
+import subprocess, sys
+from probes.capture.instrument import Instrument
+from probes.measure.measure import measure
+with Instrument() as instrument:
+    line = [sys.executable, "-c", sys.argv[1], str(instrument.invite())]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        result = measure(instrument.stop({}))
+        child.stdin.close()
+(thread,) = result.threads
+print(thread.ended, thread.wall)
+"""
+
+
 @pytest.mark.live
-def test_a_time_namespace_changes_no_figure(kernel: None, tmp_path: Path) -> None:
-    """CLOCK_MONOTONIC of a process there is ahead of the kernel's, which the probes read."""
-    unshare = [tool("unshare", "util-linux"), "--time", "--monotonic", "100000", "--fork"]
-    line = [
-        *unshare,
-        sys.executable,
-        "-I",
-        str(ROOT / "runs" / "start.py"),
-        "tasks",
-        "lab",
-        "epoll",
-        "--messages",
-        "3",
-        "--json",
-    ]
-    done = subprocess.run(line, capture_output=True, text=True)
+def test_in_a_time_namespace_a_thread_that_lives_on_has_its_own_age(kernel: None) -> None:
+    script = FOLLOWED + "print(flush=True); sys.stdin.read()"
+    line = [tool("unshare", "util-linux"), *AHEAD, sys.executable, "-c", ALIVE_AT_THE_END, script]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    ended, wall = done.stdout.split()
+    assert ended == "False" and 0 < int(wall) < 60e9
+
+
+@pytest.mark.live
+def test_in_a_time_namespace_the_clients_times_are_the_probes(kernel: None, tmp_path: Path) -> None:
+    saved = tmp_path / "run.iolab"
+    line = [*COMMAND, "lab", "epoll", "--messages", "3", "--save", str(saved)]
+    done = subprocess.run([tool("unshare", "util-linux"), *AHEAD, *line], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert all(thread["wall_ns"] < 60e9 for thread in found["threads"])
+    recording = load(saved)
+    sent = [exchange[0] for client in recording.context["traffic_seen"]["clients"] for exchange in client["exchanges"]]
+    ready = [message.ready for message in measure(recording).messages]
+    assert len(sent) == len(ready) == 9
+    assert abs(min(sent) - min(ready)) < 60e9
