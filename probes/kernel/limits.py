@@ -21,7 +21,7 @@ class Sizes:
     waiting: int = 256  # datagrams in one socket; the default receive buffer holds 277 of 64 B
     generations: int = 65536  # addresses of connections
     watchers: int = 65536  # descriptors that followed threads registered with epoll
-    invitations: int = 1024  # cookies that were given out and not said yet
+    invitations: int = 1024  # cookies of processes that have not said theirs yet
 
 
 SIZES = Sizes()
@@ -58,7 +58,7 @@ LIMITS = (
         "messages",
     ),
     Limit("sockets with datagrams", f"{SIZES.datagram_sockets:,}", "an entry is evicted", "ARRIVAL", "messages"),
-    Limit("datagrams in one socket", f"{SIZES.waiting}", "the next arrival is not kept", "ARRIVAL", "messages"),
+    Limit("datagrams in one socket", f"{SIZES.waiting}", "the arrival time of the next is not kept", "ARRIVAL", "messages"),
     Limit(
         "addresses of connections", f"{SIZES.generations:,}", "two connections may get one name", "GENERATIONS_FULL", "messages"
     ),
@@ -74,7 +74,7 @@ LIMITS = (
     Limit("frames of a stack", "64", "the outermost are cut off", "STACK_CUT", "nothing: a chain may lack its start"),
     Limit("a burst's histogram", "64 buckets, up to 4 ms", "longer calls fall into the last bucket", "", "nothing: bounds"),
     Limit("a thread's name", "15 bytes", "the kernel itself cuts it", "", "nothing"),
-    Limit("invitations", f"{SIZES.invitations:,}", "starting a followed process fails with an error", "", "nothing"),
+    Limit("cookies not said yet", f"{SIZES.invitations:,}", "starting a followed process fails with an error", "", "nothing"),
 )
 
 
