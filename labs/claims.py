@@ -95,15 +95,18 @@ C48 An event wakes all processes that wait for it; of processes that wait exclus
 """
 
 
-def _parse(text: str) -> dict[str, Claim]:
-    """The claims by id: a line without an id begins a chapter."""
-    claims, chapter = {}, ""
+def parse(text: str) -> dict[str, Claim]:
+    """The claims by id: a line without an id begins a chapter. Raises ValueError where two claims have the same id."""
+    claims: dict[str, Claim] = {}
+    chapter = ""
     for line in text.strip().splitlines():
         if line[:1] == "C" and line[1:3].isdigit():
+            if line[:3] in claims:
+                raise ValueError(f"two claims have the id {line[:3]}")
             claims[line[:3]] = Claim(line[:3], chapter, line[4:])
         elif line:
             chapter = line
     return claims
 
 
-CLAIMS = _parse(_TEXT)
+CLAIMS = parse(_TEXT)
