@@ -15,6 +15,11 @@ import select
 from typing import Any
 
 from findings.evidence import multiplexer_copies
+from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
+from findings.properties.leaves_no_data_unread import LEAVES_NO_DATA_UNREAD
+from findings.properties.needs_no_short_time_out import NEEDS_NO_SHORT_TIME_OUT
+from findings.properties.never_spins import NEVER_SPINS
+from findings.properties.one_mechanism import ONE_MECHANISM
 from labs.kit import growth
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, turns, unavailable, waited
 from probes.words import count, ms
@@ -38,6 +43,12 @@ LAB = Lab(
     asides=("labs.epoll:try_to_share", "labs.kit.growth:measure", "labs.kit.growth:limit"),
 )
 EPOLL_CTL_ADD = 1
+
+LAB.holds(NEVER_SPINS, claims=("C24",))
+LAB.holds(NEEDS_NO_SHORT_TIME_OUT, claims=("C24",))
+LAB.holds(BLOCKS_ONLY_IN_ITS_WAIT, claims=("C22",))
+LAB.holds(LEAVES_NO_DATA_UNREAD, claims=("C33",))
+LAB.holds(ONE_MECHANISM, claims=("C22",))
 
 
 @LAB.check("the thread sleeps in epoll_wait and never in a call on a socket", claims=("C22",))

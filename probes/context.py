@@ -27,6 +27,7 @@ class Sent:
     flood_ms: float = 0
     slow: int = 0
     lost_after: float = 0
+    give_up_after: float = 0
 
     def __post_init__(self) -> None:
         negative = [
@@ -46,6 +47,8 @@ class Client:
     exchanges: tuple[tuple[int, int], ...]
     resent: int = 0
     slow: bool = False
+    not_echoed: int = 0  # bytes that the client sent, or was to send, and that never came back
+    gave_up: str = ""  # why: "no byte came for 3.1 s", "the server closed the connection"; "" if all bytes came back
 
     def __post_init__(self) -> None:
         if any(echoed < sent for sent, echoed in self.exchanges):
@@ -121,10 +124,10 @@ class ServedCase:
     pid: int | None = None
     traffic_seen: Seen | None = None
     witness: Witness | None = None
-    overhead: Overhead | None = None
+    overhead: Overhead | None = None  # None: a run had no echo at all
 
     def __post_init__(self) -> None:
-        if self.skipped is None and None in (self.pid, self.traffic_seen, self.witness, self.overhead):
+        if self.skipped is None and None in (self.pid, self.traffic_seen, self.witness):
             raise ValueError(f"case {self.name[:40]} lacks its process or its clients")
 
 
@@ -173,7 +176,7 @@ class ServerRun(ExperimentRun):
     traffic_words: str
     traffic_seen: Seen
     witness: Witness
-    overhead: Overhead
+    overhead: Overhead | None = None  # None: a run had no echo at all
     link: Connection | None = None
 
 

@@ -14,9 +14,12 @@ import sys
 import time
 from typing import Any
 
-from labs.kit.traffic import LOST_AFTER, SLOW, Traffic
+from labs.kit.traffic import SLOW, Traffic
 from probes.capture.prctl import end_with_parent
 from probes.clock import now_ns
+from probes.patience import PATIENCE
+
+_SENT_AT_MOST = 20  # times that one datagram is sent
 
 
 def message(payload: bytes, number: int, slow: bool) -> bytes:
@@ -26,63 +29,109 @@ def message(payload: bytes, number: int, slow: bool) -> bytes:
     return first + turned[1:]
 
 
-async def _client(index: int, traffic: Traffic, address: tuple[str, int]) -> dict[str, Any]:
-    """One client: what it saw."""
+class NeverEchoed(Exception):
+    """Bytes that the client sent will not come back, for the reason in its words."""
+
+
+class _Heard:
+    """When the last byte came from the server, to whichever client."""
+
+    def __init__(self) -> None:
+        self.at = time.monotonic()
+
+    def now(self) -> None:
+        self.at = time.monotonic()
+
+    async def silence(self, seconds: float) -> None:
+        """Returns when no byte has come for so long."""
+        while (left := self.at + seconds - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+
+
+async def _client(index: int, traffic: Traffic, address: tuple[str, int], heard: _Heard) -> dict[str, Any]:
+    """One client: what it saw. A client that is cancelled gives up, and says which bytes never came back."""
     seeded = random.Random(f"{traffic.seed}/{index}")
     payload = seeded.randbytes(traffic.size)
     gap = traffic.gap_ms / 1000
     spread = gap if traffic.spread_ms is None else traffic.spread_ms / 1000
-    await asyncio.sleep(spread * index / traffic.clients)
-    asked = now_ns()
-    peer = await (_Datagrams if traffic.udp else _Connection).open(address)
-    connected = now_ns()
-    if isinstance(peer, _Datagrams):
-        peer.lost_after = traffic.lost_after
-    exchanges = []
-    for number in range(traffic.messages):
-        await asyncio.sleep(gap * seeded.uniform(1 - traffic.jitter, 1 + traffic.jitter))
-        data = message(payload, number, index < traffic.slow)
-        sent = now_ns()
-        echo = await peer.exchange(data)
-        exchanges.append((sent, now_ns()))
-        if echo != data:
-            raise SystemExit(f"client {index}: message {number} came back changed")
-    await peer.close()
-    slow = {"slow": True} if index < traffic.slow else {}
-    return {"asked": asked, "connected": connected, "port": peer.port, "exchanges": exchanges, "resent": peer.resent} | slow
+    seen: dict[str, Any] = {"asked": 0, "connected": 0, "port": 0, "exchanges": [], "resent": 0}
+    seen |= {"slow": True} if index < traffic.slow else {}
+    peer: _Connection | _Datagrams | None = None
+    try:
+        await asyncio.sleep(spread * index / traffic.clients)
+        seen["asked"] = seen["connected"] = now_ns()
+        peer = await (_Datagrams if traffic.udp else _Connection).open(address, heard, traffic)
+        seen["connected"], seen["port"] = now_ns(), peer.port
+        for number in range(traffic.messages):
+            await asyncio.sleep(gap * seeded.uniform(1 - traffic.jitter, 1 + traffic.jitter))
+            data = message(payload, number, index < traffic.slow)
+            sent = now_ns()
+            echo = await peer.exchange(data)
+            seen["exchanges"].append((sent, now_ns()))
+            if echo != data:
+                raise SystemExit(f"client {index}: message {number} came back changed")
+        await peer.close()
+    except asyncio.CancelledError:
+        seen["gave_up"] = f"no byte came from the server for {_give_up_after(traffic):.1f} s"
+    except (OSError, NeverEchoed) as error:
+        seen["gave_up"] = str(error) or type(error).__name__
+    if "gave_up" in seen:
+        left = traffic.messages - len(seen["exchanges"])
+        seen["not_echoed"] = left * traffic.size - (peer.received if peer else 0)
+        if peer:
+            peer.abort()
+    return seen | {"resent": peer.resent if peer else 0}
+
+
+def _give_up_after(traffic: Traffic) -> float:
+    """Seconds of silence after which no further byte is expected."""
+    return (traffic.give_up_after + traffic.longest_pause) * PATIENCE
 
 
 class _Connection:
-    """The client's end of a TCP connection."""
+    """The client's end of a TCP connection. `received` counts the bytes of the echo that is under way."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer, self.resent = reader, writer, 0
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: _Heard) -> None:
+        self._reader, self._writer, self._heard = reader, writer, heard
+        self.resent = self.received = 0
         self.port: int = writer.get_extra_info("sockname")[1]
 
     @classmethod
-    async def open(cls, address: tuple[str, int]) -> _Connection:
-        return cls(*await asyncio.open_connection(*address))
+    async def open(cls, address: tuple[str, int], heard: _Heard, _traffic: Traffic) -> _Connection:
+        return cls(*await asyncio.open_connection(*address), heard)
 
     async def exchange(self, data: bytes) -> bytes:
-        self.writer.write(data)
-        return await self.reader.readexactly(len(data))
+        self._writer.write(data)
+        echo = bytearray()
+        while len(echo) < len(data):
+            if not (part := await self._reader.read(len(data) - len(echo))):
+                raise NeverEchoed("the server closed the connection before its echo")
+            self._heard.now()
+            echo += part
+            self.received = len(echo)
+        self.received = 0
+        return bytes(echo)
 
     async def close(self) -> None:
-        self.writer.close()
-        await self.writer.wait_closed()
+        self._writer.close()
+        await self._writer.wait_closed()
+
+    def abort(self) -> None:
+        self._writer.transport.abort()
 
 
 class _Datagrams(asyncio.DatagramProtocol):
     """The client's end of UDP. What is not echoed in `lost_after` seconds is sent again; echoes of earlier ones are let go."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: _Heard, lost_after: float) -> None:
         self.echoes: asyncio.Queue[bytes] = asyncio.Queue()
-        self.resent, self.lost_after = 0, LOST_AFTER
+        self.resent = self.received = 0
+        self._heard, self._lost_after = heard, lost_after
 
     @classmethod
-    async def open(cls, address: tuple[str, int]) -> _Datagrams:
+    async def open(cls, address: tuple[str, int], heard: _Heard, traffic: Traffic) -> _Datagrams:
         loop = asyncio.get_running_loop()
-        transport, protocol = await loop.create_datagram_endpoint(cls, remote_addr=address)
+        transport, protocol = await loop.create_datagram_endpoint(lambda: cls(heard, traffic.lost_after), remote_addr=address)
         protocol.transport, protocol.port = transport, transport.get_extra_info("sockname")[1]
         return protocol
 
@@ -90,12 +139,13 @@ class _Datagrams(asyncio.DatagramProtocol):
     port: int
 
     def datagram_received(self, data: bytes, _address: Any) -> None:
+        self._heard.now()
         self.echoes.put_nowait(data)
 
     async def exchange(self, data: bytes) -> bytes:
-        for _ in range(20):
+        for _ in range(_SENT_AT_MOST):
             self.transport.sendto(data)
-            end = time.monotonic() + self.lost_after
+            end = time.monotonic() + self._lost_after
             while (left := end - time.monotonic()) > 0:
                 try:
                     echo = await asyncio.wait_for(self.echoes.get(), left)
@@ -104,10 +154,13 @@ class _Datagrams(asyncio.DatagramProtocol):
                 if echo == data:
                     return echo
             self.resent += 1
-        raise SystemExit("a datagram was sent twenty times and never came back")
+        raise NeverEchoed(f"a datagram was sent {_SENT_AT_MOST} times and never came back")
 
     async def close(self) -> None:
         self.transport.close()
+
+    def abort(self) -> None:
+        self.transport.abort()
 
 
 async def _silent(seconds: float, address: tuple[str, int]) -> None:
@@ -136,6 +189,10 @@ async def _flood(seconds: float, address: tuple[str, int]) -> int:
     return sent
 
 
+async def _until_done(clients: list[asyncio.Task[dict[str, Any]]]) -> None:
+    await asyncio.wait(clients)
+
+
 async def _all(traffic: Traffic, address: tuple[str, int]) -> dict[str, Any]:
     beside: list[asyncio.Task[Any]] = []
     begin = now_ns()
@@ -145,9 +202,17 @@ async def _all(traffic: Traffic, address: tuple[str, int]) -> dict[str, Any]:
         beside.append(asyncio.create_task(_flood(traffic.flood_ms / 1000, address)))
     if beside:
         await asyncio.sleep(0.02)  # the others come when it is at work already
-    clients = await asyncio.gather(*(_client(index, traffic, address) for index in range(traffic.clients)))
+    heard = _Heard()
+    clients = [asyncio.create_task(_client(index, traffic, address, heard)) for index in range(traffic.clients)]
+    silence = asyncio.create_task(heard.silence(_give_up_after(traffic)))
+    all_done = asyncio.create_task(_until_done(clients))
+    await asyncio.wait([all_done, silence], return_when=asyncio.FIRST_COMPLETED)
+    silence.cancel()
+    for client in clients:
+        client.cancel()  # of those that are not done: they give up
+    seen = [await client for client in clients]
     await asyncio.gather(*beside)
-    return {"clients": clients, "begin": begin}
+    return {"clients": seen, "begin": begin}
 
 
 def main() -> None:
@@ -156,7 +221,7 @@ def main() -> None:
     end_with_parent(int(parent))
     try:
         seen = asyncio.run(_all(Traffic(**json.loads(described)), (host, int(port))))
-    except (OSError, asyncio.IncompleteReadError) as error:
+    except OSError as error:
         raise SystemExit(f"a client's connection failed: {error}") from error
     print(json.dumps(seen))
 

@@ -119,8 +119,7 @@ def _told(plain: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
         "pid": seen["pid"],
         "traffic_seen": seen["traffic"],
         "witness": seen["witness"],
-        "overhead": _overhead(plain, seen),
-    }
+    } | ({"overhead": cost} if (cost := _overhead(plain, seen)) else {})
 
 
 def _about(lab: Lab, name: str) -> dict[str, Any]:
@@ -191,6 +190,8 @@ def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = 
                 seen = json.loads(clients.rest(30 + 3 * (traffic.seconds + longer)))
             except ChildEnded as error:
                 raise _whose_end(server, case) or error from error
+            if any(client.get("gave_up") for client in seen["clients"]) and (broken := _whose_end(server, case)):
+                raise broken
         after = _accounts(server.pid)
         process = psutil.Process(server.pid)
         memory = {
@@ -255,13 +256,15 @@ def _accounts(pid: int) -> dict[str, float]:
     }
 
 
-def _overhead(plain: dict[str, Any], traced: dict[str, Any]) -> dict[str, float]:
+def _overhead(plain: dict[str, Any], traced: dict[str, Any]) -> dict[str, float] | None:
     """The same traffic without and with the probes: seconds from the first message to the last echo, CPU seconds of the
-    server, and the median round trip of a message (ns).
+    server, and the median round trip of a message (ns). None where a run had no echo.
     """
     figures: dict[str, float] = {}
     for name, one in (("untraced", plain), ("traced", traced)):
         exchanges = [exchange for client in one["traffic"]["clients"] for exchange in client["exchanges"]]
+        if not exchanges:
+            return None
         figures[f"{name}_s"] = (max(echoed for _, echoed in exchanges) - min(sent for sent, _ in exchanges)) / 1e9
         figures[f"{name}_cpu_s"] = one["witness"]["cpu_ns"] / 1e9
         trips = sorted(echoed - sent for sent, echoed in exchanges)

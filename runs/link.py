@@ -141,7 +141,12 @@ class Link:
     def paced(self, traffic: Traffic) -> Traffic:
         """The traffic as the clients send it over this link: datagrams are given the time that their way takes."""
         way = self.used.round_trip + traffic.clients * self.used.serialised(traffic.size)
-        return replace(traffic, gap_ms=min(traffic.gap_ms + self.pause_ms, 60_000), lost_after=traffic.lost_after + way)
+        return replace(
+            traffic,
+            gap_ms=min(traffic.gap_ms + self.pause_ms, 60_000),
+            lost_after=traffic.lost_after + way,
+            give_up_after=traffic.give_up_after + self.seconds(traffic),
+        )
 
     def seconds(self, traffic: Traffic) -> float:
         """About how much longer the traffic takes than on loopback, at worst.

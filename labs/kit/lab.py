@@ -19,10 +19,13 @@ A lab that puts several servers side by side names them as `cases`; its checks r
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from findings.properties import Property
+from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
 from findings.view import (
     Finding,
     NotOffered,
@@ -106,6 +109,15 @@ class Lab:
 
         return register
 
+    def holds(self, cited: Property, claims: tuple[str, ...]) -> None:
+        """Registers a property of findings/properties as a check: its statement is the check's name."""
+
+        @functools.wraps(cited.observe, assigned=("__doc__",), updated=())
+        def check(run: Run) -> Finding:
+            return cited.check(run)
+
+        self.checks.append((cited.statement, claims, check))
+
     def ask(self, *questions: Question) -> None:
         """Registers questions to predict from. A seed chooses by position: new questions go to the end."""
         self.questions.extend(questions)
@@ -120,12 +132,17 @@ class Lab:
         """The servers that it runs: its cases, or its single server as a case without a name."""
         return self.cases or ((Case("", self.server),) if self.server else ())
 
+    def _incomplete(self, run: Run) -> list[tuple[str, tuple[str, ...], CheckFunction]]:
+        """A further check where a single server left bytes of its clients without an echo: such a run must not pass."""
+        missing = not self.cases and any(client.get("gave_up") for client in run.clients)
+        return [(ECHOES_EVERY_BYTE.statement, (), ECHOES_EVERY_BYTE.check)] if missing else []
+
     def judge(self, result: Result) -> Result:
         """The result with this lab's verdicts; inconclusive ones where events were lost or left without a partner, or where the
         recording was full before the end.
         """
         run, checks = Run(result), []
-        for name, claims, function in self.checks:
+        for name, claims, function in (*self.checks, *self._incomplete(run)):
             try:
                 verdict, evidence = function(run)
             except NotOffered as error:

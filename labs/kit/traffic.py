@@ -9,6 +9,7 @@ from probes.words import count
 
 LOST_AFTER = 0.2  # seconds after which a client takes a datagram or its echo for lost, and sends it again
 LARGEST_DATAGRAM = 65_507  # 65,535 bytes less the headers of IPv4 and UDP
+GIVE_UP_AFTER = 4.0  # seconds of silence, beyond the pauses of the traffic, after which the clients give up
 SLOW = b"!"  # the first byte of a message whose handling takes long (servers/mistakes/slow_handler.py)
 
 
@@ -28,6 +29,7 @@ class Traffic:
     flood_ms: float = 0  # an additional client connects first, and sends as fast as it can for so long
     slow: int = 0  # so many of the clients send requests that take long to handle
     lost_after: float = LOST_AFTER  # seconds; longer on a link with a delay (runs/link.py)
+    give_up_after: float = GIVE_UP_AFTER  # seconds; longer on a link (runs/link.py)
 
     def __post_init__(self) -> None:
         largest = LARGEST_DATAGRAM if self.udp else 64 << 20
@@ -50,6 +52,12 @@ class Traffic:
         """About how long the paced part lasts when the server serves one client after the other."""
         beside = (self.silent_ms + self.flood_ms + (self.spread_ms or 0)) / 1000
         return beside + self.clients * self.messages * (self.gap_ms / 1000 + self.size / 20e6 + 0.001)
+
+    @property
+    def longest_pause(self) -> float:
+        """Seconds for which the clients may hear nothing from a server that serves each connection to its end."""
+        pauses_ms = self.gap_ms * (1 + self.jitter) + (self.gap_ms if self.spread_ms is None else self.spread_ms)
+        return (pauses_ms + self.silent_ms + self.flood_ms) / 1000
 
     @property
     def words(self) -> str:

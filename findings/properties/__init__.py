@@ -1,0 +1,27 @@
+"""Properties of a server: one a file, each a statement that a recorded run holds, breaks, or doesn't show.
+
+A lab cites a property as one of its checks (`LAB.holds`); `ALL` lists them.
+"""
+
+from __future__ import annotations
+
+from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
+from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
+from findings.properties.leaves_no_data_unread import LEAVES_NO_DATA_UNREAD
+from findings.properties.needs_no_short_time_out import NEEDS_NO_SHORT_TIME_OUT
+from findings.properties.never_spins import NEVER_SPINS
+from findings.properties.one_mechanism import ONE_MECHANISM
+from findings.properties.property import Holds, Observation, Property
+from findings.properties.serves_in_turn import SERVES_IN_TURN
+
+__all__ = ["ALL", "Holds", "Observation", "Property"]
+
+ALL = (
+    ECHOES_EVERY_BYTE,
+    NEVER_SPINS,
+    NEEDS_NO_SHORT_TIME_OUT,
+    BLOCKS_ONLY_IN_ITS_WAIT,
+    LEAVES_NO_DATA_UNREAD,
+    SERVES_IN_TURN,
+    ONE_MECHANISM,
+)

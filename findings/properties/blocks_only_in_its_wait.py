@@ -1,0 +1,60 @@
+"""A thread that waits in a multiplexer blocks nowhere else while it serves."""
+
+from __future__ import annotations
+
+import collections
+
+from findings.properties.property import Observation, Property, broken, held, not_shown
+from findings.view import Run
+from probes.kernel import syscalls
+from probes.measure.queues import place
+from probes.measure.result import Call
+from probes.words import count, ms
+
+# A sleep on these queues lets others decide when the thread goes on. Page faults, the kernel's own locks and RCU are not the
+# program's choice.
+_BLOCKING = {"socket", "accept", "connect", "send buffer", "futex", "pipe", "eventfd", "timer", "child", "flock", "signal"}
+
+
+def observe(run: Run) -> Observation:
+    """Counts the sleeps outside the multiplexer between a thread's first wait and its last one, by call and queue."""
+    waiting = 0
+    asleep: collections.Counter[tuple[str, str]] = collections.Counter()
+    lasted: collections.Counter[tuple[str, str]] = collections.Counter()
+    for calls in _loops(run):
+        waiting += 1
+        for call in calls:
+            for sleep in call.sleeps if call.name not in syscalls.MULTIPLEXERS else ():
+                if sleep.queue in _BLOCKING:
+                    asleep[call.name, sleep.queue] += 1
+                    lasted[call.name, sleep.queue] += sleep.wait
+    if not waiting:
+        return not_shown("no thread waits in select, poll or epoll")
+    if not asleep:
+        return held(
+            f"{count(waiting, 'thread')} with a multiplexer: 0 sleeps in other calls between the first wait and the last"
+        )
+    (name, queue), number = asleep.most_common(1)[0]
+    return broken(
+        f"the thread slept {count(number, 'time')} in {name}, {place(queue)}, for {ms(lasted[name, queue])} in all;"
+        f" {count(sum(asleep.values()), 'sleep')} outside its multiplexer"
+    )
+
+
+def _loops(run: Run) -> list[list[Call]]:
+    """For each thread that waits in a multiplexer: its calls from its first wait to its last."""
+    loops = []
+    for thread in run.result.threads:
+        calls = [call for call in run.result.calls if call.thread == thread.serial]
+        waits = [at for at, call in enumerate(calls) if call.name in syscalls.MULTIPLEXERS]
+        if waits:
+            loops.append(calls[waits[0] : waits[-1] + 1])
+    return loops
+
+
+BLOCKS_ONLY_IN_ITS_WAIT = Property(
+    id="blocks-only-in-its-wait",
+    statement="a thread with a multiplexer blocks nowhere else",
+    remedy="make every socket non-blocking, also the accepted ones, and let another thread do what takes long",
+    observe=observe,
+)

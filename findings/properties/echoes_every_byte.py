@@ -1,0 +1,34 @@
+"""Every byte that the clients of a lab send comes back."""
+
+from __future__ import annotations
+
+import collections
+
+from findings.properties.property import Observation, Property, broken, held, not_shown
+from findings.view import Run
+from probes.words import count
+
+
+def observe(run: Run) -> Observation:
+    """The clients compare each echo with their message, and give up after some seconds of silence (runs/clients.py)."""
+    if not run.clients:
+        return not_shown("this run had no clients of iolab's")
+    echoes = sum(len(client["exchanges"]) for client in run.clients)
+    gave_up = [client for client in run.clients if client.get("gave_up")]
+    if not gave_up:
+        return held(f"{count(echoes, 'message')} came back whole to {count(len(run.clients), 'client')}")
+    reasons = collections.Counter(client["gave_up"] for client in gave_up)
+    why = "; ".join(f"{count(number, 'client')}: {reason}" for reason, number in reasons.most_common())
+    missing = sum(client["not_echoed"] for client in gave_up)
+    return broken(
+        f"{count(missing, 'byte')} of {count(len(gave_up), 'client')} were never echoed"
+        f" ({why}); {count(echoes, 'message')} came back"
+    )
+
+
+ECHOES_EVERY_BYTE = Property(
+    id="echoes-every-byte",
+    statement="every byte that the clients send comes back",
+    remedy="read all data that is there, send all of it, and keep what a short send left over",
+    observe=observe,
+)

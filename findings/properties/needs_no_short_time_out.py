@@ -1,0 +1,87 @@
+"""A thread without work sleeps until something happens, and not for a short time after which it polls again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from findings.properties.property import Observation, Property, broken, held, not_shown
+from findings.view import Run
+from probes.kernel import syscalls
+from probes.measure.result import Call, Thread
+from probes.words import count, ms
+
+_PAUSES = {"nanosleep", "clock_nanosleep"}
+_SHORT_NS = 100_000_000  # a time-out of 0.1 s or longer costs next to nothing, and may be there for a good reason
+_MANY = 10  # time-outs of a thread; fewer are no polling
+
+
+@dataclass(frozen=True)
+class TimeOuts:
+    """The sleeps of one thread that only the time ended."""
+
+    thread: Thread
+    name: str  # of the call
+    calls: list[Call]
+
+    @property
+    def average(self) -> float:
+        """How long one of these sleeps lasted on average, ns."""
+        return sum(call.wait for call in self.calls) / max(len(self.calls), 1)
+
+    @property
+    def polls(self) -> bool:
+        """Are they many, and short?"""
+        return len(self.calls) > _MANY and self.average < _SHORT_NS
+
+
+def observe(run: Run) -> Observation:
+    """Counts the sleeps that ended without a result because their time was over."""
+    seen = [
+        TimeOuts(thread, name, [call for call in calls if call.name == name])
+        for thread in run.result.threads
+        if (calls := polls_after_time_out(call for call in run.result.calls if call.thread == thread.serial))
+        for name in sorted({call.name for call in calls})
+    ]
+    if not run.result.calls:
+        return not_shown("no thread made a system call")
+    worst = max(seen, key=lambda one: (one.polls, len(one.calls)), default=None)
+    if worst is None or not worst.polls:
+        return held(f"{count(sum(len(one.calls) for one in seen), 'sleep')} ended because a time-out was over")
+    thread = worst.thread
+    return broken(
+        f"{count(len(worst.calls), 'sleep')} of thread {thread.name} in {worst.name} ended because a time-out was over,"
+        f" after {ms(worst.average)} on average, and the thread polled again"
+    )
+
+
+def polls_after_time_out(calls: Iterable[Call]) -> list[Call]:
+    """Of one thread's calls in order: the waits that timed out, and the pauses (nanosleep) before a call without result."""
+    found = []
+    pause: Call | None = None
+    for call in calls:
+        if pause and (call.errno == "EAGAIN" or (call.name in syscalls.MULTIPLEXERS and call.result == 0)):
+            found.append(pause)
+        pause = call if call.name in _PAUSES and timed_out(call) else None
+        if pause is None and timed_out(call):
+            found.append(call)
+    return found
+
+
+def timed_out(call: Call) -> bool:
+    """Did the call sleep, and return with nothing because its time was over?"""
+    if not call.sleeps or call.open:
+        return False
+    if call.name in _PAUSES or call.name in syscalls.MULTIPLEXERS:
+        return call.result == 0
+    if call.name in syscalls.READS | syscalls.ACCEPTS | {"rt_sigtimedwait", "io_uring_enter"}:
+        return call.errno in ("EAGAIN", "ETIME")  # SO_RCVTIMEO; a time-out of sigtimedwait or of a completion
+    return call.name in ("io_getevents", "io_pgetevents") and call.result == 0
+
+
+NEEDS_NO_SHORT_TIME_OUT = Property(
+    id="needs-no-short-time-out",
+    statement="no thread polls after short time-outs: it sleeps until something happens",
+    remedy="leave the time-out out (-1, None), or compute it from the next moment at which something must be done",
+    observe=observe,
+)

@@ -1,0 +1,97 @@
+"""No thread polls in a loop: calls that neither sleep nor find anything to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from findings.properties.property import Observation, Property, broken, held, not_shown
+from findings.properties.turns import turns_of
+from findings.view import Run
+from probes.kernel import syscalls
+from probes.measure.result import Call, Thread
+from probes.words import count
+
+# A busy loop makes hundreds of such turns for a message. Some are normal: a read until EAGAIN, a herd's loser, the last poll
+# of a burst of messages.
+_EACH = 10  # for a message
+_SOME = 30  # for a thread without messages
+
+
+@dataclass(frozen=True)
+class Spinning:
+    """The turns of one thread that neither slept nor had a result, by kind."""
+
+    thread: Thread
+    ready: int  # the wait reported a descriptor, and nothing came of it
+    empty: int  # the wait returned at once with nothing
+    eagain: int  # a read or accept got EAGAIN, and the thread made no wait at all
+    messages: int  # of the thread's process: another thread may have read them
+
+    @property
+    def turns(self) -> int:
+        """All of them."""
+        return self.ready + self.empty + self.eagain
+
+    @property
+    def spins(self) -> bool:
+        """More of them than a correct loop makes."""
+        return self.turns > max(_SOME, _EACH * self.messages)
+
+
+def observe(run: Run) -> Observation:
+    """Counts, for each thread, the turns without a sleep and without a result."""
+    seen = [_of_thread(run, thread) for thread in run.result.threads if thread.calls]
+    if not any(spinning.messages for spinning in seen):
+        messages = "no thread read a message"
+    else:
+        messages = count(len(run.result.messages), "message")
+    if not seen:
+        return not_shown("no thread made a system call")
+    worst = max(seen, key=lambda spinning: spinning.turns)
+    if not worst.spins:
+        return held(f"{count(sum(one.turns for one in seen), 'turn')} without a sleep and without a result, for {messages}")
+    thread = worst.thread
+    on_cpu = 1 - (thread.wait + thread.sched_delay + thread.preempted) / max(thread.wall, 1)
+    kinds = (
+        (worst.ready, "a descriptor was reported as ready and no data moved"),
+        (worst.empty, "the wait returned at once with nothing ready (time-out 0)"),
+        (worst.eagain, "a read or accept returned EAGAIN"),
+    )
+    words = "; ".join(f"{count(number, 'time')} {kind}" for number, kind in kinds if number)
+    return broken(
+        f"thread {thread.name} made {count(worst.turns, 'turn')} without a sleep and without a result"
+        f" for {count(worst.messages, 'message')} ({words}), and was on a CPU for {on_cpu:.0%} of its life"
+    )
+
+
+def _of_thread(run: Run, thread: Thread) -> Spinning:
+    processes = {each.serial: each.pid for each in run.result.threads}
+    calls = [call for call in run.result.calls if call.thread == thread.serial]
+    turns = [turn for turn in turns_of(calls) if not turn.slept and not turn.has_result]
+    return Spinning(
+        thread,
+        ready=sum(turn.wait.count for turn in turns if (turn.wait.result or 0) > 0),
+        empty=sum(turn.wait.count for turn in turns if not turn.wait.result),
+        eagain=_eagain(calls),
+        messages=sum(1 for message in run.result.messages if processes[message.thread] == thread.pid),
+    )
+
+
+def _eagain(calls: Iterable[Call]) -> int:
+    """Reads and accepts of a thread that got EAGAIN at once; 0 for a thread that waits in a multiplexer."""
+    eagain = 0
+    for call in calls:
+        if call.name in syscalls.MULTIPLEXERS:
+            return 0
+        if call.errno == "EAGAIN" and not call.sleeps and call.name in syscalls.READS | syscalls.ACCEPTS:
+            eagain += call.count
+    return eagain
+
+
+NEVER_SPINS = Property(
+    id="never-spins",
+    statement="no thread polls in a loop: a thread without work sleeps",
+    remedy="wait without a time-out, and wait for writability only while there is data left to send",
+    observe=observe,
+)

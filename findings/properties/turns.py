@@ -1,0 +1,50 @@
+"""A thread's turns: from the return of one wait (or poll) to the start of the next, with what the thread did in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from findings.view import ended_by_signal
+from probes.kernel import syscalls
+from probes.measure.result import Call
+
+# A call of these in a turn is a result: data moved, a connection came or went.
+_RESULTS = syscalls.READS | syscalls.WRITES | syscalls.ACCEPTS | {"close", "shutdown", "sendfile", "splice", "connect"}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One wait, and the calls that the thread made until its next wait."""
+
+    wait: Call
+    calls: list[Call] = field(default_factory=list)
+
+    @property
+    def has_result(self) -> bool:
+        """Did a call of the turn move data, accept, or end a connection? A read of 0 bytes (end of file) alone is no result."""
+        return any(
+            call.name in _RESULTS
+            and call.result is not None
+            and (call.result > 0 or (call.result == 0 and call.name not in syscalls.READS | syscalls.WRITES))
+            for call in self.calls
+        )
+
+    @property
+    def slept(self) -> bool:
+        """Did the thread sleep in the wait?"""
+        return bool(self.wait.sleeps)
+
+
+def turns_of(calls: Iterable[Call]) -> Iterator[Turn]:
+    """The turns of one thread, from its calls in order. A wait that a signal ended belongs to no turn."""
+    turn: Turn | None = None
+    for call in calls:
+        if call.name in syscalls.MULTIPLEXERS:
+            if turn:
+                yield turn
+            turn = None if ended_by_signal(call) or call.open else Turn(call)
+        elif turn:
+            turn.calls.append(call)
+    if turn:
+        yield turn

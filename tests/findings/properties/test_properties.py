@@ -1,0 +1,82 @@
+"""Each property on recordings of servers that hold it, break it, or don't show it. Wrong servers of the same model run live:
+tests/labs/test_wrong_servers.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from findings.properties import ALL, Holds, Property
+from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
+from findings.view import Run
+from tests.conftest import measured
+
+# For each property: recordings (and their case) that hold it, and others that break it with words of their evidence.
+HOLDING = {
+    "echoes-every-byte": [("epoll", ""), ("threads", "")],
+    "never-spins": [("epoll", ""), ("select", ""), ("blocking", ""), ("posix_aio", ""), ("io_uring", "")],
+    "needs-no-short-time-out": [("epoll", ""), ("asyncio", ""), ("thread_pool", ""), ("lost_signal", "mended")],
+    "blocks-only-in-its-wait": [("epoll", ""), ("epoll_edge", ""), ("poll", ""), ("asyncio", "")],
+    "leaves-no-data-unread": [("epoll", ""), ("epoll_edge", ""), ("threads", "")],
+    "serves-in-turn": [("epoll", ""), ("edge_starvation", "mended"), ("threads", "")],
+    "one-mechanism": [("epoll", ""), ("select", ""), ("signal_driven", "")],
+}
+BREAKING = {
+    "never-spins": [("nonblocking", "", "a read or accept returned EAGAIN"), ("poll_pause", "2 ms", "EAGAIN")],
+    "needs-no-short-time-out": [("poll_pause", "2 ms", "clock_nanosleep"), ("poll_pause", "10 ms", "after 10.")],
+    "blocks-only-in-its-wait": [
+        ("slow_handler", "broken", "15 times in clock_nanosleep"),
+        ("thundering_herd", "in epoll", "recvfrom"),
+    ],
+    "leaves-no-data-unread": [("edge_starvation", "broken", "unread data after the last read")],
+    "serves-in-turn": [("edge_starvation", "broken", "reads of the busiest connection")],
+    "one-mechanism": [("files", "", "1 time by select and 1 time by poll")],
+}
+
+
+def run_of(name: str, case: str) -> Run:
+    run = Run(measured(name))
+    return run.case(case) if case else run
+
+
+def by_id(name: str) -> Property:
+    return next(each for each in ALL if each.id == name)
+
+
+def test_every_property_has_recordings_that_hold_it_and_break_it() -> None:
+    names = {each.id for each in ALL}
+    assert set(HOLDING) == names
+    assert set(BREAKING) | {"echoes-every-byte"} == names
+
+
+@pytest.mark.parametrize(("name", "lab", "case"), [(name, *where) for name, found in HOLDING.items() for where in found])
+def test_a_property_is_held(name: str, lab: str, case: str) -> None:
+    seen = by_id(name).observe(run_of(lab, case))
+    assert seen.holds is Holds.HELD, seen.evidence
+    assert any(letter.isdigit() for letter in seen.evidence)
+
+
+@pytest.mark.parametrize(
+    ("name", "lab", "case", "words"), [(name, *where) for name, found in BREAKING.items() for where in found]
+)
+def test_a_property_is_broken(name: str, lab: str, case: str, words: str) -> None:
+    seen = by_id(name).observe(run_of(lab, case))
+    assert seen.holds is Holds.BROKEN, seen.evidence
+    assert words in seen.evidence
+
+
+def test_bytes_that_never_came_back_are_counted() -> None:
+    result = measured("epoll")
+    clients = [dict(client) for client in result.context["traffic_seen"]["clients"]]
+    clients[1] |= {"gave_up": "no byte came for 4.0 s", "not_echoed": 640}
+    broken = dataclasses.replace(result, context=result.context | {"traffic_seen": {"clients": clients}})
+    seen = ECHOES_EVERY_BYTE.observe(Run(broken))
+    assert seen.holds is Holds.BROKEN
+    assert "640 bytes of 1 client were never echoed (1 client: no byte came for 4.0 s)" in seen.evidence
+
+
+def test_a_run_without_any_call_shows_nothing() -> None:
+    empty = dataclasses.replace(measured("epoll"), calls=(), messages=(), threads=(), context={})
+    assert {each.observe(Run(empty)).holds for each in ALL} == {Holds.NOT_SHOWN}

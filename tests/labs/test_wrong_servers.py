@@ -1,0 +1,97 @@
+"""Wrong servers of the same model, run live: the lab of the model fails, by a check whose evidence names the fault.
+
+labs/wrong/MODEL.py has the servers, with the words that the evidence must contain, and right servers that are written
+differently. All servers of a model run one after the other under the same probes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import pkgutil
+
+import pytest
+
+import labs
+import labs.wrong
+from labs.kit.lab import Case, of_case
+from labs.kit.traffic import Traffic
+from probes.capture.instrument import Instrument
+from probes.measure.measure import measure
+from probes.measure.result import Result, Verdict
+from probes.patience import PATIENCE
+from runs.lab import NotHere, serve
+
+TRAFFIC = Traffic(clients=3, messages=11, gap_ms=10, give_up_after=1.5)
+MODULES = sorted(
+    name
+    for _finder, name, _package in pkgutil.iter_modules(labs.wrong.__path__)
+    if hasattr(importlib.import_module(f"labs.wrong.{name}"), "WRONG")
+)
+
+
+def servers(model: str) -> list[str]:
+    """The model's wrong and right servers."""
+    module = importlib.import_module(f"labs.wrong.{model}")
+    return [*module.WRONG, *module.RIGHT]
+
+
+@functools.cache
+def judged(model: str) -> dict[str, Result]:
+    """The result of each of a model's servers, with the verdicts of the model's lab."""
+    lab, seen = labs.find(model), {}
+    with Instrument() as instrument:
+        for name in servers(model):
+            place = f"labs.wrong.{model}:{name}"
+            seen[name] = serve(Case(name, place), TRAFFIC, instrument.invite())
+        instrument.wait_until_gone(2 * PATIENCE)
+        result = measure(instrument.stop({}))
+    parts = {
+        name: of_case(
+            result,
+            {
+                "pid": one["pid"],
+                "traffic": dataclasses.asdict(TRAFFIC),
+                "traffic_seen": one["traffic"],
+                "witness": one["witness"],
+            },
+        )
+        for name, one in seen.items()
+    }
+    return {name: lab.judge(part) for name, part in parts.items()}
+
+
+@pytest.fixture
+def verdicts(kernel: None) -> object:
+    """The results, where this kernel can be traced and offers the model."""
+
+    def of(model: str, name: str) -> Result:
+        try:
+            return judged(model)[name]
+        except NotHere as error:
+            pytest.skip(f"{error}; to make it run: invoke doctor")
+
+    return of
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    ("model", "name"), [(model, name) for model in MODULES for name in importlib.import_module(f"labs.wrong.{model}").WRONG]
+)
+def test_the_lab_fails_on_a_wrong_server_and_names_the_fault(model: str, name: str, verdicts: object) -> None:
+    words = importlib.import_module(f"labs.wrong.{model}").WRONG[name]
+    result = verdicts(model, name)  # type: ignore[operator]
+    failed = [check.evidence for check in result.checks if check.verdict is Verdict.FAILED]
+    assert result.events.sound, result.events
+    assert any(words in evidence for evidence in failed), (failed, [(check.name, check.verdict) for check in result.checks])
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    ("model", "name"), [(model, name) for model in MODULES for name in importlib.import_module(f"labs.wrong.{model}").RIGHT]
+)
+def test_the_lab_passes_on_a_right_server_that_is_written_differently(model: str, name: str, verdicts: object) -> None:
+    result = verdicts(model, name)  # type: ignore[operator]
+    assert [(check.name, check.evidence) for check in result.checks if check.verdict is Verdict.FAILED] == []
+    assert result.verdict == "pass"
