@@ -14,6 +14,7 @@ _NEEDED = {  # what the checks of a lab look up, where its experiment ran
     "epoll_edge": {"level", "edge"},
     "native_aio": {"pause_ms", "submit_ms"},
     "select": {"fd", "python", "kernel"},
+    "select_steps": {"named", "left"},
     "poll": {"fd", "events", "revents"},
 }
 
@@ -61,6 +62,8 @@ class Aside:
     unacknowledged: tuple[int, ...] = ()
     done_early: bool = False
     told: tuple[str, ...] = ()
+    named: int = 0
+    left: int = 0
 
 
 def check(lab: str, data: Mapping[str, Any], sizes: tuple[int, ...]) -> None:
