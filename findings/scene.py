@@ -30,14 +30,23 @@ class Scene:
         return min(self.sent or self.message.ready, self.message.ready)
 
     @property
-    def sleep(self) -> tuple[Call, Sleep] | None:
-        """The sleep during which the data arrived, or that the thread was in at the start of the picture."""
-        return next((one for one in self._sleeps() if self._during(one[1], self.message.ready, self.start)), None)
+    def sleep_at_start(self) -> tuple[Call, Sleep] | None:
+        """The sleep that the thread was in, or was being woken from, at the start of the picture."""
+        return next(((call, sleep) for call, sleep in self._sleeps() if sleep.off <= self.start <= sleep.on), None)
 
     @property
     def sleep_when_ready(self) -> tuple[Call, Sleep] | None:
-        """The sleep during which the data arrived."""
-        return next((one for one in self._sleeps() if self._during(one[1], self.message.ready)), None)
+        """The sleep during which the data arrived. A sleep that had been ended by then was for other data."""
+        ready = self.message.ready
+        return next(((call, sleep) for call, sleep in self._sleeps() if sleep.off <= ready <= sleep.woken), None)
+
+    @property
+    def reporter(self) -> Call | None:
+        """The call that notified the thread, if it is in the picture."""
+        message = self.message
+        return next(
+            (one for one in self.calls if one.name == message.notified_by and one.enter <= message.notified <= one.exit), None
+        )
 
     @property
     def echoes(self) -> list[Call]:
@@ -52,10 +61,6 @@ class Scene:
 
     def _sleeps(self) -> Iterable[tuple[Call, Sleep]]:
         return ((call, sleep) for call in self.calls for sleep in call.sleeps)
-
-    @staticmethod
-    def _during(sleep: Sleep, *moments: int) -> bool:
-        return any(sleep.off <= at <= sleep.on for at in moments)
 
 
 def choose(result: Result) -> Scene | None:
@@ -113,11 +118,11 @@ def _without_probe(scene: Scene) -> Scene:
 
     Walking the waker's stack may take longer than the rest of the way from "ready" to "returned".
     """
-    cut = scene.message.probed
-    woken = next((s.woken for _, s in scene._sleeps() if s.probed == cut and s.off <= scene.message.ready <= s.woken), None)
-    if not cut or woken is None:
+    found, ready = scene.sleep_when_ready, scene.message.ready
+    if found is None:
         return scene
-    after = woken
+    after = found[1].woken
+    cut = min(found[1].probed, after - ready)
 
     def earlier(when: int) -> int:
         return when - cut if when >= after else when
@@ -133,6 +138,8 @@ def _without_probe(scene: Scene) -> Scene:
         read=earlier(scene.message.read),
         copied=earlier(scene.message.copied),
         returned=earlier(scene.message.returned),
+        probed=cut,
+        all_ready=earlier(scene.message.all_ready) if scene.message.all_ready else None,
     )
     return replace(scene, message=message, calls=tuple(map(moved, scene.calls)), end=earlier(scene.end))
 
@@ -142,10 +149,13 @@ def _span(message: Message) -> int:
 
 
 def _found_asleep(result: Result) -> list[Message]:
-    """The messages whose data arrived while their thread slept in the call that then reported it."""
+    """The messages whose data arrived while their thread slept in the call that then reported it.
+
+    A thread that other data had woken, and that waited for a CPU, was not found asleep.
+    """
     asleep: dict[int, list[tuple[int, int, int]]] = {}  # of each thread: (asleep from, until, end of the call)
     for call in result.calls:
-        asleep.setdefault(call.thread, []).extend((sleep.off, sleep.on, call.exit) for sleep in call.sleeps)
+        asleep.setdefault(call.thread, []).extend((sleep.off, sleep.woken, call.exit) for sleep in call.sleeps)
     for spans in asleep.values():
         spans.sort()
 

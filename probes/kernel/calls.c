@@ -34,6 +34,7 @@ static inline int report_call(struct thread *t, s64 ret, u32 flags, u64 now) {
   r->copies = t->copies;
   r->copy_in_max = t->copy_in_max;
   r->copy_out_max = fold_copy_out_max(t, now);
+  r->latest = t->latest;
   submit(r);
   return 0;
 }

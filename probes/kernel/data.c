@@ -28,10 +28,11 @@ static inline int arrived(u64 socket, u64 now) {
   struct arrival *seen = arrivals.lookup(&socket);
   if (seen) {
     __sync_fetch_and_add(&seen->count, 1);
+    seen->latest = now;
     return 0;
   }
   u64 *held = arrivals_held.lookup(&zero);
-  struct arrival fresh = {.first = now, .count = 1, .crowded = !held || *held >= MAX_ARRIVALS / 4 * 3};
+  struct arrival fresh = {.first = now, .latest = now, .count = 1, .crowded = !held || *held >= MAX_ARRIVALS / 4 * 3};
   if (!arrivals.update(&socket, &fresh))
     arrivals_held_add(1);
   return 0;
@@ -247,8 +248,9 @@ static inline int report_socket_copy(struct thread *t, u64 now) {
   r->bytes = t->taken;
   r->arrivals = t->arrivals;
   r->unread = t->unread;
+  r->latest = t->latest;
   submit(r);
-  t->ready = 0;
+  t->ready = t->latest = 0;
   t->arrivals = 0;
   t->socket = 0;
   return 0;
@@ -274,6 +276,7 @@ static inline int tcp_copied(u64 socket) {
       count(LOSS_ARRIVAL);
     if (!t->ready || seen->first < t->ready)
       t->ready = seen->first;
+    t->latest = seen->latest;
     t->arrivals += seen->count;
     seen->count = 0;  /* several reads may take the data of one arrival: it counts once */
     if (!t->unread)
@@ -346,7 +349,7 @@ static inline int datagram_received(u64 socket, s64 size, u64 now) {
   else
     count(LOSS_ARRIVAL);
   t->socket = connection(socket);
-  t->ready = arrival;
+  t->ready = t->latest = arrival;
   t->arrivals = 1;
   t->unread = 0;
   t->drained = 1;

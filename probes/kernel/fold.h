@@ -50,7 +50,7 @@ struct thread {
   u32 late;                /* a copy of the call ended before the time that is known */
   u32 unfollowed;          /* the latest child for which the table had no room (threads.c) */
   u64 object;              /* behind the descriptor that the thread sleeps on */
-  u64 socket, ready;
+  u64 socket, ready, latest;  /* ready, latest: when the oldest and the newest of the data that was read had arrived */
   u64 taking_at, taken;    /* the start and the bytes of the latest buffer's copy */
   char waker_comm[COMM];
 };
@@ -63,7 +63,7 @@ static inline __attribute__((always_inline)) void fold_enter(struct thread *t, s
   t->nr = nr;
   t->enter = now;
   t->in = (struct phases){};
-  t->copy = t->copied = t->copy_at = t->socket = t->ready = 0;
+  t->copy = t->copied = t->copy_at = t->socket = t->ready = t->latest = 0;
   t->copies = t->arrivals = t->unread = t->drained = t->bracketed = t->datagram = 0;
   t->polled = t->queued = t->unqueued = t->linear = t->late = 0;
   t->taken = 0;

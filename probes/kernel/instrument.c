@@ -32,7 +32,7 @@ BPF_PERCPU_ARRAY(stack_scratch, struct frames, 2);
 BPF_TABLE("lru_hash", u64, u8, stacks_seen, 16384);
 
 /* crowded: when the entry was made, the table may already have evicted other entries (data.c) */
-struct arrival { u64 first; u64 count; u64 crowded; };
+struct arrival { u64 first, latest; u64 count; u64 crowded; };
 BPF_TABLE("lru_hash", u64, struct arrival, arrivals, MAX_ARRIVALS);
 BPF_ARRAY(arrivals_held, u64, 1);  /* entries made minus entries deleted */
 BPF_HASH(generations, u64, u32, MAX_GENERATIONS);

@@ -212,7 +212,9 @@ LAYOUTS: dict[Kind, Layout] = {
             "u32 polled, u32 queued, u32 unqueued, u32 copies,"
             # a multiplexer's time on the CPU before it polled the first descriptor, and after it polled the last (0: it polled
             # no descriptor)
-            "u64 copy_in_max, u64 copy_out_max",
+            "u64 copy_in_max, u64 copy_out_max,"
+            # when the newest of the data that the call read had arrived (0: unknown)
+            "u64 latest",
         ),
         _layout(
             Kind.BURST,
@@ -226,7 +228,10 @@ LAYOUTS: dict[Kind, Layout] = {
             f"char waker_comm[{COMM}]",
         ),
         _layout(Kind.STACK, f"u64 id, u64 depth, u64 frames[{STACK_FRAMES}]"),
-        _layout(Kind.SOCKET_COPY, "u64 socket, u64 ready, u64 started, u64 copied, u64 bytes, u32 arrivals, u32 unread"),
+        _layout(
+            Kind.SOCKET_COPY,
+            "u64 socket, u64 ready, u64 started, u64 copied, u64 bytes, u32 arrivals, u32 unread, u64 latest",
+        ),
         _layout(Kind.READY_LIST, "u64 ready, u64 at"),  # ready: when the data arrived; 0: the cause was not data for a socket
         _layout(Kind.NAME, f"u64 at, char comm[{COMM}]"),
         _layout(Kind.EXEC, f"u64 at, u32 ns_tid, u32 ns_tgid, char comm[{COMM}]"),
@@ -299,7 +304,8 @@ def from_description(description: Any) -> dict[Kind, Layout]:
 _FIRST_KINDS = (Kind.THREAD, Kind.CALL, Kind.BURST, Kind.SLEEP, Kind.EXEC, Kind.EXIT)
 _ADDED = {  # fields that the reader does without
     Kind.THREAD: {"worker"},
-    Kind.CALL: {"copy_in_max", "copy_out_max"},
+    Kind.CALL: {"copy_in_max", "copy_out_max", "latest"},
+    Kind.SOCKET_COPY: {"latest"},
     Kind.BURST: {"longest"},
     Kind.SLEEP: {"object"},
     Kind.EXEC: {"ns_tid", "ns_tgid"},

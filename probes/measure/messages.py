@@ -1,172 +1,251 @@
-"""Messages: the arrivals of data at sockets, each followed over the calls that report it, read it and return it."""
+"""Messages: the arrivals of data at sockets, each followed over the calls that report it, read it and return it.
+
+One definition of *notified* holds for all models: the first moment at which the thread, on a CPU in the call that reports the
+message, can know of the data. Which call reports the message depends on what the thread called:
+
+* A *reporter* (a multiplexer, io_getevents, io_uring_enter, a wait for a signal) that returned between *ready* and the start of
+  the reading call. A reporter sleeps only while it has nothing to report. So the thread can know from its last switch-in in the
+  reporter on. If the data came later than that, the thread can know from *ready* on; if the reporter did not sleep, from its
+  start or from *ready* on.
+* Otherwise the reading call: from its start on, if the data was ready by then; else from the switch-in after the wake-up on.
+* If no call read the data (io_uring, a worker of the kernel), the call that returned the completion. If the thread copied the
+  data inside that call, the rule of the reading call holds. If the data was copied elsewhere, the thread can know of it only
+  after the copy: the same rule holds, with the end of the copy in the place of *ready*.
+
+The probe's own work in a wake-up between *ready* and *notified* is in `Message.probed`, for every model.
+"""
 
 from __future__ import annotations
 
 import bisect
 import collections
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from probes.kernel import syscalls
-from probes.measure.result import Call, Message, SocketCopy
+from probes.measure.result import Call, Message, Sleep, SocketCopy
+
+_GETEVENTS = 1  # IORING_ENTER_GETEVENTS
+_COMPLETES = {"io_uring_enter", "io_getevents", "io_pgetevents", "rt_sigtimedwait"}
+_UNTIL_A_SIGNAL = {"pause", "rt_sigsuspend"}  # these return only with EINTR, after a signal's handler
+_REPORTERS = syscalls.MULTIPLEXERS | _COMPLETES | _UNTIL_A_SIGNAL
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a thread belongs to."""
+
+    works_for: int  # the thread that a worker of the kernel works for; 0 for any other thread
+    process: int
+    sleeps: tuple[Sleep, ...] = ()  # of a worker of the kernel, which makes no call
+
+
+@dataclass(frozen=True)
+class _Notice:
+    at: int
+    by: str
+    probed: int
 
 
 @dataclass
 class _Arriving:
     first: Call
-    notified: int
-    notified_by: str
-    probed: int
-    bytes: int = 0
-    reads: int = 0
-    arrivals: int = 0
+    notice: _Notice
+    calls: list[Call] = field(default_factory=list)
 
 
 def messages_of_calls(calls: Sequence[Call]) -> Iterable[Message]:
     """The messages in the calls, in the order in which they were returned to the program.
 
     A message opens with the first read after the data became ready, and closes with the read that leaves the socket empty.
-    If the data was ready when a multiplexer returned before that read, the multiplexer's return notified the thread. Else the
-    reading call did: at its start if the data was unread in the socket by then, else when the thread ran after the wake-up.
     """
-    multiplexed: dict[int, Call] = {}
+    reporters: dict[int, Call] = {}
     arriving: dict[int, _Arriving] = {}
+    signalfds = _signalfds(calls)
     for call in calls:
-        if call.name in syscalls.MULTIPLEXERS and (call.result or 0) > 0:  # not, if a signal ended it
-            multiplexed[call.thread] = call
+        if _reports(call) or ((call.thread, call.fd) in signalfds and call.bytes):
+            reporters[call.thread] = call
         if call.socket is None or call.name not in syscalls.READS or call.bytes <= 0:
             continue
-        one = arriving.get(call.socket)
-        if one is None:
+        message = arriving.get(call.socket)
+        if message is None:
             if call.ready is None:
-                continue  # nothing told of its arrival: it can't be timed
-            one = arriving[call.socket] = _Arriving(call, *_notified(call, call.ready, multiplexed.get(call.thread)))
-        one.bytes += call.bytes
-        one.reads += 1
-        one.arrivals += call.arrivals
+                continue  # no probe reported its arrival: it can't be timed
+            message = arriving[call.socket] = _Arriving(call, _notice(call, call.ready, reporters.get(call.thread)))
+        message.calls.append(call)
         if call.drained:
             del arriving[call.socket]
-            assert one.first.ready is not None
-            yield Message(
-                socket=call.socket,
-                thread=call.thread,
-                fd=call.fd if call.fd is not None else -1,
-                ready=one.first.ready,
-                notified=one.notified,
-                probed=one.probed,
-                notified_by=one.notified_by,
-                read=one.first.enter,
-                copied=call.copied or call.exit,
-                returned=call.exit,
-                bytes=one.bytes,
-                reads=one.reads,
-                arrivals=one.arrivals,
-            )
+            yield _message_of(message)
 
 
-def _within(calls: Sequence[Call], taken: Sequence[SocketCopy]) -> Iterable[tuple[SocketCopy, Call | None, Call | None]]:
-    """What was taken, each with the recvmmsg that took it, if one did, and the multiplexer that returned before that."""
+def _message_of(arriving: _Arriving) -> Message:
+    first, last = arriving.first, arriving.calls[-1]
+    assert first.ready is not None and first.socket is not None
+    arrivals = sum(call.arrivals for call in arriving.calls)
+    return Message(
+        socket=first.socket,
+        thread=last.thread,
+        fd=last.fd if last.fd is not None else -1,
+        ready=first.ready,
+        notified=arriving.notice.at,
+        probed=arriving.notice.probed,
+        notified_by=arriving.notice.by,
+        read=first.enter,
+        copied=last.copied or last.exit,
+        returned=last.exit,
+        bytes=sum(call.bytes for call in arriving.calls),
+        reads=len(arriving.calls),
+        arrivals=arrivals,
+        all_ready=_all_ready(first.ready, arrivals, (call.latest for call in arriving.calls)),
+    )
+
+
+def _all_ready(first: int, arrivals: int, latest: Iterable[int | None]) -> int | None:
+    """When the last of the arrivals came; None: not recorded."""
+    known = [at for at in latest if at]
+    return max(known) if known else first if arrivals <= 1 else None
+
+
+def _within(calls: Sequence[Call], copies: Sequence[SocketCopy]) -> Iterable[tuple[SocketCopy, Call | None, Call | None]]:
+    """The copies, each with the recvmmsg that made it, or None, and the reporter that returned before that recvmmsg."""
     own: dict[int, list[Call]] = collections.defaultdict(list)
     for call in calls:
-        if call.name == "recvmmsg" or (call.name in syscalls.MULTIPLEXERS and (call.result or 0) > 0):
+        if call.name == "recvmmsg" or _reports(call):
             own[call.thread].append(call)
-    for one in taken:
-        candidates = own[one.thread]
-        at = bisect.bisect_right(candidates, one.copied, key=lambda call: call.enter) - 1
-        if at >= 0 and candidates[at].name == "recvmmsg" and one.copied <= candidates[at].exit:
+    for copy in copies:
+        candidates = own[copy.thread]
+        at = bisect.bisect_right(candidates, copy.copied, key=lambda call: call.enter) - 1
+        if at >= 0 and candidates[at].name == "recvmmsg" and copy.copied <= candidates[at].exit:
             before = next((call for call in candidates[at::-1] if call.name != "recvmmsg"), None)
-            yield one, candidates[at], before
+            yield copy, candidates[at], before
         else:
-            yield one, None, None
+            yield copy, None, None
 
 
-def messages_of_batches(calls: Sequence[Call], taken: Sequence[SocketCopy]) -> Iterable[Message]:
-    """The messages that recvmmsg took, many by one call: its start notifies of them, its end returns them to the program."""
-    for one, call, multiplexer in _within(calls, taken):
-        if call is None or one.ready is None or not one.drained or not one.bytes:
+def messages_of_batches(calls: Sequence[Call], copies: Sequence[SocketCopy]) -> Iterable[Message]:
+    """The messages that recvmmsg took, many by one call: the call's end returns them to the program."""
+    for copy, call, reporter in _within(calls, copies):
+        if call is None or copy.ready is None or not copy.drained or not copy.bytes:
             continue
-        notified, notified_by, probed = _notified(call, one.ready, multiplexer)
+        notice = _notice(call, copy.ready, reporter)
         yield Message(
-            socket=one.socket,
-            thread=one.thread,
+            socket=copy.socket,
+            thread=copy.thread,
             fd=call.fd if call.fd is not None else -1,
-            ready=one.ready,
-            notified=notified,
-            notified_by=notified_by,
-            probed=probed,
+            ready=copy.ready,
+            notified=notice.at,
+            notified_by=notice.by,
+            probed=notice.probed,
             read=call.enter,
-            copied=one.copied,
+            copied=copy.copied,
             returned=call.exit,
-            bytes=one.bytes,
+            bytes=copy.bytes,
             reads=1,
-            arrivals=one.arrivals,
+            arrivals=copy.arrivals,
+            all_ready=_all_ready(copy.ready, copy.arrivals, (copy.latest,)),
         )
 
 
-_GETEVENTS = 1  # IORING_ENTER_GETEVENTS
-_COMPLETES = {"io_uring_enter", "io_getevents", "io_pgetevents", "rt_sigtimedwait"}
+def completions_of(calls: Sequence[Call], copies: Sequence[SocketCopy], families: Mapping[int, Family]) -> Iterable[Message]:
+    """The messages that no reading call took: a completion reports them.
 
-
-def completions_of(
-    calls: Sequence[Call], taken: Sequence[SocketCopy], families: Mapping[int, tuple[int, int]]
-) -> Iterable[Message]:
-    """The messages that no reading call took. Their completion notifies the thread, when the data is in its buffer already.
-
-    The notice is the next return, after the copy, of a call that hands out completions. A call of the thread that took the data
-    counts (a worker of the kernel takes it for the thread that made the worker). If that thread never waits for completions, a
-    call of any thread in its process counts. `families` has, for each thread, the thread that it works for (or 0), and its
-    process.
+    The reporter is the next return, after the copy, of a call that hands out completions. A call of the thread that took the
+    data counts (a worker of the kernel takes it for the thread that made the worker). If that thread never waits for
+    completions, a call of any thread in its process counts.
     """
-    # io_uring_enter tells how many requests it took, which is 0 where it only waited; of the others 0 is no completion
-    returns: dict[tuple[str, int], list[tuple[int, str]]] = collections.defaultdict(list)
-    for call in calls:
-        if call.name in _COMPLETES and call.result is not None and call.result >= (call.name != "io_uring_enter"):
-            if call.name != "io_uring_enter" or call.args[3] & _GETEVENTS:  # else it only hands in requests
-                returns["thread", call.thread].append((call.exit, call.name))
-            returns["process", families[call.thread][1]].append((call.exit, call.name))
-    for ends in returns.values():
-        ends.sort()
+    returns = _returns_of_completions(calls, families)
     arriving: dict[int, list[SocketCopy]] = collections.defaultdict(list)
-    for one, batch, _ in _within(calls, taken):
+    for copy, batch, _ in _within(calls, copies):
         if batch is not None:
             continue
-        parts = arriving[one.socket]
-        parts.append(one)
-        if not one.drained:
+        parts = arriving[copy.socket]
+        parts.append(copy)
+        if not copy.drained:
             continue
-        del arriving[one.socket]
+        del arriving[copy.socket]
         ready = next((part.ready for part in parts if part.ready), None)
-        works_for, process = families[one.thread]
-        ends = returns.get(("thread", works_for or one.thread)) or returns.get(("process", process), [])
-        at = bisect.bisect_left(ends, (one.copied, ""))
+        family = families[copy.thread]
+        ends = returns.get(("thread", family.works_for or copy.thread)) or returns.get(("process", family.process), [])
+        at = bisect.bisect_left(ends, copy.copied, key=lambda call: call.exit)
         if ready is None or at == len(ends):
             continue
-        notified, name = ends[at]
+        notice = _notice_of_completion(ends[at], ready, copy, family)
+        arrivals = sum(part.arrivals for part in parts)
         yield Message(
-            socket=one.socket,
-            thread=one.thread,
+            socket=copy.socket,
+            thread=copy.thread,
             fd=-1,
             ready=ready,
-            notified=notified,
-            notified_by=name,
+            notified=notice.at,
+            notified_by=notice.by,
+            probed=notice.probed,
             read=parts[0].started,
-            copied=one.copied,
-            returned=notified,
+            copied=copy.copied,
+            returned=ends[at].exit,
             bytes=sum(part.bytes for part in parts),
             reads=len(parts),
-            arrivals=sum(part.arrivals for part in parts),
+            arrivals=arrivals,
+            all_ready=_all_ready(ready, arrivals, (part.latest for part in parts)),
         )
 
 
-def _notified(read: Call, ready: int, multiplexer: Call | None) -> tuple[int, str, int]:
-    """When the thread was notified (ns), by which call, and how much of the time since `ready` was our own probe's."""
-    if multiplexer is not None and ready <= multiplexer.exit <= read.enter:
-        return multiplexer.exit, multiplexer.name, _probed(multiplexer, ready)
-    if ready <= read.enter:
-        return read.enter, read.name, 0
-    awake = [sleep.on for sleep in read.sleeps if sleep.on >= ready]
-    return (awake[0] if awake else ready), read.name, _probed(read, ready)
+def _returns_of_completions(calls: Sequence[Call], families: Mapping[int, Family]) -> dict[tuple[str, int], list[Call]]:
+    """The calls that handed out completions, of each thread and of each process, in the order of their ends.
+
+    io_uring_enter returns how many requests it took, which is 0 if it only waited; of the others, 0 means no completion.
+    """
+    returns: dict[tuple[str, int], list[Call]] = collections.defaultdict(list)
+    for call in calls:
+        if call.name in _COMPLETES and call.result is not None and call.result >= (call.name != "io_uring_enter"):
+            if call.name != "io_uring_enter" or call.args[3] & _GETEVENTS:  # else it only submits requests
+                returns["thread", call.thread].append(call)
+            returns["process", families[call.thread].process].append(call)
+    for ends in returns.values():
+        ends.sort(key=lambda call: call.exit)
+    return returns
 
 
-def _probed(call: Call, ready: int) -> int:
-    return sum(min(sleep.probed, sleep.woken - ready) for sleep in call.sleeps if sleep.off <= ready < sleep.woken)
+def _reports(call: Call) -> bool:
+    """Did the call return with the news that data is ready, that a request is complete, or that a signal came?"""
+    if call.name not in _REPORTERS or call.result is None:
+        return False
+    if call.name == "io_uring_enter":
+        return call.result >= 0 and bool(call.args[3] & _GETEVENTS)
+    return call.result > 0 or call.name in _UNTIL_A_SIGNAL  # the others: not, if a signal ended the call
+
+
+def _signalfds(calls: Sequence[Call]) -> set[tuple[int, int | None]]:
+    """The descriptors that a thread slept on as signalfds: a read of one reports a signal."""
+    return {(call.thread, call.fd) for call in calls if call.sleeps and call.sleeps[-1].queue == "signalfd"}
+
+
+def _notice(read: Call, ready: int, reporter: Call | None) -> _Notice:
+    """The notice of data that a reading call takes."""
+    if reporter is not None and ready <= reporter.exit <= read.enter:
+        return _made(reporter, max(_last_switch_in(reporter), ready), ready)
+    return _made(read, _first_on_cpu(read, ready), ready)
+
+
+def _notice_of_completion(call: Call, ready: int, copy: SocketCopy, family: Family) -> _Notice:
+    """The notice of data that was copied without a reading call. `family` is that of the thread that made the copy."""
+    if call.thread == copy.thread and call.enter <= copy.copied:
+        return _made(call, _first_on_cpu(call, ready), ready)
+    at = _first_on_cpu(call, copy.copied)
+    return _made(call, at, ready, family.sleeps)
+
+
+def _last_switch_in(call: Call) -> int:
+    return call.sleeps[-1].on if call.sleeps else call.enter
+
+
+def _first_on_cpu(call: Call, since: int) -> int:
+    """The first moment from `since` on at which the thread is on a CPU in the call."""
+    if since <= call.enter:
+        return call.enter
+    return next((sleep.on for sleep in call.sleeps if sleep.on >= since), since)
+
+
+def _made(call: Call, at: int, ready: int, others: tuple[Sleep, ...] = ()) -> _Notice:
+    """The notice, with the probe's own work in the wake-ups between `ready` and the notice."""
+    between = [sleep for sleep in (*call.sleeps, *others) if ready < sleep.woken <= at]
+    return _Notice(at, call.name, sum(min(sleep.probed, sleep.woken - ready) for sleep in between))

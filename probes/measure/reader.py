@@ -16,6 +16,7 @@ from typing import Any
 
 from probes.kernel import records, syscalls
 from probes.kernel.records import CallFlag, Kind, SleepFlag
+from probes.measure.messages import Family
 from probes.measure.queues import OF_THE_OBJECT, own, queue_name, wake_chain
 from probes.measure.result import PHASES, Call, ReadyListEvent, Sleep, SocketCopy, Thread, Waker
 from probes.measure.table import slept_on
@@ -42,9 +43,10 @@ class Life:
     inside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PHASES, 0))  # sums over the calls
 
     @property
-    def family(self) -> tuple[int, int]:
-        """The thread that this one works for, or 0, and its process."""
-        return (self.birth.parent if getattr(self.birth, "worker", 0) else 0), self.birth.ns_tgid
+    def family(self) -> Family:
+        """What the thread belongs to."""
+        worker = bool(getattr(self.birth, "worker", 0))
+        return Family(self.birth.parent if worker else 0, self.birth.ns_tgid, tuple(self.outside) if worker else ())
 
     def add(self, call: Call) -> None:
         """Takes a call into the thread's accounts."""
@@ -112,6 +114,7 @@ class Reader:
                 bytes=record.bytes,
                 arrivals=record.arrivals,
                 drained=not record.unread,
+                latest=getattr(record, "latest", 0) or None,
             )
         )
 
@@ -193,6 +196,7 @@ class Reader:
                 open=bool(record.flags & _OPEN),
                 socket=record.socket or None,
                 ready=record.ready or None,
+                latest=getattr(record, "latest", 0) or None,
                 arrivals=record.arrivals,
                 drained=bool(record.flags & _DRAINED),
                 linear=bool(record.flags & _LINEAR),

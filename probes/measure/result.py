@@ -82,7 +82,8 @@ class Call:
     longest: int = 1 << 63  # of a run: its longest call, ns
     open: bool = False  # under way when the recording ended
     socket: int | None = None
-    ready: int | None = None
+    ready: int | None = None  # when the oldest of the data that it read had arrived
+    latest: int | None = None  # when the newest had; None: not recorded
     arrivals: int = 0
     drained: bool = False
     copies: int = 0  # buffers that were copied
@@ -120,14 +121,16 @@ class SocketCopy:
     bytes: int
     arrivals: int
     drained: bool
+    latest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """Data that arrived at one socket, until all of it was returned to the program.
 
-    ready: in the socket's receive queue; notified: the thread, on a CPU, can know; read: the call that takes it starts;
-    copied: its last byte is copied; returned: that call returns. `notified_by` names the call that said so.
+    ready: its first byte is in the socket's receive queue; all_ready: its last byte is. notified: the thread, on a CPU in the
+    call that reports it (`notified_by`), can know: messages.py has the definition. read: the call that takes it starts;
+    copied: its last byte is copied; returned: that call returns.
     """
 
     socket: int
@@ -143,6 +146,7 @@ class Message:
     reads: int
     arrivals: int
     probed: int = 0  # between ready and notified: ns of our own work in the waker
+    all_ready: int | None = None  # None: it came in several segments, and the recording has the first one's time only
 
     @property
     def ready_to_notified(self) -> int:

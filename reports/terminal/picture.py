@@ -108,12 +108,15 @@ def _client(scene: Scene, scale: Scale) -> Text:
 
 def _kernel(scene: Scene, scale: Scale, ascii_only: bool) -> list[Text]:
     """The wait queue while the thread sleeps, the wake-up, and the copy; a second line for what has no room in the first."""
-    message, sleep = scene.message, scene.sleep
+    message, sleep, at_start = scene.message, scene.sleep_when_ready, scene.sleep_at_start
     ready = scale.column(message.ready)
     marks = [(ready, "|ready", "bold")]
     if sleep and scale.column(sleep[1].woken) > ready:
         marks.append((scale.column(sleep[1].woken), "|woken", "bold yellow"))
+    if message.arrivals > 1 and message.all_ready is not None:
+        marks.append((scale.column(message.all_ready), "|all ready", "bold"))
     marks.append((scale.column(message.copied), "|copied", "bold green"))
+    marks.sort(key=lambda mark: mark[0])
     first, second = [(0, ("=" if ascii_only else "━") * ready, "red")], list[tuple[int, str, str]]()
     for at, words, style in marks:
         at = min(at, scale.columns - len(words))
@@ -122,7 +125,7 @@ def _kernel(scene: Scene, scale: Scale, ascii_only: bool) -> list[Text]:
             continue  # no room in either line; the steps below name the moment
         row.append((at, words, style))
     line, below = _lane("kernel"), Text(" " * (_LABEL + _BROKEN))
-    line.append((_queue(sleep[1].queue) if sleep else "")[:_BROKEN].ljust(_BROKEN), style="blue")
+    line.append((_queue(at_start[1].queue) if at_start else "")[:_BROKEN].ljust(_BROKEN), style="blue")
     return [_marked(line, first), *([_marked(below, second)] if second else [])]
 
 
@@ -170,10 +173,10 @@ def _spans(call: Call) -> list[tuple[int, int, str]]:
 
 def _server(scene: Scene, scale: Scale, ascii_only: bool) -> Text:
     line = _lane("server")
-    if scene.sleep:
+    if at_start := scene.sleep_at_start:
         asleep = STATES["asleep"]
         glyph = asleep.ascii if ascii_only else asleep.glyph
-        how_long = f" {duration(scene.sleep[1].wait)} "
+        how_long = f" {duration(at_start[1].wait)} "
         pad = _BROKEN - len(how_long) - 2
         line.append(glyph * (pad // 2) + "//" + how_long + glyph * (pad - pad // 2), style=asleep.style)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from findings.scene import Scene
 from probes.measure.queues import place, sent_by_waker
-from probes.measure.result import Waker
+from probes.measure.result import Message, Waker
 from reports.words import duration
 
 Step = tuple[int, str]  # (ns, what happened)
@@ -13,7 +13,7 @@ Step = tuple[int, str]  # (ns, what happened)
 def steps(scene: Scene) -> list[Step]:
     """The steps in order; times are ns after the data was ready, negative before."""
     message = scene.message
-    found = [(message.ready, f"the data ({message.bytes:,} B) is in the socket's receive queue: ready")]
+    found = _ready(message)
     if sent := scene.sent or scene.sent_long_before:
         found.append((sent, "the client calls send"))
     if sleep := scene.sleep_when_ready:
@@ -21,11 +21,23 @@ def steps(scene: Scene) -> list[Step]:
         found.append((asleep.off, f"{call.name} puts the thread to sleep {place(asleep.queue)}"))
         if asleep.waker:
             found.append((asleep.woken, f"the thread is woken: {asleep.waker.words} -> thread; {_whose(asleep.waker)}"))
-        found.append((asleep.on, f"the thread is on a CPU, {duration(asleep.delay)} after the wake-up"))
+        notified = ": notified" if asleep.on == message.notified else ""
+        found.append((asleep.on, f"the thread is on a CPU, {duration(asleep.delay)} after the wake-up{notified}"))
+    if not sleep or sleep[1].on != message.notified:
+        found.append((message.notified, f"the thread, in {message.notified_by}, can know of the data: notified"))
     found += _completion(scene) if not scene.reads else _reading(scene)
     if writes := scene.echoes:
         found.append((writes[0].exit, f"{writes[0].name} returns: the echo is sent, in {duration(writes[0].total)}"))
     return sorted((at - message.ready, words) for at, words in found)
+
+
+def _ready(message: Message) -> list[Step]:
+    """The arrival of the data: for data in several segments, of the first and of the last segment."""
+    if message.arrivals <= 1:
+        return [(message.ready, f"the data ({message.bytes:,} B) is in the socket's receive queue: ready")]
+    words = f"the first of {message.arrivals:,} segments ({message.bytes:,} B together) is in the socket's receive queue: ready"
+    last = "the last segment is in the socket's receive queue: all data is ready"
+    return [(message.ready, words), *([(message.all_ready, last)] if message.all_ready is not None else [])]
 
 
 def _whose(waker: Waker) -> str:
@@ -38,11 +50,11 @@ def _whose(waker: Waker) -> str:
 
 
 def _completion(scene: Scene) -> list[Step]:
-    """Phase 2 without a reading call: the data is copied before a completion announces it."""
+    """Phase 2 without a reading call: the data is copied before a call returns the completion."""
     message = scene.message
     return [
-        (message.copied, f"the data is copied to the process{_copies(scene)}, before any call reports it"),
-        (message.notified, f"{message.notified_by} returns with the completion: the program has the data"),
+        (message.copied, f"the data is copied to the process{_copies(scene)}, before a call returns the completion"),
+        (message.returned, f"{message.notified_by} returns with the completion: the program has the data"),
     ]
 
 
@@ -50,8 +62,8 @@ def _reading(scene: Scene) -> list[Step]:
     """Phase 2 by a reading call."""
     message, reads = scene.message, scene.reads
     read, found = reads[-1], list[Step]()
-    if message.notified_by != read.name:
-        found.append((message.notified, f"{message.notified_by} returns: the thread is notified"))
+    if message.notified_by != read.name and scene.reporter:
+        found.append((scene.reporter.exit, f"{message.notified_by} returns: the program knows that data is ready"))
     if message.read >= message.ready:
         first = f" the first of {message.reads} times" if message.reads > 1 else ""
         found.append((message.read, f"the thread calls {read.name}{first}"))

@@ -56,7 +56,8 @@ def test_the_steps_are_in_order_and_tell_both_phases(name: str, recorded: Callab
     arrival = "in the socket's receive queue: ready"
     for part in (asleep, "the client calls send", arrival, "woken: packet", "on a CPU", "copied", "the program has the data"):
         assert part in words
-    assert ("epoll_wait returns: the thread is notified" in words) == (name == "epoll")
+    assert ("epoll_wait returns: the program knows that data is ready" in words) == (name == "epoll")
+    assert words.count(": notified") == 1
 
 
 def test_the_probes_own_work_is_taken_out(recorded: Callable[[str], Recording]) -> None:
