@@ -123,6 +123,14 @@ class Run:
         return [one for one in self.result.named(*names) if not ended_by_signal(one)]
 
     @cached_property
+    def calls_of(self) -> dict[int, list[Call]]:
+        """The calls of each thread that made any, in order, by the thread's serial number."""
+        found: dict[int, list[Call]] = {}
+        for call in self.result.calls:
+            found.setdefault(call.thread, []).append(call)
+        return found
+
+    @cached_property
     def reads(self) -> list[Call]:
         """The calls that read from a connection."""
         return [one for one in self.calls(*syscalls.READS) if one.socket or one.errno == "EAGAIN" or one.sleeps]

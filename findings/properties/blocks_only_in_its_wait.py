@@ -44,8 +44,7 @@ def observe(run: Run) -> Observation:
 def _loops(run: Run) -> list[list[Call]]:
     """For each thread that waits in a multiplexer: its calls from its first wait to its last."""
     loops = []
-    for thread in run.result.threads:
-        calls = [call for call in run.result.calls if call.thread == thread.serial]
+    for calls in run.calls_of.values():
         waits = [at for at, call in enumerate(calls) if call.name in syscalls.MULTIPLEXERS]
         if waits:
             loops.append(calls[waits[0] : waits[-1] + 1])

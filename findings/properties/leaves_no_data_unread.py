@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
+
 from findings.properties.property import Observation, Property, broken, held, not_shown
 from findings.view import Run
+from probes.kernel import syscalls
 from probes.measure.result import Call, Message
 from probes.words import count, ms
 
@@ -31,11 +34,14 @@ def observe(run: Run) -> Observation:
 
 def _slept_in_between(run: Run, message: Message) -> int:
     """How long the message's thread slept in a multiplexer between the first read of the message and the last one, ns."""
-    return sum(call.wait for call in _waits(run, message.thread) if message.read < call.enter < message.copied)
+    calls = run.calls_of.get(message.thread, [])
+    after_read = bisect.bisect_right(calls, message.read, key=_enter)
+    before_copied = bisect.bisect_left(calls, message.copied, key=_enter)
+    return sum(call.wait for call in calls[after_read:before_copied] if call.name in syscalls.MULTIPLEXERS)
 
 
-def _waits(run: Run, thread: int) -> list[Call]:
-    return [call for call in run.waits if call.thread == thread and call.sleeps] if thread else []
+def _enter(call: Call) -> int:
+    return call.enter
 
 
 LEAVES_NO_DATA_UNREAD = Property(

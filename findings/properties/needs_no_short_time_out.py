@@ -40,7 +40,7 @@ def observe(run: Run) -> Observation:
     seen = [
         TimeOuts(thread, name, [call for call in calls if call.name == name])
         for thread in run.result.threads
-        if (calls := polls_after_time_out(call for call in run.result.calls if call.thread == thread.serial))
+        if (calls := polls_after_time_out(run.calls_of.get(thread.serial, ())))
         for name in sorted({call.name for call in calls})
     ]
     if not run.result.calls:

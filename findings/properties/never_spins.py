@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -41,7 +42,13 @@ class Spinning:
 
 def observe(run: Run) -> Observation:
     """Counts, for each thread, the turns without a sleep and without a result."""
-    seen = [_of_thread(run, thread) for thread in run.result.threads if thread.calls]
+    processes = {thread.serial: thread.pid for thread in run.result.threads}
+    messages_of = collections.Counter(processes[message.thread] for message in run.result.messages)
+    seen = [
+        _of_thread(thread, run.calls_of.get(thread.serial, []), messages_of[thread.pid])
+        for thread in run.result.threads
+        if thread.calls
+    ]
     if not any(spinning.messages for spinning in seen):
         messages = "no thread read a message"
     else:
@@ -65,16 +72,14 @@ def observe(run: Run) -> Observation:
     )
 
 
-def _of_thread(run: Run, thread: Thread) -> Spinning:
-    processes = {each.serial: each.pid for each in run.result.threads}
-    calls = [call for call in run.result.calls if call.thread == thread.serial]
+def _of_thread(thread: Thread, calls: list[Call], messages: int) -> Spinning:
     turns = [turn for turn in turns_of(calls) if not turn.slept and not turn.has_result]
     return Spinning(
         thread,
         ready=sum(turn.wait.count for turn in turns if (turn.wait.result or 0) > 0),
         empty=sum(turn.wait.count for turn in turns if not turn.wait.result),
         eagain=_eagain(calls),
-        messages=sum(1 for message in run.result.messages if processes[message.thread] == thread.pid),
+        messages=messages,
     )
 
 

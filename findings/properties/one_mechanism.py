@@ -26,8 +26,8 @@ def observe(run: Run) -> Observation:
     counted: collections.Counter[str] = collections.Counter()
     for thread in run.result.threads:
         own: collections.Counter[str] = collections.Counter()
-        for call in run.result.calls:
-            if call.thread == thread.serial and call.name in _MECHANISMS:
+        for call in run.calls_of.get(thread.serial, ()):
+            if call.name in _MECHANISMS:
                 own[_MECHANISMS[call.name]] += call.count
         counted += own
         if len(own) > 1:
