@@ -199,6 +199,7 @@ class Reader:
                 latest=getattr(record, "latest", 0) or None,
                 arrivals=record.arrivals,
                 drained=bool(record.flags & _DRAINED),
+                unread=record.unread,
                 linear=bool(record.flags & _LINEAR),
                 late=bool(record.flags & _LATE),
                 copies=record.copies,

@@ -86,6 +86,7 @@ class Call:
     latest: int | None = None  # when the newest had; None: not recorded
     arrivals: int = 0
     drained: bool = False
+    unread: int = 0  # bytes that the socket still had when a reading call returned
     copies: int = 0  # buffers that were copied
     late: bool = False  # the kernel did not tell of a copy's end: `copy` and `copied` are upper bounds
     linear: bool = False  # the copy was a datagram's in one piece: the probe "datagram copy" bracketed it

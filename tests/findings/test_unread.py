@@ -1,0 +1,35 @@
+"""Data that a read left in its socket: how much, how long, and whether the thread slept or waited meanwhile."""
+
+from __future__ import annotations
+
+from findings.unread import left_unread
+from findings.view import Run
+from servers.mistakes.edge_undrained import PIECE
+from tests.conftest import measured
+
+SIZE = 1000  # bytes of a message in that recording
+
+
+def test_what_is_left_is_counted_in_bytes_and_time() -> None:
+    run = Run(measured("edge_undrained")).case("broken")
+    left = left_unread(run)
+    first = {one.socket: one for one in reversed(left)}
+    assert [one.bytes for one in first.values()] == [SIZE - PIECE] * len(run.clients)
+    for one in first.values():
+        assert 0 < one.slept <= one.ns and one.ns > 0.5e9 and one.waits, "the thread slept until the client gave up"
+
+
+def test_a_read_that_follows_at_once_leaves_nothing_to_a_wait() -> None:
+    left = left_unread(Run(measured("edge_undrained")).case("mended"))
+    assert [one.bytes for one in left[:3]] == [744, 488, 232]
+    assert not any(one.waits or one.slept for one in left)
+
+
+def test_a_wait_that_returns_at_once_is_no_sleep() -> None:
+    left = left_unread(Run(measured("edge_undrained")).case("level"))
+    assert left and all(one.waits for one in left)
+    assert sum(one.slept for one in left) < 0.1 * sum(one.ns for one in left)
+
+
+def test_a_server_that_reads_all_at_once_leaves_nothing() -> None:
+    assert left_unread(Run(measured("epoll"))) == []
