@@ -269,9 +269,9 @@ def decode(data: bytes, layouts: dict[Kind, Layout] | None = None) -> Iterator[A
         at += size
 
 
-def encode(record: Any) -> bytes:
-    """The packed form of a record made by `decode` or by hand (tests, rewriting)."""
-    one = LAYOUTS[Kind(record.kind)]
+def encode(record: Any, layouts: dict[Kind, Layout] | None = None) -> bytes:
+    """The packed form of a record made by `decode` with the same layouts, or by hand (tests, rewriting)."""
+    one = (layouts or LAYOUTS)[Kind(record.kind)]
     flat: list[Any] = []
     for (_name, ctype, length), value in zip(one.fields, record, strict=True):
         if ctype == "char":

@@ -1,0 +1,83 @@
+"""No step from a recording to a report grows faster than n log n: each is timed on a run that is 4 times as long.
+
+A step that looks through all calls for each message takes 16 times as long then, and not 4 times.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import labs
+from findings.properties import ALL
+from findings.view import Run
+from probes.measure.measure import measure
+from probes.measure.result import Result
+from probes.recording import Recording
+from reports import document
+from runs.lab import measure_and_check
+from runs.report import report
+from tests.growth import longer, wider
+
+SHORT, TIMES = 12, 4
+ENOUGH = 0.02  # seconds of CPU; what takes less at the larger size is no burden
+STEEPEST = 2.2 * TIMES  # n log n and the noise of a shared machine; quadratic growth is TIMES ** 2
+
+
+def test_a_longer_recording_is_sound(recorded: Callable[[str], Recording]) -> None:
+    once, more = measure(recorded("epoll")), measure(longer(recorded("epoll"), 3))
+    assert more.events.unmatched == once.events.unmatched == 0
+    assert len(more.messages) == 3 * len(once.messages)
+    assert len(more.calls) == 3 * len(once.calls)
+
+
+def test_a_wider_recording_is_sound(recorded: Callable[[str], Recording]) -> None:
+    once, more = measure(recorded("threads")), measure(wider(recorded("threads"), 3))
+    assert more.events.unmatched == once.events.unmatched == 0
+    assert len(more.threads) == 3 * len(once.threads)
+
+
+def steps(recording: Recording) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Every step from this recording to a report, each as a function without arguments."""
+    name = str(recording.context["lab"])
+    yield "measure", lambda: measure(recording)
+    result = measure_and_check(recording)
+    for each in ALL:
+        yield each.id, functools.partial(_on_a_new_run, each.observe, result)
+    for check, _claims, function in labs.find(name).checks:
+        yield check, functools.partial(_on_a_new_run, function, result)
+    yield "report", lambda: report(result)
+    whole = report(result)
+    yield "document", lambda: document.document(whole)
+
+
+def _on_a_new_run(function: Callable[[Run], Any], result: Result) -> Any:
+    """Without what another function has kept in its Run."""
+    return function(Run(result))
+
+
+def seconds(step: Callable[[], Any]) -> float:
+    """CPU seconds that a step takes: the least of 3 tries."""
+    taken = []
+    for _ in range(3):
+        start = time.process_time()
+        step()
+        taken.append(time.process_time() - start)
+    return min(taken)
+
+
+@pytest.mark.parametrize(("lab", "grown"), [("epoll", longer), ("threads", wider), ("select", longer), ("blocking", longer)])
+def test_no_step_grows_faster_than_n_log_n(
+    lab: str, grown: Callable[[Recording, int], Recording], recorded: Callable[[str], Recording]
+) -> None:
+    short = dict(steps(grown(recorded(lab), SHORT)))
+    steep = {}
+    for name, step in steps(grown(recorded(lab), SHORT * TIMES)):
+        large = seconds(step)
+        if large > ENOUGH and (ratio := large / seconds(short[name])) > STEEPEST:
+            steep[name] = f"{ratio:.1f} times the time for {TIMES} times the run ({large:.2f} s)"
+    assert not steep
