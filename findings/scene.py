@@ -68,8 +68,9 @@ def choose(result: Result) -> Scene | None:
 
     Where no message fulfils a condition, that condition is left out. None without any message.
     """
+    sends = _Sends(result)
     slept = _found_asleep(result) or list(result.messages)
-    candidates = [one for one in slept if _sent(result, one)] or slept
+    candidates = [one for one in slept if sends.of(one)] or slept
     if not candidates:
         return None
     candidates.sort(key=lambda one: one.returned - one.ready)
@@ -77,7 +78,7 @@ def choose(result: Result) -> Scene | None:
     mine = [one for one in result.calls if one.thread == message.thread and one.histogram is None]
     writes = echoes(mine, message)
     end = writes[0].exit if writes and writes[0].enter - message.returned < 20 * _span(message) else message.returned
-    sent, long_before = _in_the_picture(result, message)
+    sent, long_before = _in_the_picture(result, message, sends.of(message))
     scene = Scene(
         message=message,
         calls=(),
@@ -92,9 +93,8 @@ def choose(result: Result) -> Scene | None:
     return _without_probe(replace(scene, calls=calls))
 
 
-def _in_the_picture(result: Result, message: Message) -> tuple[int | None, int | None]:
+def _in_the_picture(result: Result, message: Message, sent: int | None) -> tuple[int | None, int | None]:
     """When the client sent the message: once if the picture can show it to scale, else as a time long before."""
-    sent = _sent(result, message)
     if sent is None:
         return None, None
     if "link" in result.context:
@@ -167,13 +167,28 @@ def _found_asleep(result: Result) -> list[Message]:
     return [message for message in result.messages if found_asleep(message)]
 
 
-def _sent(result: Result, message: Message) -> int | None:
-    """When the client sent this message. On loopback it is the last send before "ready". Over a link later messages may be
-    under way already, so only an exchange that was alone under way from "ready" to "returned" is sure.
+class _Sends:
+    """When the clients sent their messages.
+
+    On loopback a message was sent by the last send before "ready". Over a link later messages may be under way already, so only
+    an exchange that was alone under way from "ready" to "returned" is sure.
     """
-    seen: Any = result.context.get("traffic_seen") or {}
-    exchanges = [one for client in seen.get("clients", ()) for one in client["exchanges"]]
-    if "link" not in result.context:
-        return max((sent for sent, _echoed in exchanges if sent <= message.ready), default=None)
-    around = [sent for sent, echoed in exchanges if sent <= message.ready and message.returned <= echoed]
-    return around[0] if len(around) == 1 else None
+
+    def __init__(self, result: Result) -> None:
+        seen: Any = result.context.get("traffic_seen") or {}
+        self._over_a_link = "link" in result.context
+        self._exchanges = sorted(tuple(one) for client in seen.get("clients", ()) for one in client["exchanges"])
+        self._longest = max((echoed - sent for sent, echoed in self._exchanges), default=0)
+
+    def of(self, message: Message) -> int | None:
+        """When the client sent this message, ns; None: not known."""
+        end = bisect.bisect_right(self._exchanges, message.ready, key=_sent)
+        if not self._over_a_link:
+            return self._exchanges[end - 1][0] if end else None
+        begin = bisect.bisect_left(self._exchanges, message.returned - self._longest, key=_sent)
+        around = [sent for sent, echoed in self._exchanges[begin:end] if message.returned <= echoed]
+        return around[0] if len(around) == 1 else None
+
+
+def _sent(exchange: tuple[int, ...]) -> int:
+    return exchange[0]
