@@ -53,12 +53,14 @@ def lab(
     shared.need_tracing()
     shared.outlive_the_terminal(save)
     about = "" if _experiment(name) else traffic.words
-    context = shared.predicted(name, about, traffic.seed, predict, answers)
+    prediction = shared.predicted(name, about, traffic.seed, predict, answers)
     from runs import lab as run
     from runs import link as links
 
     with links.optional(link, shared.progress) as between:
-        recording = run.record(name, traffic, shared.progress, between).with_context(**context)
+        recording = run.record(name, traffic, shared.progress, between)
+    if prediction:
+        recording = recording.with_context(prediction=prediction)
     result, failed = shared.present(recording, json=json, save=save, out=out, stacks=stacks)
     return failed or shared.VERDICT_CODES[result.verdict]
 

@@ -10,11 +10,14 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from probes import files
 from probes.errors import CannotTrace, IolabError, WrongUsage
 from probes.words import visible_lines
+
+if TYPE_CHECKING:
+    from probes.context import Answers
 
 ROOT = Path(__file__).resolve().parents[1]
 VERDICT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
@@ -221,15 +224,16 @@ def number(option: str, text: str) -> Any:
         ) from None
 
 
-def predicted(lab: str | None, about: str, seed: int, predict: bool, answers: str) -> dict[str, Any]:
-    """The user's answers before a lab shows anything: from a file, or from the terminal. {} without --predict and --answers.
+def predicted(lab: str | None, about: str, seed: int, predict: bool, answers: str) -> Answers | None:
+    """The user's answers before a lab shows anything: from a file, or from the terminal. None without --predict and --answers.
 
-    `about` is the lab's traffic in words. The return value goes into the recording's context.
+    `about` is the lab's traffic in words.
     """
+    from probes.context import Answers
     from runs import predict as predicting
 
     if not predict and not answers:
-        return {}
+        return None
     if lab is None:
         raise WrongUsage("there are questions about labs only, and this is a trace", "show it without --predict and --answers")
     asked = predicting.questions(lab, seed)
@@ -248,4 +252,4 @@ def predicted(lab: str | None, about: str, seed: int, predict: bool, answers: st
             "--predict asks on a terminal, and there is none",
             f"invoke lab {lab} --questions prints the questions, --answers FILE takes the answers",
         )
-    return {"prediction": {"seed": seed, "answers": predicted_answers}}
+    return Answers(seed, predicted_answers)

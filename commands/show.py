@@ -24,13 +24,19 @@ def show(
     seed: str = "",
 ) -> int:
     """Print the report of a saved recording, without root and without BCC."""
+    from probes.context import LabRun, TrafficRun, lab_of
     from probes.recording import load
 
     shared.check(out)
     recording = load(Path(file))
     context = recording.context
-    recorded = (context.get("prediction") or context.get("traffic") or {}).get("seed", 1)
-    number = shared.number("seed", seed) if seed else recorded
-    said = shared.predicted(context.get("lab"), context.get("traffic_words", ""), number, predict, answers)
-    result, failed = shared.present(recording.with_context(**said), json=json, save="", out=out, stacks=stacks)
+    about, number = (context.traffic_words, context.traffic.seed) if isinstance(context, TrafficRun) else ("", 1)
+    if isinstance(context, LabRun) and context.prediction:
+        number = context.prediction.seed
+    if seed:
+        number = shared.number("seed", seed)
+    prediction = shared.predicted(lab_of(context), about, number, predict, answers)
+    if prediction:
+        recording = recording.with_context(prediction=prediction)
+    result, failed = shared.present(recording, json=json, save="", out=out, stacks=stacks)
     return failed or shared.VERDICT_CODES[result.verdict]

@@ -177,7 +177,7 @@ def ceiling(run: Run, workers: int, unit: str) -> Finding:
         return unavailable(f"{evidence}; {workers} {plural(unit)} serve them all: --clients {workers + 2} shows the ceiling")
     if together > workers or len(readers) > workers:
         return failed(evidence)
-    came = min(client["asked"] for client in run.clients)
+    came = min(client.asked for client in run.clients)
     late = min(begin - came for begin, _ in spans[workers:])
     return confirmed(f"{evidence}; connection {workers + 1} was read {ms(late)} after the first client had connected")
 

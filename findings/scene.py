@@ -5,8 +5,9 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
+from findings.view import Run
+from probes.context import Exchange
 from probes.kernel import syscalls
 from probes.measure.result import Call, Message, Result, Sleep
 
@@ -97,7 +98,7 @@ def _in_the_picture(result: Result, message: Message, sent: int | None) -> tuple
     """When the client sent the message: once if the picture can show it to scale, else as a time long before."""
     if sent is None:
         return None, None
-    if "link" in result.context:
+    if Run(result).link:
         return (None, sent) if message.ready - sent > 3 * _span(message) else (sent, None)
     if message.ready - sent > 20 * _span(message):
         return None, None  # this was the send of another message
@@ -175,20 +176,20 @@ class _Sends:
     """
 
     def __init__(self, result: Result) -> None:
-        seen: Any = result.context.get("traffic_seen") or {}
-        self._over_a_link = "link" in result.context
-        self._exchanges = sorted(tuple(one) for client in seen.get("clients", ()) for one in client["exchanges"])
-        self._longest = max((echoed - sent for sent, echoed in self._exchanges), default=0)
+        run = Run(result)
+        self._over_a_link = run.link
+        self._exchanges = sorted(run.seen.exchanges)
+        self._longest = max((exchange.round_trip for exchange in self._exchanges), default=0)
 
     def of(self, message: Message) -> int | None:
         """When the client sent this message, ns; None: not known."""
         end = bisect.bisect_right(self._exchanges, message.ready, key=_sent)
         if not self._over_a_link:
-            return self._exchanges[end - 1][0] if end else None
+            return self._exchanges[end - 1].sent if end else None
         begin = bisect.bisect_left(self._exchanges, message.returned - self._longest, key=_sent)
         around = [sent for sent, echoed in self._exchanges[begin:end] if message.returned <= echoed]
         return around[0] if len(around) == 1 else None
 
 
-def _sent(exchange: tuple[int, ...]) -> int:
-    return exchange[0]
+def _sent(exchange: Exchange) -> int:
+    return exchange.sent

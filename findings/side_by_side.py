@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from findings import summary
 from findings.summary import MessageFigures, Times
 from findings.view import Run
+from probes.context import CasesRun, Overhead, ServedCase, Witness
 from probes.measure.result import Result
 
 
@@ -32,32 +32,36 @@ class CaseReport:
     name: str
     server: str
     skipped: str
+    witness: Witness | None
+    overhead: Overhead | None
     figures: CaseFigures | None
 
 
 def cases(result: Result) -> tuple[CaseReport, ...]:
     """Every case of a result, in the lab's order; none for a run of one server."""
-    told: Any = result.context.get("cases", ())
-    runs = Run(result).cases if told else {}
+    if not isinstance(result.context, CasesRun):
+        return ()
+    runs = Run(result).cases
     return tuple(
         CaseReport(
-            name=one["name"],
-            server=one["server"],
-            skipped=one.get("skipped", ""),
-            figures=_figures(runs[one["name"]]) if one["name"] in runs else None,
+            name=case.name,
+            server=case.server,
+            skipped=case.skipped or "",
+            witness=case.witness,
+            overhead=case.overhead,
+            figures=_figures(runs[case.name], case) if case.name in runs else None,
         )
-        for one in told
+        for case in result.context.cases
     )
 
 
-def _figures(run: Run) -> CaseFigures:
+def _figures(run: Run, case: ServedCase) -> CaseFigures:
     result = run.result
     answers = max(len(run.round_trips), 1)
-    overhead: Any = result.context.get("overhead")
     return CaseFigures(
         result=result,
         round_trip=summary.times(run.round_trips),
-        untraced_round_trip=overhead["untraced_round_trip_ns"] if overhead else None,
+        untraced_round_trip=case.overhead.untraced_round_trip_ns if case.overhead else None,
         messages=summary.messages(result),
         calls_per_answer=sum(one.count for one in result.calls) / answers,
         switches_per_answer=sum(one.voluntary_switches for one in result.threads) / answers,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from probes.context import CasesRun, Client, LabRun, Seen, Sent, ServedCase, ServerRun, TrafficRun
 from probes.kernel import syscalls
 from probes.measure.result import Call, Result, Sleep, Thread, Verdict
 from probes.measure.table import table
@@ -55,40 +56,55 @@ class Run:
     @cached_property
     def cases(self) -> dict[str, Run]:
         """The run of each case by its name, those that this machine doesn't offer left out."""
-        told = self.result.context.get("cases", ())
-        return {one["name"]: Run(of_case(self.result, one)) for one in told if "skipped" not in one}
+        context = self.result.context
+        cases = context.cases if isinstance(context, CasesRun) else ()
+        return {case.name: Run(of_case(self.result, case)) for case in cases if case.skipped is None}
 
     def case(self, name: str) -> Run:
         """One case's run: its own calls, messages and threads. Raises NotOffered where the machine lacks what it needs."""
-        if name not in self.cases:
-            told = {one["name"]: one.get("skipped", "") for one in self.result.context.get("cases", ())}
-            raise NotOffered(f"{name}: 0 calls recorded" + (f"; {told[name]}" if told.get(name) else ""))
-        return self.cases[name]
+        if name in self.cases:
+            return self.cases[name]
+        context = self.result.context
+        cases = context.cases if isinstance(context, CasesRun) else ()
+        reason = next((case.skipped for case in cases if case.name == name), None)
+        raise NotOffered(f"{name}: 0 calls recorded" + (f"; {reason}" if reason else ""))
+
+    @property
+    def seen(self) -> Seen:
+        """What the server's clients saw; nothing where the run has no clients, or clients of several servers."""
+        return self.result.context.traffic_seen if isinstance(self.result.context, ServerRun) else Seen(())
+
+    @property
+    def clients(self) -> tuple[Client, ...]:
+        """What each client saw."""
+        return self.seen.clients
 
     @cached_property
     def round_trips(self) -> list[int]:
         """How long each echo took, as the clients saw it, ns, sorted."""
-        return sorted(back - sent for client in self.clients for sent, back in client["exchanges"])
+        return self.seen.round_trips
 
     @property
-    def clients(self) -> list[dict[str, Any]]:
-        """What each client saw: asked and connected (ns), exchanges [(sent, echoed), ...]."""
-        return list(self.result.context.get("traffic_seen", {}).get("clients", ()))
+    def traffic(self) -> Sent:
+        """What the lab's clients were asked to send. Raises NotOffered for a run without clients."""
+        if not isinstance(self.result.context, TrafficRun):
+            raise NotOffered("this run had 0 clients")
+        return self.result.context.traffic
 
     @property
     def silent_ns(self) -> float:
         """How long the traffic's silent client was silent, ns."""
-        return 1e6 * float(self.result.context["traffic"]["silent_ms"])
+        return 1e6 * self.traffic.silent_ms
 
     @property
     def flood_ns(self) -> float:
         """How long the traffic's flooding client sent, ns."""
-        return 1e6 * float(self.result.context["traffic"]["flood_ms"])
+        return 1e6 * self.traffic.flood_ms
 
     @property
     def aside(self) -> dict[str, Any]:
         """What the lab's experiments beside the traffic found, if it has any."""
-        return dict(self.result.context.get("aside", {}))
+        return dict(self.result.context.aside) if isinstance(self.result.context, LabRun) else {}
 
     @cached_property
     def sections(self) -> dict[str, list[Call]]:
@@ -106,12 +122,12 @@ class Run:
     @property
     def link(self) -> bool:
         """Did clients and server sit at the two ends of a link of their own?"""
-        return bool(self.result.context.get("link"))
+        return isinstance(self.result.context, TrafficRun) and self.result.context.link is not None
 
     @property
     def udp(self) -> bool:
         """Were datagrams sent instead of connections made?"""
-        return bool((self.result.context.get("traffic") or {}).get("udp"))
+        return isinstance(self.result.context, TrafficRun) and self.result.context.traffic.udp
 
     @cached_property
     def server(self) -> Thread:
@@ -150,20 +166,26 @@ class NotOffered(Exception):
     """A check asked for a case that the machine does not offer; the check is unavailable then, in these words."""
 
 
-def of_case(result: Result, case: dict[str, Any]) -> Result:
-    """What of a result belongs to one case: the process that was its server, and all that it started."""
+def of_case(result: Result, case: ServedCase) -> Result:
+    """What of a result belongs to one case of its lab."""
+    if not isinstance(result.context, CasesRun) or case.pid is None:
+        raise NotOffered(f"{case.name}: 0 calls recorded")
+    return replace(of_process(result, case.pid), context=result.context.of(case))
+
+
+def of_process(result: Result, pid: int) -> Result:
+    """What of a result belongs to one process and to all that it started."""
     mine: set[int] = set()
-    for thread in sorted(result.threads, key=lambda one: one.start):
-        if thread.parent in mine or (not thread.parent and thread.pid == case["pid"]):
+    for thread in sorted(result.threads, key=lambda thread: thread.start):
+        if thread.parent in mine or (not thread.parent and thread.pid == pid):
             mine.add(thread.serial)
-    calls = tuple(one for one in result.calls if one.thread in mine)
+    calls = tuple(call for call in result.calls if call.thread in mine)
     return replace(
         result,
         calls=calls,
         rows=table(calls, result.probes),
-        messages=tuple(one for one in result.messages if one.thread in mine),
-        threads=tuple(one for one in result.threads if one.serial in mine),
-        context={key: value for key, value in result.context.items() if key != "cases"} | case,
+        messages=tuple(message for message in result.messages if message.thread in mine),
+        threads=tuple(thread for thread in result.threads if thread.serial in mine),
     )
 
 

@@ -90,7 +90,7 @@ def loop_stalls(run: Run) -> Finding:
         f"{len(slept)} of {count(len(case.reads), 'read')} slept on the socket's queue, for {ms(sum(slept))}; another"
         f" connection's data was unread for {ms(unread)}, and for {ms(longest)} of this time the thread slept in recvfrom"
     )
-    return confirmed(words) if slept and longest > 0.5e6 * float(run.result.context["traffic"]["gap_ms"]) else failed(words)
+    return confirmed(words) if slept and longest > 0.5e6 * run.traffic.gap_ms else failed(words)
 
 
 @LAB.check("a thread that polls non-blocking connections sleeps on none of them", claims=("C05", "C17"))

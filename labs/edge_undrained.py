@@ -40,7 +40,7 @@ def forgotten(run: Run) -> list[LeftUnread]:
 
 def fits(run: Run) -> bool:
     """Is each message read at once?"""
-    return int(run.result.context["traffic"]["size"]) <= PIECE
+    return run.traffic.size <= PIECE
 
 
 @LAB.check("edge-triggered epoll does not report again what a read left in the socket", claims=("C35",))
@@ -130,7 +130,7 @@ def share_echoed(run: Run) -> Truth:
     """The messages that came back whole."""
     if not run.clients:
         raise Undecided("0 clients")
-    sent = len(run.clients) * int(run.result.context["traffic"]["messages"])
+    sent = len(run.clients) * run.traffic.messages
     return Truth(BACK(len(run.round_trips) / sent), f"{len(run.round_trips)} of {count(sent, 'message')} came back whole")
 
 

@@ -96,7 +96,7 @@ def own_copy(run: Run) -> Finding:
 def multishot(run: Run) -> Finding:
     """One receive request for a whole connection, with buffers from a ring; the server's own thread still copies."""
     single, multi = run.case("single"), run.case("multishot")
-    if run.result.context["traffic"]["size"] > MULTISHOT_BUFFER:
+    if run.traffic.size > MULTISHOT_BUFFER:
         return unavailable(f"a message of more than {MULTISHOT_BUFFER:,} B arrives in several buffers: leave out --size")
     of_single, of_multi = (submitted(case) / max(len(case.result.messages), 1) for case in (single, multi))
     evidence = f"{of_multi:.2f} requests per message (single: {of_single:.2f}); {words(multi)}"

@@ -46,7 +46,7 @@ def taken(run: Run) -> int:
 
 def resent(run: Run) -> int:
     """How many answers came only after the client had sent its datagram again."""
-    return sum(client["resent"] for client in run.clients)
+    return sum(client.resent for client in run.clients)
 
 
 def arrived(run: Run) -> int:
@@ -56,7 +56,7 @@ def arrived(run: Run) -> int:
 
 def _lost_after_ns(run: Run) -> float:
     """After what time a client sends its datagram again, ns."""
-    return 1e9 * float((run.result.context.get("traffic") or {}).get("lost_after") or LOST_AFTER)
+    return 1e9 * (run.traffic.lost_after or LOST_AFTER)
 
 
 @LAB.check("one read per signal leaves datagrams unread", claims=("C41",))

@@ -75,7 +75,7 @@ def saves(run: Run) -> Finding:
 @LAB.check("data waits for half a pause on average", claims=("C20",))
 def costs(run: Run) -> Finding:
     """Data arrives at any time; the server polls only at the end of a pause."""
-    if min(len(run.case(name).result.messages) for name in PAUSES) < ENOUGH or not run.result.context["traffic"]["gap_ms"]:
+    if min(len(run.case(name).result.messages) for name in PAUSES) < ENOUGH or not run.traffic.gap_ms:
         return unavailable(f"a median needs {ENOUGH} messages that arrive at any time: use --messages {ENOUGH} and a --gap-ms")
     parts, shares = [], []
     for name in PAUSES:

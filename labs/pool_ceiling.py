@@ -30,12 +30,12 @@ TOO_SHORT = "a client that sends 1 message ends at once: use --messages 2 or mor
 
 def first_answers(run: Run) -> list[int]:
     """How long each client waited from its first message to its echo, ns, sorted."""
-    return sorted(client["exchanges"][0][1] - client["exchanges"][0][0] for client in run.clients)
+    return sorted(client.exchanges[0].round_trip for client in run.clients)
 
 
 def shortest_stay(run: Run) -> int:
     """How long a client stays at least, from its first message to its last echo, ns."""
-    return min(int(client["exchanges"][-1][1] - client["exchanges"][0][0]) for client in run.clients)
+    return min(client.exchanges[-1].echoed - client.exchanges[0].sent for client in run.clients)
 
 
 def late_answers(run: Run) -> int:
@@ -47,7 +47,7 @@ def late_answers(run: Run) -> int:
 def ceiling(run: Run) -> Finding:
     """The server served at most four connections at the same time; the other first answers came when one of these had ended."""
     broken = run.case("broken")
-    if min(len(client["exchanges"]) for client in broken.clients) < 2:
+    if min(len(client.exchanges) for client in broken.clients) < 2:
         return unavailable(TOO_SHORT)
     finding = evidence.ceiling(broken, WORKERS, "thread")
     if finding.verdict == "unavailable":
@@ -80,7 +80,7 @@ def multiplexed(run: Run) -> Finding:
 
 def _at_once(run: Run) -> Finding:
     """Every client got its first answer in less than half of a client's stay."""
-    if min(len(client["exchanges"]) for client in run.clients) < 2:
+    if min(len(client.exchanges) for client in run.clients) < 2:
         return unavailable(TOO_SHORT)
     answers = first_answers(run)
     words = (

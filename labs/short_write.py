@@ -113,7 +113,7 @@ def sleeps_for_room(run: Run) -> Finding:
 
 
 def _short(run: Run) -> bool:
-    return int(run.result.context["traffic"]["size"]) < 20_000
+    return run.traffic.size < 20_000
 
 
 LOST = Ranges((0, "none"), (0.05, "up to 5 %"), beyond="more than 5 %")

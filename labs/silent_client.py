@@ -36,7 +36,7 @@ def held(run: Run) -> Finding:
     silent = [call for call in broken.reads if not call.bytes]
     longest, unread = evidence.slept_while_unread(broken, "socket", silent)
     end = max((call.exit for call in silent if call.wait > 0.5 * run.silent_ns), default=0)
-    if end and all(sent > end for client in broken.clients for sent, _echoed in client["exchanges"]):
+    if end and all(sent > end for client in broken.clients for sent, _echoed in client.exchanges):
         return unavailable("no other client sent a message during the silence: use a smaller --gap-ms than 400")
     words = (
         f"the silence lasted {ms(run.silent_ns)}, the slowest answer took {ms(max(broken.round_trips))}; data was unread for"

@@ -32,7 +32,7 @@ ONLY_SLOW = "the single client sends the slow requests: use --clients 2 or more"
 
 def quick(run: Run) -> list[int]:
     """The round trips of the clients whose requests are not slow, ns, sorted."""
-    return sorted(back - sent for client in run.clients if not client.get("slow") for sent, back in client["exchanges"])
+    return sorted(exchange.round_trip for client in run.clients if not client.slow for exchange in client.exchanges)
 
 
 def delayed(trips: list[int]) -> int:

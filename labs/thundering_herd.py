@@ -48,8 +48,7 @@ def herd(run: Run, queue: str) -> tuple[int, int, int]:
         (sleep for call in run.result.calls for sleep in call.sleeps if sleep.queue == queue and sleep.waker),
         key=lambda sleep: sleep.woken,
     )
-    traffic = run.result.context["traffic"]
-    at_once = (traffic["spread_ms"] or 1) * 1e6 / traffic["clients"] / 2
+    at_once = (run.traffic.spread_ms or 1) * 1e6 / run.traffic.clients / 2
     packets = asleep = woken = 0
     first = -1.0
     for sleep in sleeps:

@@ -1,10 +1,14 @@
-"""What a recording knows of its run beside the records: one dataclass per kind of run, checked when a file is read."""
+"""What a recording knows of its run beside the records: one dataclass per kind of run.
+
+A runner makes it, `Recording.save` writes it, and `read` makes it again from a file, checked.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from probes import shapes
 
@@ -37,16 +41,28 @@ class Sent:
             raise ValueError(f"{negative[0]} of the traffic is negative")
 
 
+class Exchange(NamedTuple):
+    """One message of a client: when the client sent it, and when its echo was complete, ns."""
+
+    sent: int
+    echoed: int
+
+    @property
+    def round_trip(self) -> int:
+        """From the send to the complete echo, ns."""
+        return self.echoed - self.sent
+
+
 @dataclass(frozen=True)
 class Client:
-    """What one client saw: when it asked for a connection and had it, and for each message when it was sent and echoed, ns."""
+    """What one client saw: when it asked for a connection and had it (ns), and its messages."""
 
     asked: int
     connected: int
     port: int
-    exchanges: tuple[tuple[int, int], ...]
-    resent: int = 0
-    slow: bool = False
+    exchanges: tuple[Exchange, ...]
+    resent: int = 0  # datagrams that it sent again
+    slow: bool = False  # its requests take long to handle
     not_echoed: int = 0  # bytes that the client sent, or was to send, and that never came back
     gave_up: str = ""  # why: "no byte came for 3.1 s", "the server closed the connection"; "" if all bytes came back
 
@@ -61,6 +77,23 @@ class Seen:
 
     clients: tuple[Client, ...]
     begin: int = 0
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """The exchanges of all clients, one client after the other."""
+        return tuple(exchange for client in self.clients for exchange in client.exchanges)
+
+    @property
+    def seconds(self) -> float:
+        """From the first message to the last echo."""
+        exchanges = self.exchanges
+        first, last = min(exchange.sent for exchange in exchanges), max(exchange.echoed for exchange in exchanges)
+        return (last - first) / 1e9
+
+    @property
+    def round_trips(self) -> list[int]:
+        """How long each echo took, ns, sorted."""
+        return sorted(exchange.round_trip for exchange in self.exchanges)
 
 
 @dataclass(frozen=True)
@@ -95,14 +128,14 @@ class Overhead:
 
 
 @dataclass(frozen=True)
-class Connection:
+class LinkUsed:
     """The link between clients and server: what was asked for, what the kernel gave, and what stood in for the rest."""
 
     wanted: str
-    used: str | None
-    missing: str | None
-    reason: str | None
-    instead: str | None
+    used: str | None = None  # None: a plain link
+    missing: str | None = None  # None: nothing is missing
+    reason: str | None = None  # why it is missing
+    instead: str | None = None  # what the clients did instead
 
 
 @dataclass(frozen=True)
@@ -110,7 +143,7 @@ class Answers:
     """The answers given before the run, by question, and the seed that chose the questions."""
 
     seed: int
-    answers: Mapping[str, Any]
+    answers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -133,7 +166,7 @@ class ServedCase:
 
 @dataclass(frozen=True)
 class TraceRun:
-    """A program that `trace` ran."""
+    """A program that `trace` ran; without a command, any processes that the instrument followed."""
 
     iolab: str = ""
     command: tuple[str, ...] = ()
@@ -141,8 +174,8 @@ class TraceRun:
 
 
 @dataclass(frozen=True)
-class ExperimentRun:
-    """A lab without clients, and what every lab's run knows."""
+class LabRun:
+    """What every lab's run knows: the lab and its texts, what its experiments found, and the answers given before."""
 
     lab: str
     iolab: str = ""
@@ -154,40 +187,64 @@ class ExperimentRun:
     prediction: Answers | None = None
 
 
+@dataclass(frozen=True)
+class ExperimentRun(LabRun):
+    """A lab without clients."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class CasesRun(ExperimentRun):
+class TrafficRun(LabRun):
+    """A lab with clients: ServerRun or CasesRun."""
+
+    traffic: Sent
+    traffic_words: str
+    link: LinkUsed | None = None  # None: all was on loopback
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerRun(TrafficRun):
+    """A lab with one server, or one case of a lab with several."""
+
+    traffic_seen: Seen
+    witness: Witness
+    overhead: Overhead | None = None  # None: a run had no echo at all
+
+
+@dataclass(frozen=True, kw_only=True)
+class CasesRun(TrafficRun):
     """A lab with several servers, one after the other, on the same traffic."""
 
     cases: tuple[ServedCase, ...]
-    traffic: Sent
-    traffic_words: str
-    link: Connection | None = None
 
     def __post_init__(self) -> None:
         if len({case.name for case in self.cases}) != len(self.cases):
             raise ValueError("two cases have the same name")
 
-
-@dataclass(frozen=True, kw_only=True)
-class ServerRun(ExperimentRun):
-    """A lab with one server."""
-
-    traffic: Sent
-    traffic_words: str
-    traffic_seen: Seen
-    witness: Witness
-    overhead: Overhead | None = None  # None: a run had no echo at all
-    link: Connection | None = None
+    def of(self, case: ServedCase) -> ServerRun:
+        """The run of one case alone, as if the lab had no other server. Raises ValueError for a case that was skipped."""
+        if case.traffic_seen is None or case.witness is None:
+            raise ValueError(f"case {case.name[:40]} was skipped")
+        common = {field.name: getattr(self, field.name) for field in dataclasses.fields(TrafficRun)}
+        served = {"traffic_seen": case.traffic_seen, "witness": case.witness, "overhead": case.overhead}
+        return ServerRun(**common | served | {"traffic_words": case.traffic_words or self.traffic_words})
 
 
-def read(data: Any) -> TraceRun | ExperimentRun | CasesRun | ServerRun:
+Context = TraceRun | LabRun
+
+
+def read(data: Any) -> Context:
     """The context of a recording, from its JSON data. Raises ValueError for wrong types, missing fields, nonsense numbers."""
     if not isinstance(data, dict):
         raise ValueError("context is not an object")
-    kind: Any = TraceRun
+    kind: type[Context] = TraceRun
     if "lab" in data:
         kind = CasesRun if "cases" in data else ServerRun if "traffic" in data else ExperimentRun
-    run: TraceRun | ExperimentRun | CasesRun | ServerRun = shapes.read(kind, data, "context")
-    if isinstance(run, ExperimentRun) and len(run.lab) > _LONGEST_NAME:
+    run: Context = shapes.read(kind, data, "context")
+    if isinstance(run, LabRun) and len(run.lab) > _LONGEST_NAME:
         raise ValueError("context.lab is no name of a lab")
     return run
+
+
+def lab_of(context: Context) -> str | None:
+    """The name of the lab; None for a trace."""
+    return context.lab if isinstance(context, LabRun) else None

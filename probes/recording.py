@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from probes import context, files, shapes
+from probes import files, shapes
+from probes.context import Context
+from probes.context import read as read_context
 from probes.errors import WrongUsage
 from probes.kernel import records
 from probes.kernel.records import LAYOUTS, Kind
@@ -62,10 +64,13 @@ class Probe:
 
 @dataclass(frozen=True)
 class Recording:
-    """`data` is packed records (records.decode reads it with `layouts`), `meta` the rest as plain JSON data."""
+    """`data` is packed records (records.decode reads it with `layouts`), `meta` what meta.json holds beside the context, as
+    plain JSON data, and `context` what the run was: the command or lab, its traffic, the witnesses' figures.
+    """
 
     data: bytes
     meta: dict[str, Any]
+    context: Context
 
     @classmethod
     def new(
@@ -78,7 +83,7 @@ class Recording:
         seen: int,
         stacks: dict[int, list[str]],
         end: int,
-        context: dict[str, Any],
+        context: Context,
     ) -> Recording:
         """A recording made just now. `losses` counts by the names of Loss and Missing; `end` is monotonic ns."""
         return cls(
@@ -93,8 +98,8 @@ class Recording:
                 "layouts": records.describe(),
                 "end": end,
                 "bytes": len(data),
-                "context": context,
             },
+            context,
         )
 
     @property
@@ -102,24 +107,19 @@ class Recording:
         """The probes as attached in the run."""
         return tuple(Probe(**(one | {"quality": Quality(one["quality"])})) for one in self.meta["probes"])
 
-    @property
-    def context(self) -> dict[str, Any]:
-        """What the run was: the command or lab, its traffic, the witnesses' figures."""
-        found: dict[str, Any] = self.meta["context"]
-        return found
-
     def stack(self, number: int) -> tuple[str, ...]:
         """The kernel functions of a stack, innermost first; empty for a stack that was not taken."""
         return tuple(self.meta["stacks"].get(str(number), ()))
 
-    def with_context(self, **more: Any) -> Recording:
-        """The same recording, knowing more about its run."""
-        return Recording(self.data, self.meta | {"context": self.context | more})
+    def with_context(self, **changes: Any) -> Recording:
+        """The same recording with other values in these fields of its context."""
+        return dataclasses.replace(self, context=dataclasses.replace(self.context, **changes))
 
     def save(self, path: str) -> None:
         """Writes the file, whole or not at all. Raises WrongUsage if the place can't be written."""
         with files.whole(path, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("meta.json", json.dumps(self.meta, indent=1))
+            meta = self.meta | {"context": self.context}
+            archive.writestr("meta.json", json.dumps(meta, indent=1, default=shapes.plain))
             archive.writestr("records.bin", self.data)
 
 
@@ -137,13 +137,13 @@ def load(path: Path) -> Recording:
                 f"{path} has another format than this iolab reads ({FORMAT})", "show it with the iolab that made it"
             )
         meta = _with_new_names(meta)
-        _check(meta, data)
+        context = _check(meta, data)
     except OSError as error:
         raise WrongUsage(f"can't read {path}: {error.strerror or error}", "name a file made by --save") from error
     except _DAMAGE as error:
         why = str(error) or type(error).__name__
         raise WrongUsage(f"{path} is not a whole iolab recording ({why})", "name a file made by --save") from error
-    return Recording(data, meta)
+    return Recording(data, {key: value for key, value in meta.items() if key != "context"}, context)
 
 
 # RuntimeError: an encrypted member; NotImplementedError: an unknown compression; RecursionError: JSON nested too deeply
@@ -203,8 +203,8 @@ class _Meta:
     bytes: int | None = None
 
 
-def _check(meta: dict[str, Any], data: bytes) -> None:
-    """Raises ValueError if something of the recording is missing, or is not what it must be."""
+def _check(meta: dict[str, Any], data: bytes) -> Context:
+    """The context. Raises ValueError if something of the recording is missing, or is not what it must be."""
     if missing := _KEYS - set(meta):
         raise ValueError(f"{min(missing)} is missing")
     whole: _Meta = shapes.read(_Meta, meta, "meta")
@@ -219,7 +219,7 @@ def _check(meta: dict[str, Any], data: bytes) -> None:
     if len(data) != (len(data) if whole.bytes is None else whole.bytes) or (whole.seen and not data):
         raise ValueError("records are missing")
     records.from_description(meta["layouts"])
-    context.read(meta["context"])
+    return read_context(meta["context"])
 
 
 def _with_new_names(meta: dict[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,17 @@ def read(kind: Any, value: Any, place: str) -> Any:
     return _reader(kind)(value, place)
 
 
+def plain(value: Any) -> dict[str, Any]:
+    """A dataclass as a JSON object, for `json.dumps(..., default=plain)`, which passes the dataclasses inside it again.
+
+    A field that is None is left out: in a file the absence of the key says the same, and names the kind of a run.
+    """
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        raise TypeError(f"{type(value).__name__} is no dataclass")
+    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return {name: item for name, item in fields.items() if item is not None}
+
+
 def _scalar(kind: type, value: Any, place: str) -> Any:
     right = isinstance(value, int | float) if kind is float else isinstance(value, kind)
     if not right or (kind is not bool and isinstance(value, bool)):
@@ -71,6 +82,8 @@ def _reader(kind: Any) -> Callable[[Any, str], Any]:
         return lambda value, place: None if value is None else _reader(some)(value, place)
     if origin is tuple:
         return functools.partial(_list, inner)
+    if isinstance(kind, type) and issubclass(kind, tuple):  # a NamedTuple
+        return functools.partial(_named, kind, tuple(typing.get_type_hints(kind).values()))
     if origin in (dict, collections.abc.Mapping):
         return functools.partial(_mapping, inner[1])
     return functools.partial(_scalar, kind)
@@ -91,6 +104,10 @@ def _list(inner: tuple[Any, ...], value: Any, place: str) -> tuple[Any, ...]:
     if len(value) != len(inner):
         raise ValueError(f"{place} has {len(value)} items instead of {len(inner)}")
     return tuple(_reader(kind)(item, place) for kind, item in zip(inner, value, strict=True))
+
+
+def _named(kind: Any, inner: tuple[Any, ...], value: Any, place: str) -> Any:
+    return kind(*_list(inner, value, place))
 
 
 def _mapping(kind: Any, value: Any, place: str) -> dict[str, Any]:

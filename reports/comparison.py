@@ -43,7 +43,7 @@ def document(comparison: Comparison) -> dict[str, object]:
         "schema_version": SCHEMA_VERSION,
         "verdict": comparison.verdict,
         "traffic": dataclasses.asdict(comparison.traffic),
-        "link": comparison.link,
+        "link": dataclasses.asdict(comparison.link) if comparison.link else None,
         "missing": comparison.missing,
         "models": [
             dataclasses.asdict(one) | {"phase_1": waiting(one.phase_1), "phase_2": copying(one.phase_2)}

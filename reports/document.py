@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import IO, Any
 
 from findings.side_by_side import CaseReport
 from findings.summary import MessageFigures, Times
+from probes.context import CasesRun, LabRun, LinkUsed, Overhead, Sent, ServerRun, TraceRun, TrafficRun, Witness
 from probes.measure.result import CallRow, Result, Thread
 from reports import questions
 from runs.report import Report
@@ -17,30 +19,35 @@ SCHEMA_VERSION = 2
 def document(report: Report) -> dict[str, Any]:
     """The report as plain JSON data."""
     result = report.result
-    context: Any = result.context
+    context = result.context
     return {
         "schema_version": SCHEMA_VERSION,
-        "iolab": context.get("iolab"),
-        "lab": context.get("lab"),
-        "model": context.get("model"),
-        "command": context.get("command"),
-        "status": context.get("status"),
+        "iolab": context.iolab or None,
+        "lab": context.lab if isinstance(context, LabRun) else None,
+        "model": context.model if isinstance(context, LabRun) else None,
+        "command": list(context.command) if isinstance(context, TraceRun) else None,
+        "status": context.status if isinstance(context, TraceRun) else None,
         "verdict": result.verdict,
         "machine": result.machine,
-        "traffic": context.get("traffic"),
-        "link": context.get("link"),
+        "traffic": _plain(context.traffic if isinstance(context, TrafficRun) else None),
+        "link": _plain(context.link if isinstance(context, TrafficRun) else None),
         **_instrument(result),
         **_measured(result, report.messages),
         "epoll_callbacks": _ready_list(report),
         "classification": None,
-        "overhead": context.get("overhead"),
-        "witness": context.get("witness"),
-        "cases": [_case(one) for one in report.cases] if "cases" in context else None,
+        "overhead": _plain(context.overhead if isinstance(context, ServerRun) else None),
+        "witness": _plain(context.witness if isinstance(context, ServerRun) else None),
+        "cases": [_case(case) for case in report.cases] if isinstance(context, CasesRun) else None,
         "prediction": questions.marks(report.prediction),
         "checks": [
             {"name": c.name, "claims": list(c.claims), "verdict": c.verdict, "evidence": c.evidence} for c in result.checks
         ],
     }
+
+
+def _plain(described: Sent | LinkUsed | Overhead | Witness | None) -> dict[str, Any] | None:
+    """The fields of what a recording knows of its run, by their names."""
+    return dataclasses.asdict(described) if described else None
 
 
 def _instrument(result: Result) -> dict[str, Any]:
@@ -80,10 +87,10 @@ def _times(times: Times) -> dict[str, int | None]:
 def _case(case: CaseReport) -> dict[str, Any]:
     """One of several servers: what the probes saw of it, and how long its clients waited for an echo."""
     about: dict[str, Any] = {"name": case.name, "server": case.server, "skipped": case.skipped or None}
+    about |= {"overhead": _plain(case.overhead), "witness": _plain(case.witness)}
     if case.figures is None:
-        return about | {"overhead": None, "witness": None}
+        return about
     result, trips = case.figures.result, case.figures.round_trip
-    about |= {key: result.context.get(key) for key in ("overhead", "witness")}
     trip = {"p50": trips.p50, "p99": trips.p99, "p100": trips.longest}
     return about | _measured(result, case.figures.messages) | {"round_trip_ns": trip}
 

@@ -15,8 +15,10 @@ import time
 from typing import Any
 
 from labs.kit.traffic import SLOW, Traffic
+from probes import shapes
 from probes.capture.prctl import end_with_parent
 from probes.clock import now_ns
+from probes.context import Client, Exchange, Seen
 from probes.patience import PATIENCE
 
 _SENT_AT_MOST = 20  # times that one datagram is sent
@@ -48,39 +50,46 @@ class _Heard:
             await asyncio.sleep(left)
 
 
-async def _client(index: int, traffic: Traffic, address: tuple[str, int], heard: _Heard) -> dict[str, Any]:
+async def _client(index: int, traffic: Traffic, address: tuple[str, int], heard: _Heard) -> Client:
     """One client: what it saw. A client that is cancelled gives up, and says which bytes never came back."""
     seeded = random.Random(f"{traffic.seed}/{index}")
     payload = seeded.randbytes(traffic.size)
     gap = traffic.gap_ms / 1000
     spread = gap if traffic.spread_ms is None else traffic.spread_ms / 1000
-    seen: dict[str, Any] = {"asked": 0, "connected": 0, "port": 0, "exchanges": [], "resent": 0}
-    seen |= {"slow": True} if index < traffic.slow else {}
+    asked = connected = 0
+    exchanges: list[Exchange] = []
+    gave_up = ""
     peer: _Connection | _Datagrams | None = None
     try:
         await asyncio.sleep(spread * index / traffic.clients)
-        seen["asked"] = seen["connected"] = now_ns()
+        asked = connected = now_ns()
         peer = await (_Datagrams if traffic.udp else _Connection).open(address, heard, traffic)
-        seen["connected"], seen["port"] = now_ns(), peer.port
+        connected = now_ns()
         for number in range(traffic.messages):
             await asyncio.sleep(gap * seeded.uniform(1 - traffic.jitter, 1 + traffic.jitter))
             data = message(payload, number, index < traffic.slow)
             sent = now_ns()
             echo = await peer.exchange(data)
-            seen["exchanges"].append((sent, now_ns()))
+            exchanges.append(Exchange(sent, now_ns()))
             if echo != data:
                 raise SystemExit(f"client {index}: message {number} came back changed")
         await peer.close()
     except asyncio.CancelledError:
-        seen["gave_up"] = f"no byte came from the server for {_give_up_after(traffic):.1f} s"
+        gave_up = f"no byte came from the server for {_give_up_after(traffic):.1f} s"
     except (OSError, NeverEchoed) as error:
-        seen["gave_up"] = str(error) or type(error).__name__
-    if "gave_up" in seen:
-        left = traffic.messages - len(seen["exchanges"])
-        seen["not_echoed"] = left * traffic.size - (peer.received if peer else 0)
-        if peer:
-            peer.abort()
-    return seen | {"resent": peer.resent if peer else 0}
+        gave_up = str(error) or type(error).__name__
+    if gave_up and peer:
+        peer.abort()
+    return Client(
+        asked=asked,
+        connected=connected,
+        port=peer.port if peer else 0,
+        exchanges=tuple(exchanges),
+        resent=peer.resent if peer else 0,
+        slow=index < traffic.slow,
+        not_echoed=(traffic.messages - len(exchanges)) * traffic.size - (peer.received if peer else 0) if gave_up else 0,
+        gave_up=gave_up,
+    )
 
 
 def _give_up_after(traffic: Traffic) -> float:
@@ -189,11 +198,11 @@ async def _flood(seconds: float, address: tuple[str, int]) -> int:
     return sent
 
 
-async def _until_done(clients: list[asyncio.Task[dict[str, Any]]]) -> None:
+async def _until_done(clients: list[asyncio.Task[Client]]) -> None:
     await asyncio.wait(clients)
 
 
-async def _all(traffic: Traffic, address: tuple[str, int]) -> dict[str, Any]:
+async def _all(traffic: Traffic, address: tuple[str, int]) -> Seen:
     beside: list[asyncio.Task[Any]] = []
     begin = now_ns()
     if traffic.silent_ms:
@@ -212,7 +221,7 @@ async def _all(traffic: Traffic, address: tuple[str, int]) -> dict[str, Any]:
         client.cancel()  # of those that are not done: they give up
     seen = [await client for client in clients]
     await asyncio.gather(*beside)
-    return {"clients": seen, "begin": begin}
+    return Seen(tuple(seen), begin)
 
 
 def main() -> None:
@@ -223,7 +232,7 @@ def main() -> None:
         seen = asyncio.run(_all(Traffic(**json.loads(described)), (host, int(port))))
     except OSError as error:
         raise SystemExit(f"a client's connection failed: {error}") from error
-    print(json.dumps(seen))
+    print(json.dumps(seen, default=shapes.plain))
 
 
 def describe(traffic: Traffic) -> str:

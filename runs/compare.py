@@ -10,19 +10,20 @@ import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from findings import summary
-from labs.kit.lab import Case, Finding, confirmed, failed, of_case, refined, refuted
+from findings.view import of_process
+from labs.kit.lab import Case, Finding, confirmed, failed, refined, refuted
 from labs.kit.traffic import Traffic
 from probes.capture.instrument import Instrument
+from probes.context import LinkUsed
 from probes.kernel import syscalls
 from probes.measure.measure import measure
 from probes.measure.result import Check, Result, Verdict
 from probes.patience import PATIENCE
 from probes.words import count, plural
 from runs import lab as run
-from runs.link import Link, Told
+from runs.link import Link
 from servers.__main__ import models
 
 TRAFFIC = Traffic(messages=11)
@@ -111,7 +112,7 @@ class Comparison:
     traffic: Traffic
     rows: tuple[Row, ...]
     crowds: tuple[Crowd, ...]
-    link: Told | None = None
+    link: LinkUsed | None = None
     missing: dict[str, str] = field(default_factory=dict)  # models that this machine does not offer, with the reason
 
     def row(self, model: str) -> Row:
@@ -174,7 +175,7 @@ def compare(traffic: Traffic, progress: Callable[[str], None], link: Link | None
     """Runs everything; some 20 seconds."""
     measured, missing = rows(traffic, progress, link)
     crowded = tuple(crowds(progress, link))
-    return Comparison(traffic, measured, crowded, link.told if link else None, missing)
+    return Comparison(traffic, measured, crowded, link.description if link else None, missing)
 
 
 def rows(traffic: Traffic, progress: Callable[[str], None], link: Link | None = None) -> tuple[tuple[Row, ...], dict[str, str]]:
@@ -192,8 +193,9 @@ def rows(traffic: Traffic, progress: Callable[[str], None], link: Link | None = 
                 missing[name] = str(error)
         instrument.wait_until_gone(2 * PATIENCE)
         progress("reading the recorded events")
-        result = measure(instrument.stop({}))
-    return tuple(row(name, of_case(result, seen[name])) for name in seen), missing
+        result = measure(instrument.stop())
+    rows = (row(name, of_process(result, served.pid), served.witness.memory_bytes) for name, served in seen.items())
+    return tuple(rows), missing
 
 
 def crowds(progress: Callable[[str], None], link: Link | None = None) -> Iterator[Crowd]:
@@ -203,16 +205,12 @@ def crowds(progress: Callable[[str], None], link: Link | None = None) -> Iterato
         trips: dict[str, int] = {}
         for name in RIVALS * 2:  # the better of two runs, as other load on the machine may slow one of them
             progress(f"{count(connections, 'connection')}: {name}, untraced")
-            median = summary.times(_round_trips(run.serve(Case(name, name), traffic, None, link))).p50 or 0
+            median = summary.times(run.serve(Case(name, name), traffic, None, link).traffic_seen.round_trips).p50 or 0
             trips[name] = min(median, trips.get(name, median))
         yield Crowd(connections, trips)
 
 
-def _round_trips(seen: dict[str, Any]) -> list[int]:
-    return [back - sent for client in seen["traffic"]["clients"] for sent, back in client["exchanges"]]
-
-
-def row(model: str, result: Result) -> Row:
+def row(model: str, result: Result, memory_bytes: int) -> Row:
     """What a result says about its model."""
     answers = max(len(result.messages), 1)
     first_thread = result.threads[0].serial
@@ -229,7 +227,7 @@ def row(model: str, result: Result) -> Row:
         cpu_per_message_ns=on_cpu // answers,
         switches_per_message=round(sum(one.voluntary_switches for one in result.threads) / answers, 1),
         threads=len(result.threads),
-        memory_bytes=int(result.context["witness"]["memory_bytes"]),
+        memory_bytes=memory_bytes,
         sound=result.events.sound,
     )
 

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
@@ -20,13 +21,15 @@ import labs
 from labs.kit import asides, growth
 from labs.kit.lab import Case, Lab
 from labs.kit.traffic import Traffic
-from probes import VERSION
+from probes import VERSION, shapes
 from probes.capture.instrument import Instrument
 from probes.capture.prctl import end_with_parent, follow_me, name_me, read_invitation
 from probes.capture.privileges import need_privileges
+from probes.context import CasesRun, ExperimentRun, LabRun, Overhead, Seen, ServedCase, Witness
 from probes.errors import CannotTrace, LabBroken, WrongUsage
 from probes.measure.measure import measure
 from probes.measure.result import Result
+from probes.measure.table import percentile_of
 from probes.patience import PATIENCE
 from probes.recording import Recording
 from runs.clients import describe
@@ -73,24 +76,23 @@ def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = 
                 seen[case.name] = serve(case, traffic, instrument.invite(), link)
         instrument.wait_until_gone(2 * PATIENCE)  # workers end a moment after the server that forked them
         progress("reading what the kernel said")
-        recording = instrument.stop({})
-    found = [
-        {"name": case.name, "server": case.server, "traffic_words": _of(case, traffic).words}
-        | ({"skipped": missing[case.name]} if case.name in missing else _told(plain[case.name], seen[case.name]))
-        for case in lab.servers
-    ]
-    if lab.cases:
-        about: dict[str, Any] = {"cases": found}
-    else:
-        about = {key: value for key, value in found[0].items() if key not in ("name", "server", "pid", "traffic_words")}
-    return recording.with_context(
-        **_about(lab, name),
-        **about,
-        traffic=dataclasses.asdict(traffic),
+        recording = instrument.stop()
+    context = CasesRun(
+        lab=name,
+        iolab=VERSION,
+        traffic=traffic.sent,
         traffic_words=traffic.words,
         aside={key: value for place in lab.asides for key, value in _aside(place).items()},
-        **({"link": link.told} if link else {}),
+        link=link.description if link else None,
+        cases=tuple(
+            ServedCase(case.name, case.server, _of(case, traffic).words, skipped=missing[case.name])
+            if case.name in missing
+            else _served_case(case, _of(case, traffic), plain[case.name], seen[case.name])
+            for case in lab.servers
+        ),
     )
+    described = _with_texts(context, lab)
+    return dataclasses.replace(recording, context=described if lab.cases else described.of(described.cases[0]))
 
 
 def lacks(lab: Lab) -> str | None:
@@ -113,24 +115,25 @@ def _check_udp(lab: Lab, name: str) -> None:
         raise WrongUsage(f"lab {name} has no server for UDP", f"leave --udp out, or take one of {able}")
 
 
-def _told(plain: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
-    """What a case's recording keeps of its clients, its process, and the untraced run before."""
-    return {
-        "pid": seen["pid"],
-        "traffic_seen": seen["traffic"],
-        "witness": seen["witness"],
-    } | ({"overhead": cost} if (cost := _overhead(plain, seen)) else {})
+def _served_case(case: Case, traffic: Traffic, untraced: Served, traced: Served) -> ServedCase:
+    """What the recording keeps of a case's clients, its process, and the untraced run before."""
+    return ServedCase(
+        name=case.name,
+        server=case.server,
+        traffic_words=traffic.words,
+        pid=traced.pid,
+        traffic_seen=traced.traffic_seen,
+        witness=traced.witness,
+        overhead=_overhead(untraced, traced),
+    )
 
 
-def _about(lab: Lab, name: str) -> dict[str, Any]:
-    return {
-        "iolab": VERSION,
-        "lab": name,
-        "model": lab.model,
-        "question": lab.question,
-        "watch": lab.watch,
-        "try_next": list(lab.try_next),
-    }
+_LabContext = TypeVar("_LabContext", bound=LabRun)
+
+
+def _with_texts(context: _LabContext, lab: Lab) -> _LabContext:
+    """The same with the lab's model and texts of today."""
+    return dataclasses.replace(context, model=lab.model, question=lab.question, watch=lab.watch, try_next=tuple(lab.try_next))
 
 
 def _experiment(lab: Lab, name: str, progress: Progress) -> Recording:
@@ -139,10 +142,10 @@ def _experiment(lab: Lab, name: str, progress: Progress) -> Recording:
     with Instrument() as instrument:
         progress("the experiment")
         with Child("runs.lab", str(lab.experiment), str(os.getpid()), invitation=instrument.invite()) as child:
-            found = json.loads(child.rest(30))
+            aside = json.loads(child.rest(30))
         instrument.wait_until_gone(2 * PATIENCE)
         progress("reading what the kernel said")
-        return instrument.stop({**_about(lab, name), "aside": found})
+        return instrument.stop(_with_texts(ExperimentRun(lab=name, iolab=VERSION, aside=aside), lab))
 
 
 def measure_and_check(recording: Recording) -> Result:
@@ -151,23 +154,31 @@ def measure_and_check(recording: Recording) -> Result:
         result = measure(recording)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise WrongUsage(f"the recording is damaged ({error})", "name a file made by --save") from error
-    name = recording.context.get("lab")
-    if not name:
+    context = recording.context
+    if not isinstance(context, LabRun):
         return result
-    lab = labs.find(str(name))
+    lab = labs.find(context.lab)
     try:
-        asides.check(str(name), result.context.get("aside", {}), growth.SIZES)
+        asides.check(context.lab, context.aside, growth.SIZES)
     except ValueError as error:
         raise WrongUsage(f"the recording is damaged ({error})", "name a file made by --save") from error
-    told = {key: value for key, value in _about(lab, str(name)).items() if key != "iolab"}  # as the lab says it now
-    return lab.judge(dataclasses.replace(result, context=result.context | told))
+    return lab.judge(dataclasses.replace(result, context=_with_texts(context, lab)))
 
 
 class NotHere(LabBroken):
     """The server said that this machine does not offer what it needs (status 2)."""
 
 
-def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Served:
+    """One server's run with its clients: its process, what the clients saw, and the process's own accounts."""
+
+    pid: int
+    traffic_seen: Seen
+    witness: Witness
+
+
+def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = None) -> Served:
     """One server and its clients, from start to end; what the clients and the process's own accounts say.
 
     Raises LabBroken; NotHere if the server says that it can't be run on this machine.
@@ -187,19 +198,14 @@ def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = 
         before = _accounts(server.pid)
         with Child("runs.clients", host, port, describe(traffic), str(os.getpid()), within=there) as clients:
             try:
-                seen = json.loads(clients.rest(30 + 3 * (traffic.seconds + longer)))
+                seen: Seen = shapes.read(Seen, json.loads(clients.rest(30 + 3 * (traffic.seconds + longer))), "clients")
             except ChildEnded as error:
                 raise _whose_end(server, case) or error from error
-            if any(client.get("gave_up") for client in seen["clients"]) and (broken := _whose_end(server, case)):
+            if any(client.gave_up for client in seen.clients) and (broken := _whose_end(server, case)):
                 raise broken
-        after = _accounts(server.pid)
-        process = psutil.Process(server.pid)
-        memory = {
-            "rss_bytes": process.memory_info().rss,
-            "memory_bytes": sum(map(_memory, [process, *process.children(recursive=True)])),
-        }
+        witness = _witness(server.pid, before)
         server.end()
-    return {"pid": server.pid, "traffic": seen, "witness": {key: after[key] - before[key] for key in before} | memory}
+    return Served(server.pid, seen, witness)
 
 
 # What a server may die of, by the last line that it printed: what it means for the one who started the lab.
@@ -235,8 +241,38 @@ def _memory(process: psutil.Process) -> int:
         return 0
 
 
-def _accounts(pid: int) -> dict[str, float]:
-    """The kernel's own accounts of a process and its threads, by psutil and /proc/PID/task/*/schedstat."""
+def _witness(pid: int, before: _Accounts) -> Witness:
+    """What the kernel's accounts of a process grew by since `before`, and the memory that it has now."""
+    after = _accounts(pid)
+    process = psutil.Process(pid)
+    return Witness(
+        user_s=after.user_s - before.user_s,
+        system_s=after.system_s - before.system_s,
+        voluntary_switches=after.voluntary_switches - before.voluntary_switches,
+        involuntary_switches=after.involuntary_switches - before.involuntary_switches,
+        cpu_ns=after.cpu_ns - before.cpu_ns,
+        run_delay_ns=after.run_delay_ns - before.run_delay_ns,
+        more_threads=after.threads - before.threads,
+        rss_bytes=process.memory_info().rss,
+        memory_bytes=sum(map(_memory, [process, *process.children(recursive=True)])),
+    )
+
+
+@dataclass(frozen=True)
+class _Accounts:
+    """The kernel's own accounts of a process and its threads at one moment."""
+
+    user_s: float
+    system_s: float
+    voluntary_switches: int
+    involuntary_switches: int
+    cpu_ns: int
+    run_delay_ns: int
+    threads: int
+
+
+def _accounts(pid: int) -> _Accounts:
+    """The accounts, by psutil and /proc/PID/task/*/schedstat."""
     process = psutil.Process(pid)
     with process.oneshot():
         times, switches = process.cpu_times(), process.num_ctx_switches()
@@ -245,38 +281,38 @@ def _accounts(pid: int) -> dict[str, float]:
     for tid in os.listdir(f"/proc/{pid}/task"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended just now
             delays += int(Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[1])
-    return {
-        "user_s": times.user,
-        "system_s": times.system,
-        "voluntary_switches": switches.voluntary,
-        "involuntary_switches": switches.involuntary,
-        "cpu_ns": time.clock_gettime_ns(~pid << 3 | _CPUCLOCK_SCHED),  # with the threads that have ended
-        "run_delay_ns": delays,
-        "more_threads": threads,
-    }
+    return _Accounts(
+        user_s=times.user,
+        system_s=times.system,
+        voluntary_switches=switches.voluntary,
+        involuntary_switches=switches.involuntary,
+        cpu_ns=time.clock_gettime_ns(~pid << 3 | _CPUCLOCK_SCHED),  # with the threads that have ended
+        run_delay_ns=delays,
+        threads=threads,
+    )
 
 
-def _overhead(plain: dict[str, Any], traced: dict[str, Any]) -> dict[str, float] | None:
+def _overhead(untraced: Served, traced: Served) -> Overhead | None:
     """The same traffic without and with the probes: seconds from the first message to the last echo, CPU seconds of the
     server, and the median round trip of a message (ns). None where a run had no echo.
     """
-    figures: dict[str, float] = {}
-    for name, one in (("untraced", plain), ("traced", traced)):
-        exchanges = [exchange for client in one["traffic"]["clients"] for exchange in client["exchanges"]]
-        if not exchanges:
-            return None
-        figures[f"{name}_s"] = (max(echoed for _, echoed in exchanges) - min(sent for sent, _ in exchanges)) / 1e9
-        figures[f"{name}_cpu_s"] = one["witness"]["cpu_ns"] / 1e9
-        trips = sorted(echoed - sent for sent, echoed in exchanges)
-        figures[f"{name}_round_trip_ns"] = trips[len(trips) // 2]
-    return figures
+    if not untraced.traffic_seen.exchanges or not traced.traffic_seen.exchanges:
+        return None
+    return Overhead(
+        untraced_s=untraced.traffic_seen.seconds,
+        untraced_cpu_s=untraced.witness.cpu_ns / 1e9,
+        untraced_round_trip_ns=percentile_of(untraced.traffic_seen.round_trips, 0.5) or 0,
+        traced_s=traced.traffic_seen.seconds,
+        traced_cpu_s=traced.witness.cpu_ns / 1e9,
+        traced_round_trip_ns=percentile_of(traced.traffic_seen.round_trips, 0.5) or 0,
+    )
 
 
 def _aside(place: str) -> dict[str, Any]:
     """Runs "module:function" in a process of its own; its return value."""
     with Child("runs.lab", place, str(os.getpid())) as child:
-        found: dict[str, Any] = json.loads(child.rest(10))
-        return found
+        outcome: dict[str, Any] = json.loads(child.rest(10))
+        return outcome
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ from typing import Any
 from labs.kit.traffic import Traffic
 from probes.capture.prctl import end_with_parent, name_me
 from probes.capture.privileges import Finding, State, need_privileges
+from probes.context import LinkUsed
 from probes.errors import CannotTrace, WrongUsage
 from runs.processes import Child
 
@@ -46,9 +47,6 @@ _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _ROOM = 64 << 20  # bytes, and at most so many packets as that makes of full size: a queue so long that a rate drops nothing
 _SERVER, _CLIENTS = "192.0.2.1", "192.0.2.2"  # RFC 5737: addresses for documentation, nobody's
 _SERVER_MAC, _CLIENTS_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"  # locally administered
-
-
-Told = dict[str, str | None]  # for the recording and the reports: wanted, used, missing, reason, instead
 
 
 def _figure(units: dict[str, int], low: str, high: str) -> Any:
@@ -134,7 +132,7 @@ class Link:
     server: tuple[str, ...]  # a command that runs another at the server's end
     clients: tuple[str, ...]
     used: Shape
-    told: Told
+    description: LinkUsed
     pause_ms: float  # what the clients pause longer, in place of a delay
     host: str = _SERVER  # where the server listens
 
@@ -171,16 +169,16 @@ def joined(shape: Shape) -> Iterator[Link]:
         used = replace(shape, **dict.fromkeys(found["missing"], 0))
         missing = replace(Shape(), **{name: getattr(shape, name) for name in found["missing"]})
         pause_ms = 2 * missing.delay / 1e3
-        told: Told = {
-            "wanted": str(shape),
-            "used": str(used) if used != Shape() else None,
-            "missing": str(missing) if found["missing"] else None,
-            "reason": found["reason"] or None,
-            "instead": f"the clients pause {pause_ms:g} ms longer before each message" if pause_ms else None,
-        }
+        description = LinkUsed(
+            wanted=str(shape),
+            used=str(used) if used != Shape() else None,
+            missing=str(missing) if found["missing"] else None,
+            reason=found["reason"] or None,
+            instead=f"the clients pause {pause_ms:g} ms longer before each message" if pause_ms else None,
+        )
         place = f"--net=/proc/{holder.pid}"
         ends = ("nsenter", f"{place}/ns/net"), ("nsenter", f"{place}/fd/{found['clients']}")
-        yield Link(*ends, used, told, pause_ms)
+        yield Link(*ends, used, description, pause_ms)
 
 
 @contextlib.contextmanager
@@ -192,19 +190,19 @@ def optional(text: str, progress: Callable[[str], None]) -> Iterator[Link | None
     shape = parse(text)
     need_privileges()
     with joined(shape) as link:
-        progress(words(link.told))
+        progress(words(link.description))
         yield link
 
 
-def words(told: Told) -> str:
+def words(link: LinkUsed) -> str:
     """What a run's link was, in a sentence's part: for the progress line and the reports."""
     said = "over a link"
-    if told["used"]:
-        said += f" with {told['used']} in each direction"
-    if told["missing"]:
-        said += f"{',' if told['used'] else ''} without {told['missing']}: {told['reason']}"
-    if told["instead"]:
-        said += f"; instead {told['instead']}"
+    if link.used:
+        said += f" with {link.used} in each direction"
+    if link.missing:
+        said += f"{',' if link.used else ''} without {link.missing}: {link.reason}"
+    if link.instead:
+        said += f"; instead {link.instead}"
     return said
 
 
@@ -212,14 +210,14 @@ def examine() -> Finding:
     """For doctor: what a link can do here, found out by making one. A module that the kernel loads for it stays loaded."""
     try:
         with joined(Shape(delay=1_000, rate=10**9)) as link:
-            told, used = link.told, link.used
+            description, used = link.description, link.used
     except CannotTrace as error:
         return Finding("link", State.LIMITED, error.problem, error.remedy)
-    if not told["missing"]:
+    if not description.missing:
         return Finding("link", State.YES, "--link puts delay, jitter, loss and rate between server and clients")
     able = "rate" if used.rate else "a veth pair, and no more"
     return Finding(
-        "link", State.LIMITED, f"--link gives {able}: {told['reason']}",
+        "link", State.LIMITED, f"--link gives {able}: {description.reason}",
         "a kernel that has it: Debian's as a module, others in a package of more modules (linux-modules-extra,"
         " kernel-modules-extra); the clients' own pauses stand in for a delay",
     )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 import labs
 from labs.claims import CLAIMS
 from labs.kit.lab import Lab
+from probes.context import lab_of
 from probes.errors import WrongUsage
 from probes.measure.result import Result, Verdict
 from runs import predict
@@ -60,9 +61,8 @@ class Page:
 def page(name: str, result: Result) -> Page:
     """The page of one lab; `result` is of a run of it. Raises WrongUsage for a run of something else."""
     lab = labs.find(name)
-    if result.context.get("lab") != name:
-        found = result.context.get("lab")
-        kind = f"lab {found}" if found else "a trace"
+    if (recorded := lab_of(result.context)) != name:
+        kind = f"lab {recorded}" if recorded else "a trace"
         raise WrongUsage(f"that is a recording of {kind}, not of lab {name}", f"name a recording of lab {name}")
     return Page(
         name=name,

@@ -13,7 +13,7 @@ import json
 import random
 import string
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from labs.kit import questions as rules
 from labs.kit.lab import NotOffered, Run
 from labs.kit.questions.question import Question as Question
 from labs.kit.questions.question import Undecided
+from probes.context import LabRun
 from probes.errors import WrongUsage
 from probes.measure.result import Result
 
@@ -146,17 +147,14 @@ class Prediction:
 
 def mark(result: Result) -> Prediction | None:
     """The answers that came with a run, marked; None for a run without answers."""
-    told, lab = result.context.get("prediction"), result.context.get("lab")
-    if not told or not lab:
+    context = result.context
+    if not isinstance(context, LabRun) or context.prediction is None:
         return None
-    try:
-        seed, given = int(told["seed"]), dict(told["answers"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise WrongUsage(f"the recording's answers are damaged ({error})", "name a file made by --save") from error
-    return against(result, questions(str(lab), seed), given, seed)
+    seed = context.prediction.seed
+    return against(result, questions(context.lab, seed), context.prediction.answers, seed)
 
 
-def against(result: Result, asked: Sequence[Question], given: dict[str, str], seed: int) -> Prediction:
+def against(result: Result, asked: Sequence[Question], given: Mapping[str, str], seed: int) -> Prediction:
     """Compares these answers with a run. Where events were lost, no answer is marked: the lost events may hold the truth."""
     run, marks, left_out = Run(result), [], []
     for one in asked:

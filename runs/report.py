@@ -9,6 +9,7 @@ from findings import scene, side_by_side, summary
 from findings.scene import Scene
 from findings.side_by_side import CaseReport
 from findings.summary import MessageFigures, ReadyListFigures
+from probes.context import CasesRun, LabRun
 from probes.measure.result import Result
 from runs import predict
 from runs.predict import Prediction
@@ -28,8 +29,8 @@ class Report:
 
 def report(result: Result) -> Report:
     """The report on a result."""
-    lab = result.context.get("lab")
-    pictured = lab is not None and "cases" not in result.context and labs.find(str(lab)).picture
+    context = result.context
+    pictured = isinstance(context, LabRun) and not isinstance(context, CasesRun) and labs.find(context.lab).picture
     return Report(
         result=result,
         messages=summary.messages(result),

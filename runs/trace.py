@@ -15,6 +15,7 @@ from pathlib import Path
 from probes import VERSION
 from probes.capture.instrument import Instrument
 from probes.capture.prctl import handed_over
+from probes.context import TraceRun
 from probes.errors import WrongUsage
 from probes.recording import Recording
 from runs.signals import HeldSignals, from_the_terminal
@@ -48,7 +49,7 @@ def run(
                 progress("the program has ended; processes that it started still run (Ctrl-C ends the recording)")
                 _wait_for_descendants(instrument, held)
             progress("reading what the kernel said")
-            recording = instrument.stop({"iolab": VERSION, "command": command, "status": _shell_status(status)})
+            recording = instrument.stop(TraceRun(VERSION, tuple(command), _shell_status(status)))
     except BaseException:
         held.release()
         raise

@@ -5,6 +5,7 @@ A live test that can't run here is skipped with the cause and the remedy; with I
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -12,13 +13,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from probes.capture.attach import PROBES, ProbeSpec
+from probes.context import CasesRun, LabRun, ServedCase
 from probes.errors import CannotTrace
 from probes.measure.measure import measure
 from probes.measure.result import Result
@@ -124,7 +126,7 @@ def follow(kernel: None) -> Callable[..., Followed]:
                         beside(process)
                     output, _ = process.communicate(timeout=60 * PATIENCE)
                 assert process.returncode == 0, output
-                found = Followed(output, instrument.stop({}))
+                found = Followed(output, instrument.stop())
             if found.result.events.sound or not _skipped(found.result.events.reasons):
                 return found
         return found if PATIENCE == 1 else _lost()
@@ -173,6 +175,23 @@ def recorded() -> Callable[[str], Recording]:
 def recording_of(name: str) -> Recording:
     """A recording of tests/data."""
     return load(DATA / f"{name}.iolab")
+
+
+def lab_run(recording: Recording) -> LabRun:
+    """What the recording of a lab knows of its run."""
+    assert isinstance(recording.context, LabRun)
+    return recording.context
+
+
+def cases_of(recording: Recording) -> tuple[ServedCase, ...]:
+    """The cases of a lab with several servers."""
+    assert isinstance(recording.context, CasesRun)
+    return recording.context.cases
+
+
+def renamed(cases: Sequence[ServedCase], names: Sequence[str]) -> tuple[ServedCase, ...]:
+    """The same servers under other names: each check reads another server than its own."""
+    return tuple(dataclasses.replace(case, name=name) for case, name in zip(cases, names, strict=True))
 
 
 @functools.cache

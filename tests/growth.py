@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from probes.context import Client, Exchange, ServerRun
 from probes.kernel import records
 from probes.kernel.records import Kind
 from probes.recording import Recording
@@ -56,17 +58,17 @@ def _recording(recording: Recording, every: list[Any], times: int, span: int) ->
         "bytes": len(data),
         "end": recording.meta["end"] + (times - 1) * span,
     }
-    return Recording(data, meta | {"context": _context(meta["context"], times, span)})
+    assert isinstance(recording.context, ServerRun)
+    return Recording(data, meta, _context(recording.context, times, span))
 
 
-def _context(context: dict[str, Any], times: int, span: int) -> dict[str, Any]:
+def _context(context: ServerRun, times: int, span: int) -> ServerRun:
     """The context with the clients of every repetition."""
-    seen = context["traffic_seen"]
-    clients = [
-        client
-        | {name: client[name] + number * span for name in ("asked", "connected")}
-        | {"exchanges": [[at + number * span for at in exchange] for exchange in client["exchanges"]]}
-        for number in range(times)
-        for client in seen["clients"]
-    ]
-    return context | {"traffic_seen": seen | {"clients": clients}}
+    clients = context.traffic_seen.clients
+    repeated = tuple(_later(client, number * span) for number in range(times) for client in clients)
+    return replace(context, traffic_seen=replace(context.traffic_seen, clients=repeated))
+
+
+def _later(client: Client, ns: int) -> Client:
+    exchanges = tuple(Exchange(exchange.sent + ns, exchange.echoed + ns) for exchange in client.exchanges)
+    return replace(client, asked=client.asked + ns, connected=client.connected + ns, exchanges=exchanges)

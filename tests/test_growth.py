@@ -21,6 +21,7 @@ from probes.recording import Recording
 from reports import document
 from runs.lab import measure_and_check
 from runs.report import report
+from tests.conftest import lab_run
 from tests.growth import longer, wider
 
 SHORT, TIMES = 12, 4
@@ -43,7 +44,7 @@ def test_a_wider_recording_is_sound(recorded: Callable[[str], Recording]) -> Non
 
 def steps(recording: Recording) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Every step from this recording to a report, each as a function without arguments."""
-    name = str(recording.context["lab"])
+    name = lab_run(recording).lab
     yield "measure", lambda: measure(recording)
     result = measure_and_check(recording)
     for each in ALL:

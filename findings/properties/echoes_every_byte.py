@@ -13,13 +13,13 @@ def observe(run: Run) -> Observation:
     """The clients compare each echo with their message, and give up after some seconds of silence (runs/clients.py)."""
     if not run.clients:
         return not_shown("this run had no clients of iolab's")
-    echoes = sum(len(client["exchanges"]) for client in run.clients)
-    gave_up = [client for client in run.clients if client.get("gave_up")]
+    echoes = sum(len(client.exchanges) for client in run.clients)
+    gave_up = [client for client in run.clients if client.gave_up]
     if not gave_up:
         return held(f"{count(echoes, 'message')} came back whole to {count(len(run.clients), 'client')}")
-    reasons = collections.Counter(client["gave_up"] for client in gave_up)
+    reasons = collections.Counter(client.gave_up for client in gave_up)
     why = "; ".join(f"{count(number, 'client')}: {reason}" for reason, number in reasons.most_common())
-    missing = sum(client["not_echoed"] for client in gave_up)
+    missing = sum(client.not_echoed for client in gave_up)
     return broken(
         f"{count(missing, 'byte')} of {count(len(gave_up), 'client')} were never echoed"
         f" ({why}); {count(echoes, 'message')} came back"

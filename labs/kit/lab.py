@@ -33,7 +33,6 @@ from findings.view import (
     confirmed,
     ended_by_signal,
     failed,
-    of_case,
     refined,
     refuted,
     sleeps,
@@ -57,7 +56,6 @@ __all__ = [
     "confirmed",
     "ended_by_signal",
     "failed",
-    "of_case",
     "refined",
     "refuted",
     "sleeps",
@@ -134,7 +132,7 @@ class Lab:
 
     def _incomplete(self, run: Run) -> list[tuple[str, tuple[str, ...], CheckFunction]]:
         """A further check where a single server left bytes of its clients without an echo: such a run must not pass."""
-        missing = not self.cases and any(client.get("gave_up") for client in run.clients)
+        missing = not self.cases and any(client.gave_up for client in run.clients)
         return [(ECHOES_EVERY_BYTE.statement, (), ECHOES_EVERY_BYTE.check)] if missing else []
 
     def judge(self, result: Result) -> Result:

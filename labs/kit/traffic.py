@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
+from probes.context import Sent
 from probes.errors import WrongUsage
 from probes.words import count
 
@@ -58,6 +60,11 @@ class Traffic:
         """Seconds for which the clients may hear nothing from a server that serves each connection to its end."""
         pauses_ms = self.gap_ms * (1 + self.jitter) + (self.gap_ms if self.spread_ms is None else self.spread_ms)
         return (pauses_ms + self.silent_ms + self.flood_ms) / 1000
+
+    @property
+    def sent(self) -> Sent:
+        """The same as a recording keeps it."""
+        return Sent(**dataclasses.asdict(self))
 
     @property
     def words(self) -> str:

@@ -2,7 +2,7 @@
 
     with Instrument() as instrument:
         ...start a process that calls follow_me(instrument.invite()), let it work, wait for its end...
-        recording = instrument.stop({"what": "..."})
+        recording = instrument.stop(TraceRun(command=("ls",)))
 
 programs.py has the programs that it loads, attach.py the places that it attaches them to.
 """
@@ -28,6 +28,7 @@ from probes.capture.prctl import new_cookie
 from probes.capture.privileges import need_privileges
 from probes.capture.programs import RING, Programs
 from probes.capture.system import Map
+from probes.context import Context, TraceRun
 from probes.errors import CannotTrace
 from probes.kernel.limits import SIZES, Sizes
 from probes.kernel.records import Hit, Loss
@@ -136,10 +137,10 @@ class Instrument:
             time.sleep(0.005)
         return True
 
-    def stop(self, context: dict[str, Any]) -> Recording:
+    def stop(self, context: Context | None = None) -> Recording:
         """Ends the recording and makes it self-contained: addresses of the kernel become names and ordinals.
 
-        The recording stores `context`: the lab, its parameters, what the clients and the witnesses saw.
+        The recording stores `context`: what was run, its parameters, what the clients and the witnesses saw.
         """
         self._stopped.set()
         self._drainer.join()
@@ -163,7 +164,7 @@ class Instrument:
             seen=sum(hits.values()),
             stacks=stacks,
             end=end,
-            context=context,
+            context=context or TraceRun(),
         )
         self._close()
         return recording

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from probes.context import Context
 from probes.recording import Probe, Quality
 
 PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")  # fields of Call and CallRow; the first is the sum
@@ -296,7 +297,7 @@ class Result:
     rows: tuple[CallRow, ...]
     messages: tuple[Message, ...]
     threads: tuple[Thread, ...]
-    context: dict[str, Any]
+    context: Context
     checks: tuple[Check, ...] = ()
     listed: tuple[ReadyListEvent, ...] | None = None  # None: no probe tells of epoll's callback here
 

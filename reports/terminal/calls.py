@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from probes.context import LabRun
 from probes.measure.result import CallRow, Result
 from probes.recording import Quality
 from probes.words import count, visible
@@ -62,8 +61,7 @@ def notes(report: Report, out: Screen) -> None:
         note(out, "+ marks a copy that is measured in part; the rest is counted as kernel")
     if any(row.copy_quality is Quality.UNAVAILABLE and not row.copy for row in rows):
         note(out, "n/a: the copy is not measured; counted as kernel")
-    aside: Any = report.result.context.get("aside") or {}
-    if "sections" in aside:
+    if isinstance(report.result.context, LabRun) and "sections" in report.result.context.aside:
         note(out, "lseek EBADF: with these calls the experiment marks where a section begins")
     for words in _in_functions(report):
         note(out, words)

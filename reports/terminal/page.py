@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import IO
 
 from rich.table import Table
 from rich.text import Text
 
+from probes.context import CasesRun, LabRun, TrafficRun
 from probes.words import count, visible
 from reports import words
 from reports.terminal import calls, cases, checks, picture, prediction, quality, sleeps, stacks, threads
@@ -49,38 +50,37 @@ def show(report: Report, out: Screen, with_stacks: bool = False) -> None:
 
 
 def _heading(report: Report, out: Screen) -> None:
-    context: Any = report.result.context
-    if "lab" in context:
-        _lab(report, out)
+    context = report.result.context
+    if isinstance(context, LabRun):
+        _lab(report, context, out)
         return
-    line = Text.assemble(("trace ", "bold"), visible(" ".join(context.get("command", ["?"])))[:_COMMAND])
-    if (status := context.get("status")) is not None:
-        line.append(f": ended with exit status {status}", style="bold" if status else "")
+    line = Text.assemble(("trace ", "bold"), visible(" ".join(context.command or "?"))[:_COMMAND])
+    if context.status is not None:
+        line.append(f": ended with exit status {context.status}", style="bold" if context.status else "")
     out.print(line)
     note(out, count(len(report.result.threads), "thread"))
 
 
-def _lab(report: Report, out: Screen) -> None:
-    context: Any = report.result.context
-    out.print(Text.assemble((f"lab {context['lab']}", "bold"), f": {context['question']}"))
-    traffic = f", {context['traffic_words']}" if "traffic_words" in context else ""
+def _lab(report: Report, context: LabRun, out: Screen) -> None:
+    out.print(Text.assemble((f"lab {context.lab}", "bold"), f": {context.question}"))
+    traffic = f", {context.traffic_words}" if isinstance(context, TrafficRun) else ""
     if report.cases:
         served = count(len(report.cases), "server")
     else:
         served = count(len(report.result.threads), "server thread" if traffic else "thread")
     note(out, f"{served}{traffic}")
-    for one in context.get("cases", ()):
-        if one.get("traffic_words", context.get("traffic_words")) != context.get("traffic_words"):
-            note(out, f"{one['name']}: {one['traffic_words']}")
-    if "link" in context:
-        note(out, link.words(context["link"]))
-    out.print(Text(f"watch: {context['watch']}"))
+    for case in context.cases if isinstance(context, CasesRun) else ():
+        if case.traffic_words and f", {case.traffic_words}" != traffic:
+            note(out, f"{case.name}: {case.traffic_words}")
+    if isinstance(context, TrafficRun) and context.link:
+        note(out, link.words(context.link))
+    out.print(Text(f"watch: {context.watch}"))
 
 
 def _try_next(report: Report, out: Screen) -> None:
     """The commands to go on with; each reason on a line of its own where the screen is narrow."""
-    context: Any = report.result.context
-    rows = [line.partition("  ") for line in context.get("try_next", ())]
+    context = report.result.context
+    rows = [line.partition("  ") for line in context.try_next] if isinstance(context, LabRun) else []
     if not rows:
         return
     out.print()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from probes.context import Overhead, ServerRun, Witness
 from probes.measure.result import Events, Result
 from probes.recording import Quality
 from probes.words import count, visible
@@ -17,8 +16,9 @@ def show(result: Result, out: Screen) -> None:
     _events(result.events, out)
     _bounds(result.events, out)
     several = len({one.pid for one in result.threads}) > 1  # the witnesses know only the process that was started
-    _witness(result.context.get("witness"), several, out)
-    _cost(result.context.get("overhead"), several, out)
+    if isinstance(result.context, ServerRun):
+        _witness(result.context.witness, several, out)
+        _cost(result.context.overhead, several, out)
     _probes(result, out)
 
 
@@ -65,24 +65,23 @@ def _bounds(events: Events, out: Screen) -> None:
         note(out, f"{count(uninvited, 'attempt')} {words}: by processes of another iolab, or by a program that tried")
 
 
-def _witness(witness: Any, several: bool, out: Screen) -> None:
-    if witness:
-        out.print(
-            f"psutil: {witness['voluntary_switches']:,.0f} voluntary and {witness['involuntary_switches']:,.0f} involuntary"
-            f" context switches of the main thread; {witness['cpu_ns'] / 1e6:.1f} ms of CPU time and"
-            f" {witness['rss_bytes'] / 1e6:.1f} MB of memory of the {'first process' if several else 'process'}, during the"
-            " traffic"
-        )
-
-
-def _cost(cost: Any, several: bool, out: Screen) -> None:
-    if not cost:
-        return
-    trip = cost["traced_round_trip_ns"] / cost["untraced_round_trip_ns"]
-    cpu = cost["traced_cpu_s"] / cost["untraced_cpu_s"] if cost["untraced_cpu_s"] else 0
+def _witness(witness: Witness, several: bool, out: Screen) -> None:
     out.print(
-        f"cost of tracing: the same traffic took {duration(round(cost['untraced_s'] * 1e9))} untraced and"
-        f" {duration(round(cost['traced_s'] * 1e9))} traced; {'' if several else f'CPU time of the server x{cpu:.2f}, '}median"
+        f"psutil: {witness.voluntary_switches:,.0f} voluntary and {witness.involuntary_switches:,.0f} involuntary"
+        f" context switches of the main thread; {witness.cpu_ns / 1e6:.1f} ms of CPU time and"
+        f" {witness.rss_bytes / 1e6:.1f} MB of memory of the {'first process' if several else 'process'}, during the"
+        " traffic"
+    )
+
+
+def _cost(cost: Overhead | None, several: bool, out: Screen) -> None:
+    if cost is None:
+        return
+    trip = cost.traced_round_trip_ns / cost.untraced_round_trip_ns
+    cpu = cost.traced_cpu_s / cost.untraced_cpu_s if cost.untraced_cpu_s else 0
+    out.print(
+        f"cost of tracing: the same traffic took {duration(round(cost.untraced_s * 1e9))} untraced and"
+        f" {duration(round(cost.traced_s * 1e9))} traced; {'' if several else f'CPU time of the server x{cpu:.2f}, '}median"
         f" round trip x{trip:.2f}"
     )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from findings.scene import choose
+from probes.context import Client, Exchange, Seen, ServerRun
 from probes.measure.result import Message, Sleep
 from probes.recording import Recording
 from tests.conftest import checked
@@ -79,5 +80,9 @@ def message(socket: int, ready: int, read: int, probed: int = 0) -> Message:
     )
 
 
-def sent_at(*moments: int) -> dict[str, object]:
-    return {"traffic_seen": {"clients": [{"exchanges": [(at, at + 1000)]} for at in moments]}}
+def sent_at(*moments: int) -> ServerRun:
+    """A run in which each client sent one message, at one of these moments."""
+    context = checked("epoll").context
+    assert isinstance(context, ServerRun)
+    clients = tuple(Client(asked=0, connected=0, port=0, exchanges=(Exchange(at, at + 1000),)) for at in moments)
+    return replace(context, traffic_seen=Seen(clients))

@@ -9,6 +9,7 @@ import sys
 
 import labs.wrong
 from probes.capture.instrument import Instrument
+from probes.context import ExperimentRun
 from runs.processes import Child
 from tests.conftest import DATA
 
@@ -26,7 +27,7 @@ def record(name: str) -> None:
             outcome = json.loads(child.rest(30))
         instrument.wait_until_gone(2)
         (DATA / "wrong").mkdir(exist_ok=True)
-        instrument.stop({"lab": name, "aside": outcome}).save(str(DATA / "wrong" / f"{name}.iolab"))
+        instrument.stop(ExperimentRun(lab=name, aside=outcome)).save(str(DATA / "wrong" / f"{name}.iolab"))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from labs.kit.lab import Run, turns
 from probes.measure.measure import measure
 from probes.measure.result import Verdict
 from probes.recording import Recording
-from tests.conftest import measured
+from tests.conftest import cases_of, lab_run, measured, renamed
 
 HOLDS = {Verdict.CONFIRMED, Verdict.REFINED, Verdict.REFUTED}
 CHECKS = [(lab, name) for lab in labs.names() for name, _, _ in labs.find(lab).checks]
@@ -164,12 +164,13 @@ def test_a_check_fails_on_a_server_without_the_property(lab: str, check: str, re
         assert outcome is Verdict.FAILED, f"{outcome}: {evidence}"
         return
     if other == TURNED:
-        cases = recorded(lab).context["cases"]
-        turned = [case | {"name": other["name"]} for case, other in zip(cases, cases[1:] + cases[:1], strict=True)]
+        cases = cases_of(recorded(lab))
+        names = [case.name for case in cases]
+        turned = renamed(cases, names[1:] + names[:1])
         outcome, evidence = verdict(lab, check, recorded(lab).with_context(cases=turned))
         assert outcome is Verdict.FAILED, f"{outcome}: {evidence}"
         return
-    aside = recorded(lab).context.get("aside", {})  # the experiment beside the traffic goes with the lab, not with the server
+    aside = lab_run(recorded(lab)).aside  # the experiment beside the traffic goes with the lab, not with the server
     outcome, evidence = verdict(lab, check, recorded(other).with_context(aside=aside))
     assert outcome is Verdict.FAILED, f"{outcome}: {evidence}"
 

@@ -15,13 +15,15 @@ import pytest
 
 import labs
 import labs.wrong
-from labs.kit.lab import Case, of_case
+from findings.view import of_process
+from labs.kit.lab import Case
 from labs.kit.traffic import Traffic
 from probes.capture.instrument import Instrument
+from probes.context import ServerRun
 from probes.measure.measure import measure
 from probes.measure.result import Result, Verdict
 from probes.patience import PATIENCE
-from runs.lab import NotHere, serve
+from runs.lab import NotHere, Served, serve
 
 TRAFFIC = Traffic(clients=3, messages=11, gap_ms=10, give_up_after=1.5)
 MODULES = sorted(
@@ -46,20 +48,20 @@ def judged(model: str) -> dict[str, Result]:
             place = f"labs.wrong.{model}:{name}"
             seen[name] = serve(Case(name, place), TRAFFIC, instrument.invite())
         instrument.wait_until_gone(2 * PATIENCE)
-        result = measure(instrument.stop({}))
-    parts = {
-        name: of_case(
-            result,
-            {
-                "pid": one["pid"],
-                "traffic": dataclasses.asdict(TRAFFIC),
-                "traffic_seen": one["traffic"],
-                "witness": one["witness"],
-            },
-        )
-        for name, one in seen.items()
-    }
-    return {name: lab.judge(part) for name, part in parts.items()}
+        result = measure(instrument.stop())
+    return {name: lab.judge(of_server(result, model, served)) for name, served in seen.items()}
+
+
+def of_server(result: Result, model: str, served: Served) -> Result:
+    """What of the result belongs to one server, as if the lab of the model had run it alone."""
+    context = ServerRun(
+        lab=model,
+        traffic=TRAFFIC.sent,
+        traffic_words=TRAFFIC.words,
+        traffic_seen=served.traffic_seen,
+        witness=served.witness,
+    )
+    return dataclasses.replace(of_process(result, served.pid), context=context)
 
 
 @pytest.fixture

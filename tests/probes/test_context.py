@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from probes import context
-from probes.context import CasesRun, ExperimentRun, ServerRun, TraceRun
+from probes import context, shapes
+from probes.context import CasesRun, Context, ExperimentRun, ServerRun, TraceRun
 from probes.recording import Recording
 
 
@@ -17,7 +17,18 @@ from probes.recording import Recording
     ("name", "kind"), [("epoll", ServerRun), ("silent_client", CasesRun), ("terms", ExperimentRun), ("trace", TraceRun)]
 )
 def test_each_kind_of_run_has_its_own_type(name: str, kind: type, recorded: Callable[[str], Recording]) -> None:
-    assert type(context.read(recorded(name).context)) is kind
+    assert type(recorded(name).context) is kind
+
+
+@pytest.mark.parametrize("name", ["epoll", "silent_client", "terms", "trace"])
+def test_what_is_written_is_read_as_the_same(name: str, recorded: Callable[[str], Recording]) -> None:
+    run = recorded(name).context
+    assert context.read(written(run)) == run
+
+
+def written(run: Context) -> Any:
+    """The context as a file has it."""
+    return json.loads(json.dumps(run, default=shapes.plain))
 
 
 def _put(value: Any, *keys: Any) -> Callable[[Any], None]:
@@ -45,7 +56,7 @@ def _put(value: Any, *keys: Any) -> Callable[[Any], None]:
 def test_nonsense_is_refused_with_its_place(
     name: str, change: Callable[[Any], None], words: str, recorded: Callable[[str], Recording]
 ) -> None:
-    data = copy.deepcopy(recorded(name).context)
+    data = written(recorded(name).context)
     change(data)
     with pytest.raises(ValueError, match=words):
         context.read(data)

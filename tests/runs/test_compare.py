@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from labs.kit.lab import Run
+from probes.context import CasesRun
 from probes.measure.measure import measure
 from probes.measure.result import Verdict
 from probes.recording import Recording
@@ -38,10 +39,10 @@ PHASES = {
 
 
 def made(name: str, recorded: Callable[[str], Recording]) -> Row:
-    result = measure(recorded(name).with_context(witness={"memory_bytes": 1_000_000}))
-    if "cases" in result.context:  # the model itself is the first of them
+    result = measure(recorded(name))
+    if isinstance(result.context, CasesRun):  # the model itself is the first of them
         result = next(iter(Run(result).cases.values())).result
-    return row(name, result)
+    return row(name, result, memory_bytes=1_000_000)
 
 
 def test_every_server_is_compared() -> None:

@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 from labs.kit.lab import Case
 from labs.kit.traffic import Traffic
 from probes.capture.privileges import State
+from probes.context import LinkUsed
 from probes.errors import CannotTrace, WrongUsage
 from probes.patience import PATIENCE
 from runs.lab import serve
-from runs.link import Link, Shape, Told, examine, joined, parse, words
+from runs.link import Link, Shape, examine, joined, parse, words
 from tests.conftest import COMMAND, ROOT, cannot, iolab, readable_by_all, told, whole
 
 SHAPES = st.builds(
@@ -73,20 +74,23 @@ def test_what_it_does_not_take_is_wrong_usage(text: str, problem: str) -> None:
 
 
 def test_where_a_delay_is_missing_the_clients_pause_as_long() -> None:
-    told: Told = {
-        "wanted": "delay=20ms,rate=1mbit", "used": "rate=1mbit", "missing": "delay=20ms", "reason": "this kernel has no netem",
-        "instead": "the clients pause 40 ms longer before each message",
-    }  # fmt: skip
-    link = Link((), (), Shape(rate=1_000_000), told, pause_ms=40)
+    description = LinkUsed(
+        wanted="delay=20ms,rate=1mbit",
+        used="rate=1mbit",
+        missing="delay=20ms",
+        reason="this kernel has no netem",
+        instead="the clients pause 40 ms longer before each message",
+    )
+    link = Link((), (), Shape(rate=1_000_000), description, pause_ms=40)
     assert link.paced(Traffic(gap_ms=5)).gap_ms == 45
-    assert words(told) == (
+    assert words(description) == (
         "over a link with rate=1mbit in each direction, without delay=20ms: this kernel has no netem;"
         " instead the clients pause 40 ms longer before each message"
     )
 
 
 def test_datagrams_are_given_the_time_of_their_way() -> None:
-    link = Link((), (), Shape(delay=300_000, jitter=50_000), {}, pause_ms=0)
+    link = Link((), (), Shape(delay=300_000, jitter=50_000), LinkUsed(""), pause_ms=0)
     assert link.paced(Traffic(udp=True)).lost_after == pytest.approx(Traffic().lost_after + 0.7)
     assert link.seconds(Traffic(clients=2, messages=3)) > 2 * 3 * 0.6
 
@@ -94,7 +98,7 @@ def test_datagrams_are_given_the_time_of_their_way() -> None:
 def test_what_losses_cost_tcp_is_bounded_by_what_was_seen() -> None:
     """Two clients with four messages of 20,000 bytes each, at 30 %, took 38, 73 and 97 s on kernel 7.2."""
     traffic = Traffic(clients=2, messages=4, size=20_000)
-    much, little = (Link((), (), Shape(loss=loss), {}, pause_ms=0).seconds(traffic) for loss in (300_000, 10_000))
+    much, little = (Link((), (), Shape(loss=loss), LinkUsed(""), pause_ms=0).seconds(traffic) for loss in (300_000, 10_000))
     assert 97 < much < 600 and little < 2
 
 
@@ -105,7 +109,7 @@ def standing(text: str, needs: str = "") -> Iterator[Link]:
     try:
         with joined(shape) as link:
             if needs and not getattr(link.used, needs):
-                pytest.skip(f"{link.told['reason']}; on a kernel with it (Debian's) this shows {needs}")
+                pytest.skip(f"{link.description.reason}; on a kernel with it (Debian's) this shows {needs}")
             yield link
     except CannotTrace as error:
         cannot(error.problem, error.remedy)
@@ -113,19 +117,18 @@ def standing(text: str, needs: str = "") -> Iterator[Link]:
 
 def trips(link: Link, traffic: Traffic, server: str = "blocking") -> list[int]:
     """Round trips over the link, ns, sorted."""
-    seen = serve(Case("", server), traffic, None, link)
-    return sorted(back - sent for client in seen["traffic"]["clients"] for sent, back in client["exchanges"])
+    return serve(Case("", server), traffic, None, link).traffic_seen.round_trips
 
 
 @pytest.mark.live
 def test_a_delay_is_one_ways_both_ways() -> None:
     with standing("delay=30ms", needs="delay") as link:
-        seen = serve(Case("", "epoll"), Traffic(clients=2, messages=4, gap_ms=1), None, link)["traffic"]["clients"]
-    for client in seen:
-        assert client["connected"] - client["asked"] >= 60e6, "SYN, and SYN with ACK"
-        assert all(back - sent >= 60e6 for sent, back in client["exchanges"])
+        seen = serve(Case("", "epoll"), Traffic(clients=2, messages=4, gap_ms=1), None, link).traffic_seen
+    for client in seen.clients:
+        assert client.connected - client.asked >= 60e6, "SYN, and SYN with ACK"
+    assert all(round_trip >= 60e6 for round_trip in seen.round_trips)
     # the slowest of them may have waited for a CPU, the fastest has not: put on twice, the delay would make 120 ms
-    assert min(back - sent for client in seen for sent, back in client["exchanges"]) < 120e6
+    assert min(seen.round_trips) < 120e6
 
 
 @pytest.mark.live
@@ -133,7 +136,7 @@ def test_a_loss_loses_datagrams_and_no_byte_of_a_stream() -> None:
     # at much more than 10 % TCP's timeout, doubled each time, may become minutes
     with standing("loss=10%", needs="loss") as link:
         datagrams = serve(Case("", "epoll"), Traffic(clients=2, messages=60, gap_ms=0, udp=True), None, link)
-        assert sum(client["resent"] for client in datagrams["traffic"]["clients"]), "0.81 to the power of 120 is nothing"
+        assert sum(client.resent for client in datagrams.traffic_seen.clients), "0.81 to the power of 120 is nothing"
         assert len(trips(link, Traffic(clients=2, messages=4, size=20_000, gap_ms=0))) == 8
 
 
@@ -152,17 +155,17 @@ def test_every_message_comes_back(server: str, udp: bool) -> None:
     traffic = Traffic(clients=3, messages=5, size=40_000, gap_ms=1, udp=udp)  # datagrams in 28 fragments each
     with standing("rate=1gbit") as link:
         assert len(trips(link, traffic, server)) == 15
-        assert link.told["wanted"] == "rate=1gbit" and bool(link.told["missing"]) != bool(link.used.rate)
+        assert link.description.wanted == "rate=1gbit" and bool(link.description.missing) != bool(link.used.rate)
 
 
 @pytest.mark.live
 def test_what_this_kernel_lacks_is_said_and_the_rest_goes_on() -> None:
     wanted = "delay=20ms,jitter=1ms,loss=1%,rate=100mbit"
     with standing(wanted) as link:
-        lacking = (link.told["missing"] or "").split(",") if link.told["missing"] else []
-        using = (link.told["used"] or "").split(",") if link.told["used"] else []
+        lacking = (link.description.missing or "").split(",") if link.description.missing else []
+        using = (link.description.used or "").split(",") if link.description.used else []
         assert sorted(lacking + using) == sorted(wanted.split(","))
-        assert bool(link.told["reason"]) == bool(lacking)
+        assert bool(link.description.reason) == bool(lacking)
         assert link.pause_ms == (40 if "delay=20ms" in lacking else 0)
         found = examine()
         assert (found.state is State.YES) == (not lacking) == (not found.remedy)

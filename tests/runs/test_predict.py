@@ -22,16 +22,16 @@ from hypothesis import strategies as st
 
 import labs
 from labs.kit import questions as rules
-from labs.kit.lab import Run
 from labs.kit.questions import server
 from labs.kit.questions.question import Question
+from probes.context import Answers, LabRun, Seen, ServedCase, ServerRun
 from probes.errors import WrongUsage
 from probes.measure.measure import measure
 from probes.measure.result import Result
 from probes.patience import PATIENCE
 from probes.recording import Recording, load
 from runs import predict
-from tests.conftest import COMMAND, DATA, iolab, measured
+from tests.conftest import COMMAND, DATA, cases_of, iolab, lab_run, measured, renamed
 
 ENOUGH = 3
 SERVED = [name for name in labs.names() if labs.find(name).server]
@@ -141,9 +141,9 @@ def test_every_rule_about_a_server_has_more_than_one_truth(recorded: Callable[[s
 
 @pytest.mark.parametrize("lab", [name for name in labs.names() if labs.find(name).cases and name != "thundering_herd"])
 def test_servers_exchanged_change_the_truth(lab: str, recorded: Callable[[str], Recording]) -> None:
-    told = recorded(lab).context["cases"]
-    first, second = told[0], told[-1]
-    turned = [second | {"name": first["name"]}, *told[1:-1], first | {"name": second["name"]}]
+    cases = cases_of(recorded(lab))
+    names = [case.name for case in cases]
+    turned = renamed(cases, [names[-1], *names[1:-1], names[0]])
     own = truths(measured(lab), every(lab))
     other = truths(measure(recorded(lab).with_context(cases=turned)), every(lab))
     assert sum(other.get(name) != truth for name, truth in own.items()) >= 2, (own, other)
@@ -151,20 +151,21 @@ def test_servers_exchanged_change_the_truth(lab: str, recorded: Callable[[str], 
 
 @pytest.mark.parametrize("lab", [name for name in labs.names() if labs.find(name).experiment])
 def test_sections_shifted_change_the_truth(lab: str, recorded: Callable[[str], Recording]) -> None:
-    aside = recorded(lab).context["aside"]
+    aside = lab_run(recorded(lab)).aside
     names = aside["sections"]
-    shifted = recorded(lab).with_context(aside=aside | {"sections": names[1:] + names[:1]})
+    shifted = recorded(lab).with_context(aside={**aside, "sections": names[1:] + names[:1]})
     own, other = (truths(measure(one), every(lab)) for one in (recorded(lab), shifted))
     assert own != other
 
 
 def test_what_one_client_cannot_show_is_left_out(recorded: Callable[[str], Recording]) -> None:
     result = measured("epoll")
+    assert isinstance(result.context, ServerRun)
     socket = result.messages[0].socket
     alone = dataclasses.replace(
         result,
         messages=tuple(one for one in result.messages if one.socket == socket),
-        context=result.context | {"traffic_seen": {"clients": Run(result).clients[:1]}},
+        context=dataclasses.replace(result.context, traffic_seen=Seen(result.context.traffic_seen.clients[:1])),
     )
     found = predict.against(alone, every("epoll"), {}, 1)
     assert {one.id for one, _ in found.left_out} == {"readers", "order"}
@@ -172,14 +173,14 @@ def test_what_one_client_cannot_show_is_left_out(recorded: Callable[[str], Recor
 
 
 def test_a_server_that_this_machine_lacks_is_left_out(recorded: Callable[[str], Recording]) -> None:
-    told = recorded("silent_client").context["cases"]
-    without = [*told[:-1], {"name": "one thread", "server": "epoll", "skipped": "no epoll here"}]
+    cases = cases_of(recorded("silent_client"))
+    without = (*cases[:-1], ServedCase("one thread", "epoll", skipped="no epoll here"))
     found = predict.against(measure(recorded("silent_client").with_context(cases=without)), every("silent_client"), {}, 1)
     assert found.marks and all("no epoll here" in reason for _, reason in found.left_out)
 
 
 def test_where_events_were_lost_nothing_is_marked(recorded: Callable[[str], Recording]) -> None:
-    recording = recorded("epoll").with_context(prediction={"seed": 1, "answers": {"calls": "3"}})
+    recording = recorded("epoll").with_context(prediction=Answers(1, {"calls": "3"}))
     recording.meta["losses"]["RING_FULL"] = 7
     found = predict.mark(measure(recording))
     assert found and (found.points, found.marks) == (0, ())
@@ -227,13 +228,14 @@ def test_points_are_the_right_answers(results: dict[str, Result], data: st.DataO
 def test_all_right_is_all_points(lab: str, recorded: Callable[[str], Recording]) -> None:
     result = measured(lab)
     right = truths(result, list(predict.questions(lab, 1)))
-    told = dataclasses.replace(result, context=result.context | {"prediction": {"seed": 1, "answers": right}})
-    found = predict.mark(told)
+    assert isinstance(result.context, LabRun)
+    answered = dataclasses.replace(result.context, prediction=Answers(1, right))
+    found = predict.mark(dataclasses.replace(result, context=answered))
     assert found and found.points == len(found.marks) == len(right)
 
 
 def test_an_answer_that_is_no_longer_offered_is_wrong(recorded: Callable[[str], Recording]) -> None:
-    recording = recorded("epoll").with_context(prediction={"seed": 1, "answers": {"calls": "as many as it likes", "gone": "x"}})
+    recording = recorded("epoll").with_context(prediction=Answers(1, {"calls": "as many as it likes", "gone": "x"}))
     found = predict.mark(measure(recording))
     (mark,) = [one for one in found.marks if one.answer] if found else []
     assert (mark.answer, mark.right) == ("as many as it likes", False)
@@ -287,7 +289,8 @@ def test_a_trace_has_no_questions() -> None:
 
 
 def test_answers_of_a_damaged_recording_are_wrong_usage(tmp_path: Path, recorded: Callable[[str], Recording]) -> None:
-    recorded("epoll").with_context(prediction={"seed": "x", "answers": 3}).save(str(tmp_path / "bad"))
+    damaged = Answers("x", {})  # type: ignore[arg-type]
+    recorded("epoll").with_context(prediction=damaged).save(str(tmp_path / "bad"))
     done = iolab("show", str(tmp_path / "bad"))
     assert done.returncode == 2 and "context.prediction.seed is not a whole number" in done.stderr
 

@@ -278,7 +278,7 @@ def _order(run: Run) -> Truth:
     if not sockets and messages:  # completions: no call reads
         order = [message.socket for message in sorted(messages, key=lambda message: message.copied)]
         sockets, served = len(set(order)), 1 + sum(1 for before, after in itertools.pairwise(order) if before != after)
-    stays = [(client["exchanges"][0][0], client["exchanges"][-1][1]) for client in run.clients]
+    stays = [(client.exchanges[0].sent, client.exchanges[-1].echoed) for client in run.clients]
     together = max((sum(1 for begin, end in stays if begin <= at < end) for at, _ in stays), default=0)
     if together < 2 or len(messages) <= sockets:
         raise Undecided(

@@ -11,6 +11,7 @@ import pytest
 from findings.properties import ALL, Holds, Property
 from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
 from findings.view import Run
+from probes.context import Seen, ServerRun, TraceRun
 from tests.conftest import measured
 
 # For each property: recordings (and their case) that hold it, and others that break it with words of their evidence.
@@ -69,14 +70,16 @@ def test_a_property_is_broken(name: str, lab: str, case: str, words: str) -> Non
 
 def test_bytes_that_never_came_back_are_counted() -> None:
     result = measured("epoll")
-    clients = [dict(client) for client in result.context["traffic_seen"]["clients"]]
-    clients[1] |= {"gave_up": "no byte came for 4.0 s", "not_echoed": 640}
-    broken = dataclasses.replace(result, context=result.context | {"traffic_seen": {"clients": clients}})
+    assert isinstance(result.context, ServerRun)
+    first, second, *rest = result.context.traffic_seen.clients
+    waiting = dataclasses.replace(second, gave_up="no byte came for 4.0 s", not_echoed=640)
+    context = dataclasses.replace(result.context, traffic_seen=Seen((first, waiting, *rest)))
+    broken = dataclasses.replace(result, context=context)
     seen = ECHOES_EVERY_BYTE.observe(Run(broken))
     assert seen.holds is Holds.BROKEN
     assert "640 bytes of 1 client were never echoed (1 client: no byte came for 4.0 s)" in seen.evidence
 
 
 def test_a_run_without_any_call_shows_nothing() -> None:
-    empty = dataclasses.replace(measured("epoll"), calls=(), messages=(), threads=(), context={})
+    empty = dataclasses.replace(measured("epoll"), calls=(), messages=(), threads=(), context=TraceRun())
     assert {each.observe(Run(empty)).holds for each in ALL} == {Holds.NOT_SHOWN}

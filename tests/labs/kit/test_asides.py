@@ -11,12 +11,12 @@ import labs
 from labs.kit import asides
 from labs.kit.growth import SIZES
 from probes.recording import Recording
-from tests.conftest import DATA
+from tests.conftest import DATA, lab_run
 
 
 @pytest.mark.parametrize("lab", [name for name in labs.names() if (DATA / f"{name}.iolab").exists()])
 def test_the_shipped_data_pass(lab: str, recorded: Callable[[str], Recording]) -> None:
-    asides.check(lab, recorded(lab).context.get("aside", {}), SIZES)
+    asides.check(lab, lab_run(recorded(lab)).aside, SIZES)
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_a_full_ring_is_counted_and_makes_the_run_unsound(kernel: None, compiled
 
     with Instrument(Sizes(ring_bytes=4096)) as instrument:  # some 20 calls fill it; it is read on a timer
         subprocess.run([compiled("counts"), "20000", str(instrument.invite())], check=True)
-        recording = instrument.stop({})
+        recording = instrument.stop()
     events = measure(recording).events
     assert events.lost > 0 and not events.sound and events.reasons["ring_full"] > 0
 
@@ -186,7 +186,7 @@ def test_a_full_recording_ends_by_itself_and_the_program_goes_on(kernel: None, c
                 assert process.poll() is None and instrument.wait_until_gone(0)
             finally:
                 process.kill()
-        result = measure(instrument.stop({}))
+        result = measure(instrument.stop())
     assert result.events.sound and result.events.reasons["full"] == 1, result.events
     (thread,) = result.threads
     assert not thread.ended and thread.calls == len(result.calls) >= 500
@@ -208,7 +208,7 @@ def test_the_stand_ins_alone_see_every_call(kernel: None, compiled: Callable[...
     def followed(*line: str | Path) -> Result:
         with Instrument(wanted=wanted) as instrument:
             subprocess.run([*line, str(instrument.invite())], check=True, stdout=subprocess.DEVNULL)
-            result = measure(instrument.stop({}))
+            result = measure(instrument.stop())
         assert result.events.sound, result.events
         return result
 
@@ -264,7 +264,7 @@ def test_an_invitation_is_good_for_one_process_and_once(kernel: None, compiled: 
         cookie = instrument.invite()
         for said in (0, cookie, cookie, cookie + 1):
             subprocess.run([compiled("counts"), "10", str(said)], check=True)
-        result = measure(instrument.stop({}))
+        result = measure(instrument.stop())
     assert len(result.threads) == 1
     # each try counts once; another iolab on this machine, whose processes say their own cookies, may add some
     assert 3 <= result.events.reasons["uninvited"] < 6 and result.events.sound
@@ -285,7 +285,7 @@ def test_what_others_can_read_of_a_server_is_no_invitation(kernel: None, seen: s
             numbers = [word.decode() for word in words if word.isdigit()]
             subprocess.run([sys.executable, "-c", say, *numbers], cwd=ROOT, check=True, user=65534)
             server.end()
-        result = measure(instrument.stop({}))
+        result = measure(instrument.stop())
     assert {thread.pid for thread in result.threads} == {server.pid}
     assert result.events.reasons.get("uninvited", 0) >= len(numbers) and result.events.sound
 
@@ -343,7 +343,7 @@ def test_a_process_still_alive_is_accounted_up_to_the_end(kernel: None, compiled
         process.stdout.readline()
         while Path(f"/proc/{process.pid}/wchan").read_text() == "0" and _state(process.pid) != "S":
             pass
-        recording = instrument.stop({})
+        recording = instrument.stop()
         process.stdin.write("x")
     result = measure(recording)
     assert result.events.sound, result.events

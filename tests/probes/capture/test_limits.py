@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from probes.context import ServerRun
 from probes.errors import CannotTrace
 from probes.kernel import limits
 from probes.kernel.limits import Sizes
@@ -67,7 +68,7 @@ def followed(script: str, sizes: Sizes, most_bytes: int = 512 << 20) -> Result:
     with Instrument(sizes, most_bytes=most_bytes) as instrument:
         line = [sys.executable, "-c", FOLLOWED + script, str(instrument.invite())]
         subprocess.run(line, cwd=ROOT, check=True)
-        return measure(instrument.stop({}))
+        return measure(instrument.stop())
 
 
 @pytest.mark.live
@@ -150,7 +151,7 @@ with Instrument() as instrument:
     line = [sys.executable, "-c", sys.argv[1], str(instrument.invite())]
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         child.stdout.readline()
-        result = measure(instrument.stop({}))
+        result = measure(instrument.stop())
         child.stdin.close()
 (thread,) = result.threads
 print(thread.ended, thread.wall)
@@ -173,7 +174,8 @@ def test_in_a_time_namespace_the_clients_times_are_the_probes(kernel: None, tmp_
     done = subprocess.run([tool("unshare", "util-linux"), *AHEAD, *line], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     recording = load(saved)
-    sent = [exchange[0] for client in recording.context["traffic_seen"]["clients"] for exchange in client["exchanges"]]
+    assert isinstance(recording.context, ServerRun)
+    sent = [exchange.sent for exchange in recording.context.traffic_seen.exchanges]
     ready = [message.ready for message in measure(recording).messages]
     assert len(sent) == len(ready) == 9
     assert abs(min(sent) - min(ready)) < 60e9

@@ -136,7 +136,7 @@ def test_the_bounded_copy_is_no_shorter_than_the_measured_one(kernel: None, comp
     def copies(wanted: tuple[ProbeSpec, ...]) -> tuple[Quality, float]:
         with Instrument(wanted=wanted) as instrument:
             subprocess.run([compiled("copies"), "tcp", "65536", "200", str(instrument.invite())], check=True)
-            result = measure(instrument.stop({}))
+            result = measure(instrument.stop())
         assert result.events.sound, result.events
         (row,) = [one for one in result.rows if one.name == "recvfrom"]
         return row.copy_quality, statistics.median(call.copy for call in result.named("recvfrom"))

@@ -27,7 +27,7 @@ def _sleeps(program: Path, times: int) -> Result:
     with Instrument() as instrument:
         subprocess.run([program, str(times), str(instrument.invite())], check=True, stdout=subprocess.DEVNULL)
         assert _opened("bpf-prog") >= 8
-        return measure(instrument.stop({}))
+        return measure(instrument.stop())
 
 
 def test_a_second_recording_compiles_nothing_and_holds_nothing_of_the_first(
@@ -49,7 +49,7 @@ def test_two_recordings_at_once_have_programs_of_their_own(kernel: None, compile
     with Instrument() as one, Instrument() as other:
         subprocess.run([compiled("sleeps"), "11", str(one.invite())], check=True, stdout=subprocess.DEVNULL)
         subprocess.run([compiled("sleeps"), "3", str(other.invite())], check=True, stdout=subprocess.DEVNULL)
-        results = [measure(instrument.stop({})) for instrument in (one, other)]
+        results = [measure(instrument.stop()) for instrument in (one, other)]
     assert all(len(result.threads) == 1 and result.events.sound for result in results)
     assert results[0].threads[0].calls > results[1].threads[0].calls
 
@@ -63,9 +63,9 @@ def test_a_crowded_recording_leaves_empty_maps(kernel: None, compiled: Callable[
     ):
         assert process.stdout
         process.stdout.readline()
-        instrument.stop({})
+        instrument.stop()
         with Instrument() as after:
             assert after.followed() == 0
-            result = measure(after.stop({}))
+            result = measure(after.stop())
         process.kill()
     assert not result.threads and not result.calls and result.events.sound

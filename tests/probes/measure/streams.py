@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from probes.context import TraceRun
 from probes.kernel import records, syscalls
 from probes.kernel.records import BURST_BUCKETS, LAYOUTS, Kind, Loss, bucket_floor
 from probes.measure.measure import measure
@@ -34,7 +35,7 @@ def recording(stream: list[Any], **losses: int) -> Recording:
         seen=len(stream),
         stacks=STACKS,
         end=10**15,
-        context={},
+        context=TraceRun(),
     )
 
 

@@ -102,7 +102,7 @@ def test_a_worker_of_the_kernel_still_alive_is_accounted_up_to_the_end(kernel: N
     ):  # fmt: skip
         assert process.stdout and process.stdin
         words = process.stdout.readline().split()
-        result = measure(instrument.stop({}))
+        result = measure(instrument.stop())
         process.stdin.write("x")
     if words[:1] == ["refused"]:
         cannot("io_uring is refused here", "docker run --privileged, or kernel.io_uring_disabled=0")

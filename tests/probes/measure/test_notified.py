@@ -9,6 +9,7 @@ from statistics import median
 import pytest
 
 from findings.view import Run
+from probes.context import CasesRun
 from probes.measure.measure import measure
 from probes.measure.messages import Family, completions_of, messages_of_calls
 from probes.measure.result import Call, Message, Result, Sleep, SocketCopy
@@ -40,7 +41,7 @@ POLLS = {"nonblocking"}  # its thread never sleeps
 def of_model(name: str) -> Result:
     """The result of the model itself, which is the first case of a lab with several."""
     result = measured(name)
-    return next(iter(Run(result).cases.values())).result if "cases" in result.context else result
+    return next(iter(Run(result).cases.values())).result if isinstance(result.context, CasesRun) else result
 
 
 def reported(result: Result, message: Message) -> Call:
@@ -170,15 +171,15 @@ def test_native_aio_and_signals_are_notified_as_soon_as_epoll(kernel: None) -> N
         for turn in range(5):
             for name in names:
                 try:
-                    told = run.serve(Case(name, name), Traffic(clients=1, messages=7, gap_ms=5), instrument.invite(), None)
+                    served = run.serve(Case(name, name), Traffic(clients=1, messages=7, gap_ms=5), instrument.invite(), None)
                 except run.NotHere:
                     continue
-                seen.append((name, turn, told))
+                seen.append((name, turn, served))
         instrument.wait_until_gone(2 * PATIENCE)
-        result = measure(instrument.stop({}))
+        result = measure(instrument.stop())
     times: dict[str, list[float]] = {}
-    for name, _turn, told in seen:
-        mine = {one.serial for one in result.threads if one.pid == told["pid"]}
+    for name, _turn, served in seen:
+        mine = {one.serial for one in result.threads if one.pid == served.pid}
         found = [one for one in result.messages if one.thread in mine]
         assert {one.notified_by for one in found} == {NOTIFIED_BY[name]}
         times.setdefault(name, []).append(median(one.ready_to_notified for one in found))
@@ -194,13 +195,13 @@ def test_the_last_segment_of_a_large_message_is_ready_after_the_first(follow: Ca
     from runs import lab as run
 
     with Instrument() as instrument:
-        told = run.serve(Case("", "blocking"), Traffic(clients=1, messages=3, size=1_000_000), instrument.invite(), None)
+        served = run.serve(Case("", "blocking"), Traffic(clients=1, messages=3, size=1_000_000), instrument.invite(), None)
         instrument.wait_until_gone(2 * PATIENCE)
-        result = measure(instrument.stop({}))
+        result = measure(instrument.stop())
     assert result.messages
     segmented = [one for one in result.messages if one.arrivals > 1]
     assert sum(one.bytes for one in segmented) > 2_000_000
     for message in segmented:
         assert message.all_ready is not None and message.ready < message.all_ready < message.copied
-    sends = [sent for sent, _ in told["traffic"]["clients"][0]["exchanges"]]
+    sends = [exchange.sent for exchange in served.traffic_seen.exchanges]
     assert all(any(sent < one.ready for sent in sends) for one in segmented)

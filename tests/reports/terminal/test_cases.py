@@ -8,12 +8,13 @@ from collections.abc import Callable
 import pytest
 
 import labs
+from probes.context import ServedCase
 from probes.recording import Recording
 from reports import document
 from reports.terminal import page
 from runs.lab import measure_and_check
 from runs.report import report
-from tests.conftest import checked
+from tests.conftest import cases_of, checked
 
 SIDE_BY_SIDE = [name for name in labs.names() if labs.find(name).cases]
 
@@ -34,9 +35,9 @@ def test_every_case_has_its_column_and_its_calls_in_80_columns(lab: str, recorde
 
 
 def test_a_case_that_could_not_be_run_is_told(recorded: Callable[[str], Recording]) -> None:
-    first, second, *rest = recorded("silent_client").context["cases"]
-    skipped = {"name": second["name"], "server": second["server"], "skipped": "no such thing here"}
-    text = written(recorded("silent_client").with_context(cases=[first, skipped, *rest]))
+    first, second, *rest = cases_of(recorded("silent_client"))
+    skipped = ServedCase(second.name, second.server, skipped="no such thing here")
+    text = written(recorded("silent_client").with_context(cases=(first, skipped, *rest)))
     assert "mended could not be run here: no such thing here" in text
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from findings.scene import Scene, choose
+from probes.context import Exchange, LinkUsed, Seen, ServerRun
 from probes.recording import Recording
 from reports.terminal.picture import Scale, draw, states
 from reports.terminal.states import STATES
@@ -81,9 +83,12 @@ def test_states_have_their_glyphs() -> None:
 
 def over_a_link(recording: Recording, flight: int) -> Scene:
     """The scene as if each message had been so long on its way, ns."""
-    clients = recording.context["traffic_seen"]["clients"]
-    earlier = [one | {"exchanges": [(sent - flight, back + flight) for sent, back in one["exchanges"]]} for one in clients]
-    return scene_of(recording.with_context(traffic_seen={"clients": earlier}, link={"used": "delay=..."}))
+    assert isinstance(recording.context, ServerRun)
+    earlier = tuple(
+        replace(client, exchanges=tuple(Exchange(sent - flight, echoed + flight) for sent, echoed in client.exchanges))
+        for client in recording.context.traffic_seen.clients
+    )
+    return scene_of(recording.with_context(traffic_seen=Seen(earlier), link=LinkUsed("delay=1ms", used="delay=1ms")))
 
 
 def test_a_message_that_was_long_on_its_way_is_not_drawn_to_scale(recorded: Callable[[str], Recording]) -> None:

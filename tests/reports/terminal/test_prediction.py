@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 import labs
+from probes.context import Answers
 from probes.measure.measure import measure
 from probes.recording import Recording
 from reports import document
@@ -43,7 +44,7 @@ def answered(recording: Recording, lab: str) -> Recording:
     marks = predict.against(measure(recording), predict.questions(lab, 1), {}, 1).marks
     wrong = next(one for one in marks[1].question.options if one != marks[1].truth)
     said = {marks[0].question.id: marks[0].truth, marks[1].question.id: wrong}
-    return recording.with_context(prediction={"seed": 1, "answers": said})
+    return recording.with_context(prediction=Answers(1, said))
 
 
 @pytest.mark.parametrize("lab", labs.names())

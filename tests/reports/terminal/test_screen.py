@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from probes.context import TraceRun
 from probes.measure.result import Check, Result, Verdict
 from probes.recording import Recording
 from reports.terminal import page, prediction
@@ -42,7 +43,7 @@ def attacked(result: Result) -> Result:
         calls=tuple(dataclasses.replace(one, sleeps=hostile(one.sleeps)) for one in result.calls),
         checks=(Check("a check" + HOSTILE, ("C01",), Verdict.FAILED, HOSTILE),),
         machine=result.machine | {"kernel": HOSTILE},
-        context=result.context | ({"command": ["sh", HOSTILE]} if "command" in result.context else {}),
+        context=TraceRun(command=("sh", HOSTILE)) if isinstance(result.context, TraceRun) else result.context,
     )
 
 

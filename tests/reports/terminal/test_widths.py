@@ -88,8 +88,7 @@ def test_doctor(width: int, able: bool, monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_comparison(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
     for name in ("blocking", "epoll", "select", "nonblocking", "posix_aio", "process_pool", "signal_driven", "threads"):
-        recording = load(DATA / f"{name}.iolab").with_context(witness={"memory_bytes": 123_000_000})
-        rows.append(compare.row(name, measure(recording)))
+        rows.append(compare.row(name, measure(load(DATA / f"{name}.iolab")), memory_bytes=123_000_000))
     crowds = tuple(Crowd(number, {"threads": 100_000, "select": 12_345_678, "epoll": 999}) for number in compare.CROWDS)
     found = Comparison(compare.TRAFFIC, tuple(rows), crowds, missing={"io_uring": "this machine refuses io_uring"})
     fits(lambda file: comparison.write(found, file), monkeypatch, width)
