@@ -3,6 +3,8 @@
 TCP is a stream of bytes and knows no messages. In `broken`, recv(1024) returns the bytes that are there, at most 1,024 of them:
 the rest of a longer message stays in the socket, and close discards it. A client that sends a second message finds its
 connection closed. `mended` reads until the client ends the connection (recv returns b""), and sendall sends all bytes.
+TCP_NODELAY sends the second part of an answer at once, without waiting for the client's acknowledgement of the first
+(man 7 tcp).
 """
 
 import socket
@@ -22,6 +24,7 @@ def broken(listener: socket.socket) -> None:
 
 def mended(listener: socket.socket) -> None:
     """Serves each connection to its end."""
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit this option
     while True:
         connection, _address = listener.accept()
         try:

@@ -15,7 +15,7 @@ from tests.conftest import measured
 def test_each_connection_has_its_calls_up_to_its_close(name: str) -> None:
     run = Run(measured(name))
     found = connections(run)
-    messages = len(run.clients[0]["exchanges"])
+    messages = len(run.clients[0].exchanges)
     assert len(found) == len(run.clients) > 1
     for connection in found:
         assert connection.closed

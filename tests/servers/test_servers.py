@@ -39,7 +39,7 @@ def connect(port: int) -> socket.socket:
 
 def test_a_client_that_does_not_read_holds_up_nobody_else(server: Server) -> None:
     """Its echo fills every buffer on the way; but the blocking server has just one client at a time, and that is its point."""
-    if server[0].args[3] in ONE_BY_ONE:  # type: ignore[index]
+    if server[0].args[3] in ONE_BY_ONE:  # type: ignore[index, operator]
         pytest.skip("this server serves one connection after the other")
     with connect(server[1]) as deaf, connect(server[1]) as other:
         deaf.setblocking(False)
@@ -55,7 +55,7 @@ def test_the_server_does_not_spin_while_its_client_is_silent(server: Server) -> 
     with connect(port) as connection:
         connection.sendall(b"hello")
         assert receive(connection, 5) == b"hello"
-        assert falls_quiet(process, connection) == (process.args[3] not in SPINNING)  # type: ignore[index]
+        assert falls_quiet(process, connection) == (process.args[3] not in SPINNING)  # type: ignore[index, operator]
 
 
 def test_it_listens_on_loopback(server: Server) -> None:
