@@ -149,7 +149,7 @@ class Run:
     @cached_property
     def reads(self) -> list[Call]:
         """The calls that read from a connection."""
-        return [one for one in self.calls(*syscalls.READS) if one.socket or one.errno == "EAGAIN" or one.sleeps]
+        return [one for one in self.calls(*syscalls.READS) if one.socket or one.errno == "EAGAIN" or waited(one)]
 
     @cached_property
     def waits(self) -> list[Call]:

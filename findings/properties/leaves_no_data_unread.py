@@ -33,11 +33,11 @@ def observe(run: Run) -> Observation:
 
 
 def _slept_in_between(run: Run, message: Message) -> int:
-    """How long the message's thread slept in a multiplexer between the first read of the message and the last one, ns."""
+    """How long the message's thread slept in its wait between the first read of the message and the last one, ns."""
     calls = run.calls_of.get(message.thread, [])
     after_read = bisect.bisect_right(calls, message.read, key=_enter)
     before_copied = bisect.bisect_left(calls, message.copied, key=_enter)
-    return sum(call.wait for call in calls[after_read:before_copied] if call.name in syscalls.MULTIPLEXERS)
+    return sum(call.wait for call in calls[after_read:before_copied] if call.name in syscalls.LOOP_WAITS)
 
 
 def _enter(call: Call) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -57,15 +59,22 @@ def observe(run: Run) -> Observation:
 
 def polls_after_time_out(calls: Iterable[Call]) -> list[Call]:
     """Of one thread's calls in order: the waits that timed out, and the pauses (nanosleep) before a call without result."""
-    found = []
-    pause: Call | None = None
-    for call in calls:
-        if pause and (call.errno == "EAGAIN" or (call.name in syscalls.MULTIPLEXERS and call.result == 0)):
-            found.append(pause)
-        pause = call if call.name in _PAUSES and timed_out(call) else None
-        if pause is None and timed_out(call):
-            found.append(call)
-    return found
+    calls = list(calls)
+    pauses = [call for call in calls if call.name in _PAUSES and timed_out(call)]
+    polled = {id(pause) for call in calls if call.count > 1 and _without_result(call) for pause in _within(call, pauses)}
+    polled |= {id(pause) for pause, call in itertools.pairwise(calls) if _without_result(call)}
+    return [call for call in calls if timed_out(call) and (call.name not in _PAUSES or id(call) in polled)]
+
+
+def _without_result(call: Call) -> bool:
+    return call.errno == "EAGAIN" or (call.name in syscalls.MULTIPLEXERS | syscalls.AIO_WAITS and call.result == 0)
+
+
+def _within(burst: Call, pauses: list[Call]) -> list[Call]:
+    """The pauses between the calls of a burst, if the burst has a call for each of them."""
+    begin = bisect.bisect_left(pauses, burst.enter, key=lambda pause: pause.enter)
+    end = bisect.bisect_right(pauses, burst.exit, key=lambda pause: pause.exit)
+    return pauses[begin:end] if end - begin <= burst.count else []
 
 
 def timed_out(call: Call) -> bool:
@@ -74,9 +83,13 @@ def timed_out(call: Call) -> bool:
         return False
     if call.name in _PAUSES or call.name in syscalls.MULTIPLEXERS:
         return call.result == 0
-    if call.name in syscalls.READS | syscalls.ACCEPTS | {"rt_sigtimedwait", "io_uring_enter"}:
-        return call.errno in ("EAGAIN", "ETIME")  # SO_RCVTIMEO; a time-out of sigtimedwait or of a completion
-    return call.name in ("io_getevents", "io_pgetevents") and call.result == 0
+    if call.name in syscalls.READS | syscalls.ACCEPTS | {"rt_sigtimedwait"}:
+        return call.errno == "EAGAIN"  # SO_RCVTIMEO, or the time-out of sigtimedwait
+    if call.errno == "ETIME":
+        return True  # io_uring_enter with a time-out (IORING_ENTER_EXT_ARG)
+    if call.name == "io_uring_enter" and (waker := call.sleeps[-1].waker):
+        return waker.chain[0] == "timer"  # a completion of IORING_OP_TIMEOUT
+    return call.name in syscalls.AIO_WAITS and call.result == 0
 
 
 NEEDS_NO_SHORT_TIME_OUT = Property(

@@ -25,6 +25,7 @@ class Spinning:
 
     thread: Thread
     ready: int  # the wait reported a descriptor, and nothing came of it
+    completed: int  # the wait reported a signal or a completion, and nothing came of it
     empty: int  # the wait returned at once with nothing
     eagain: int  # a read or accept got EAGAIN, and the thread made no wait at all
     messages: int  # of the thread's process: another thread may have read them
@@ -32,7 +33,7 @@ class Spinning:
     @property
     def turns(self) -> int:
         """All of them."""
-        return self.ready + self.empty + self.eagain
+        return self.ready + self.completed + self.empty + self.eagain
 
     @property
     def spins(self) -> bool:
@@ -62,6 +63,7 @@ def observe(run: Run) -> Observation:
     on_cpu = 1 - (thread.wait + thread.sched_delay + thread.preempted) / max(thread.wall, 1)
     kinds = (
         (worst.ready, "a descriptor was reported as ready and no data moved"),
+        (worst.completed, "a signal or a completion came and no data moved"),
         (worst.empty, "the wait returned at once with nothing ready (time-out 0)"),
         (worst.eagain, "a read or accept returned EAGAIN"),
     )
@@ -74,10 +76,12 @@ def observe(run: Run) -> Observation:
 
 def _of_thread(thread: Thread, calls: list[Call], messages: int) -> Spinning:
     turns = [turn for turn in turns_of(calls) if not turn.slept and not turn.has_result]
+    reported = [turn for turn in turns if (turn.wait.result or 0) > 0]
     return Spinning(
         thread,
-        ready=sum(turn.wait.count for turn in turns if (turn.wait.result or 0) > 0),
-        empty=sum(turn.wait.count for turn in turns if not turn.wait.result),
+        ready=sum(turn.wait.count for turn in reported if turn.wait.name in syscalls.MULTIPLEXERS),
+        completed=sum(turn.wait.count for turn in reported if turn.wait.name not in syscalls.MULTIPLEXERS),
+        empty=sum(turn.wait.count for turn in turns if (turn.wait.result or 0) <= 0),
         eagain=_eagain(calls),
         messages=messages,
     )

@@ -7,6 +7,7 @@ import collections
 from findings.properties.property import Observation, Property, broken, held, not_shown
 from findings.view import Run
 from probes.kernel import syscalls
+from probes.measure.result import Call
 from probes.words import count
 
 # The calls by which a thread waits for several descriptors or operations, by the mechanism that they stand for.
@@ -27,7 +28,7 @@ def observe(run: Run) -> Observation:
     for thread in run.result.threads:
         own: collections.Counter[str] = collections.Counter()
         for call in run.calls_of.get(thread.serial, ()):
-            if call.name in _MECHANISMS:
+            if call.name in _MECHANISMS and not _only_submits(call):
                 own[_MECHANISMS[call.name]] += call.count
         counted += own
         if len(own) > 1:
@@ -39,6 +40,11 @@ def observe(run: Run) -> Observation:
     thread, own = mixed[0]
     waits = " and ".join(f"{count(number, 'time')} by {name}" for name, number in own.most_common())
     return broken(f"thread {thread.name} waits {waits}")
+
+
+def _only_submits(call: Call) -> bool:
+    """io_uring_enter with min_complete 0 hands in requests, and waits for nothing."""
+    return call.name == "io_uring_enter" and not call.sleeps and len(call.args) > 2 and not call.args[2] & 0xFFFFFFFF
 
 
 ONE_MECHANISM = Property(

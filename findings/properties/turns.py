@@ -22,7 +22,12 @@ class Turn:
 
     @property
     def has_result(self) -> bool:
-        """Did a call of the turn move data, accept, or end a connection? A read of 0 bytes (end of file) alone is no result."""
+        """Did a call of the turn move data, accept, or end a connection? A read of 0 bytes (end of file) alone is no result.
+
+        io_uring_enter is the wait and the call that moves data: it submits requests, and it may copy.
+        """
+        if self.wait.name == "io_uring_enter" and ((self.wait.result or 0) > 0 or self.wait.copied):
+            return True
         return any(
             call.name in _RESULTS
             and call.result is not None
@@ -37,13 +42,14 @@ class Turn:
 
 
 def turns_of(calls: Iterable[Call]) -> Iterator[Turn]:
-    """The turns of one thread, from its calls in order. A wait that a signal ended belongs to no turn."""
+    """The turns of one thread, from its calls in order. A wait that a signal interrupted belongs to no turn."""
     turn: Turn | None = None
     for call in calls:
-        if call.name in syscalls.MULTIPLEXERS:
+        if call.name in syscalls.LOOP_WAITS:
             if turn:
                 yield turn
-            turn = None if ended_by_signal(call) or call.open else Turn(call)
+            interrupted = ended_by_signal(call) and call.name not in syscalls.SIGNAL_WAITS
+            turn = None if interrupted or call.open else Turn(call)
         elif turn:
             turn.calls.append(call)
     if turn:

@@ -13,6 +13,7 @@ _NEEDED = {  # what the checks of a lab look up, where its experiment ran
     "epoll": {"mmap", "epoll_wait"},
     "epoll_edge": {"level", "edge"},
     "native_aio": {"pause_ms", "submit_ms"},
+    "signal_driven": {"pause_ms", "computed_ms", "switches", "delay_us", "result"},
     "select": {"fd", "python", "kernel"},
     "select_steps": {"named", "left"},
     "poll": {"fd", "events", "revents"},
@@ -50,6 +51,9 @@ class Aside:
     edge: int = 0
     pause_ms: float = 0
     submit_ms: float = 0
+    computed_ms: float = 0
+    switches: int = 0
+    delay_us: float = 0
     result: int = 0
     fd: int = 0
     python: str = ""

@@ -118,6 +118,8 @@ def _calls() -> dict[str, int | str]:
         "NR_EPOLL_CTL": numbers["epoll_ctl"],
         "NR_CLOSE": numbers["close"],
         "MULTIPLEXERS": listed(syscalls.MULTIPLEXERS),
+        "AIO_WAITS": listed(syscalls.AIO_WAITS),
+        "NR_IO_URING_ENTER": numbers["io_uring_enter"],
         "EPOLL_WAITS": listed(syscalls.EPOLL_WAITS),
         "READS": listed(syscalls.READS - {"recvmmsg"}),
         "POLLED_CALLS": listed(syscalls.POLLED),

@@ -48,9 +48,16 @@ static inline int report_burst(struct burst_record *burst) {
   return 0;
 }
 
-/* A call without result that did not sleep: EAGAIN, or a multiplexer that found no descriptor ready. */
+/* An io_uring_enter that submits no request, waits for no completion, and wakes no thread (IORING_ENTER_SQ_WAKEUP, 2). */
+static inline int only_looks(struct thread *t) {
+  return t->nr == NR_IO_URING_ENTER && !(u32)t->args[1] && !(u32)t->args[2] && !(t->args[3] & 2);
+}
+
+/* A call without result that did not sleep: EAGAIN, a multiplexer that found no descriptor ready, io_getevents that found no
+ * completion, or an io_uring_enter that did not have to wait. */
 static inline int without_result(struct thread *t, s64 ret) {
-  return !t->in.sleeps && !t->copies && (ret == -11 || (ret == 0 && is_multiplexer(t->nr)));
+  int nothing = is_multiplexer(t->nr) || is_aio_wait(t->nr) || only_looks(t);
+  return !t->in.sleeps && !t->copies && (ret == -11 || (ret == 0 && nothing));
 }
 
 /* Folds the call into the burst of the same call on the same descriptor. Returns 0 if the table of bursts is full: the caller

@@ -32,6 +32,7 @@ static inline u32 peek16(u64 pointer, u32 offset) {
   found; })
 
 static inline int is_multiplexer(s64 nr) { return IN_LIST(nr, MULTIPLEXERS); }
+static inline int is_aio_wait(s64 nr) { return IN_LIST(nr, AIO_WAITS); }
 static inline int is_epoll_wait(s64 nr) { return IN_LIST(nr, EPOLL_WAITS); }
 static inline int is_read(s64 nr) { return IN_LIST(nr, READS); }
 

@@ -48,6 +48,10 @@ MOVES_BYTES = (READS | WRITES) - {"recvmmsg", "sendmmsg"}
 ACCEPTS = {"accept", "accept4"}
 EPOLL_WAITS = {"epoll_wait", "epoll_pwait", "epoll_pwait2"}
 MULTIPLEXERS = {"select", "pselect6", "poll", "ppoll"} | EPOLL_WAITS
+SIGNAL_WAITS = {"rt_sigtimedwait", "rt_sigsuspend", "pause"}
+AIO_WAITS = {"io_getevents", "io_pgetevents"}
+# The calls in which an event loop waits: for descriptors, signals or completions.
+LOOP_WAITS = MULTIPLEXERS | SIGNAL_WAITS | AIO_WAITS | {"io_uring_enter"}
 # No data passes between kernel and process but registers.
 COPIES_NOTHING = {
     "close", "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "exit", "exit_group", "dup", "dup2",

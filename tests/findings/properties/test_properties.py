@@ -17,15 +17,38 @@ from tests.conftest import measured
 # For each property: recordings (and their case) that hold it, and others that break it with words of their evidence.
 HOLDING = {
     "echoes-every-byte": [("epoll", ""), ("threads", "")],
-    "never-spins": [("epoll", ""), ("select", ""), ("blocking", ""), ("posix_aio", ""), ("io_uring", "")],
-    "needs-no-short-time-out": [("epoll", ""), ("asyncio", ""), ("thread_pool", ""), ("lost_signal", "mended")],
-    "blocks-only-in-its-wait": [("epoll", ""), ("epoll_edge", ""), ("poll", ""), ("asyncio", "")],
-    "leaves-no-data-unread": [("epoll", ""), ("epoll_edge", ""), ("threads", "")],
+    "never-spins": [
+        ("epoll", ""),
+        ("select", ""),
+        ("blocking", ""),
+        ("posix_aio", ""),
+        ("io_uring", "single"),
+        ("signal_driven", ""),
+    ],
+    "needs-no-short-time-out": [
+        ("epoll", ""),
+        ("asyncio", ""),
+        ("thread_pool", ""),
+        ("lost_signal", "mended"),
+        ("native_aio", ""),
+    ],
+    "blocks-only-in-its-wait": [
+        ("epoll", ""),
+        ("epoll_edge", ""),
+        ("poll", ""),
+        ("asyncio", ""),
+        ("signal_driven", ""),
+        ("posix_aio", ""),
+    ],
+    "leaves-no-data-unread": [("epoll", ""), ("epoll_edge", ""), ("threads", ""), ("signal_driven", "")],
     "serves-in-turn": [("epoll", ""), ("edge_starvation", "mended"), ("threads", "")],
-    "one-mechanism": [("epoll", ""), ("select", ""), ("signal_driven", "")],
+    "one-mechanism": [("epoll", ""), ("select", ""), ("signal_driven", ""), ("io_uring", "single")],
 }
 BREAKING = {
-    "never-spins": [("nonblocking", "", "a read or accept returned EAGAIN"), ("poll_pause", "2 ms", "EAGAIN")],
+    "never-spins": [
+        ("nonblocking", "", "a read or accept returned EAGAIN"),
+        ("poll_pause", "2 ms", "EAGAIN"),
+    ],
     "needs-no-short-time-out": [("poll_pause", "2 ms", "clock_nanosleep"), ("poll_pause", "10 ms", "after 10.")],
     "blocks-only-in-its-wait": [
         ("slow_handler", "broken", "15 times in clock_nanosleep"),
