@@ -49,6 +49,8 @@ C18 Phase 2 holds the process in non-blocking I/O as well: the call that succeed
 C19 A loop that polls without a pause takes a whole core.
 C20 A pause between two polls saves CPU and delays the answer: data waits for the next poll, half a pause on average.
 C21 Each round of polling makes one system call for every connection, ready or not.
+C58 The connections of a non-blocking listener are non-blocking as well.
+C59 In a loop over many sockets the polling server does other work between two rounds, and its answers wait for this work.
 
 Multiplexing
 C22 With select, poll or epoll the thread sleeps in the multiplexer, and not in the call on the socket.
@@ -89,6 +91,7 @@ C45 asyncio's default loop uses epoll below an asynchronous interface.
 Delivery
 C46 A read takes the data out of the kernel's receive buffer; the sender's copy is released when TCP acknowledges it.
 C47 What happens in phase 1 and in phase 2 can be measured for every model, and compared in one table.
+C63 One call of recv returns one message, as one call of send sent it.
 
 Many processes that wait
 C48 An event wakes all processes that wait for it; of processes that wait exclusively it wakes one.

@@ -29,13 +29,16 @@ class Sent:
     spread_ms: float | None = None
     silent_ms: float = 0
     flood_ms: float = 0
+    late_ms: float = 0
     slow: int = 0
     lost_after: float = 0
     give_up_after: float = 0
 
     def __post_init__(self) -> None:
         negative = [
-            name for name in ("clients", "messages", "size", "gap_ms", "silent_ms", "flood_ms") if getattr(self, name) < 0
+            name
+            for name in ("clients", "messages", "size", "gap_ms", "silent_ms", "flood_ms", "late_ms")
+            if getattr(self, name) < 0
         ]
         if negative:
             raise ValueError(f"{negative[0]} of the traffic is negative")

@@ -7,14 +7,16 @@ All times are CLOCK_MONOTONIC ns, the clock of the probes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import random
+import socket
 import sys
 import time
 from typing import Any
 
-from labs.kit.traffic import SLOW, Traffic
+from labs.kit.traffic import GIVE_UP_AFTER, LATE_BYTES, SLOW, Traffic
 from probes import shapes
 from probes.capture.prctl import end_with_parent
 from probes.clock import now_ns
@@ -198,6 +200,26 @@ async def _flood(seconds: float, address: tuple[str, int]) -> int:
     return sent
 
 
+async def _late(seconds: float, address: tuple[str, int]) -> None:
+    """Sends LATE_BYTES and reads nothing for so long; then reads until all has come back, or the server has closed.
+
+    Its receive buffer is small, so that the echoes fill it, and then the send buffer of the server.
+    """
+    loop = asyncio.get_running_loop()
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        sock.setblocking(False)
+        await loop.sock_connect(sock, address)
+        sending = asyncio.create_task(loop.sock_sendall(sock, b"l" * LATE_BYTES))
+        await asyncio.sleep(seconds)
+        missing = LATE_BYTES
+        with contextlib.suppress(OSError, TimeoutError):
+            while missing and (data := await asyncio.wait_for(loop.sock_recv(sock, 65536), GIVE_UP_AFTER * PATIENCE)):
+                missing -= len(data)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
 async def _until_done(clients: list[asyncio.Task[Client]]) -> None:
     await asyncio.wait(clients)
 
@@ -209,6 +231,8 @@ async def _all(traffic: Traffic, address: tuple[str, int]) -> Seen:
         beside.append(asyncio.create_task(_silent(traffic.silent_ms / 1000, address)))
     if traffic.flood_ms:
         beside.append(asyncio.create_task(_flood(traffic.flood_ms / 1000, address)))
+    if traffic.late_ms:
+        beside.append(asyncio.create_task(_late(traffic.late_ms / 1000, address)))
     if beside:
         await asyncio.sleep(0.02)  # the others come when it is at work already
     heard = _Heard()

@@ -12,6 +12,7 @@ from probes.words import count
 LOST_AFTER = 0.2  # seconds after which a client takes a datagram or its echo for lost, and sends it again
 LARGEST_DATAGRAM = 65_507  # 65,535 bytes less the headers of IPv4 and UDP
 GIVE_UP_AFTER = 4.0  # seconds of silence, beyond the pauses of the traffic, after which the clients give up
+LATE_BYTES = 256 << 10  # more than the buffers of two small sockets hold
 SLOW = b"!"  # the first byte of a message whose handling takes long (servers/mistakes/slow_handler.py)
 
 
@@ -29,6 +30,7 @@ class Traffic:
     spread_ms: float | None = None  # from the first client's start to the last one's; None: a gap
     silent_ms: float = 0  # an additional client connects first, sends nothing for so long, and closes
     flood_ms: float = 0  # an additional client connects first, and sends as fast as it can for so long
+    late_ms: float = 0  # an additional client connects first, sends LATE_BYTES, and reads nothing for so long
     slow: int = 0  # so many of the clients send requests that take long to handle
     lost_after: float = LOST_AFTER  # seconds; longer on a link with a delay (runs/link.py)
     give_up_after: float = GIVE_UP_AFTER  # seconds; longer on a link (runs/link.py)
@@ -52,14 +54,14 @@ class Traffic:
     @property
     def seconds(self) -> float:
         """About how long the paced part lasts when the server serves one client after the other."""
-        beside = (self.silent_ms + self.flood_ms + (self.spread_ms or 0)) / 1000
+        beside = (self.silent_ms + self.flood_ms + self.late_ms + (self.spread_ms or 0)) / 1000
         return beside + self.clients * self.messages * (self.gap_ms / 1000 + self.size / 20e6 + 0.001)
 
     @property
     def longest_pause(self) -> float:
         """Seconds for which the clients may hear nothing from a server that serves each connection to its end."""
         pauses_ms = self.gap_ms * (1 + self.jitter) + (self.gap_ms if self.spread_ms is None else self.spread_ms)
-        return (pauses_ms + self.silent_ms + self.flood_ms) / 1000
+        return (pauses_ms + self.silent_ms + self.flood_ms + self.late_ms) / 1000
 
     @property
     def sent(self) -> Sent:
@@ -74,5 +76,6 @@ class Traffic:
         each = " each" if self.clients > 1 else ""
         beside = f", after a client that is silent for {self.silent_ms:g} ms" if self.silent_ms else ""
         beside += f", beside a client that floods for {self.flood_ms:g} ms" if self.flood_ms else ""
+        beside += f", beside a client that sends and reads nothing for {self.late_ms:g} ms" if self.late_ms else ""
         beside += f"; the requests of {count(self.slow, 'client')} take long" if self.slow else ""
         return f"{clients}, {messages} of {self.size:,} B{each}, {self.gap_ms:g} ms apart{beside}"

@@ -33,6 +33,7 @@ def test_a_datagram_has_a_largest_size() -> None:
 
 def test_the_words_name_the_additional_clients() -> None:
     assert "silent for 400 ms" in Traffic(silent_ms=400).words and "floods for 80 ms" in Traffic(flood_ms=80).words
+    assert "reads nothing for 150 ms" in Traffic(late_ms=150).words
     assert "23 datagrams" in Traffic(udp=True).words and "the requests of 1 client take long" in Traffic(slow=1).words
 
 
