@@ -15,6 +15,7 @@ _NEEDED = {  # what the checks of a lab look up, where its experiment ran
     "native_aio": {"pause_ms", "submit_ms"},
     "signal_driven": {"pause_ms", "computed_ms", "switches", "delay_us", "result"},
     "select": {"fd", "python", "kernel"},
+    "async_results": {"asked", "early", "reported"},
     "select_steps": {"named", "left"},
     "poll": {"fd", "events", "revents"},
 }
@@ -68,6 +69,9 @@ class Aside:
     told: tuple[str, ...] = ()
     named: int = 0
     left: int = 0
+    asked: Mapping[str, int] | None = None
+    early: Mapping[str, bool] | None = None
+    reported: Mapping[str, bool] | None = None
 
 
 def check(lab: str, data: Mapping[str, Any], sizes: tuple[int, ...]) -> None:
