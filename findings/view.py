@@ -1,4 +1,4 @@
-"""What checks and findings look at: a Result, the parts of it that they speak of most, and what they may say of it."""
+"""What checks and findings read: a Result with the parts that they need most; and the verdicts that they return."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def unavailable(evidence: str) -> Finding:
 
 @dataclass(frozen=True)
 class Run:
-    """What a check looks at: the measured result, and the parts of it that checks speak of most."""
+    """What a check reads: the measured result, and the parts of it that checks need most."""
 
     result: Result
 
@@ -110,14 +110,14 @@ class Run:
     def sections(self) -> dict[str, list[Call]]:
         """The calls of each section of an experiment, by the section's name (labs/kit/experiment.py)."""
         names: list[str] = self.aside.get("sections", [])
-        found: dict[str, list[Call]] = {}
+        sections: dict[str, list[Call]] = {}
         current: dict[int, list[Call]] = {}
         for call in self.result.calls:
             if call.name == "lseek" and call.fd == NOWHERE and call.args[1] < len(names):
-                current[call.thread] = found.setdefault(names[call.args[1]], [])
+                current[call.thread] = sections.setdefault(names[call.args[1]], [])
             elif call.thread in current:
                 current[call.thread].append(call)
-        return found
+        return sections
 
     @property
     def link(self) -> bool:
@@ -136,7 +136,7 @@ class Run:
 
     def calls(self, *names: str) -> list[Call]:
         """The calls of these names that were not cut short by the signal that ended the server."""
-        return [one for one in self.result.named(*names) if not ended_by_signal(one)]
+        return [call for call in self.result.named(*names) if not ended_by_signal(call)]
 
     @cached_property
     def calls_of(self) -> dict[int, list[Call]]:
@@ -149,17 +149,17 @@ class Run:
     @cached_property
     def reads(self) -> list[Call]:
         """The calls that read from a connection."""
-        return [one for one in self.calls(*syscalls.READS) if one.socket or one.errno == "EAGAIN" or waited(one)]
+        return [call for call in self.calls(*syscalls.READS) if call.socket or call.errno == "EAGAIN" or waited(call)]
 
     @cached_property
     def waits(self) -> list[Call]:
-        """The calls of select, poll, epoll and their like."""
+        """The calls of select, poll, epoll_wait and their variants."""
         return self.calls(*syscalls.MULTIPLEXERS)
 
     @cached_property
     def connections(self) -> list[Call]:
         """The successful accepts, in order; `result` is the connection's descriptor."""
-        return [one for one in self.calls(*syscalls.ACCEPTS) if one.result is not None and one.result >= 0]
+        return [call for call in self.calls(*syscalls.ACCEPTS) if call.result is not None and call.result >= 0]
 
 
 class NotOffered(Exception):
@@ -167,14 +167,14 @@ class NotOffered(Exception):
 
 
 def of_case(result: Result, case: ServedCase) -> Result:
-    """What of a result belongs to one case of its lab."""
+    """The part of a result that belongs to one case of its lab."""
     if not isinstance(result.context, CasesRun) or case.pid is None:
         raise NotOffered(f"{case.name}: 0 calls recorded")
     return replace(of_process(result, case.pid), context=result.context.of(case))
 
 
 def of_process(result: Result, pid: int) -> Result:
-    """What of a result belongs to one process and to all that it started."""
+    """The part of a result that belongs to one process and to the processes that it started."""
     mine: set[int] = set()
     for thread in sorted(result.threads, key=lambda thread: thread.start):
         if thread.parent in mine or (not thread.parent and thread.pid == pid):
@@ -200,7 +200,7 @@ def waited(call: Call) -> bool:
 
 def turns(calls: list[Call]) -> tuple[int, int]:
     """How many connections these reads served, and in how many turns: as many if each was served to its end."""
-    order = [one.socket for one in calls if one.socket]
+    order = [call.socket for call in calls if call.socket]
     changes = sum(1 for before, after in itertools.pairwise(order) if before != after)
     return len(set(order)), changes + bool(order)
 

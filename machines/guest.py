@@ -8,6 +8,7 @@ changes nothing on this machine's disk. The kernel ends QEMU when the process th
 
 from __future__ import annotations
 
+import contextlib
 import lzma
 import os
 import re
@@ -236,33 +237,32 @@ def _run(
     variables = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
     variables |= environment or {}
     content = _initramfs(kernel, shares, command, directory or str(Path.cwd()), variables)
-    initramfs = os.memfd_create("initramfs")
-    ours: list[socket.socket] = []
-    theirs: list[socket.socket] = []
+    with contextlib.ExitStack() as stack:
+        ports = [tuple(stack.enter_context(end) for end in socket.socketpair()) for _ in _PORTS]
+        qemu = stack.enter_context(_started(kernel, shares, content, [theirs for _, theirs in ports]))
+        stack.callback(qemu.kill)
+        return _Follower(kernel, qemu, [ours for ours, _ in ports], seconds, (out, err), stop).follow()
+
+
+def _started(
+    kernel: debian.Kernel, shares: Sequence[Share], initramfs: bytes, ports: Sequence[socket.socket]
+) -> subprocess.Popen[bytes]:
+    """Starts QEMU with these ends of the ports, which are closed here: at the end of QEMU the other ends read end-of-file."""
+    parent = os.getpid()
+    file = os.memfd_create("initramfs")
     try:
-        with os.fdopen(os.dup(initramfs), "wb") as file:
-            file.write(content)
-        for _ in _PORTS:
-            one, other = socket.socketpair()
-            ours.append(one)
-            theirs.append(other)
-        descriptors = [one.fileno() for one in theirs]
-        parent = os.getpid()
-        with subprocess.Popen(
-            _machine(kernel, shares, initramfs, descriptors),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(*descriptors, initramfs),
+        with os.fdopen(os.dup(file), "wb") as content:
+            content.write(initramfs)
+        descriptors = [port.fileno() for port in ports]
+        return subprocess.Popen(
+            _machine(kernel, shares, file, descriptors),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(*descriptors, file),
             preexec_fn=lambda: end_with_parent(parent), start_new_session=True,
-        ) as qemu:  # fmt: skip
-            try:
-                for one in theirs:
-                    one.close()
-                return _Follower(kernel, qemu, ours, seconds, (out, err), stop).follow()
-            finally:
-                qemu.kill()
+        )  # fmt: skip
     finally:
-        os.close(initramfs)
-        for one in (*ours, *theirs):
-            one.close()
+        os.close(file)
+        for port in ports:
+            port.close()
 
 
 class _Follower:

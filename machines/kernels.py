@@ -193,11 +193,31 @@ def matrix(
     Interrupted, it lets go of the machines, and `trials` has what was tried until then.
     """
     guest.need_qemu(arch)
+    fetched = _fetch(trials, kernels, arch, refresh, progress)
+    new = [
+        Trial(kernel.name, kernel.release, kernel.package, kernel.arch, chosen=tests or "", unfinished=_NOT_TRIED)
+        for kernel in fetched
+    ]
+    trials += new
+    stop = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        futures = [pool.submit(_try, *pair, labs, tests, stop, progress) for pair in zip(fetched, new, strict=True)]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _fetch(trials: list[Trial], kernels: Sequence[str], arch: str, refresh: bool, progress: Progress) -> list[debian.Kernel]:
+    """The kernels' packages. Adds a Trial for each kernel without a package, and raises CannotTrace if no kernel has one."""
     fetched, missing = [], []
     for name in kernels:
         try:
             fetched.append(debian.fetch(name, arch, refresh, progress))
-        except CannotTrace as error:  # the others can be tried all the same
+        except CannotTrace as error:  # the other kernels can be tried
             progress(f"{name}: {error}")
             missing.append((name, error))
     if not fetched:
@@ -205,18 +225,7 @@ def matrix(
     trials += [
         Trial(name, name, "-", arch, unfinished=f"there is no package of it: {error.problem}") for name, error in missing
     ]
-    new = [Trial(one.name, one.release, one.package, one.arch, chosen=tests or "", unfinished=_NOT_TRIED) for one in fetched]
-    trials += new
-    stop = threading.Event()
-    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(_try, *pair, labs, tests, stop, progress) for pair in zip(fetched, new, strict=True)]
-        try:
-            for one in futures:
-                one.result()
-        except BaseException:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
+    return fetched
 
 
 def _try(

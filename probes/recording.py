@@ -91,7 +91,7 @@ class Recording:
             {
                 "format": FORMAT,
                 "machine": machine,
-                "probes": [dataclasses.asdict(one) for one in probes],
+                "probes": [dataclasses.asdict(probe) for probe in probes],
                 "losses": losses,
                 "seen": seen,
                 "stacks": {str(number): names for number, names in stacks.items()},
@@ -105,7 +105,7 @@ class Recording:
     @property
     def probes(self) -> tuple[Probe, ...]:
         """The probes as attached in the run."""
-        return tuple(Probe(**(one | {"quality": Quality(one["quality"])})) for one in self.meta["probes"])
+        return tuple(Probe(**(probe | {"quality": Quality(probe["quality"])})) for probe in self.meta["probes"])
 
     def stack(self, number: int) -> tuple[str, ...]:
         """The kernel functions of a stack, innermost first; empty for a stack that was not taken."""
@@ -174,10 +174,10 @@ def _json(text: bytes) -> Any:
         raise ValueError(f"{constant} is not a number")
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
+        members = dict(pairs)
+        if len(members) != len(pairs):
             raise ValueError("a key stands twice in one object")
-        return found
+        return members
 
     return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
 
@@ -237,7 +237,9 @@ def _with_new_names(meta: dict[str, Any]) -> dict[str, Any]:
 
 def _renamed(fields: Any) -> Any:
     """A layout's fields with the names of today; what is no list of fields stays as it is, for the check."""
-    if not isinstance(fields, list) or not all(isinstance(one, list) and one and isinstance(one[0], str) for one in fields):
+    if not isinstance(fields, list) or not all(
+        isinstance(field, list) and field and isinstance(field[0], str) for field in fields
+    ):
         return fields
     return [[_OLD_FIELDS.get(name, name), *rest] for name, *rest in fields]
 
@@ -264,8 +266,8 @@ def without_addresses(data: bytes) -> tuple[bytes, dict[int, list[int]]]:
     while at < len(source):
         kind = source[at]
         if kind == Kind.STACK:
-            one = LAYOUTS[Kind.STACK].decode(bytes(source[at : at + sizes[kind]]))
-            stacks[numbers.setdefault(one.id, len(numbers))] = list(one.frames[: one.depth])
+            stack = LAYOUTS[Kind.STACK].decode(bytes(source[at : at + sizes[kind]]))
+            stacks[numbers.setdefault(stack.id, len(numbers))] = list(stack.frames[: stack.depth])
             kept += source[since:at]
             since = at + sizes[kind]
         for place, known in places.get(kind, ()):

@@ -78,7 +78,7 @@ def _reader(kind: Any) -> Callable[[Any, str], Any]:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return functools.partial(_member, kind)
     if origin is types.UnionType or origin is typing.Union:
-        (some,) = [one for one in inner if one is not type(None)]
+        (some,) = [member for member in inner if member is not type(None)]
         return lambda value, place: None if value is None else _reader(some)(value, place)
     if origin is tuple:
         return functools.partial(_list, inner)

@@ -58,25 +58,45 @@ def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = 
         _check_udp(lab, name)
     if traffic.spread_ms and PATIENCE > 1:
         traffic = dataclasses.replace(traffic, spread_ms=traffic.spread_ms * _SPREAD)
-    plain, missing = {}, {}
-    for case in lab.servers:
-        progress(f"{_label(case)}untraced, to know what tracing costs: {_of(case, traffic).words}")
-        try:
-            plain[case.name] = serve(case, traffic, cookie=None, link=link)
-        except NotHere as error:
-            missing[case.name] = str(error)
+    untraced, missing = _untraced(lab, traffic, progress, link)
     progress("attaching the probes")
-    if missing and len(missing) == len(lab.servers):
-        raise CannotTrace(next(iter(missing.values())), "invoke doctor says what this machine lacks")
     with Instrument() as instrument:
-        seen = {}
+        traced = {}
         for case in lab.servers:
             if case.name not in missing:
                 progress(f"{_label(case)}traced: {_of(case, traffic).words}")
-                seen[case.name] = serve(case, traffic, instrument.invite(), link)
+                traced[case.name] = serve(case, traffic, instrument.invite(), link)
         instrument.wait_until_gone(2 * PATIENCE)  # workers end a moment after the server that forked them
         progress("reading what the kernel said")
         recording = instrument.stop()
+    cases = tuple(
+        ServedCase(case.name, case.server, _of(case, traffic).words, skipped=missing[case.name])
+        if case.name in missing
+        else _served_case(case, _of(case, traffic), untraced[case.name], traced[case.name])
+        for case in lab.servers
+    )
+    context = _context(lab, name, traffic, link, cases)
+    return dataclasses.replace(recording, context=context if lab.cases else context.of(cases[0]))
+
+
+def _untraced(lab: Lab, traffic: Traffic, progress: Progress, link: Link | None) -> tuple[dict[str, Served], dict[str, str]]:
+    """Each case without the probes; and the cases that this machine does not offer, with the reasons. Raises CannotTrace if it
+    offers none.
+    """
+    served, missing = {}, {}
+    for case in lab.servers:
+        progress(f"{_label(case)}untraced, to know what tracing costs: {_of(case, traffic).words}")
+        try:
+            served[case.name] = serve(case, traffic, cookie=None, link=link)
+        except NotHere as error:
+            missing[case.name] = str(error)
+    if missing and not served:
+        raise CannotTrace(next(iter(missing.values())), "invoke doctor says what this machine lacks")
+    return served, missing
+
+
+def _context(lab: Lab, name: str, traffic: Traffic, link: Link | None, cases: tuple[ServedCase, ...]) -> CasesRun:
+    """What the recording keeps beside the records. Runs the lab's experiments beside the traffic."""
     context = CasesRun(
         lab=name,
         iolab=VERSION,
@@ -84,21 +104,15 @@ def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = 
         traffic_words=traffic.words,
         aside={key: value for place in lab.asides for key, value in _aside(place).items()},
         link=link.description if link else None,
-        cases=tuple(
-            ServedCase(case.name, case.server, _of(case, traffic).words, skipped=missing[case.name])
-            if case.name in missing
-            else _served_case(case, _of(case, traffic), plain[case.name], seen[case.name])
-            for case in lab.servers
-        ),
+        cases=cases,
     )
-    described = _with_texts(context, lab)
-    return dataclasses.replace(recording, context=described if lab.cases else described.of(described.cases[0]))
+    return _with_texts(context, lab)
 
 
 def lacks(lab: Lab) -> str | None:
     """What this machine lacks for all servers of the lab, in a sentence; None if it runs here."""
-    found = [server_lacks(case.server) for case in lab.servers]
-    return found[0] if found and all(found) else None
+    lacking = [server_lacks(case.server) for case in lab.servers]
+    return lacking[0] if lacking and all(lacking) else None
 
 
 def _label(case: Case) -> str:
@@ -111,7 +125,7 @@ def _of(case: Case, traffic: Traffic) -> Traffic:
 
 def _check_udp(lab: Lab, name: str) -> None:
     if lab.cases or not find_server(str(lab.server), udp=True):
-        able = ", ".join(one for one in labs.names() if labs.find(one).server and speaks_udp(one))
+        able = ", ".join(other for other in labs.names() if labs.find(other).server and speaks_udp(other))
         raise WrongUsage(f"lab {name} has no server for UDP", f"leave --udp out, or take one of {able}")
 
 
@@ -208,7 +222,7 @@ def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = 
     return Served(server.pid, seen, witness)
 
 
-# What a server may die of, by the last line that it printed: what it means for the one who started the lab.
+# The last line that a server prints before it dies -> the cause and the remedy, for the user.
 _DEATHS = {
     "filedescriptor out of range in select()": "select takes only descriptors below FD_SETSIZE, 1024 (claim C29):"
     " try --clients 1000, or ./iolab lab poll --clients 2000",

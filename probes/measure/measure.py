@@ -13,7 +13,7 @@ from probes.recording import Recording
 
 
 def measure(recording: Recording) -> Result:
-    """Everything that a recording says. Checks are not part of it: the lab adds them."""
+    """All figures of a recording, without checks: the lab adds them."""
     reader = Reader(recording)
     lives = _read(reader)
     threads = tuple(reader.thread(life) for life in lives)
@@ -36,7 +36,7 @@ def measure(recording: Recording) -> Result:
 
 
 def _read(reader: Reader) -> list[Life]:
-    """The lives, read without garbage collection: a million calls, none in a cycle, take longer to search than to make."""
+    """The lives, read without garbage collection, which would search for cycles in a million calls that have none."""
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -1,7 +1,7 @@
 """Names for kernel stacks: on which wait queue a thread slept, and by which chain of wake-ups it was woken.
 
-A stack is a tuple of function names, innermost first. The first rule that matches wins; a rule names the function of the
-kernel that decides it. What no rule knows is called by the first function that is not the scheduler's own.
+A stack is a tuple of function names, innermost first. The first rule that matches applies; a rule names functions of the
+kernel. A stack without a rule gets the name of its first function that is not the scheduler's own.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ QUEUES: tuple[tuple[str, tuple[str, ...]], ...] = (
                   "__arm64_sys_io_uring_enter")),
 )  # fmt: skip
 
-# Queues that belong to what the call's descriptor means: each socket, eventpoll, pipe has its own. (A signalfd's readers wait
-# on their process's queue, and a lock or a page is whose it is.)
+# Queues that belong to the file behind the call's descriptor: each socket, eventpoll and pipe has a queue. (The readers of a
+# signalfd wait on a queue of their process; a lock and a page do not belong to a descriptor.)
 OF_THE_OBJECT = {"io_uring", "epoll", "accept", "send buffer", "socket", "pipe", "eventfd", "timerfd", "inotify"}
 
-# Not every sleep is on a queue of the name's own.
+# Sleeps whose name is not the name of the queue.
 _PLACES = {
     "epoll": "on epoll's own queue",
     "socket": "on the socket's queue",
@@ -145,7 +145,7 @@ def queue_name(stack: tuple[str, ...]) -> str:
 
 
 def place(queue: str) -> str:
-    """In words, where a thread sleeps whose sleep `queue_name` calls so.
+    """In words, where a thread sleeps; `queue` is a name by queue_name.
 
     >>> place("accept"), place("poll")
     ('on the queue of accept', 'in poll, on the queues of all its descriptors')
@@ -154,9 +154,9 @@ def place(queue: str) -> str:
 
 
 def of_interrupt(stack: tuple[str, ...]) -> tuple[str, ...]:
-    """The stack up to the entry of its interrupt. The frames beyond belong to the interrupted task, which had no part in it.
+    """The stack up to the entry of its interrupt. The other frames belong to the interrupted task, which is not the cause.
 
-    A packet's softirq that runs at the end of an interrupt lies on this side of the entry, as it should.
+    A packet's softirq that runs at the end of an interrupt is part of the interrupt.
     """
     at = next((index for index, name in enumerate(stack) if name.startswith(_INTERRUPTS)), len(stack))
     return stack[:at]
@@ -165,8 +165,8 @@ def of_interrupt(stack: tuple[str, ...]) -> tuple[str, ...]:
 def wake_chain(stack: tuple[str, ...]) -> tuple[str, ...]:
     """The way of a wake-up in words, from the cause on.
 
-    On loopback the whole way from the sender's call to the receiver's queue runs in the sender's own context, so that "who
-    was running" is the cause only if its own send is in the stack; else an interrupt came over somebody who had no part.
+    On loopback the sender's own task runs the whole way from its call to the receiver's queue. So the running task is the cause
+    only if the stack contains its send; otherwise an interrupt interrupted a task that is not the cause.
 
     >>> wake_chain(("try_to_wake_up", "sock_def_readable", "tcp_data_queue", "tcp_v4_rcv", "tcp_sendmsg"))
     ('packet', 'TCP', 'socket')
@@ -174,8 +174,8 @@ def wake_chain(stack: tuple[str, ...]) -> tuple[str, ...]:
     stack = of_interrupt(stack)
     at = {f"{inner} < {outer}": index for index, (inner, outer) in enumerate(itertools.pairwise(stack), 1)}
     at |= {name: index for index, name in reversed(list(enumerate(stack)))}  # the innermost of its name
-    shown = [(words, [at[one] for one in functions if one in at]) for words, functions in LINKS]
-    chain = tuple(words for words, places in sorted(shown, key=lambda one: -min(one[1], default=0)) if places)
+    shown = [(words, [at[function] for function in functions if function in at]) for words, functions in LINKS]
+    chain = tuple(words for words, places in sorted(shown, key=lambda link: -min(link[1], default=0)) if places)
     return chain or (next((name for name in own(stack) if name not in _SCHEDULER), "unknown"),)
 
 

@@ -68,10 +68,10 @@ class Reader:
         self._arch = recording.meta["machine"]["arch"]
         self._layouts = records.from_description(recording.meta["layouts"])
         self._lives: dict[int, Life] = {}
-        attached = {one.name for one in recording.probes if one.attached}
+        attached = {probe.name for probe in recording.probes if probe.attached}
         self._polls, self._counts_queues = "poll methods" in attached, "wait queues" in attached
         known = {name for name, _, _ in self._layouts[Kind.CALL].fields}
-        self._hands = self._polls and self._counts_queues and "copy_in_max" in known
+        self._times_copies = self._polls and self._counts_queues and "copy_in_max" in known
         self.lists = "epoll's callback" in attached
         self._wakers: dict[tuple[int, str, int], Waker] = {}
         self._queues: dict[int, tuple[str, tuple[str, ...]]] = {}
@@ -123,7 +123,7 @@ class Reader:
 
     def _on_exec(self, record: Any, life: Life) -> None:
         life.name = record.comm
-        if tid := getattr(record, "ns_tid", 0):  # an exec makes its thread the leader, with the leader's id
+        if tid := getattr(record, "ns_tid", 0):  # an exec by another thread gives it the leader's id (fs/exec.c: de_thread)
             life.birth = life.birth._replace(ns_tid=tid)
 
     def _on_name(self, record: Any, life: Life) -> None:
@@ -157,22 +157,14 @@ class Reader:
 
     def _on_call(self, record: Any, life: Life) -> None:
         name = syscalls.name_of(record.nr, self._arch)
-        sleeps: tuple[Sleep, ...] = ()
         fd = _descriptor(name, record.args[0])
-        if record.sleeps or life.sleeps:
-            sleeps, life.sleeps = tuple(life.sleeps if fd is not None else map(_of_nothing, life.sleeps)), []
-            asleep = sum(one.wait for one in sleeps), sum(one.delay for one in sleeps)
-            if len(sleeps) != record.sleeps or asleep != (record.wait, record.delay):
-                self.unmatched["a call's sleeps don't add up"] += 1
         unfinished = record.flags & _UNFINISHED
-        peeks = name in _FLAGS and record.args[_FLAGS[name]] & socket.MSG_PEEK  # moves nothing: the data is read later
-        all_asked = record.ret <= record.polled  # of other kinds of file the probes don't tell: answers may be out before
-        hands = self._hands and record.polled and not unfinished and name in syscalls.MULTIPLEXERS
         result = None if unfinished else record.ret
         total = record.exit - record.enter
         kernel = total - record.wait - record.delay - record.preempted - record.copy
         if kernel < 0:
             self.unmatched["a call's phases exceed it"] += 1
+        copy_in_max, copy_out_max = self._copy_times(record, name)
         life.add(
             Call(
                 thread=record.thread,
@@ -183,7 +175,7 @@ class Reader:
                 exit=record.exit,
                 result=result,
                 errno=None if unfinished else _errno(name, record.ret),
-                bytes=result if result is not None and result > 0 and name in syscalls.MOVES_BYTES and not peeks else 0,
+                bytes=result if result and result > 0 and name in syscalls.MOVES_BYTES and not _peeks(record, name) else 0,
                 total=total,
                 wait=record.wait,
                 sched_delay=record.delay,
@@ -191,7 +183,7 @@ class Reader:
                 copy=record.copy,
                 kernel=kernel,
                 copied=record.copied or None,
-                sleeps=sleeps,
+                sleeps=self._sleeps(record, life, fd),
                 preemptions=record.preemptions,
                 open=bool(record.flags & _OPEN),
                 socket=record.socket or None,
@@ -206,16 +198,40 @@ class Reader:
                 polled=record.polled if self._polls else None,
                 queued=record.queued if self._counts_queues else None,
                 unqueued=record.unqueued if self._counts_queues else None,
-                copy_in_max=record.copy_in_max if hands and name not in syscalls.EPOLL_WAITS else None,
-                copy_out_max=record.copy_out_max if hands and (name not in syscalls.EPOLL_WAITS or all_asked) else None,
+                copy_in_max=copy_in_max,
+                copy_out_max=copy_out_max,
             )
         )
+
+    def _sleeps(self, record: Any, life: Life, fd: int | None) -> tuple[Sleep, ...]:
+        """The sleeps of a call, whose records came before the record of the call."""
+        if not record.sleeps and not life.sleeps:
+            return ()
+        sleeps = tuple(life.sleeps if fd is not None else map(_of_nothing, life.sleeps))
+        life.sleeps = []
+        asleep = sum(sleep.wait for sleep in sleeps), sum(sleep.delay for sleep in sleeps)
+        if len(sleeps) != record.sleeps or asleep != (record.wait, record.delay):
+            self.unmatched["a call's sleeps don't add up"] += 1
+        return sleeps
+
+    def _copy_times(self, record: Any, name: str) -> tuple[int | None, int | None]:
+        """Upper bounds (ns) for copying in a multiplexer's descriptors and for copying out its results; None: not known.
+
+        epoll_wait copies in no descriptors. It polls the descriptors on its ready list one by one and copies out each result at
+        once (fs/eventpoll.c: ep_send_events). The probes count the polls of sockets, pipes and eventfds: if epoll_wait returned
+        more results than that, it may have copied out some before the first poll that was counted.
+        """
+        if not self._times_copies or not record.polled or record.flags & _UNFINISHED or name not in syscalls.MULTIPLEXERS:
+            return None, None
+        if name not in syscalls.EPOLL_WAITS:
+            return record.copy_in_max, record.copy_out_max
+        return None, record.copy_out_max if record.ret <= record.polled else None
 
     def _on_burst(self, record: Any, life: Life) -> None:
         name = syscalls.name_of(record.nr, self._arch)
         kernel = record.total - record.delay - record.preempted
         if kernel < 0 or sum(record.buckets) != record.count:
-            self.unmatched["a run of calls doesn't add up"] += 1
+            self.unmatched["a burst of calls doesn't add up"] += 1
         life.bursts += record.count
         life.add(
             Call(
@@ -246,19 +262,9 @@ class Reader:
 
     def thread(self, life: Life) -> Thread:
         """A life's accounts; what does not add up is counted."""
-        birth, end = life.birth, life.end
-        single = sum(1 for one in life.calls if one.histogram is None)
-        calls = single + life.bursts
-        if end is None:
-            self.unmatched["a thread without an end"] += 1
-            stop = max([one.exit for one in life.calls], default=birth.start)
-            end = records.LAYOUTS[Kind.EXIT].record(Kind.EXIT, birth.thread, stop, single, life.bursts, *[0] * 7, "")
-        elif (end.calls, end.bursts) != (single, life.bursts):
-            self.unmatched["calls of a thread are missing"] += 1
-        outside = sum(one.wait for one in life.outside), sum(one.delay for one in life.outside)
-        if len(life.outside) != end.sleeps or outside[0] != end.wait:
-            self.unmatched["sleeps outside calls don't add up"] += 1
-        inside = life.inside
+        birth, inside = life.birth, life.inside
+        single = sum(1 for call in life.calls if call.histogram is None)
+        end = self._end(life, single)
         copy = getattr(end, "copy", 0)
         user = end.end - birth.start - inside["total"] - end.wait - end.delay - end.preempted - end.birth - copy
         worker = bool(getattr(birth, "worker", 0))
@@ -281,13 +287,34 @@ class Reader:
             preempted=inside["preempted"] + end.preempted,
             copy=inside["copy"] + copy,
             kernel=inside["kernel"] + end.birth,
-            calls=calls,
-            voluntary_switches=sum(len(one.sleeps) for one in life.calls) + end.sleeps,
-            involuntary_switches=sum(one.preemptions for one in life.calls) + end.preemptions,
+            calls=single + life.bursts,
+            voluntary_switches=sum(len(call.sleeps) for call in life.calls) + end.sleeps,
+            involuntary_switches=sum(call.preemptions for call in life.calls) + end.preemptions,
             ended=bool(life.end is not None and life.end.end < self._recording.meta["end"]),
             kernel_worker=worker,
             slept_on=slept_on(life.outside),
         )
+
+    def _end(self, life: Life, single: int) -> Any:
+        """The record of the thread's end, held against its calls (`single` without bursts) and its sleeps outside of calls.
+
+        If the record is missing, the thread ends with its last call.
+        """
+        end = life.end
+        if end is None:
+            self.unmatched["a thread without an end"] += 1
+            last = max((call.exit for call in life.calls), default=life.birth.start)
+            end = records.LAYOUTS[Kind.EXIT].record(Kind.EXIT, life.birth.thread, last, single, life.bursts, *[0] * 7, "")
+        elif (end.calls, end.bursts) != (single, life.bursts):
+            self.unmatched["calls of a thread are missing"] += 1
+        if len(life.outside) != end.sleeps or sum(sleep.wait for sleep in life.outside) != end.wait:
+            self.unmatched["sleeps outside calls don't add up"] += 1
+        return end
+
+
+def _peeks(record: Any, name: str) -> bool:
+    """Does the call read with MSG_PEEK? Then the data stays in the socket, and a later call reads it."""
+    return name in _FLAGS and bool(record.args[_FLAGS[name]] & socket.MSG_PEEK)
 
 
 def _errno(name: str, result: int) -> str | None:
@@ -296,7 +323,7 @@ def _errno(name: str, result: int) -> str | None:
 
 
 def _of_nothing(sleep: Sleep) -> Sleep:
-    """The call's first argument is no descriptor: what the kernel side found behind it means nothing."""
+    """The sleep without its object: the call has no descriptor, so the kernel side read the object from another argument."""
     return replace(sleep, object=None) if sleep.object else sleep
 
 

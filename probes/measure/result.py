@@ -15,7 +15,7 @@ PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")  # fiel
 
 @dataclass(frozen=True, slots=True)
 class Waker:
-    """Who ended a sleep. `chain` says it in words, from the cause to the thread; `stack` is the waker's kernel stack."""
+    """The task that ended a sleep. `chain`: the way from the cause to the thread, in words; `stack`: its kernel stack."""
 
     comm: str
     tid: int
@@ -38,8 +38,8 @@ class Sleep:
     queue: str
     stack: tuple[str, ...]
     waker: Waker | None
-    probed: int = 0  # ns of our own work in the waker, which prolonged the sleep
-    object: int | None = None  # which socket, eventpoll, pipe... the call's descriptor meant: an ordinal; None: no descriptor
+    probed: int = 0  # ns of the probe's own work in the waker, which prolonged the sleep
+    object: int | None = None  # an ordinal for the file behind the call's descriptor (socket, eventpoll, pipe); None: none
 
     @property
     def wait(self) -> int:
@@ -52,11 +52,11 @@ class Sleep:
         return self.on - self.woken
 
 
-@dataclass(slots=True)  # not frozen, though nobody changes it: that doubles the time to make one, and there may be millions
+@dataclass(slots=True)  # not frozen, though no code changes it: a frozen dataclass takes twice as long to make
 class Call:
     """One system call, or a burst of `count` identical calls without result. The times of a burst are sums.
 
-    `result` is the kernel's return value, None for a call that never returned; `fd` is None for calls that name none.
+    `result` is the kernel's return value, None for a call that never returned; `fd` is None for calls without a descriptor.
     The phases add up to `total` exactly. For a burst, `exit - enter` spans all its calls, with the user code in between.
     """
 
@@ -79,22 +79,22 @@ class Call:
     sleeps: tuple[Sleep, ...] = ()
     preemptions: int = 0
     count: int = 1
-    histogram: tuple[int, ...] | None = None  # of a run: records.bucket_floor says the bounds
-    longest: int = 1 << 63  # of a run: its longest call, ns
+    histogram: tuple[int, ...] | None = None  # of a burst: records.bucket_floor has the bounds
+    longest: int = 1 << 63  # of a burst: its longest call, ns
     open: bool = False  # under way when the recording ended
     socket: int | None = None
     ready: int | None = None  # when the oldest of the data that it read had arrived
-    latest: int | None = None  # when the newest had; None: not recorded
+    latest: int | None = None  # when the newest of it had arrived; None: not recorded
     arrivals: int = 0
     drained: bool = False
     unread: int = 0  # bytes that the socket still had when a reading call returned
     copies: int = 0  # buffers that were copied
-    late: bool = False  # the kernel did not tell of a copy's end: `copy` and `copied` are upper bounds
+    late: bool = False  # no probe reported the end of a copy: `copy` and `copied` are upper bounds
     linear: bool = False  # the copy was a datagram's in one piece: the probe "datagram copy" bracketed it
-    polled: int | None = None  # how many descriptors it asked by their poll method; None: no probe counts that here
-    queued: int | None = None  # how many entries it made in wait queues of descriptors
-    unqueued: int | None = None  # how many it took out again
-    # ns on the CPU within which a multiplexer copied in its descriptors and copied out its answers: upper bounds; or not known
+    polled: int | None = None  # calls of the poll methods of its descriptors; None: no probe counts them here
+    queued: int | None = None  # entries that it made in wait queues of descriptors
+    unqueued: int | None = None  # entries that it removed from them
+    # upper bounds of the time in which a multiplexer copied in its descriptors and copied out its results, ns; None: not known
     copy_in_max: int | None = None
     copy_out_max: int | None = None
 
@@ -103,7 +103,7 @@ class Call:
 class ReadyListEvent:
     """Epoll's callback (ep_poll_callback) put a descriptor that the thread had added on the ready list, at `at`.
 
-    `ready`: when the data that was the reason had become ready in its socket; None if it wasn't data for a socket.
+    `ready`: when the data that was the reason had become ready in its socket; None if the reason was another event.
     """
 
     thread: int
@@ -113,7 +113,7 @@ class ReadyListEvent:
 
 @dataclass(frozen=True, slots=True)
 class SocketCopy:
-    """Data copied from a socket by something else than a reading call: io_uring, AIO, or a worker of the kernel."""
+    """Data copied from a socket without read, recvfrom or recvmsg: by recvmmsg, io_uring, AIO, or a worker of the kernel."""
 
     thread: int
     socket: int
@@ -147,17 +147,17 @@ class Message:
     bytes: int
     reads: int
     arrivals: int
-    probed: int = 0  # between ready and notified: ns of our own work in the waker
-    all_ready: int | None = None  # None: it came in several segments, and the recording has the first one's time only
+    probed: int = 0  # between ready and notified: ns of the probe's own work in the waker
+    all_ready: int | None = None  # None: several segments came, and the recording has the time of the first only
 
     @property
     def ready_to_notified(self) -> int:
-        """The end of phase 1: how long the data was unread before the thread could know, ns, less our own work."""
+        """The end of phase 1: how long the data was unread before the thread could know, ns, without the probe's own work."""
         return self.notified - self.ready - self.probed
 
     @property
     def notified_to_copied(self) -> int:
-        """Phase 2 and the way to it, ns: from the notice to the end of the copy; 0 if the copy came first."""
+        """Phase 2 and what the thread does before it, ns: from the notice to the end of the copy; 0 if the copy came first."""
         return max(self.copied - self.notified, 0)
 
 
@@ -182,9 +182,9 @@ class Thread:
     calls: int
     voluntary_switches: int
     involuntary_switches: int
-    ended: bool = True  # False: it lived on when the recording ended
-    kernel_worker: bool = False  # made by the kernel for its own work (io_uring): no call, no user code
-    slept_on: tuple[SleptOn, ...] = ()  # its sleeps outside of calls: page faults, and all of a kernel's worker
+    ended: bool = True  # False: it was alive when the recording ended
+    kernel_worker: bool = False  # a thread of the kernel, made by io_uring: without calls and user code
+    slept_on: tuple[SleptOn, ...] = ()  # its sleeps outside of calls: in page faults, and all sleeps of a kernel_worker
 
     @property
     def awake(self) -> int:
@@ -205,7 +205,7 @@ class SleptOn:
     count: int
     ns: int
     woken_by: tuple[tuple[str, int], ...]  # (chain in words, how often), most frequent first
-    queues: int | None = None  # how many queues of that kind: as many as objects; None: the call names no descriptor
+    queues: int | None = None  # how many queues of that kind, one for each object; None: the call has no descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """What the kernel side counted: handled, lost, and left without a partner."""
+    """How many events the kernel side handled, how many were lost, and how many had no partner."""
 
     seen: int
     lost: int
@@ -277,18 +277,18 @@ class Check:
 
 
 def worst(verdicts: Iterable[str]) -> str:
-    """Of several: fail before inconclusive, inconclusive before pass. What failed stays failed, whatever is unknown beside it.
+    """The worst of several: fail before inconclusive, inconclusive before pass. A failed check stays failed.
 
     >>> worst(["pass", "inconclusive", "fail"])
     'fail'
     """
-    found = set(verdicts)
-    return "fail" if "fail" in found else "inconclusive" if "inconclusive" in found else "pass"
+    present = set(verdicts)
+    return "fail" if "fail" in present else "inconclusive" if "inconclusive" in present else "pass"
 
 
 @dataclass(frozen=True)
 class Result:
-    """A whole run, ready to be shown. `context` is what is not from the probes: the lab, its traffic, witnesses, cost."""
+    """A whole run, ready to be shown. `context` is what the probes do not report: the lab, its traffic, witnesses, cost."""
 
     machine: dict[str, Any]
     probes: tuple[Probe, ...]
@@ -299,14 +299,14 @@ class Result:
     threads: tuple[Thread, ...]
     context: Context
     checks: tuple[Check, ...] = ()
-    listed: tuple[ReadyListEvent, ...] | None = None  # None: no probe tells of epoll's callback here
+    listed: tuple[ReadyListEvent, ...] | None = None  # None: no probe reports epoll's callback here
 
     @property
     def verdict(self) -> str:
         """pass, fail or inconclusive."""
-        if not self.events.sound or self.events.full or any(one.verdict is Verdict.INCONCLUSIVE for one in self.checks):
+        if not self.events.sound or self.events.full or any(check.verdict is Verdict.INCONCLUSIVE for check in self.checks):
             return "inconclusive"
-        return "fail" if any(one.verdict is Verdict.FAILED for one in self.checks) else "pass"
+        return "fail" if any(check.verdict is Verdict.FAILED for check in self.checks) else "pass"
 
     def with_checks(self, checks: Iterable[Check]) -> Result:
         """The same result with a lab's verdicts."""
@@ -314,4 +314,4 @@ class Result:
 
     def named(self, *names: str) -> list[Call]:
         """The calls of these names, in order of their start."""
-        return [one for one in self.calls if one.name in names]
+        return [call for call in self.calls if call.name in names]

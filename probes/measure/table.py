@@ -12,7 +12,7 @@ from probes.recording import Probe, Quality
 
 
 def percentiles(calls: Sequence[Call], *shares: float) -> tuple[list[int], Quality]:
-    """The durations (ns) that these shares of the calls stay below or at; bounded where runs are known by buckets only."""
+    """The durations (ns) that these shares of the calls stay below or at; bounded where bursts are known by buckets only."""
     if all(call.count == 1 for call in calls):
         ordered = sorted(call.total for call in calls)
         return [percentile_of(ordered, share) or 0 for share in shares], Quality.MEASURED
@@ -24,12 +24,12 @@ def percentiles(calls: Sequence[Call], *shares: float) -> tuple[list[int], Quali
             weighted += [(min(_bucket_end(i), call.longest), n) for i, n in enumerate(call.histogram) if n]
     weighted.sort()
     whole, seen = sum(n for _, n in weighted), 0
-    found: list[int] = []
+    values: list[int] = []
     for duration, n in weighted:
         seen += n
-        while len(found) < len(shares) and seen > shares[len(found)] * whole:
-            found.append(duration)
-    return found, Quality.BOUNDED
+        while len(values) < len(shares) and seen > shares[len(values)] * whole:
+            values.append(duration)
+    return values, Quality.BOUNDED
 
 
 def _bucket_end(index: int) -> int:
@@ -48,16 +48,16 @@ def slept_on(sleeps: Iterable[Sleep]) -> tuple[SleptOn, ...]:
         queues[sleep.queue].append(sleep)
     rows = []
     for queue, group in queues.items():
-        chains = collections.Counter(one.waker.words for one in group if one.waker)
-        objects = {one.object for one in group}
+        chains = collections.Counter(sleep.waker.words for sleep in group if sleep.waker)
+        objects = {sleep.object for sleep in group}
         several = None if None in objects else len(objects)
-        rows.append(SleptOn(queue, len(group), sum(one.wait for one in group), tuple(chains.most_common()), several))
+        rows.append(SleptOn(queue, len(group), sum(sleep.wait for sleep in group), tuple(chains.most_common()), several))
     return tuple(sorted(rows, key=lambda row: -row.ns))
 
 
 def table(calls: Sequence[Call], attached: Iterable[Probe]) -> tuple[CallRow, ...]:
     """One row per system call, the longest first."""
-    probes = {one.name: one for one in attached}
+    probes = {probe.name: probe for probe in attached}
     by_name: dict[str, list[Call]] = collections.defaultdict(list)
     for call in calls:
         by_name[call.name].append(call)
@@ -72,9 +72,9 @@ def table(calls: Sequence[Call], attached: Iterable[Probe]) -> tuple[CallRow, ..
         rows.append(
             CallRow(
                 name=name,
-                count=sum(one.count for one in group),
+                count=sum(call.count for call in group),
                 errors=dict(errors.most_common()),
-                bytes=sum(one.bytes for one in group),
+                bytes=sum(call.bytes for call in group),
                 **{phase: sum(map(operator.attrgetter(phase), group)) for phase in PHASES},
                 p50=p50,
                 p99=p99,
@@ -102,7 +102,7 @@ def _median(calls: Sequence[Call], timed: str) -> int | None:
 
 
 def _copy_quality(calls: Sequence[Call], probe: Probe, datagrams: Probe | None) -> tuple[Quality, str]:
-    """A copy of 0 ns is a figure only where the call moves no data, or where a probe watched the copy of all that it moved."""
+    """A copy of 0 ns is a measured figure only if the call moves no data, or if a probe watched every copy of the call."""
     name = calls[0].name
     seen = {bool(datagrams and call.linear) for call in calls if call.copied}
     if seen:
