@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import bisect
 import collections
-import statistics
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
+from findings.spans import most_at_once
 from findings.view import Finding, Run, confirmed, failed, sleeps, unavailable, waited
 from probes.kernel import syscalls
+from probes.measure.percentiles import median
 from probes.measure.queues import place
 from probes.measure.result import Call, Sleep, Thread, Verdict
 from probes.words import count, ms, plural
@@ -58,9 +59,9 @@ def multiplexer_copies(calls: Sequence[Call]) -> str:
     bounded = [call for call in calls if call.copy_out_max is not None]
     if not bounded:
         return ""
-    kernel = statistics.median(call.kernel for call in bounded) / 1e3
-    copy_in = statistics.median(call.copy_in_max or 0 for call in bounded) / 1e3
-    copy_out = statistics.median(call.copy_out_max or 0 for call in bounded) / 1e3
+    kernel = (median(call.kernel for call in bounded) or 0) / 1e3
+    copy_in = (median(call.copy_in_max or 0 for call in bounded) or 0) / 1e3
+    copy_out = (median(call.copy_out_max or 0 for call in bounded) or 0) / 1e3
     names = f"{copy_in:.1f} us copy in the descriptors and " if any(call.copy_in_max for call in bounded) else ""
     return f"; of {kernel:.1f} us in the kernel at most {names}{copy_out:.1f} us copy out the results (medians)"
 
@@ -71,7 +72,7 @@ def woken_through(run: Run, queue: str, function: str) -> Finding:
     The evidence counts the sleeps on the queue, those that a packet ended, and those whose wake-up shows the function.
     """
     asleep = [sleep for call in run.result.calls for sleep in call.sleeps if sleep.queue == queue]
-    by_packet = [sleep for sleep in asleep if sleep.waker and sleep.waker.chain[0] == "packet"]
+    by_packet = [sleep for sleep in asleep if sleep.waker and sleep.waker.by_packet]
     through = [sleep for sleep in by_packet if sleep.waker and function in sleep.waker.stack]
     evidence = (
         f"{count(len(asleep), 'sleep')} {place(queue)}; a packet ended {len(by_packet)} of them,"
@@ -115,22 +116,13 @@ def own_reader_each(run: Run, unit: str) -> Finding:
     if len(readers) < 2 or len(owners) < len(readers):
         return failed(f"{counted}; {len(alone)} of these had a single reader")
     counted += f", and no {unit} read two of them"
-    asleep = _most_at_once((sleep.off, sleep.woken) for call in run.reads for sleep in call.sleeps)
+    asleep = most_at_once((sleep.off, sleep.woken) for call in run.reads for sleep in call.sleeps)
     if asleep > 1:
         return confirmed(f"{counted}; up to {count(asleep, unit)} slept in recv at the same time")
     reads = [[call for call in run.reads if call.socket == socket] for socket in readers]
-    begun = _most_at_once((min(call.enter for call in calls), max(call.exit for call in calls)) for calls in reads)
+    begun = most_at_once((min(call.enter for call in calls), max(call.exit for call in calls)) for calls in reads)
     evidence = f"{counted}; up to {count(begun, 'connection')} were being read at the same time"
     return confirmed(evidence) if begun > 1 else failed(evidence)
-
-
-def _most_at_once(spans: Iterable[tuple[int, int]]) -> int:
-    """How many of these spans of time have a moment in common, at most."""
-    most = now = 0
-    for _, step in sorted((at, step) for begin, end in spans for at, step in ((begin, 1), (end, -1))):
-        now += step
-        most = max(most, now)
-    return most
 
 
 def created(run: Run) -> list[Thread]:
@@ -168,7 +160,7 @@ def ceiling(run: Run, workers: int, unit: str) -> Finding:
             first_and_last[call.socket] = first, call.exit
     readers = {call.thread for call in run.reads if call.socket}
     spans = sorted(first_and_last.values())
-    together = max((sum(1 for begin, end in spans if begin <= at < end) for at, _ in spans), default=0)
+    together = most_at_once(spans)
     evidence = (
         f"{count(len(spans), 'connection')}, {count(len(readers), unit)}:"
         f" at most {count(together, 'connection')} served at the same time"
@@ -177,7 +169,7 @@ def ceiling(run: Run, workers: int, unit: str) -> Finding:
         return unavailable(f"{evidence}; {workers} {plural(unit)} serve them all: --clients {workers + 2} shows the ceiling")
     if together > workers or len(readers) > workers:
         return failed(evidence)
-    came = min(client.asked for client in run.clients)
+    came = min(client.asked for client in run.clients if client.asked)
     late = min(begin - came for begin, _ in spans[workers:])
     return confirmed(f"{evidence}; connection {workers + 1} was read {ms(late)} after the first client had connected")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from probes.measure.percentiles import percentile_of
 from probes.measure.result import Result
-from probes.measure.table import percentile_of
 
 
 @dataclass(frozen=True)

@@ -70,4 +70,4 @@ def packets_ended(run: Run) -> tuple[int, int]:
         for thread, sleep in asleep
         if thread == message.thread and sleep.off <= message.ready <= sleep.woken
     ]
-    return sum(1 for sleep in ended if sleep.waker and "packet" in sleep.waker.chain), len(ended)
+    return sum(1 for sleep in ended if sleep.waker and sleep.waker.by_packet), len(ended)

@@ -52,10 +52,7 @@ def waits(run: Run) -> Finding:
     blocking = [call for call in run.sections.get("blocking", []) if call.name in syscalls.ACCEPTS]
     non_blocking = [call for call in run.sections.get("non-blocking", []) if call.name in syscalls.ACCEPTS]
     ended_by_packet = [
-        sleep
-        for call in blocking
-        for sleep in call.sleeps
-        if sleep.queue == "accept" and sleep.waker and sleep.waker.chain[0] == "packet"
+        sleep for call in blocking for sleep in call.sleeps if sleep.queue == "accept" and sleep.waker and sleep.waker.by_packet
     ]
     refused = [call for call in non_blocking if call.errno == "EAGAIN" and not call.sleeps]
     evidence = (

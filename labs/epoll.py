@@ -14,6 +14,7 @@ import os
 import select
 from typing import Any
 
+from findings import summary
 from findings.evidence import multiplexer_copies
 from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
 from findings.properties.leaves_no_data_unread import LEAVES_NO_DATA_UNREAD
@@ -79,10 +80,11 @@ def woken_by_the_callback(run: Run) -> Finding:
         f"{len(own)} of {count(len(asleep), 'sleep')} were on epoll's own queue;"
         f" {len(through)} of {count(len(seen), 'wake-up')} went through ep_poll_callback"
     )
-    if listed := run.result.listed:
-        delays = sorted(event.at - event.ready for event in listed if event.ready is not None)
-        evidence += f"; the callback put {count(len(listed), 'descriptor')} on the ready list"
-        evidence += f", {delays[len(delays) // 2]:,} ns after the data was ready (median)" if delays else ""
+    listed = summary.ready_list(run.result)
+    if listed and listed.count:
+        evidence += f"; the callback put {count(listed.count, 'descriptor')} on the ready list"
+        delay = listed.after_ready.p50
+        evidence += f", {delay:,} ns after the data was ready (median)" if delay is not None else ""
     return confirmed(evidence) if through and len(through) == len(seen) and len(own) == len(asleep) else failed(evidence)
 
 

@@ -136,7 +136,7 @@ def woken_for_data(run: Run) -> list[Sleep]:
         sleep
         for call in run.calls("io_uring_enter")
         for sleep in call.sleeps
-        if sleep.waker and sleep.waker.chain[0] == "packet" and any(ready <= sleep.woken <= copied for ready, copied in spans)
+        if sleep.waker and sleep.waker.by_packet and any(ready <= sleep.woken <= copied for ready, copied in spans)
     ]
 
 

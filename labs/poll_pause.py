@@ -8,7 +8,7 @@ from labs.kit.questions.cases import MEANWHILE
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from labs.kit.questions.server import AWAKE, CALLS, WAITS_IN
 from labs.kit.traffic import Traffic
-from probes.measure.table import percentile_of
+from probes.measure.percentiles import median
 from probes.words import ms
 
 LAB = Lab(
@@ -39,7 +39,7 @@ ENOUGH = 20  # messages that make a median
 def round_ns(run: Run) -> float:
     """From the start of one pause to the start of the next, ns (median): the pause, and the polls after it."""
     pauses = [call.enter for call in run.calls("clock_nanosleep")]
-    return percentile_of(sorted(after - before for before, after in itertools.pairwise(pauses)), 0.5) or 0
+    return median(after - before for before, after in itertools.pairwise(pauses)) or 0
 
 
 def awake(run: Run) -> float:
@@ -54,7 +54,7 @@ def rounds_a_second(run: Run) -> float:
 
 def unread_ns(run: Run) -> float:
     """How long data was unread before the thread was notified, ns (median)."""
-    return percentile_of(sorted(message.ready_to_notified for message in run.result.messages), 0.5) or 0
+    return median(message.ready_to_notified for message in run.result.messages) or 0
 
 
 @LAB.check("a longer pause takes less CPU", claims=("C20",))
@@ -115,7 +115,7 @@ def until_woken_ns(run: Run) -> float:
         for sleep in call.sleeps
         if sleep.off <= message.ready <= sleep.woken
     ]
-    return percentile_of(sorted(ends), 0.5) or 0
+    return median(ends) or 0
 
 
 def wakers(run: Run) -> Counter[str]:

@@ -30,12 +30,13 @@ TOO_SHORT = "a client that sends 1 message ends at once: use --messages 2 or mor
 
 def first_answers(run: Run) -> list[int]:
     """How long each client waited from its first message to its echo, ns, sorted."""
-    return sorted(client.exchanges[0].round_trip for client in run.clients)
+    return sorted(client.exchanges[0].round_trip for client in run.clients if client.exchanges)
 
 
 def shortest_stay(run: Run) -> int:
     """How long a client stays at least, from its first message to its last echo, ns."""
-    return min(client.exchanges[-1].echoed - client.exchanges[0].sent for client in run.clients)
+    stays = (client.exchanges[-1].echoed - client.exchanges[0].sent for client in run.clients if client.exchanges)
+    return min(stays, default=0)
 
 
 def late_answers(run: Run) -> int:

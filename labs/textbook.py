@@ -12,8 +12,8 @@ from labs.kit.questions.question import Question, Truth, Undecided
 from labs.kit.questions.server import ORDER
 from labs.kit.traffic import LATE_BYTES, Traffic
 from probes.kernel import syscalls
+from probes.measure.percentiles import median
 from probes.measure.result import Call
-from probes.measure.table import percentile_of
 from probes.words import count, ms
 
 LONG = 2000  # bytes of a message that does not fit into recv(1024)
@@ -132,7 +132,7 @@ def rounds_of(run: Run) -> tuple[int, float, float]:
 
 def unread_ns(run: Run) -> float:
     """How long data was unread before the thread was notified, ns (median)."""
-    return percentile_of(sorted(message.ready_to_notified for message in run.result.messages), 0.5) or 0
+    return median(message.ready_to_notified for message in run.result.messages) or 0
 
 
 # -- the select server ---------------------------------------------------------------------------------------------------

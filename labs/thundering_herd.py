@@ -34,7 +34,7 @@ def wake_ups(run: Run, queue: str) -> int:
         1
         for call in run.result.calls
         for sleep in call.sleeps
-        if sleep.queue == queue and sleep.waker and "packet" in sleep.waker.chain
+        if sleep.queue == queue and sleep.waker and sleep.waker.by_packet
     )
 
 
@@ -52,7 +52,7 @@ def herd(run: Run, queue: str) -> tuple[int, int, int]:
     packets = asleep = woken = 0
     first = -1.0
     for sleep in sleeps:
-        if not sleep.waker or "packet" not in sleep.waker.chain or sleep.woken - first < at_once:
+        if not sleep.waker or not sleep.waker.by_packet or sleep.woken - first < at_once:
             continue
         first = sleep.woken
         there = [other for other in sleeps if other.off < first <= other.woken]

@@ -128,6 +128,8 @@ class Overhead:
     def __post_init__(self) -> None:
         if min(vars(self).values()) < 0:
             raise ValueError("a figure of the overhead is negative")
+        if not self.untraced_round_trip_ns:
+            raise ValueError("a round trip of the overhead took no time")
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from probes.capture.privileges import need_privileges
 from probes.context import CasesRun, ExperimentRun, LabRun, Overhead, Seen, ServedCase, Witness
 from probes.errors import CannotTrace, LabBroken, WrongUsage
 from probes.measure.measure import measure
+from probes.measure.percentiles import median
 from probes.measure.result import Result
-from probes.measure.table import percentile_of
 from probes.patience import PATIENCE
 from probes.recording import Recording
 from runs.clients import describe
@@ -315,10 +315,10 @@ def _overhead(untraced: Served, traced: Served) -> Overhead | None:
     return Overhead(
         untraced_s=untraced.traffic_seen.seconds,
         untraced_cpu_s=untraced.witness.cpu_ns / 1e9,
-        untraced_round_trip_ns=percentile_of(untraced.traffic_seen.round_trips, 0.5) or 0,
+        untraced_round_trip_ns=median(untraced.traffic_seen.round_trips) or 0,
         traced_s=traced.traffic_seen.seconds,
         traced_cpu_s=traced.witness.cpu_ns / 1e9,
-        traced_round_trip_ns=percentile_of(traced.traffic_seen.round_trips, 0.5) or 0,
+        traced_round_trip_ns=median(traced.traffic_seen.round_trips) or 0,
     )
 
 

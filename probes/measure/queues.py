@@ -6,101 +6,182 @@ kernel. A stack without a rule gets the name of its first function that is not t
 
 from __future__ import annotations
 
+import enum
 import itertools
 
+
+class Queue(enum.StrEnum):
+    """What a thread sleeps on, by the words that reports, checks and JSON have for it."""
+
+    IO_URING = "io_uring"
+    NATIVE_AIO = "native aio"
+    EPOLL = "epoll"
+    SELECT = "select"
+    POLL = "poll"
+    ACCEPT = "accept"
+    CONNECT = "connect"
+    SEND_BUFFER = "send buffer"
+    SOCKET = "socket"
+    SOCKET_LOCK = "socket lock"
+    FUTEX = "futex"
+    PIPE = "pipe"
+    TERMINAL = "terminal"
+    EVENTFD = "eventfd"
+    TIMERFD = "timerfd"
+    SIGNALFD = "signalfd"
+    INOTIFY = "inotify"
+    SIGNAL = "signal"
+    TIMER = "timer"
+    CHILD = "child"
+    VFORK = "vfork"
+    EXIT = "exit"
+    EXEC = "exec"
+    PAGE = "page"
+    DISK = "disk"
+    LOCK = "lock"
+    FLOCK = "flock"
+    RCU = "rcu"
+    KERNEL_WORKER = "kernel worker"
+    COMPLETION = "completion"
+    IO_URING_WORKER = "io_uring worker"
+    IO_URING_SUBMISSION_THREAD = "io_uring submission thread"
+
+
+class Link(enum.StrEnum):
+    """A step of a wake-up's way from the cause to the thread, by the words that reports, checks and JSON have for it."""
+
+    TIMER = "timer"
+    PACKET = "packet"
+    TCP = "TCP"
+    UDP = "UDP"
+    UNIX_SOCKET = "unix socket"
+    PIPE = "pipe"
+    EVENTFD = "eventfd"
+    SIGNAL = "signal"
+    END_OF_THE_PROCESS = "end of the process"
+    DISK = "disk"
+    PAGE = "page"
+    CHILD_END = "child's end"
+    AIO_REQUEST = "AIO's request (aio_poll_wake)"
+    AIO_COMPLETION = "AIO's completion (aio_complete)"
+    IO_URING = "io_uring"
+    IO_URING_WORK_QUEUE = "io_uring's work queue"
+    IO_URING_COMPLETION = "io_uring's completion"
+    SOCKET = "socket"
+    EPOLL_CALLBACK = "epoll's callback (ep_poll_callback)"
+    EPOLL_QUEUE = "epoll's queue"
+    POLL_CALLBACK = "poll's callback (pollwake)"
+    FUTEX = "futex"
+    LOCK = "lock"
+    VFORK_END = "vfork's end"
+    KERNEL_WORKER = "kernel worker"
+    COMPLETION = "completion"
+
+
 # Where a thread slept: (the queue's name, functions that show it). Order matters: an io_uring wait may poll a socket.
-QUEUES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("io_uring", ("io_cqring_wait",)),
-    ("native aio", ("read_events", "aio_read_events_ring", "do_io_getevents")),
-    ("epoll", ("ep_poll", "do_epoll_wait", "ep_send_events")),
-    ("select", ("do_select", "core_sys_select")),
-    ("poll", ("do_poll", "do_sys_poll")),
-    ("accept", ("inet_csk_accept", "inet_csk_wait_for_connect", "unix_accept")),
-    ("connect", ("inet_stream_connect", "__inet_stream_connect", "inet_wait_for_connect", "unix_wait_for_peer")),
-    ("send buffer", ("sk_stream_wait_memory", "sock_alloc_send_pskb", "sock_wait_for_wmem")),
-    ("socket", ("sk_wait_data", "__skb_wait_for_more_packets", "unix_stream_read_generic", "unix_stream_data_wait")),
-    ("socket lock", ("lock_sock_nested", "__lock_sock")),
-    ("futex", ("futex_wait_queue", "futex_wait_queue_me", "futex_wait", "do_futex", "futex_wait_multiple")),
-    ("pipe", ("pipe_read", "anon_pipe_read", "pipe_write", "anon_pipe_write", "pipe_wait_readable", "wait_for_partner")),
-    ("terminal", ("n_tty_read", "n_tty_write", "tty_read", "tty_write")),
-    ("eventfd", ("eventfd_read",)),
-    ("timerfd", ("timerfd_read_iter", "timerfd_read")),
-    ("signalfd", ("signalfd_read_iter", "signalfd_read")),
-    ("inotify", ("inotify_read",)),
-    ("signal", ("do_sigtimedwait", "sigsuspend", "do_sigsuspend", "__do_sys_pause", "__x64_sys_pause",
-                "__ia32_sys_pause", "do_signal_stop")),
-    ("timer", ("hrtimer_nanosleep", "do_nanosleep", "common_nsleep", "common_nsleep_timens")),
-    ("child", ("do_wait", "kernel_wait4", "kernel_waitid")),
-    ("vfork", ("wait_for_vfork_done", "kernel_clone")),
-    ("exit", ("exit_mm", "do_exit", "coredump_task_exit", "zap_pid_ns_processes")),
-    ("exec", ("de_thread", "begin_new_exec")),
-    ("page", ("folio_wait_bit_common", "folio_wait_bit", "filemap_fault", "__lock_page", "wait_on_page_bit")),
-    ("disk", ("io_schedule", "io_schedule_timeout", "blk_mq_get_tag", "submit_bio_wait", "jbd2_log_wait_commit")),
-    ("lock", ("__mutex_lock", "mutex_lock", "rwsem_down_read_slowpath", "rwsem_down_write_slowpath", "down_read",
-              "down_write", "rt_mutex_slowlock")),
-    ("flock", ("locks_lock_inode_wait", "flock_lock_inode_wait")),
-    ("rcu", ("synchronize_rcu", "wait_rcu_gp", "__wait_rcu_gp", "rcu_barrier", "synchronize_rcu_expedited")),
-    ("kernel worker", ("__flush_work", "flush_workqueue")),
-    ("completion", ("wait_for_completion", "wait_for_completion_interruptible", "wait_for_completion_killable")),
+QUEUES: tuple[tuple[Queue, tuple[str, ...]], ...] = (
+    (Queue.IO_URING, ("io_cqring_wait",)),
+    (Queue.NATIVE_AIO, ("read_events", "aio_read_events_ring", "do_io_getevents")),
+    (Queue.EPOLL, ("ep_poll", "do_epoll_wait", "ep_send_events")),
+    (Queue.SELECT, ("do_select", "core_sys_select")),
+    (Queue.POLL, ("do_poll", "do_sys_poll")),
+    (Queue.ACCEPT, ("inet_csk_accept", "inet_csk_wait_for_connect", "unix_accept")),
+    (Queue.CONNECT, ("inet_stream_connect", "__inet_stream_connect", "inet_wait_for_connect", "unix_wait_for_peer")),
+    (Queue.SEND_BUFFER, ("sk_stream_wait_memory", "sock_alloc_send_pskb", "sock_wait_for_wmem")),
+    (Queue.SOCKET, ("sk_wait_data", "__skb_wait_for_more_packets", "unix_stream_read_generic", "unix_stream_data_wait")),
+    (Queue.SOCKET_LOCK, ("lock_sock_nested", "__lock_sock")),
+    (Queue.FUTEX, ("futex_wait_queue", "futex_wait_queue_me", "futex_wait", "do_futex", "futex_wait_multiple")),
+    (Queue.PIPE, ("pipe_read", "anon_pipe_read", "pipe_write", "anon_pipe_write", "pipe_wait_readable", "wait_for_partner")),
+    (Queue.TERMINAL, ("n_tty_read", "n_tty_write", "tty_read", "tty_write")),
+    (Queue.EVENTFD, ("eventfd_read",)),
+    (Queue.TIMERFD, ("timerfd_read_iter", "timerfd_read")),
+    (Queue.SIGNALFD, ("signalfd_read_iter", "signalfd_read")),
+    (Queue.INOTIFY, ("inotify_read",)),
+    (Queue.SIGNAL, ("do_sigtimedwait", "sigsuspend", "do_sigsuspend", "__do_sys_pause", "__x64_sys_pause",
+                    "__ia32_sys_pause", "do_signal_stop")),
+    (Queue.TIMER, ("hrtimer_nanosleep", "do_nanosleep", "common_nsleep", "common_nsleep_timens")),
+    (Queue.CHILD, ("do_wait", "kernel_wait4", "kernel_waitid")),
+    (Queue.VFORK, ("wait_for_vfork_done", "kernel_clone")),
+    (Queue.EXIT, ("exit_mm", "do_exit", "coredump_task_exit", "zap_pid_ns_processes")),
+    (Queue.EXEC, ("de_thread", "begin_new_exec")),
+    (Queue.PAGE, ("folio_wait_bit_common", "folio_wait_bit", "filemap_fault", "__lock_page", "wait_on_page_bit")),
+    (Queue.DISK, ("io_schedule", "io_schedule_timeout", "blk_mq_get_tag", "submit_bio_wait", "jbd2_log_wait_commit")),
+    (Queue.LOCK, ("__mutex_lock", "mutex_lock", "rwsem_down_read_slowpath", "rwsem_down_write_slowpath", "down_read",
+                  "down_write", "rt_mutex_slowlock")),
+    (Queue.FLOCK, ("locks_lock_inode_wait", "flock_lock_inode_wait")),
+    (Queue.RCU, ("synchronize_rcu", "wait_rcu_gp", "__wait_rcu_gp", "rcu_barrier", "synchronize_rcu_expedited")),
+    (Queue.KERNEL_WORKER, ("__flush_work", "flush_workqueue")),
+    (Queue.COMPLETION, ("wait_for_completion", "wait_for_completion_interruptible", "wait_for_completion_killable")),
     # last, as they are in each stack of a worker (io_wqe_worker: until 6.6)
-    ("io_uring worker", ("io_wq_worker", "io_wqe_worker")),
-    ("io_uring submission thread", ("io_sq_thread",)),
+    (Queue.IO_URING_WORKER, ("io_wq_worker", "io_wqe_worker")),
+    (Queue.IO_URING_SUBMISSION_THREAD, ("io_sq_thread",)),
     # and what waits inside the call by a function that the compiler merged into it (io_cqring_wait on 5.10)
-    ("io_uring", ("__do_sys_io_uring_enter", "__se_sys_io_uring_enter", "__x64_sys_io_uring_enter",
-                  "__arm64_sys_io_uring_enter")),
+    (Queue.IO_URING, ("__do_sys_io_uring_enter", "__se_sys_io_uring_enter", "__x64_sys_io_uring_enter",
+                      "__arm64_sys_io_uring_enter")),
 )  # fmt: skip
 
 # Queues that belong to the file behind the call's descriptor: each socket, eventpoll and pipe has a queue. (The readers of a
 # signalfd wait on a queue of their process; a lock and a page do not belong to a descriptor.)
-OF_THE_OBJECT = {"io_uring", "epoll", "accept", "send buffer", "socket", "pipe", "eventfd", "timerfd", "inotify"}
+OF_THE_OBJECT: set[str] = {
+    Queue.IO_URING,
+    Queue.EPOLL,
+    Queue.ACCEPT,
+    Queue.SEND_BUFFER,
+    Queue.SOCKET,
+    Queue.PIPE,
+    Queue.EVENTFD,
+    Queue.TIMERFD,
+    Queue.INOTIFY,
+}
 
 # Sleeps whose name is not the name of the queue.
-_PLACES = {
-    "epoll": "on epoll's own queue",
-    "socket": "on the socket's queue",
-    "pipe": "on the pipe's queue",
-    "select": "in select, on the queues of all its descriptors",  # __pollwait
-    "poll": "in poll, on the queues of all its descriptors",
-    "signal": "for a signal, on no wait queue",
-    "timer": "for a time, on no wait queue",
+_PLACES: dict[str, str] = {
+    Queue.EPOLL: "on epoll's own queue",
+    Queue.SOCKET: "on the socket's queue",
+    Queue.PIPE: "on the pipe's queue",
+    Queue.SELECT: "in select, on the queues of all its descriptors",  # __pollwait
+    Queue.POLL: "in poll, on the queues of all its descriptors",
+    Queue.SIGNAL: "for a signal, on no wait queue",
+    Queue.TIMER: "for a time, on no wait queue",
 }
 
 # How a wake-up travelled: (what the student reads, the functions that show it). "inner < outer" are two frames in a row.
-LINKS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("timer", ("hrtimer_wakeup", "process_timeout", "posix_timer_fn", "it_real_fn", "timerfd_tmrproc")),
-    ("packet", ("ip_rcv", "ip_local_deliver", "ip_local_deliver_finish", "ip_protocol_deliver_rcu", "tcp_v4_rcv",
-                "ip6_input", "ipv6_rcv", "tcp_v6_rcv", "udp_rcv", "__udp4_lib_rcv", "netif_receive_skb")),
-    ("TCP", ("tcp_data_queue", "tcp_rcv_established", "tcp_data_ready", "tcp_rcv_state_process", "tcp_child_process",
-             "tcp_fin", "tcp_reset", "tcp_check_space", "tcp_new_space")),
-    ("UDP", ("udp_queue_rcv_skb", "udp_queue_rcv_one_skb", "__udp_enqueue_schedule_skb", "udp_unicast_rcv_skb")),
-    ("unix socket", ("unix_stream_sendmsg", "unix_dgram_sendmsg", "unix_release_sock", "unix_stream_connect",
-                     "unix_stream_read_generic", "unix_shutdown")),
-    ("pipe", ("pipe_write", "anon_pipe_write", "pipe_read", "anon_pipe_read", "pipe_release")),
-    ("eventfd", ("eventfd_write", "eventfd_signal", "eventfd_signal_mask")),
-    ("signal", ("send_signal_locked", "__send_signal_locked", "__send_signal", "send_signal", "do_send_sig_info",
-                "complete_signal", "send_sigqueue", "posixtimer_send_sigqueue")),
-    ("end of the process", ("zap_other_threads", "zap_process")),
-    ("disk", ("bio_endio", "blk_update_request", "blk_mq_end_request", "virtblk_done", "nvme_irq", "end_buffer_async_read_io")),
-    ("page", ("wake_page_function", "folio_wake_bit", "wake_up_page_bit", "wake_bit_function")),
-    ("child's end", ("do_notify_parent", "__wake_up_parent", "exit_notify")),
-    ("AIO's request (aio_poll_wake)", ("aio_poll_wake", "aio_poll_complete_work")),
-    ("AIO's completion (aio_complete)", ("aio_complete", "aio_complete_rw")),
-    ("io_uring", ("io_cqring_wake", "io_req_task_work_add", "__io_req_task_work_add", "io_req_normal_work_add",
-                  "io_req_local_work_add", "io_poll_wake")),
-    ("io_uring's work queue", ("io_wq_enqueue", "io_wqe_enqueue", "io_wq_activate_free_worker", "io_wqe_activate_free_worker",
-                               "io_queue_iowq", "io_queue_async_work")),
-    ("io_uring's completion", ("io_cq_unlock_post", "__io_cq_unlock_post", "__io_submit_flush_completions",
-                               "io_req_complete_post", "io_cqring_ev_posted", "__io_cqring_ev_posted")),
-    ("socket", ("sock_def_readable", "sock_def_wakeup", "sk_stream_write_space", "sock_def_write_space",
-                "sock_def_error_report", "sock_wfree", "unix_write_space")),
-    ("epoll's callback (ep_poll_callback)", ("ep_poll_callback",)),
-    ("epoll's queue", ("ep_autoremove_wake_function",)),
-    ("poll's callback (pollwake)", ("pollwake",)),
-    ("futex", ("futex_wake", "wake_up_q", "do_futex", "futex_requeue", "futex_wake_op")),
-    ("lock", ("mutex_unlock", "__mutex_unlock_slowpath", "rwsem_wake", "up_write", "up_read", "rt_mutex_slowunlock")),
-    ("vfork's end", ("complete_vfork_done", "complete < mm_release")),
-    ("kernel worker", ("process_one_work", "worker_thread")),
-    ("completion", ("complete", "complete_all")),
+LINKS: tuple[tuple[Link, tuple[str, ...]], ...] = (
+    (Link.TIMER, ("hrtimer_wakeup", "process_timeout", "posix_timer_fn", "it_real_fn", "timerfd_tmrproc")),
+    (Link.PACKET, ("ip_rcv", "ip_local_deliver", "ip_local_deliver_finish", "ip_protocol_deliver_rcu", "tcp_v4_rcv",
+                   "ip6_input", "ipv6_rcv", "tcp_v6_rcv", "udp_rcv", "__udp4_lib_rcv", "netif_receive_skb")),
+    (Link.TCP, ("tcp_data_queue", "tcp_rcv_established", "tcp_data_ready", "tcp_rcv_state_process", "tcp_child_process",
+                "tcp_fin", "tcp_reset", "tcp_check_space", "tcp_new_space")),
+    (Link.UDP, ("udp_queue_rcv_skb", "udp_queue_rcv_one_skb", "__udp_enqueue_schedule_skb", "udp_unicast_rcv_skb")),
+    (Link.UNIX_SOCKET, ("unix_stream_sendmsg", "unix_dgram_sendmsg", "unix_release_sock", "unix_stream_connect",
+                        "unix_stream_read_generic", "unix_shutdown")),
+    (Link.PIPE, ("pipe_write", "anon_pipe_write", "pipe_read", "anon_pipe_read", "pipe_release")),
+    (Link.EVENTFD, ("eventfd_write", "eventfd_signal", "eventfd_signal_mask")),
+    (Link.SIGNAL, ("send_signal_locked", "__send_signal_locked", "__send_signal", "send_signal", "do_send_sig_info",
+                   "complete_signal", "send_sigqueue", "posixtimer_send_sigqueue")),
+    (Link.END_OF_THE_PROCESS, ("zap_other_threads", "zap_process")),
+    (Link.DISK, ("bio_endio", "blk_update_request", "blk_mq_end_request", "virtblk_done", "nvme_irq",
+                 "end_buffer_async_read_io")),
+    (Link.PAGE, ("wake_page_function", "folio_wake_bit", "wake_up_page_bit", "wake_bit_function")),
+    (Link.CHILD_END, ("do_notify_parent", "__wake_up_parent", "exit_notify")),
+    (Link.AIO_REQUEST, ("aio_poll_wake", "aio_poll_complete_work")),
+    (Link.AIO_COMPLETION, ("aio_complete", "aio_complete_rw")),
+    (Link.IO_URING, ("io_cqring_wake", "io_req_task_work_add", "__io_req_task_work_add", "io_req_normal_work_add",
+                     "io_req_local_work_add", "io_poll_wake")),
+    (Link.IO_URING_WORK_QUEUE, ("io_wq_enqueue", "io_wqe_enqueue", "io_wq_activate_free_worker", "io_wqe_activate_free_worker",
+                                 "io_queue_iowq", "io_queue_async_work")),
+    (Link.IO_URING_COMPLETION, ("io_cq_unlock_post", "__io_cq_unlock_post", "__io_submit_flush_completions",
+                                 "io_req_complete_post", "io_cqring_ev_posted", "__io_cqring_ev_posted")),
+    (Link.SOCKET, ("sock_def_readable", "sock_def_wakeup", "sk_stream_write_space", "sock_def_write_space",
+                   "sock_def_error_report", "sock_wfree", "unix_write_space")),
+    (Link.EPOLL_CALLBACK, ("ep_poll_callback",)),
+    (Link.EPOLL_QUEUE, ("ep_autoremove_wake_function",)),
+    (Link.POLL_CALLBACK, ("pollwake",)),
+    (Link.FUTEX, ("futex_wake", "wake_up_q", "do_futex", "futex_requeue", "futex_wake_op")),
+    (Link.LOCK, ("mutex_unlock", "__mutex_unlock_slowpath", "rwsem_wake", "up_write", "up_read", "rt_mutex_slowunlock")),
+    (Link.VFORK_END, ("complete_vfork_done", "complete < mm_release")),
+    (Link.KERNEL_WORKER, ("process_one_work", "worker_thread")),
+    (Link.COMPLETION, ("complete", "complete_all")),
 )  # fmt: skip
 
 _SCHEDULER = {
@@ -134,8 +215,8 @@ def own(stack: tuple[str, ...]) -> tuple[str, ...]:
 def queue_name(stack: tuple[str, ...]) -> str:
     """The wait queue that a thread went to sleep on.
 
-    >>> queue_name(("__schedule", "schedule", "schedule_hrtimeout_range_clock", "do_epoll_wait", "do_syscall_64"))
-    'epoll'
+    >>> print(queue_name(("__schedule", "schedule", "schedule_hrtimeout_range_clock", "do_epoll_wait", "do_syscall_64")))
+    epoll
     """
     present = set(stack)
     for name, functions in QUEUES:
@@ -168,8 +249,8 @@ def wake_chain(stack: tuple[str, ...]) -> tuple[str, ...]:
     On loopback the sender's own task runs the whole way from its call to the receiver's queue. So the running task is the cause
     only if the stack contains its send; otherwise an interrupt interrupted a task that is not the cause.
 
-    >>> wake_chain(("try_to_wake_up", "sock_def_readable", "tcp_data_queue", "tcp_v4_rcv", "tcp_sendmsg"))
-    ('packet', 'TCP', 'socket')
+    >>> print(*wake_chain(("try_to_wake_up", "sock_def_readable", "tcp_data_queue", "tcp_v4_rcv", "tcp_sendmsg")))
+    packet TCP socket
     """
     stack = of_interrupt(stack)
     at = {f"{inner} < {outer}": index for index, (inner, outer) in enumerate(itertools.pairwise(stack), 1)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from probes.context import Context
+from probes.measure.queues import Link
 from probes.recording import Probe, Quality
 
 PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")  # fields of Call and CallRow; the first is the sum
@@ -26,6 +27,11 @@ class Waker:
     def words(self) -> str:
         """The chain on one line: "packet -> TCP -> socket"."""
         return " -> ".join(self.chain)
+
+    @property
+    def by_packet(self) -> bool:
+        """Did a packet that arrived end the sleep?"""
+        return Link.PACKET in self.chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +249,7 @@ class Events:
     lost: int
     unmatched: int
     reasons: dict[str, int] = field(default_factory=dict)
+    needs_room: bool = False  # only tables of the probes were full: another run of the same program loses the same events
 
     @property
     def sound(self) -> bool:

@@ -53,10 +53,17 @@ class Soundness:
         Missing.FULL: Voids.EVERYTHING,  # the part before the end is complete: Events.full says so beside `lost`
     }
 
+    # The probes' tables of fixed size: the same program fills them again, however little else the machine does.
+    TABLES: ClassVar[set[str]] = {
+        Loss.THREADS_FULL.name, Loss.ARRIVAL.name, Loss.GENERATIONS_FULL.name, Loss.WATCHERS_FULL.name, Loss.SERIALS_FULL.name,
+    }  # fmt: skip
+
     def events(self, seen: int, unmatched: Mapping[str, int]) -> Events:
         """The counts of the report. `unmatched` is what the reader could not match, by reason."""
         reasons = {name.lower(): number for name, number in self.losses.items() if number} | dict(unmatched)
-        return Events(seen, self.lost, self._number(Loss.UNMATCHED.name) + sum(unmatched.values()), reasons)
+        alone = self._number(Loss.UNMATCHED.name) + sum(unmatched.values())
+        needs_room = not alone and 0 < self.lost == sum(self._number(name) for name in self.TABLES)
+        return Events(seen, self.lost, alone, reasons, needs_room)
 
     @property
     def lost(self) -> int:

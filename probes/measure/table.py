@@ -7,6 +7,7 @@ import operator
 from collections.abc import Iterable, Sequence
 
 from probes.kernel import records, syscalls
+from probes.measure.percentiles import median, percentile_of
 from probes.measure.result import PHASES, Call, CallRow, Sleep, SleptOn
 from probes.recording import Probe, Quality
 
@@ -34,11 +35,6 @@ def percentiles(calls: Sequence[Call], *shares: float) -> tuple[list[int], Quali
 
 def _bucket_end(index: int) -> int:
     return records.bucket_floor(index + 1) if index + 1 < records.BURST_BUCKETS else 1 << 63
-
-
-def percentile_of(ordered: Sequence[int], share: float) -> int | None:
-    """The value that `share` of the sorted values stay below or at; None of nothing."""
-    return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None
 
 
 def slept_on(sleeps: Iterable[Sleep]) -> tuple[SleptOn, ...]:
@@ -98,7 +94,7 @@ def _sum(calls: Sequence[Call], counted: str) -> int | None:
 
 
 def _median(calls: Sequence[Call], timed: str) -> int | None:
-    return percentile_of(sorted(ns for ns in map(operator.attrgetter(timed), calls) if ns is not None), 0.5)
+    return median(ns for ns in map(operator.attrgetter(timed), calls) if ns is not None)
 
 
 def _copy_quality(calls: Sequence[Call], probe: Probe, datagrams: Probe | None) -> tuple[Quality, str]:

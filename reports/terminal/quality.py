@@ -6,6 +6,7 @@ from probes.context import Overhead, ServerRun, Witness
 from probes.measure.result import Events, Result
 from probes.recording import Quality
 from probes.words import count, visible
+from reports import losses
 from reports.terminal.screen import Screen, note, section
 from reports.words import duration, with_command_name
 
@@ -14,7 +15,8 @@ def show(result: Result, out: Screen) -> None:
     """The section, worst news first."""
     section(out, "quality of this measurement")
     _events(result.events, out)
-    _bounds(result.events, out)
+    for sentence in losses.notes(result.events):
+        note(out, sentence)
     several = len({one.pid for one in result.threads}) > 1  # the witnesses know only the process that was started
     if isinstance(result.context, ServerRun):
         _witness(result.context.witness, several, out)
@@ -28,41 +30,11 @@ def _events(events: Events, out: Screen) -> None:
         line += ": " + ", ".join(f"{name} {number}" for name, number in events.reasons.items())
     note(out, line, "" if events.sound else "bold yellow")
     if not events.sound:
-        note(out, f"Every verdict is inconclusive, because events are missing. {_remedy(events)}", "")
+        note(out, f"Every verdict is inconclusive, because events are missing. {losses.remedy(events)}", "")
         note(out, "docs/troubleshooting.md explains each kind of loss.", "")
     if events.full:
         words = "The recording was full before the end: later events are not in it. Threads that lived then are shown as alive."
         note(out, words, "bold yellow")
-
-
-# A run meets these limits again, however little else the machine does.
-_TOO_SMALL = {"threads_full", "serials_full", "arrival", "generations_full", "watchers_full"}
-_NO_LOSS = {"stack_failed", "unseen", "copy_end", "refused", "uninvited", "stack_cut", "emulated", "killed", "full"}
-
-
-def _remedy(events: Events) -> str:
-    if events.reasons.keys() <= _TOO_SMALL | _NO_LOSS:
-        return "The program needs more room than a table of the probes has: trace it with fewer clients, or for a shorter time."
-    return "Run it again with less load on the machine."
-
-
-def _bounds(events: Events, out: Screen) -> None:
-    """What no event was lost for, but makes a figure an upper bound."""
-    if unseen := events.reasons.get("unseen"):
-        note(out, f"this machine hid {count(unseen, 'context switch')} from us; the run queue times there are upper bounds")
-    if late := events.reasons.get("copy_end"):
-        note(out, f"the kernel did not report the end of {count(late, 'copy')}; the copy times there are upper bounds")
-    if refused := events.reasons.get("refused"):
-        words = "are counted in their rows, without a duration"
-        note(out, f"a seccomp filter answered {count(refused, 'system call')} before the call began; they {words}")
-    if emulated := events.reasons.get("emulated"):
-        words = "which the kernel did not make; no row counts them"
-        note(out, f"a tracer emulated or cancelled {count(emulated, 'system call')}, {words}")
-    if killed := events.reasons.get("killed"):
-        note(out, f"{count(killed, 'thread')} died at the entry of a system call, which never began")
-    if uninvited := events.reasons.get("uninvited"):
-        words = f"by others to be followed {'was' if uninvited == 1 else 'were'} refused"
-        note(out, f"{count(uninvited, 'attempt')} {words}: by processes of another iolab, or by a program that tried")
 
 
 def _witness(witness: Witness, several: bool, out: Screen) -> None:

@@ -44,7 +44,7 @@ def _whose(waker: Waker) -> str:
     """In whose context the wake-up ran."""
     if sent_by_waker(waker.stack):
         return "the sender's own send delivers the packet (softirq)"
-    if waker.chain[:1] == ("packet",):
+    if waker.by_packet:
         return f"an interrupt delivers the packet, while {waker.comm} is running"
     return f"{waker.comm} wakes it"
 

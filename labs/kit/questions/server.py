@@ -7,12 +7,13 @@ import itertools
 from bisect import bisect
 from collections.abc import Sequence
 
+from findings.spans import most_at_once
 from findings.view import Run, turns
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from probes.kernel import syscalls
+from probes.measure.percentiles import median
 from probes.measure.queues import place
 from probes.measure.result import Call, Sleep, Thread
-from probes.measure.table import percentile_of
 from probes.words import count, ms
 
 AFTER_A_PACKET = 0.3  # a server waits for packets if they end at least so many sleeps per message
@@ -33,7 +34,7 @@ def _ended_by_packets(run: Run) -> list[tuple[Call, Sleep]]:
         for call in run.result.calls
         if call.name not in syscalls.ACCEPTS
         for sleep in call.sleeps
-        if sleep.waker and "packet" in sleep.waker.chain
+        if sleep.waker and sleep.waker.by_packet
     ]
 
 
@@ -147,9 +148,9 @@ def _calls(run: Run) -> Truth:
     between = _between_messages(run, [(call.enter, call.count) for call in run.result.calls])
     if not between or any(call.count > 1 for call in run.result.calls):  # the calls of a burst have no moment of their own
         return Truth(_HOW_MANY_CALLS(round(total / number)), f"{total / number:,.1f} calls per message: {words}")
-    median = percentile_of(between, 0.5) or 0
+    calls = median(between) or 0
     words = f"{words} (these include the set-up)"
-    return Truth(_HOW_MANY_CALLS(median), f"{count(median, 'call')} from one message to the next (median); {words}")
+    return Truth(_HOW_MANY_CALLS(calls), f"{count(calls, 'call')} from one message to the next (median); {words}")
 
 
 CALLS = Question(
@@ -171,8 +172,8 @@ def _sleeps(run: Run) -> Truth:
     between = _between_messages(run, [(sleep.off, 1) for call in run.result.calls for sleep in call.sleeps])
     if not between:
         return Truth(_HOW_OFTEN(round(switches / number)), words)
-    median = percentile_of(between, 0.5) or 0
-    return Truth(_HOW_OFTEN(median), f"{count(median, 'sleep')} from one message to the next (median); {words}")
+    often = median(between) or 0
+    return Truth(_HOW_OFTEN(often), f"{count(often, 'sleep')} from one message to the next (median); {words}")
 
 
 SLEEPS = Question(
@@ -278,8 +279,8 @@ def _order(run: Run) -> Truth:
     if not sockets and messages:  # completions: no call reads
         order = [message.socket for message in sorted(messages, key=lambda message: message.copied)]
         sockets, served = len(set(order)), 1 + sum(1 for before, after in itertools.pairwise(order) if before != after)
-    stays = [(client.exchanges[0].sent, client.exchanges[-1].echoed) for client in run.clients]
-    together = max((sum(1 for begin, end in stays if begin <= at < end) for at, _ in stays), default=0)
+    stays = [(client.exchanges[0].sent, client.exchanges[-1].echoed) for client in run.clients if client.exchanges]
+    together = most_at_once(stays)
     if together < 2 or len(messages) <= sockets:
         raise Undecided(
             f"{count(together, 'client')} at the same time, {count(len(messages), 'message')}: use more of both"
@@ -294,7 +295,7 @@ def _order(run: Run) -> Truth:
     spans: dict[int, tuple[int, int]] = {}
     for message in messages:
         spans[message.socket] = min(spans.get(message.socket, (message.read, 0))[0], message.read), message.returned
-    most = max(sum(1 for begin, end in spans.values() if begin <= at < end) for at, _ in spans.values())
+    most = most_at_once(spans.values())
     return Truth(
         _SOME_WAIT if most < together else _AS_THEY_ARRIVE, f"{words}, and at most {most} were served at the same time"
     )

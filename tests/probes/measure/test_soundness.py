@@ -62,6 +62,22 @@ def test_a_loss_counts_as_lost_exactly_if_it_voids_a_figure(name: str) -> None:
     assert measure(recording(stream, **{name: 2})).events.lost == (0 if Soundness.VOIDS[name] is Voids.NOTHING else 2)
 
 
+@pytest.mark.parametrize(
+    ("losses", "needs_room"),
+    [
+        ({}, False),
+        ({"WATCHERS_FULL": 16}, True),
+        ({"WATCHERS_FULL": 16, "THREADS_FULL": 1, "UNSEEN": 3}, True),
+        ({"WATCHERS_FULL": 16, "RING_FULL": 1}, False),
+        ({"WATCHERS_FULL": 16, "UNMATCHED": 1}, False),
+        ({"UNSEEN": 3}, False),
+    ],
+)
+def test_only_full_tables_need_more_room(losses: dict[str, int], needs_room: bool) -> None:
+    stream = [record(Kind.THREAD, start=1), record(Kind.EXIT, end=2)]
+    assert measure(recording(stream, **losses)).events.needs_room is needs_room
+
+
 def test_a_full_recording_says_so_and_lost_nothing_before() -> None:
     events = measure(recording([record(Kind.THREAD, start=1), record(Kind.EXIT, end=2)], FULL=1)).events
     assert events.full and events.sound

@@ -19,9 +19,10 @@ def section(recorded: Callable[[str], Recording]) -> Callable[..., str]:
     """The section of a shipped recording, as if its losses were these."""
     result = measure(recorded("epoll"))
 
-    def show(lost: int = 0, **reasons: int) -> str:
+    def show(lost: int = 0, needs_room: bool = False, **reasons: int) -> str:
         file = io.StringIO()
-        quality.show(replace(result, events=replace(result.events, lost=lost, unmatched=0, reasons=reasons)), screen(file, 200))
+        events = replace(result.events, lost=lost, unmatched=0, reasons=reasons, needs_room=needs_room)
+        quality.show(replace(result, events=events), screen(file, 200))
         return file.getvalue()
 
     return show
@@ -45,5 +46,5 @@ def test_what_is_no_loss_is_said_and_nothing_is_to_be_run_again(section: Callabl
 def test_only_what_another_run_can_mend_is_to_be_run_again(section: Callable[..., str]) -> None:
     assert "Run it again" in section(lost=3, ring_full=3)
     assert "Run it again" in section(lost=3, missed=2, arrival=1)
-    full = section(lost=3, arrival=3, refused=1)
+    full = section(lost=3, needs_room=True, arrival=3, refused=1)
     assert "Run it again" not in full and "fewer clients" in full and "inconclusive" in full

@@ -1,0 +1,44 @@
+"""The words for what the probes lost or did not see: a sentence for each kind of loss that leaves the verdicts alone, and the
+remedy for the other kinds. probes/measure/soundness.py has the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from probes.kernel.records import Loss
+from probes.measure.result import Events
+from probes.words import count
+
+_SENTENCES: dict[Loss, Callable[[int], str]] = {
+    Loss.UNSEEN: lambda number: (
+        f"this machine hid {count(number, 'context switch')} from us; the run queue times there are upper bounds"
+    ),
+    Loss.COPY_END: lambda number: (
+        f"the kernel did not report the end of {count(number, 'copy')}; the copy times there are upper bounds"
+    ),
+    Loss.REFUSED: lambda number: (
+        f"a seccomp filter answered {count(number, 'system call')} before the call began;"
+        " they are counted in their rows, without a duration"
+    ),
+    Loss.EMULATED: lambda number: (
+        f"a tracer emulated or cancelled {count(number, 'system call')}, which the kernel did not make; no row counts them"
+    ),
+    Loss.KILLED: lambda number: f"{count(number, 'thread')} died at the entry of a system call, which never began",
+    Loss.UNINVITED: lambda number: (
+        f"{count(number, 'attempt')} by others to be followed {'was' if number == 1 else 'were'} refused:"
+        " by processes of another iolab, or by a program that tried"
+    ),
+}
+
+
+def notes(events: Events) -> list[str]:
+    """A sentence for each kind of event that is no loss, but makes a figure an upper bound or leaves a call out."""
+    return [words(number) for loss, words in _SENTENCES.items() if (number := events.reasons.get(loss.name.lower()))]
+
+
+def remedy(events: Events) -> str:
+    """What the user can do against lost events."""
+    if events.needs_room:
+        return "The program needs more room than a table of the probes has: trace it with fewer clients, or for a shorter time."
+    return "Run it again with less load on the machine."
