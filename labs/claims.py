@@ -44,6 +44,7 @@ C13 In a server with one thread, one silent connection delays all other connecti
 C14 With a thread or a process for each connection, connections do not delay each other.
 C15 Hundreds of threads or processes cost memory, context switches and creation time.
 C16 A pool saves the creation time but has a ceiling: connections beyond its size wait as if there were no pool.
+C49 A connection pool keeps connections open and uses them again, which saves their set-up; like every pool it has a ceiling.
 
 Non-blocking I/O
 C17 A non-blocking recvfrom without data gets EAGAIN at once; the process does other work and polls again later.

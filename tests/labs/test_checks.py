@@ -145,6 +145,8 @@ COUNTEREXAMPLES = {
     ("async_results", "a synchronous call lets its caller sleep until the result is there"): WRONG,
     ("async_results", "asking for the state again and again keeps the caller awake"): WRONG,
     ("async_results", "a callback reports the end once, and lets its caller sleep"): WRONG,
+    ("connection_pool", "a pool saves the set-up of a connection for each request"): WRONG,
+    ("connection_pool", "a pool of connections has a ceiling: a request that finds it empty waits"): WRONG,
     ("select_steps", "step 1: select copies the sets from user space into the kernel"): WRONG,
     ("select_steps", "step 2: select registers the callback __pollwait"): WRONG,
     ("select_steps", "step 3: select walks all descriptors and calls the poll method of each"): WRONG,
