@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 
 from findings.properties.property import Observation, Property, broken, held, not_shown
 from findings.view import Run
@@ -12,7 +13,7 @@ from probes.words import count, ms
 
 
 def observe(run: Run) -> Observation:
-    """Looks at the last read of each socket, and at the sleeps between a message's first read and its last byte."""
+    """Looks at the last read of each socket, and at the sleeps after which a message was not read, or not all of it."""
     reads = [call for call in run.reads if call.socket and call.bytes]
     if not reads:
         return not_shown("no call read data from a socket")
@@ -21,7 +22,7 @@ def observe(run: Run) -> Observation:
     late = [(message, asleep) for message in run.result.messages if (asleep := _slept_in_between(run, message))]
     if not left and not late:
         return held(
-            f"the last read of {count(len(last), 'socket')} emptied it, and no thread slept between two reads of a message"
+            f"the last read of {count(len(last), 'socket')} emptied it, and no thread slept while it knew of unread data"
         )
     words = []
     if left:
@@ -33,11 +34,27 @@ def observe(run: Run) -> Observation:
 
 
 def _slept_in_between(run: Run, message: Message) -> int:
-    """How long the message's thread slept in its wait between the first read of the message and the last one, ns."""
+    """How long the message's thread slept in its wait while the message was unread, or not read to its end, ns.
+
+    The last wait before the first read is the one that reported the message: it may have begun at the moment of its arrival.
+    A server that waits for room in the connection's send buffer does not read more from it in the meantime: no fault.
+    """
     calls = run.calls_of.get(message.thread, [])
-    after_read = bisect.bisect_right(calls, message.read, key=_enter)
-    before_copied = bisect.bisect_left(calls, message.copied, key=_enter)
-    return sum(call.wait for call in calls[after_read:before_copied] if call.name in syscalls.LOOP_WAITS)
+    at_ready = bisect.bisect_right(calls, message.ready, key=_enter)
+    at_read = bisect.bisect_right(calls, message.read, key=_enter)
+    at_end = bisect.bisect_left(calls, message.copied, key=_enter)
+    unread = [at for at in range(at_ready, at_read) if calls[at].name in syscalls.LOOP_WAITS][:-1]
+    partly_read = [at for at in range(at_read, at_end) if calls[at].name in syscalls.LOOP_WAITS]
+    asleep = [at for at in (*unread, *partly_read) if calls[at].sleeps]
+    return sum(calls[at].wait for at in asleep if not _has_unsent(calls, at, message.fd))
+
+
+def _has_unsent(calls: Sequence[Call], before: int, fd: int) -> bool:
+    """Did the last write to the descriptor, before the call at that place, leave data unsent?"""
+    writes = (calls[at] for at in range(before - 1, -1, -1) if calls[at].fd == fd and calls[at].name in syscalls.WRITES)
+    if (last := next(writes, None)) is None:
+        return False
+    return last.errno == "EAGAIN" or (len(last.args) > 2 and 0 <= (last.result or 0) < last.args[2])
 
 
 def _enter(call: Call) -> int:

@@ -15,7 +15,7 @@ from probes.words import count
 
 # A busy loop makes hundreds of such turns for a message. Some are normal: a read until EAGAIN, a herd's loser, the last poll
 # of a burst of messages.
-_EACH = 10  # for a message
+_EACH = 10  # for an arrival of data
 _SOME = 30  # for a thread without messages
 
 
@@ -29,6 +29,7 @@ class Spinning:
     empty: int  # the wait returned at once with nothing
     eagain: int  # a read or accept got EAGAIN, and the thread made no wait at all
     messages: int  # of the thread's process: another thread may have read them
+    arrivals: int  # of data, for these messages: a large message arrives in many parts
 
     @property
     def turns(self) -> int:
@@ -38,15 +39,18 @@ class Spinning:
     @property
     def spins(self) -> bool:
         """More of them than a correct loop makes."""
-        return self.turns > max(_SOME, _EACH * self.messages)
+        return self.turns > max(_SOME, _EACH * self.arrivals)
 
 
 def observe(run: Run) -> Observation:
     """Counts, for each thread, the turns without a sleep and without a result."""
     processes = {thread.serial: thread.pid for thread in run.result.threads}
     messages_of = collections.Counter(processes[message.thread] for message in run.result.messages)
+    arrivals_of: collections.Counter[int] = collections.Counter()
+    for message in run.result.messages:
+        arrivals_of[processes[message.thread]] += max(message.arrivals, 1)
     seen = [
-        _of_thread(thread, run.calls_of.get(thread.serial, []), messages_of[thread.pid])
+        _of_thread(thread, run.calls_of.get(thread.serial, []), messages_of[thread.pid], arrivals_of[thread.pid])
         for thread in run.result.threads
         if thread.calls
     ]
@@ -74,7 +78,7 @@ def observe(run: Run) -> Observation:
     )
 
 
-def _of_thread(thread: Thread, calls: list[Call], messages: int) -> Spinning:
+def _of_thread(thread: Thread, calls: list[Call], messages: int, arrivals: int) -> Spinning:
     turns = [turn for turn in turns_of(calls) if not turn.slept and not turn.has_result]
     reported = [turn for turn in turns if (turn.wait.result or 0) > 0]
     return Spinning(
@@ -84,6 +88,7 @@ def _of_thread(thread: Thread, calls: list[Call], messages: int) -> Spinning:
         empty=sum(turn.wait.count for turn in turns if (turn.wait.result or 0) <= 0),
         eagain=_eagain(calls),
         messages=messages,
+        arrivals=arrivals,
     )
 
 
