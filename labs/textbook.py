@@ -212,7 +212,7 @@ def without_room(run: Run) -> tuple[list[Connection], int, int, str]:
     return full, read, sent, words
 
 
-@LAB.check("the mended server waits for room to send, and sends all that it reads", claims=("C08", "C40"))
+@LAB.check("the mended server waits for room to send, and sends all that it reads", claims=("C08",))
 def waits_for_room(run: Run) -> Finding:
     """After EAGAIN it registers the connection for EPOLLOUT, and reads on only when all is sent."""
     case = run.case("callbacks mended")
