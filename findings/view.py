@@ -23,27 +23,27 @@ class Finding(NamedTuple):
 
 
 def confirmed(evidence: str) -> Finding:
-    """The statement is true (Verdict.CONFIRMED)."""
+    """Verdict.CONFIRMED, with the figures that show it."""
     return Finding(Verdict.CONFIRMED, evidence)
 
 
 def refined(evidence: str) -> Finding:
-    """The statement is true, with a qualification that the evidence states (Verdict.REFINED)."""
+    """Verdict.REFINED; the evidence states the qualification."""
     return Finding(Verdict.REFINED, evidence)
 
 
 def refuted(evidence: str) -> Finding:
-    """The statement is false, on a server that has the model (Verdict.REFUTED)."""
+    """Verdict.REFUTED, with the figures that show it."""
     return Finding(Verdict.REFUTED, evidence)
 
 
 def failed(evidence: str) -> Finding:
-    """This server does not have the property (Verdict.FAILED)."""
+    """Verdict.FAILED; the evidence names the fault."""
     return Finding(Verdict.FAILED, evidence)
 
 
 def unavailable(evidence: str) -> Finding:
-    """This run does not show it; the evidence says why, and what would (Verdict.UNAVAILABLE)."""
+    """Verdict.UNAVAILABLE; the evidence says why, and what would show it."""
     return Finding(Verdict.UNAVAILABLE, evidence)
 
 

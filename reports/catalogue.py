@@ -13,7 +13,7 @@ from rich.text import Text
 from probes.words import visible, visible_lines
 from reports.terminal.checks import VERDICT_STYLE
 from reports.terminal.screen import USUAL, Screen, indented, pairs, printing
-from reports.words import with_command_name
+from reports.words import VERDICTS, with_command_name
 from runs.catalogue import COMPARE, Capability, ClaimEntry, LabEntry, Machine, Support
 
 SCHEMA_VERSION = 1
@@ -62,12 +62,21 @@ def write_claims(claims: Sequence[ClaimEntry], file: IO[str], json: bool = False
             {"id": one.id, "chapter": one.chapter, "claim": one.text, "checks": [_support(each) for each in one.supports]}
             for one in claims
         ]
-        _json(file, claims=rows)
+        _json(file, verdicts={verdict.value: words.meaning for verdict, words in VERDICTS.items()}, claims=rows)
         return
     with printing(file) as out:
+        _verdicts(out)
         width = max(len(one.id) for one in claims)
         for chapter, of_chapter in itertools.groupby(claims, lambda one: one.chapter):
             pairs(out, [_chapter(chapter), *((Text(one.id, style="bold"), _claim(one)) for one in of_chapter)], width)
+
+
+def _verdicts(out: Screen) -> None:
+    """What each verdict means. The statement is the name of the check, and stands for its claims."""
+    out.print(Text("Verdicts", style="bold underline"))
+    rows = [(Text(words.word, style=VERDICT_STYLE[verdict]), Text(words.meaning)) for verdict, words in VERDICTS.items()]
+    pairs(out, rows, max(len(words.word) for words in VERDICTS.values()))
+    out.print()
 
 
 def _support(one: Support) -> dict[str, Any]:
@@ -83,7 +92,7 @@ def _claim(claim: ClaimEntry) -> Text:
             words.append(f"\n{place}: {one.name}", style="green")
         else:
             style = VERDICT_STYLE[one.check.verdict]
-            words.append(f"\n{one.check.verdict}: {visible(one.check.evidence)} ({place})", style=style)
+            words.append(f"\n{VERDICTS[one.check.verdict].word}: {visible(one.check.evidence)} ({place})", style=style)
     if not claim.supports:
         words.append("\nno lab checks this claim yet", style="dim")
     return words

@@ -4,6 +4,37 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from probes.measure.result import Verdict
+
+
+class VerdictWords(NamedTuple):
+    """What people read for a verdict, and what it says of the statement of a check."""
+
+    word: str
+    meaning: str
+
+
+VERDICTS = {
+    Verdict.CONFIRMED: VerdictWords("confirmed", "the statement is true: the run shows it"),
+    Verdict.REFINED: VerdictWords(
+        "refined", "the statement is true, and the kernel shows a qualification, which the evidence states"
+    ),
+    Verdict.REFUTED: VerdictWords("refuted", "the statement is false: a server that has the model shows the contrary"),
+    Verdict.UNAVAILABLE: VerdictWords(
+        "not shown here", "this run or this machine cannot show whether it is true, and the evidence says why"
+    ),
+    Verdict.FAILED: VerdictWords("failed", "the server of this run does not have the property"),
+    Verdict.INCONCLUSIVE: VerdictWords("inconclusive", "the recording is incomplete, so that it proves nothing"),
+}
+
+
+def definitions(verdicts: Iterable[Verdict]) -> list[VerdictWords]:
+    """The words of these verdicts with their meanings, each once, in the order of the definitions."""
+    shown = set(verdicts)
+    return [words for verdict, words in VERDICTS.items() if verdict in shown]
 
 
 def with_command_name(text: str) -> str:

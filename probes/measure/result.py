@@ -263,14 +263,14 @@ class Events:
 
 
 class Verdict(enum.StrEnum):
-    """Whether the statement of a check (its name) holds. The one definition of these words."""
+    """Whether the statement of a check (its name) holds. reports/words.py (VERDICTS) defines each word."""
 
-    CONFIRMED = "confirmed"  # true: the run shows it
-    REFINED = "refined"  # true, with a qualification that the run shows and the evidence states
-    REFUTED = "refuted"  # false, on a server that has the model
-    FAILED = "failed"  # this server does not have the property
-    INCONCLUSIVE = "inconclusive"  # the recording is incomplete: events were lost, or it was full before the end
-    UNAVAILABLE = "unavailable"  # not shown here: this run or this machine cannot show it, and the evidence says why
+    CONFIRMED = "confirmed"
+    REFINED = "refined"
+    REFUTED = "refuted"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+    UNAVAILABLE = "unavailable"  # the key in JSON; people read "not shown here"
 
 
 @dataclass(frozen=True, slots=True)

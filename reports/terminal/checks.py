@@ -8,7 +8,8 @@ from rich.text import Text
 
 from probes.measure.result import Check, Verdict
 from probes.words import visible
-from reports.terminal.screen import Screen, pairs, section
+from reports.terminal.screen import Screen, note, pairs, section
+from reports.words import VERDICTS, definitions
 
 VERDICT_STYLE = {
     Verdict.CONFIRMED: "green",
@@ -18,17 +19,20 @@ VERDICT_STYLE = {
     Verdict.INCONCLUSIVE: "bold yellow",
     Verdict.UNAVAILABLE: "dim",
 }
-_VERDICT = 12  # columns: the longest verdict
+_VERDICT = 12  # columns: "inconclusive"; "not shown here" makes the column wider where it occurs
 
 
 def show(checks: Sequence[Check], out: Screen) -> None:
-    """The section with all of them."""
+    """The section with all of them, and what the verdicts other than "confirmed" mean, each once."""
     section(out, "statements checked")
+    width = max([_VERDICT, *(len(VERDICTS[check.verdict].word) for check in checks)])
     for check in checks:
-        pairs(out, _rows(check), _VERDICT)
+        pairs(out, _rows(check), width)
+    for words in definitions({check.verdict for check in checks} - {Verdict.CONFIRMED}):
+        note(out, f"{words.word}: {words.meaning}")
 
 
 def _rows(check: Check) -> list[tuple[Text, Text]]:
-    verdict = Text(check.verdict.value, style=VERDICT_STYLE[check.verdict])
+    verdict = Text(VERDICTS[check.verdict].word, style=VERDICT_STYLE[check.verdict])
     statement = Text.assemble((visible(check.name), "bold"), f"  {' '.join(check.claims)}")
     return [(verdict, statement), (Text(), Text(visible(check.evidence)))]

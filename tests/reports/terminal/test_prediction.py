@@ -63,7 +63,7 @@ def test_questions_fit_and_tell_nothing(lab: str, width: int, recorded: Callable
 
 def test_what_is_no_letter_is_asked_again_and_nothing_is_no_answer() -> None:
     said, text = asked("epoll", ["x\n", "ab\n", "b\n", "\n", "\n", "\n", "\n"])
-    assert list(said) == ["waits-in"] and text.count("please type one of a, b, c") == 2
+    assert list(said) == ["calls"] and text.count("please type one of a, b, c") == 2
 
 
 def test_the_end_of_the_input_is_leaving() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import string
 from collections.abc import Callable
 from typing import IO
@@ -31,9 +32,8 @@ RECORDINGS = sorted(path.relative_to(DATA) for path in DATA.rglob("*.iolab"))
 
 def words(text: str) -> set[str]:
     """The words of a page, without the picture, the lines of headings, and the punctuation around words."""
-    before, found, rest = text.partition("one message of")
-    if found:
-        text = before + rest.partition("\n\n")[2]
+    if found := re.search(r"one message of [\d,]+ B, to scale", text):
+        text = text[: found.start()] + text[found.end() :].partition("\n\n")[2]
     return {word.strip(string.punctuation + "─") for word in text.split()} - {""}
 
 
