@@ -1,4 +1,4 @@
-"""`invoke handout NAME`: a page about a lab."""
+"""`invoke handout NAME`: a page about a lab for students, and a page with its answers."""
 
 from __future__ import annotations
 
@@ -12,30 +12,46 @@ from probes.recording import load
 
 ROOT = Path(__file__).resolve().parents[1]
 HELP = {
-    "name": "the lab; all: every lab's page, into the folder that --out names",
-    "recording": "show this run of the lab; without it, a run that comes with iolab",
+    "name": "the lab; all: every lab's page, into the folder that --out names, and the answers into its folder answers",
+    "recording": "answer the questions by this run of the lab; without it, by a run that comes with iolab",
+    "with-answers": "put the answers, the run and the statements on the page, too",
     "out": "the file, or the folder",
 }
 
 
-def handout(name: str, recording: str = "", out: str = "") -> None:
-    """Write a Markdown page about a lab for students: what to predict, run and see."""
+def handout(name: str, recording: str = "", with_answers: bool = False, out: str = "") -> None:
+    """Write a Markdown page about a lab for students: what to predict, read and run; the answers only if asked for."""
+    import labs as rooms
+    from reports import handout as pages
+    from runs import page
+
+    if name == "all":
+        _all(recording, with_answers, out)
+        return
+    rooms.find(name)
+    content = page.page(name, _example(name, recording))
+    with shared.answer(out) as file:
+        file.write(pages.both(content) if with_answers else pages.page(content))
+
+
+def _all(recording: str, with_answers: bool, out: str) -> None:
+    """The pages of all labs, and in the folder answers their answers."""
     import labs as rooms
     from reports import handout as pages
     from runs import catalogue, page
 
-    if name != "all":
-        rooms.find(name)
-        with shared.answer(out) as file:
-            file.write(pages.page(page.page(name, _example(name, recording))))
-        return
     if not out or recording:
         raise WrongUsage("all pages need a folder", "invoke handout all --out docs/labs")
+    if with_answers:
+        raise WrongUsage("the answers of all labs have a folder of their own", "leave --with-answers out")
     files.make_folder(out)
+    files.make_folder(str(Path(out) / "answers"))
     texts = {"README": pages.index(catalogue.all_labs())}
-    texts |= {lab: pages.page(page.page(lab, _example(lab, ""))) for lab in rooms.names()}
-    for lab, text in texts.items():
-        with files.whole(str(Path(out) / f"{lab}.md")) as file:
+    for lab in rooms.names():
+        content = page.page(lab, _example(lab, ""))
+        texts |= {lab: pages.page(content), f"answers/{lab}": pages.answers(content)}
+    for place, text in texts.items():
+        with files.whole(str(Path(out) / f"{place}.md")) as file:
             file.write(text)
 
 

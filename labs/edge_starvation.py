@@ -2,8 +2,8 @@
 
 from findings import evidence
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
-from labs.kit.questions.cases import MEANWHILE, factor, latest
-from labs.kit.questions.question import Question, Ranges, Truth
+from labs.kit.questions.cases import MEANWHILE, slowest_answer
+from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from labs.kit.questions.server import READERS
 from labs.kit.traffic import Traffic
 from probes.words import count, ms
@@ -86,11 +86,31 @@ PASSED_OVER = Question(
     reads_of_the_flood,
     ranges=True,
 )
+OF_THE_FLOOD = Ranges(
+    (0.35, "a third of the flood's time, or less"), (2, "from a third to twice its time"), beyond="more than twice its time"
+)  # fmt: skip
+
+
+def share_of_flood(run: Run) -> Truth:
+    """The slowest answer to a client that does not flood, as a share of the flood."""
+    if not run.flood_ns:
+        raise Undecided("0 clients flooded the server")
+    slowest = slowest_answer(run)
+    return Truth(OF_THE_FLOOD(slowest / run.flood_ns), f"the slowest answer took {ms(slowest)}, the flood {ms(run.flood_ns)}")
+
+
+SLOWEST = Question(
+    "slowest",
+    "One client floods the server for a while. How long does the slowest answer to another client take?",
+    OF_THE_FLOOD.labels,
+    share_of_flood,
+    ranges=True,
+)
 LAB.ask(
-    latest("broken", "mended"),
-    factor("broken", "mended"),
     MEANWHILE.at("broken"),
     PASSED_OVER.at("broken"),
     PASSED_OVER.at("mended"),
     READERS.at("broken"),
+    SLOWEST.at("broken"),
+    SLOWEST.at("mended"),
 )

@@ -1,7 +1,6 @@
 """A classic mistake: to take a signal for a message. SIGIO reports once that data arrived, for any number of datagrams."""
 
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
-from labs.kit.questions.cases import factor
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from labs.kit.traffic import LOST_AFTER, Traffic
 from probes.kernel import syscalls
@@ -131,7 +130,7 @@ SIGNALS = Question(
     "signals", "How many signals (SIGIO) does it take for the datagrams that arrive?", (FEWER, AS_MANY, MORE), compare_signals
 )
 
-RESENT = Ranges((0, "never"), (3, "1 to 3 times"), beyond="more often")
+RESENT = Ranges((0, "never"), (4, "1 to 4 times"), beyond="more often")
 
 
 def count_resent(run: Run) -> Truth:
@@ -150,10 +149,8 @@ SENT_AGAIN = Question(
     ranges=True,
 )
 LAB.ask(
-    SIGNALS.at("broken"),
     SIGNALS.at("mended"),
     SENT_AGAIN.at("broken"),
     SENT_AGAIN.at("raced"),
     SENT_AGAIN.at("mended"),
-    factor("broken", "mended"),
 )

@@ -2,7 +2,7 @@
 
 from findings import evidence
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
-from labs.kit.questions.cases import MEANWHILE, factor, latest
+from labs.kit.questions.cases import MEANWHILE
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from labs.kit.questions.server import ORDER, READERS
 from labs.kit.traffic import Traffic
@@ -110,8 +110,6 @@ LATE_CLIENTS = Question(
     ranges=True,
 )
 LAB.ask(
-    latest("broken", "mended", "one thread"),
-    factor("broken", "mended"),
     MEANWHILE.at("broken"),
     LATE_CLIENTS.at("broken"),
     LATE_CLIENTS.at("mended"),

@@ -2,7 +2,7 @@
 
 from findings import evidence
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
-from labs.kit.questions.cases import MEANWHILE, factor, latest, slowest_answer
+from labs.kit.questions.cases import MEANWHILE, slowest_answer
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from labs.kit.questions.server import READERS, WAITS_IN
 from labs.kit.traffic import Traffic
@@ -99,13 +99,10 @@ SILENCE = Question(
     ranges=True,
 )
 LAB.ask(
-    latest("broken", "mended", "one thread"),
-    factor("broken", "mended"),
     MEANWHILE.at("broken"),
     SILENCE.at("broken"),
     SILENCE.at("mended"),
     SILENCE.at("one thread"),
     READERS.at("mended"),
-    READERS.at("one thread"),
     WAITS_IN.at("one thread"),
 )

@@ -272,7 +272,7 @@ def _at_end(call: Call) -> bool:
 
 # -- questions -----------------------------------------------------------------------------------------------------------
 
-ALL, FIRST, PART = "all bytes", "the first message of each client, and no more", "a part of them"
+ALL, FIRST, PART = "all bytes", "what each client sends first, and no more", "a part of them"
 
 
 def comes_back(run: Run) -> Truth:

@@ -1,4 +1,6 @@
-"""A page per lab, in Markdown, for a course to hand out: what to predict, what to run, what to see, what it shows.
+"""A page per lab, in Markdown, for a course to hand out: what to predict, what to read and to run.
+
+The answers are a second page: the right option of each question, a run as an example, and the statements that the lab checks.
 
 Everything in it comes from the lab's own file, from its servers' source and from a recording, so a page cannot differ from
 what the lab does: tests/test_handouts.py compares docs/labs with what is written here.
@@ -11,6 +13,7 @@ import itertools
 from collections.abc import Sequence
 
 from reports.terminal import page as terminal
+from reports.words import VERDICTS
 from runs import predict
 from runs.catalogue import LabEntry
 from runs.page import Page, Source
@@ -20,17 +23,53 @@ _WIDTH = 80
 
 
 def page(content: Page) -> str:
-    """The page of one lab."""
-    machine = content.example.result.machine
-    parts = [
-        f"# lab {content.name}: {content.question}",
-        f"*{content.chapter}*\n\n{content.about}",
+    """The page to hand out. It answers none of its questions."""
+    return _joined(f"# lab {content.name}: {content.question}", f"*{content.chapter}*", *_for_students(content))
+
+
+def answers(content: Page) -> str:
+    """The page that answers the questions of the other."""
+    title = f"# lab {content.name}: the answers"
+    return _joined(title, f"The questions: [{content.name}.md](../{content.name}.md).", *_for_instructors(content))
+
+
+def both(content: Page) -> str:
+    """Questions and answers on one page."""
+    title = f"# lab {content.name}: {content.question}"
+    return _joined(title, f"*{content.chapter}*", *_for_students(content), *_for_instructors(content))
+
+
+def _joined(*parts: str) -> str:
+    return "\n\n".join(parts) + "\n"
+
+
+def _for_students(content: Page) -> list[str]:
+    heading = "The experiment" if content.experiment else "The server" if len(content.sources) == 1 else "The servers"
+    read = "the experiment below" if content.experiment else _list([_link(one) for one in content.sources])
+    return [
         "## Predict",
-        f"Write your answers down before you run anything. Read this first: {_list([_link(one) for one in content.sources])}.",
+        f"Write your answers down before you run anything. Read this first: {read}.",
         *_questions(content),
         "## Run",
         f"```\n./iolab lab {content.name} --predict --seed {content.seed}\n```",
-        f"The command asks these questions, runs the lab and marks your answers. Watch: {content.watch}",
+        "The command asks these questions, runs the lab and marks your answers.",
+        "Then try:",
+        "\n".join(f"- `{command.replace('invoke ', './iolab ', 1)}`" for command, _reason in content.try_next),
+        f"## {heading}",
+        *(f"`{one.path}`\n\n```python\n{one.text}```" for one in content.sources),
+        "## Further reading",
+        "\n".join(f"- {one}" for one in content.reading),
+    ]
+
+
+def _for_instructors(content: Page) -> list[str]:
+    machine = content.example.result.machine
+    return [
+        "## Answers",
+        "The right options according to the run below. On another machine the evidence has other figures.",
+        *_truths(content),
+        f"## What the lab shows\n\n{_sentence(content.about)}",
+        f"Watch: {content.watch}",
         "Then try:",
         "\n".join(f"- `{command.replace('invoke ', './iolab ', 1)}`: {reason}" for command, reason in content.try_next),
         "## What one machine showed",
@@ -40,20 +79,24 @@ def page(content: Page) -> str:
         f"```\n{_report(content.example)}```",
         "## Statements checked",
         *_statements(content),
-        "## The server" if len(content.sources) == 1 else "## The servers",
-        *(f"`{one.path}`\n\n```python\n{one.text}```" for one in content.sources),
-        "## Further reading",
-        "\n".join(f"- {one}" for one in content.reading),
     ]
-    return "\n\n".join(parts) + "\n"
 
 
 def index(labs: Sequence[LabEntry]) -> str:
     """The list of all pages, by chapter."""
-    lines = ["# The labs", "", "Each lab has a page to hand out: what to predict, what to run, what to see, what it shows."]
+    lines = [
+        "# The labs",
+        "",
+        "Each lab has a page to hand out: what to predict, what to read, what to run. Its answers are on a page of their own:",
+        "the right options, a run as an example, and the statements that the lab checks.",
+    ]
     for chapter, of_chapter in itertools.groupby(labs, lambda lab: lab.chapter):
-        lines += ["", f"## {chapter}", "", *(f"- [{lab.name}]({lab.name}.md): {lab.question}" for lab in of_chapter)]
+        lines += ["", f"## {chapter}", "", *map(_entry, of_chapter)]
     return "\n".join(lines) + "\n"
+
+
+def _entry(lab: LabEntry) -> str:
+    return f"- [{lab.name}]({lab.name}.md): {lab.question} ([answers](answers/{lab.name}.md))"
 
 
 def _questions(content: Page) -> list[str]:
@@ -62,6 +105,25 @@ def _questions(content: Page) -> list[str]:
         options = "\n".join(f"   - {letter}) {text}" for letter, text in predict.lettered(question).items())
         asked.append(f"{number}. {question.text}\n{options}")
     return asked
+
+
+def _truths(content: Page) -> list[str]:
+    """The right option of each question with its evidence, in the order of the questions."""
+    marks = {mark.question.id: mark for mark in content.truths.marks}
+    reasons = {question.id: reason for question, reason in content.truths.left_out}
+    found = []
+    for number, question in enumerate(content.questions, 1):
+        mark = marks.get(question.id)
+        if mark is None:
+            found.append(f"{number}. {question.text}\n   This run does not decide it: {reasons[question.id]}.")
+            continue
+        letter = next(letter for letter, text in predict.lettered(question).items() if text == mark.truth)
+        found.append(f"{number}. {question.text}\n   **{letter}) {mark.truth}**\n   {_sentence(mark.evidence)}.")
+    return found
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _report(example: Report) -> str:
@@ -77,7 +139,7 @@ def _statements(content: Page) -> list[str]:
     for one in content.statements:
         claims = "\n".join(f"> {claim} {text if claim not in quoted else '(above)'}" for claim, text in one.claims)
         quoted.update(claim for claim, _text in one.claims)
-        found.append(f"**{one.name}** ({one.verdict} above)\n\n{claims}\n\n{one.about}")
+        found.append(f"**{one.name}** ({VERDICTS[one.verdict].word} above)\n\n{claims}\n\n{one.about}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from probes.context import lab_of
 from probes.errors import WrongUsage
 from probes.measure.result import Result, Verdict
 from runs import predict
-from runs.predict import Question
+from runs.predict import Prediction, Question
 from runs.report import Report, report
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -54,8 +55,10 @@ class Page:
     try_next: tuple[tuple[str, str], ...]  # (command, reason)
     statements: tuple[Statement, ...]
     sources: tuple[Source, ...]
+    experiment: bool  # the source is a function that makes the calls itself, and no server
     reading: tuple[str, ...]
     example: Report
+    truths: Prediction  # what the example answers to the questions
 
 
 def page(name: str, result: Result) -> Page:
@@ -75,8 +78,10 @@ def page(name: str, result: Result) -> Page:
         try_next=tuple(_command(line) for line in lab.try_next),
         statements=_statements(lab, result),
         sources=_sources(name),
+        experiment=bool(lab.experiment),
         reading=lab.reading,
         example=report(result),
+        truths=predict.against(result, predict.questions(name, SEED), {}, SEED),
     )
 
 
@@ -105,8 +110,34 @@ def _statements(lab: Lab, result: Result) -> tuple[Statement, ...]:
 
 
 def _sources(name: str) -> tuple[Source, ...]:
-    """The source of the servers, each file once; the lab's own for an experiment."""
+    """The source of the servers, each file once; of an experiment, which stands beside its checks, its function alone."""
     files: dict[str, list[tuple[str, str]]] = {}
     for case, path, function in predict.sources(name):
         files.setdefault(path, []).append((case, function))
-    return tuple(Source(path, tuple(functions), (_ROOT / path).read_text()) for path, functions in files.items())
+    texts = {path: (_ROOT / path).read_text() for path in files}
+    if experiment := labs.find(name).experiment:
+        texts = {path: _with_what_it_uses(text, experiment.partition(":")[2]) for path, text in texts.items()}
+    return tuple(Source(path, tuple(functions), texts[path]) for path, functions in files.items())
+
+
+def _with_what_it_uses(text: str, function: str) -> str:
+    """The source of a function of a module, and of the functions and constants of that module which it uses."""
+    defined: dict[str, ast.stmt] = {}
+    for statement in ast.parse(text).body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            defined[statement.name] = statement
+        elif isinstance(statement, ast.Assign | ast.AnnAssign):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            defined |= {one.id: statement for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+    used, open_names = set[ast.stmt](), [function]
+    while open_names:
+        statement = defined[open_names.pop()]
+        if statement not in used:
+            used.add(statement)
+            names = {one.id for one in ast.walk(statement) if isinstance(one, ast.Name)}
+            open_names += [one for one in names if one in defined and one != "LAB"]
+    lines, source = text.splitlines(), ""
+    for one in sorted(used, key=lambda one: one.lineno):
+        constant = isinstance(one, ast.Assign | ast.AnnAssign)
+        source += "\n" * (0 if constant or not source else 2) + "\n".join(lines[one.lineno - 1 : one.end_lineno]) + "\n"
+    return source

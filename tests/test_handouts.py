@@ -1,13 +1,10 @@
-"""docs/labs holds a page for each lab, and each page is what the lab's own file, its server and its recording say today."""
+"""docs/labs holds a page for each lab and a page of its answers: what the lab, its server and its recording say today."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 
 import labs
-from probes.recording import Recording
 from reports import handout
 from runs import catalogue
 from runs import page as content
@@ -17,36 +14,54 @@ PAGES = ROOT / "docs" / "labs"
 AGAIN = "write it again: ./iolab handout all --out docs/labs"
 
 
-def written(name: str, recorded: Callable[[str], Recording]) -> str:
-    return handout.page(content.page(name, checked(name)))
+def page_of(name: str) -> content.Page:
+    return content.page(name, checked(name))
 
 
 @pytest.mark.parametrize("name", labs.names())
-def test_a_page_is_true(name: str, recorded: Callable[[str], Recording]) -> None:
-    path = PAGES / f"{name}.md"
-    assert path.exists(), f"there is no docs/labs/{name}.md; {AGAIN}"
-    assert path.read_text() == written(name, recorded), f"docs/labs/{name}.md is not up to date; {AGAIN}"
+def test_a_page_is_true(name: str) -> None:
+    for place, text in ((name, handout.page(page_of(name))), (f"answers/{name}", handout.answers(page_of(name)))):
+        path = PAGES / f"{place}.md"
+        assert path.exists(), f"there is no docs/labs/{place}.md; {AGAIN}"
+        assert path.read_text() == text, f"docs/labs/{place}.md is not up to date; {AGAIN}"
 
 
 def test_the_index_is_true_and_nothing_is_left_over() -> None:
     assert (PAGES / "README.md").read_text() == handout.index(catalogue.all_labs()), AGAIN
     assert {one.stem for one in PAGES.glob("*.md")} == {*labs.names(), "README"}, "docs/labs has a page of no lab"
+    assert {one.stem for one in (PAGES / "answers").glob("*.md")} == set(labs.names()), "docs/labs/answers: a page of no lab"
 
 
-def test_a_page_is_the_same_on_a_wide_terminal(recorded: Callable[[str], Recording], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_the_same_on_a_wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    assert written("epoll", recorded) == (PAGES / "epoll.md").read_text()
+    assert handout.answers(page_of("epoll")) == (PAGES / "answers" / "epoll.md").read_text()
 
 
-def test_a_page_has_all_that_a_course_hands_out(recorded: Callable[[str], Recording]) -> None:
-    text = written("epoll", recorded)
-    for part in (
-        "# lab epoll: ",
-        "## Predict",
-        "1. ",
-        "./iolab lab epoll --predict",
-        "ep_poll_callback",
-        "> C33",
-        "man 7 epoll",
-    ):
+@pytest.mark.parametrize("name", labs.names())
+def test_a_page_answers_none_of_its_questions(name: str) -> None:
+    page = page_of(name)
+    text, answers = handout.page(page), handout.answers(page)
+    assert page.truths.marks, "the example answers no question"
+    for mark in page.truths.marks:
+        assert mark.evidence not in text and mark.evidence[1:] in answers
+        assert f") {mark.truth}**" in answers
+    for statement in page.statements:
+        assert statement.name not in text and f"**{statement.name}**" in answers
+    assert page.watch not in text and page.watch in answers
+
+
+def test_both_pages_in_one() -> None:
+    page = page_of("epoll")
+    text = handout.both(page)
+    for part in ("## Predict", "## Run", "## Answers", "## What one machine showed", "## Statements checked"):
+        assert text.count(part) == 1
+    assert all(f"{number}. " in text for number in range(1, 1 + len(page.questions)))
+
+
+def test_a_page_has_all_that_a_course_hands_out() -> None:
+    text = handout.page(page_of("epoll"))
+    for part in ("# lab epoll: ", "## Predict", "1. ", "./iolab lab epoll --predict", "ep_poll_callback", "man 7 epoll"):
         assert part in text
+    answers = handout.answers(page_of("epoll"))
+    for part in ("# lab epoll: the answers", "(../epoll.md)", "1. ", "> C33", "statements checked"):
+        assert part in answers

@@ -1,7 +1,7 @@
-"""Non-blocking I/O with a pause between two rounds of polling: a longer pause takes less CPU, and answers later.
+"""Non-blocking I/O with a pause between two rounds of polling: two servers whose pauses differ.
 
-Data arrives at any time, but the server polls only at the end of a pause. On average the data stays unread in the socket for
-half a pause (UNP 6.2 on polling). The server is `serve` of servers/nonblocking.py.
+Data arrives at any time, but the server polls only at the end of a pause (UNP 6.2 on polling). The server is `serve` of
+servers/nonblocking.py.
 """
 
 import functools

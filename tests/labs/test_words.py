@@ -55,6 +55,24 @@ def test_what_to_try_next_fits_in_80_columns(name: str) -> None:
         assert longest + len(why.strip()) <= NARROWEST, f"{command}: {why.strip()!r} is too long beside the commands"
 
 
+@pytest.mark.parametrize("name", labs.names())
+def test_no_name_answers_a_question(name: str) -> None:
+    """The right option is not the only option with a word of the lab's name, or of the name of the server in question."""
+    asked = [question for part in questions.of(name) for question in part]
+    for mark in predict.against(measured(name), asked, {}, 1).marks:
+        case = mark.question.id.partition("@")[2]
+        for words in filter(None, (name, case)):
+            assert questions.named(mark.question, words) != mark.truth, f"{words}: {mark.question.text} {mark.truth}"
+
+
+def test_a_name_that_answers_a_question_is_seen() -> None:
+    from labs.kit.questions.server import READERS, WAITS_IN, WOKEN_BY
+
+    assert questions.named(WAITS_IN, "epoll_edge") == "epoll_wait"
+    assert questions.named(WAITS_IN, "signal_driven") == "a call that waits for signals"
+    assert questions.named(WOKEN_BY, "select") == "" == questions.named(READERS, "threads")
+
+
 def test_claims_speak_in_the_terms_of_the_field() -> None:
     for claim in CLAIMS.values():
         assert not PRIVATE.search(claim.text), claim.text

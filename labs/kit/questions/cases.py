@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from findings import evidence
 from findings.view import Run
-from labs.kit.questions.question import Question, Ranges, Truth, Undecided
+from labs.kit.questions.question import Question, Truth, Undecided
 from probes.kernel import syscalls
 from probes.words import count, ms
 from servers.mistakes.edge_starvation import TURN
@@ -19,43 +19,9 @@ def slowest_answer(run: Run) -> int:
     return run.round_trips[-1]
 
 
-def latest(*names: str) -> Question:
-    """On which of these servers does a client wait longest?"""
-    alike = "none of them: they differ by less than a factor of 2"
-
-    def truth(run: Run) -> Truth:
-        slowest = sorted(((slowest_answer(run.case(name)), name) for name in names), reverse=True)
-        words = "the slowest answers: " + ", ".join(f"{name} {ms(ns)}" for ns, name in slowest)
-        (longest, name), (second, _), *_ = slowest
-        if longest < 2 * slowest[-1][0]:
-            return Truth(alike, words)
-        if longest < 2 * second:
-            raise Undecided(f"the two slowest servers differ by less than a factor of 2; {words}")
-        return Truth(name, words)
-
-    return Question("latest", "On which server does a client wait longest for an answer?", (*names, alike), truth)
-
-
-_FACTORS = Ranges(
-    (0.5, "half as long, or less"), (2, "about as long"), (10, "2 to 10 times as long"),
-    beyond="more than 10 times as long",
-)  # fmt: skip
-
-
-def factor(name: str, other: str) -> Question:
-    """How much longer is the slowest answer of one server than that of another?"""
-
-    def truth(run: Run) -> Truth:
-        here, there = slowest_answer(run.case(name)), slowest_answer(run.case(other))
-        return Truth(_FACTORS(here / there), f"the slowest answers: {name} {ms(here)}, {other} {ms(there)}")
-
-    text = f'How long does the slowest answer of the server "{name}" take, compared with that of "{other}"?'
-    return Question("factor", text, _FACTORS.labels, truth, ranges=True)
-
-
 _SOON_READ = "nothing: unread data is soon read"
 _IN_A_READ = "it sleeps in a read, on another client's connection"
-_IN_A_PAUSE = "it sleeps in a handler or a pause, until a timer ends the sleep"
+_IN_A_PAUSE = "it sleeps until a timer ends the sleep"
 _AT_WORK = "it is awake, and works for another client"
 _NOT_NOTIFIED = "it sleeps in a multiplexer, which does not notify it"
 

@@ -55,7 +55,7 @@ def what_it_does(section: str, kinds: Set[str], text: str) -> Question:
 _QUEUES = {
     "socket": "the socket's queue for received data",
     "accept": "the listener's queue for connections",
-    "connect": "the connecting socket's queue for the handshake",
+    "connect": "the socket's queue for the end of the handshake",
     "send buffer": "the socket's queue for room in its send buffer",
     "timer": "none: only a timer wakes it",
     "futex": "the queue of a futex, a lock between threads",

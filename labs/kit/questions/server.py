@@ -44,7 +44,7 @@ def _reads_without_data(run: Run) -> int:
 
 
 _POLLS = "none: it never sleeps, it calls again and again (EAGAIN)"
-_PAUSES = "nanosleep: it polls, pauses, and polls again"
+_PAUSES = "clock_nanosleep: only a timer ends its sleeps"
 _FOR_SIGNALS = "a call that waits for signals"
 _WAITING = {
     "recvfrom or read, on the connection itself": syscalls.READS,
@@ -53,7 +53,7 @@ _WAITING = {
     "epoll_wait": {"epoll_wait", "epoll_pwait", "epoll_pwait2"},
     _FOR_SIGNALS: {"rt_sigtimedwait", "rt_sigsuspend", "pause"},
     "io_uring_enter": {"io_uring_enter"},
-    "io_getevents, of native AIO": {"io_getevents", "io_pgetevents"},
+    "io_getevents": {"io_getevents", "io_pgetevents"},
 }
 
 
@@ -85,8 +85,8 @@ _SOCKET_QUEUE = "directly: the thread itself waits on the socket's wait queue"
 _POLLWAKE = "by poll's callback (pollwake), an entry on every socket's queue"
 _EPOLL = "by epoll's callback (ep_poll_callback), which wakes epoll's own queue"
 _SIGNAL = "by a signal that the socket's packet sends"
-_REQUEST = "by a request (io_uring, AIO), an entry on the socket's queue"
-_NOT_WOKEN = "not at all: no packet wakes the thread, it polls by itself"
+_REQUEST = "by a request that was submitted, an entry on the socket's queue"
+_NOT_WOKEN = "not at all: no packet wakes the thread, it calls again by itself"
 
 
 def _woken_by(run: Run) -> Truth:
@@ -185,7 +185,7 @@ SLEEPS = Question(
 )
 
 _FIRST_READS = "the server's first thread, in a call that reads (recvfrom, read)"
-_FIRST_RING = "the server's first thread, inside io_uring_enter"
+_FIRST_RING = "the server's first thread, in the call that waits for completions"
 _OTHER_THREAD = "another thread of its process, in a call that reads"
 _OTHER_PROCESS = "another process, in a call that reads"
 _KERNEL = "a thread of the kernel, which is not a thread of the program"
@@ -232,7 +232,7 @@ COPIES = Question(
     _copies,
 )
 
-_SINGLE_READER = "a single thread reads all of them"
+_SINGLE_READER = "the same thread reads all of them"
 _THREAD_EACH = "a thread for each connection"
 _PROCESS_EACH = "a process for each connection"
 _FEWER = "several threads, each for more than one connection"
