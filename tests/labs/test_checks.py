@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -11,9 +12,9 @@ import labs
 from findings.properties import ALL
 from labs.kit.lab import Run, turns
 from probes.measure.measure import measure
-from probes.measure.result import Verdict
+from probes.measure.result import Result, Verdict
 from probes.recording import Recording
-from tests.conftest import cases_of, lab_run, measured, renamed
+from tests.conftest import cases_of, checked, lab_run, measured, recording_of, renamed
 
 HOLDS = {Verdict.CONFIRMED, Verdict.REFINED, Verdict.REFUTED}
 CHECKS = [(lab, name) for lab in labs.names() for name, _, _ in labs.find(lab).checks]
@@ -164,35 +165,47 @@ COUNTEREXAMPLES = {
 
 
 def verdict(lab: str, check: str, recording: Recording) -> tuple[Verdict, str]:
-    judged = labs.find(lab).judge(measure(recording))
+    return of(labs.find(lab).judge(measure(recording)), check)
+
+
+def of(judged: Result, check: str) -> tuple[Verdict, str]:
     (held,) = [held for held in judged.checks if held.name == check]
     return held.verdict, held.evidence
 
 
+@functools.cache
+def judged_as(lab: str, other: str) -> Result:
+    """The verdicts of a lab on the recording of another; its own experiment beside the traffic goes with the lab."""
+    return labs.find(lab).judge(measure(recording_of(other).with_context(aside=lab_run(recording_of(lab)).aside)))
+
+
+@functools.cache
+def judged_turned(lab: str) -> Result:
+    """The verdicts of a lab with each of its cases in the place of the next."""
+    cases = cases_of(recording_of(lab))
+    names = [case.name for case in cases]
+    return labs.find(lab).judge(measure(recording_of(lab).with_context(cases=renamed(cases, names[1:] + names[:1]))))
+
+
+@functools.cache
+def judged_wrong(lab: str) -> Result:
+    """The verdicts of a lab on its wrong experiment."""
+    return labs.find(lab).judge(measured(f"wrong/{lab}"))
+
+
 @pytest.mark.parametrize(("lab", "check"), CHECKS)
-def test_a_check_holds_on_its_own_model(lab: str, check: str, recorded: Callable[[str], Recording]) -> None:
-    outcome, evidence = verdict(lab, check, recorded(lab))
+def test_a_check_holds_on_its_own_model(lab: str, check: str) -> None:
+    outcome, evidence = of(checked(lab), check)
     assert outcome in HOLDS, evidence
     assert any(letter.isdigit() for letter in evidence), "a check quotes its evidence in figures"
 
 
 @pytest.mark.parametrize(("lab", "check"), OWN)
-def test_a_check_fails_on_a_server_without_the_property(lab: str, check: str, recorded: Callable[[str], Recording]) -> None:
+def test_a_check_fails_on_a_server_without_the_property(lab: str, check: str) -> None:
     other = COUNTEREXAMPLES.get((lab, check))
     assert other, f"name a recording in COUNTEREXAMPLES on which {lab}: {check!r} fails"
-    if other == WRONG:
-        outcome, evidence = verdict(lab, check, recorded(f"wrong/{lab}"))
-        assert outcome is Verdict.FAILED, f"{outcome}: {evidence}"
-        return
-    if other == TURNED:
-        cases = cases_of(recorded(lab))
-        names = [case.name for case in cases]
-        turned = renamed(cases, names[1:] + names[:1])
-        outcome, evidence = verdict(lab, check, recorded(lab).with_context(cases=turned))
-        assert outcome is Verdict.FAILED, f"{outcome}: {evidence}"
-        return
-    aside = lab_run(recorded(lab)).aside  # the experiment beside the traffic goes with the lab, not with the server
-    outcome, evidence = verdict(lab, check, recorded(other).with_context(aside=aside))
+    judged = judged_wrong(lab) if other == WRONG else judged_turned(lab) if other == TURNED else judged_as(lab, other)
+    outcome, evidence = of(judged, check)
     assert outcome is Verdict.FAILED, f"{outcome}: {evidence}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 from collections.abc import Callable
@@ -10,15 +11,14 @@ import pytest
 
 import labs
 from probes.context import Answers
-from probes.measure.measure import measure
 from probes.recording import Recording
 from reports import document
 from reports.terminal import page, prediction
 from reports.terminal.screen import screen
 from runs import lab as running
 from runs import predict
-from runs.report import report
-from tests.conftest import checked, measured
+from runs.report import Report, report
+from tests.conftest import checked, measured, recording_of
 
 MARKS = {"id": str, "question": str, "options": dict, "truth": str, "right": bool, "evidence": str}
 
@@ -41,7 +41,7 @@ def shown(recording: Recording, width: int, encoding: str = "utf-8") -> str:
 
 def answered(recording: Recording, lab: str) -> Recording:
     """With the first question answered rightly, the second wrongly, and the others not at all."""
-    marks = predict.against(measure(recording), predict.questions(lab, 1), {}, 1).marks
+    marks = predict.against(measured(lab), predict.questions(lab, 1), {}, 1).marks
     wrong = next(one for one in marks[1].question.options if one != marks[1].truth)
     said = {marks[0].question.id: marks[0].truth, marks[1].question.id: wrong}
     return recording.with_context(prediction=Answers(1, said))
@@ -71,10 +71,17 @@ def test_the_end_of_the_input_is_leaving() -> None:
         asked("epoll", ["a\n", ""])
 
 
+@functools.cache
+def marked(lab: str) -> Report:
+    """The report with two of the lab's questions answered."""
+    return report(running.measure_and_check(answered(recording_of(lab), lab)))
+
+
 @pytest.mark.parametrize("lab", labs.names())
 @pytest.mark.parametrize("width", [80, 140])
-def test_marks_fit_and_quote_the_evidence(lab: str, width: int, recorded: Callable[[str], Recording]) -> None:
-    text = shown(answered(recorded(lab), lab), width)
+def test_marks_fit_and_quote_the_evidence(lab: str, width: int) -> None:
+    page.show(marked(lab), screen(file := io.StringIO(), width))
+    text = file.getvalue()
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
     part = text.split("your answers, marked")[1].split(" points")[0]
     assert part.count("✓") == 1 and part.count("✗") == part.count("evidence") - 1 >= 2
