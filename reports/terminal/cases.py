@@ -11,6 +11,7 @@ from reports.terminal.screen import Column, Screen, figures, note, section
 from reports.words import duration, share
 from runs.report import Report
 
+_COLUMNS = 5  # so many servers fit beside each other
 _ROWS, _SLEEPS = 4, 3  # of each server: calls, kinds of sleep
 
 
@@ -31,11 +32,24 @@ def show(report: Report, out: Screen) -> None:
 
 
 def table(report: Report, out: Screen) -> None:
-    """One column for each server, one row for each figure."""
+    """One column for each server, one row for each figure; a row for each server where these are many."""
+    if len(report.cases) > _COLUMNS:
+        _rows(report, out, _TIMES)
+        out.print()
+        _rows(report, out, _COUNTS)
+        return
     columns = [Column(visible(case.name)) for case in report.cases]
     servers = ["server", *(visible(case.server.rpartition(":")[2]) for case in report.cases)]
-    rows = [[label, *(_cell(one, show) for one in report.cases)] for label, show in _FIGURES.items()]
+    rows = [
+        [label.replace("\n", " "), *(_cell(one, show) for one in report.cases)] for label, show in (_TIMES | _COUNTS).items()
+    ]
     figures(out, "", columns, [servers, *rows])
+
+
+def _rows(report: Report, out: Screen, shown: Figures) -> None:
+    """One row for each server."""
+    columns = [Column(label) for label in shown]
+    figures(out, "", columns, [[visible(one.name), *(_cell(one, show) for show in shown.values())] for one in report.cases])
 
 
 def _cell(case: CaseReport, show: Callable[[CaseFigures], str]) -> str:
@@ -46,14 +60,17 @@ def _duration(ns: int | None) -> str:
     return "-" if ns is None else duration(ns)
 
 
-_FIGURES: dict[str, Callable[[CaseFigures], str]] = {
-    "round trip, median": lambda one: _duration(one.round_trip.p50),
-    "round trip, longest": lambda one: _duration(one.round_trip.longest),
-    "round trip, untraced": lambda one: _duration(one.untraced_round_trip),
-    "unread, median": lambda one: _duration(one.messages.ready_to_notified.p50),
-    "unread, longest": lambda one: _duration(one.messages.ready_to_notified.longest),
-    "calls per answer": lambda one: f"{one.calls_per_answer:,.1f}",
-    "switches per answer": lambda one: f"{one.switches_per_answer:,.1f}",
+Figures = dict[str, Callable[[CaseFigures], str]]
+_TIMES: Figures = {
+    "round trip,\nmedian": lambda one: _duration(one.round_trip.p50),
+    "round trip,\nlongest": lambda one: _duration(one.round_trip.longest),
+    "round trip,\nuntraced": lambda one: _duration(one.untraced_round_trip),
+    "unread,\nmedian": lambda one: _duration(one.messages.ready_to_notified.p50),
+    "unread,\nlongest": lambda one: _duration(one.messages.ready_to_notified.longest),
+}
+_COUNTS: Figures = {
+    "calls\nper answer": lambda one: f"{one.calls_per_answer:,.1f}",
+    "switches\nper answer": lambda one: f"{one.switches_per_answer:,.1f}",
     "awake": lambda one: share(one.awake, one.wall),
     "threads": lambda one: f"{len(one.result.threads)}",
 }
