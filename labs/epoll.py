@@ -14,16 +14,23 @@ import os
 import select
 from typing import Any
 
-from findings import summary
-from findings.evidence import multiplexer_copies
+from findings import evidence, summary
+from findings.properties.accepts_every_connection import ACCEPTS_EVERY_CONNECTION
 from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
+from findings.properties.closes_ended_connections import CLOSES_ENDED_CONNECTIONS
 from findings.properties.leaves_no_data_unread import LEAVES_NO_DATA_UNREAD
 from findings.properties.needs_no_short_time_out import NEEDS_NO_SHORT_TIME_OUT
 from findings.properties.never_spins import NEVER_SPINS
+from findings.properties.non_blocking_connections import NON_BLOCKING_CONNECTIONS
 from findings.properties.one_mechanism import ONE_MECHANISM
+from findings.properties.property import broken_of, together
+from findings.properties.reads_large_pieces import READS_LARGE_PIECES
+from findings.properties.turns import turns_of
+from findings.registrations import registrations
 from labs.kit import growth
-from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, turns, unavailable, waited
-from probes.words import count, ms
+from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, turns, unavailable
+from probes.kernel import syscalls
+from probes.words import count
 
 LAB = Lab(
     model="epoll",
@@ -43,72 +50,77 @@ LAB = Lab(
     ),
     asides=("labs.epoll:try_to_share", "labs.kit.growth:measure", "labs.kit.growth:limit"),
 )
-EPOLL_CTL_ADD = 1
+FOR_EACH_CONNECTION = (
+    ACCEPTS_EVERY_CONNECTION,
+    CLOSES_ENDED_CONNECTIONS,
+    LEAVES_NO_DATA_UNREAD,
+    READS_LARGE_PIECES,
+)
 
-LAB.holds(NEVER_SPINS, claims=("C24",))
-LAB.holds(NEEDS_NO_SHORT_TIME_OUT, claims=("C24",))
-LAB.holds(BLOCKS_ONLY_IN_ITS_WAIT, claims=("C22",))
-LAB.holds(LEAVES_NO_DATA_UNREAD, claims=("C33",))
-LAB.holds(ONE_MECHANISM, claims=("C22",))
 
-
-@LAB.check("the thread sleeps in epoll_wait and never in a call on a socket", claims=("C22",))
+@LAB.check("the thread sleeps in epoll_wait and in no other call", claims=("C22",))
 def asleep_in_epoll_wait(run: Run) -> Finding:
-    """The thread slept in epoll_wait; no call on a socket slept until the peer did something."""
-    waits = [call for call in run.waits if call.name.startswith("epoll")]
-    slept = [call for call in waits if call.sleeps]
-    on_sockets = run.reads + run.calls("accept4", "accept", "sendto", "sendmsg", "write", "writev")
-    asleep_on_socket = [call for call in on_sockets if waited(call)]
-    evidence = (
-        f"{len(slept)} of {count(len(waits), 'call')} of epoll_wait slept ({ms(sum(call.wait for call in slept))});"
-        f" {len(asleep_on_socket)} of {count(len(on_sockets), 'call')} on sockets slept"
-    )
-    return confirmed(evidence) if slept and not asleep_on_socket else failed(evidence)
+    """The thread slept in epoll_wait, by which alone it waits; no other call slept, and no connection is blocking."""
+    finding = evidence.slept_only_on(run, "epoll")
+    broken = broken_of(run, BLOCKS_ONLY_IN_ITS_WAIT, ONE_MECHANISM, NON_BLOCKING_CONNECTIONS)
+    return failed(f"{finding.evidence}; {broken}") if broken else finding
+
+
+@LAB.check("a thread without work sleeps: it polls neither in a loop nor after short time-outs", claims=("C24",))
+def no_polling(run: Run) -> Finding:
+    """Few waits returned without an event, and few events were without data."""
+    return together(run, NEVER_SPINS, NEEDS_NO_SHORT_TIME_OUT)
 
 
 @LAB.check("ep_poll_callback fills the ready list and wakes the waiter", claims=("C33",))
 def woken_by_the_callback(run: Run) -> Finding:
-    """Every sleep was on epoll's own wait queue, and every wake-up went through ep_poll_callback.
+    """Every sleep was on epoll's own wait queue, and every wake-up by a packet went through ep_poll_callback.
 
-    Some machines hide the context of their supervisor, and with it a few wake-ups: the wake-ups count whose waker was seen.
+    A time-out or a signal may end a sleep as well. Some machines hide the context of their supervisor, and with it a few
+    wake-ups: the wake-ups count whose waker was seen.
     """
-    asleep = sleeps([call for call in run.waits if call.name.startswith("epoll")])
+    asleep = sleeps([call for call in run.waits if call.name in syscalls.EPOLL_WAITS])
     own = [sleep for sleep in asleep if sleep.queue == "epoll"]
-    seen = [sleep for sleep in own if sleep.waker]
+    seen = [sleep for sleep in own if sleep.waker and sleep.waker.chain[0] not in ("timer", "signal")]
     through = [sleep for sleep in seen if sleep.waker and "ep_poll_callback" in sleep.waker.stack]
-    evidence = (
+    words = (
         f"{len(own)} of {count(len(asleep), 'sleep')} were on epoll's own queue;"
-        f" {len(through)} of {count(len(seen), 'wake-up')} went through ep_poll_callback"
+        f" {len(through)} of {count(len(seen), 'wake-up')} by packets went through ep_poll_callback"
     )
     listed = summary.ready_list(run.result)
     if listed and listed.count:
-        evidence += f"; the callback put {count(listed.count, 'descriptor')} on the ready list"
+        words += f"; the callback put {count(listed.count, 'descriptor')} on the ready list"
         delay = listed.after_ready.p50
-        evidence += f", {delay:,} ns after the data was ready (median)" if delay is not None else ""
-    return confirmed(evidence) if through and len(through) == len(seen) and len(own) == len(asleep) else failed(evidence)
+        words += f", {delay:,} ns after the data was ready (median)" if delay is not None else ""
+    return confirmed(words) if through and len(through) == len(seen) and len(own) == len(asleep) else failed(words)
 
 
 @LAB.check("epoll_ctl registers each descriptor once, and not at every wait", claims=("C32",))
 def registered_once(run: Run) -> Finding:
     """One EPOLL_CTL_ADD for each descriptor. The waits name no descriptors and make no entries in wait queues."""
-    added = [call for call in run.calls("epoll_ctl") if call.args[1] == EPOLL_CTL_ADD]
-    descriptors = len(run.connections) + 1
-    evidence = (
-        f"{len(added)} EPOLL_CTL_ADD for {count(descriptors, 'descriptor')} (the listener and the connections);"
-        f" {count(len(run.waits), 'wait')}"
-    )
+    found = registrations(run)
+    words = f"{len(found.added)} EPOLL_CTL_ADD for {count(found.descriptors, 'descriptor')}; {count(len(run.waits), 'wait')}"
+    if found.again:
+        words += f"; {len(found.again)} EPOLL_CTL_ADD added a descriptor again"
+    if found.same:
+        words += f"; {len(found.same)} EPOLL_CTL_MOD asked for the events that the descriptor had"
     queued_once = True
-    if any(call.queued is not None for call in added):  # a probe counted the entries
-        by_adding, by_waiting = sum(call.queued or 0 for call in added), sum(call.queued or 0 for call in run.waits)
-        evidence += f"; epoll_ctl made {by_adding} entries in wait queues, the waits made {by_waiting}"
-        queued_once = by_adding == len(added) and not by_waiting
-    held = len(added) == descriptors and len(run.waits) > 1 and queued_once
-    return confirmed(evidence) if held else failed(evidence)
+    if any(call.queued is not None for call in found.added):  # a probe counted the entries
+        by_adding, by_waiting = sum(call.queued or 0 for call in found.added), sum(call.queued or 0 for call in run.waits)
+        words += f"; epoll_ctl made {by_adding} entries in wait queues, the waits made {by_waiting}"
+        queued_once = by_adding == len(found.added) and not by_waiting
+    once = found.descriptors >= max(len(run.connections), 1) and not found.again and not found.same
+    return confirmed(words) if once and len(run.waits) > 1 and queued_once else failed(words)
 
 
 @LAB.check("one thread serves many connections", claims=("C24",))
 def one_thread(run: Run) -> Finding:
-    """All connections were open at the same time, and one thread served them in turns, with little CPU."""
+    """All connections were open at the same time, and one thread served them in turns, with little CPU.
+
+    It tried only descriptors that epoll_wait had reported, left no data unread, and closed each connection that had ended.
+    """
+    if broken := broken_of(run, *FOR_EACH_CONNECTION):
+        return failed(broken)
     if run.udp:
         return unavailable("datagrams of all clients arrive at 1 socket: without --udp there are connections")
     if len(run.connections) < 2:
@@ -116,15 +128,23 @@ def one_thread(run: Run) -> Finding:
     if len(run.result.threads) > 1:
         return failed(f"the server has {count(len(run.result.threads), 'thread')}")
     connections, served = turns(run.reads)
-    together = _most_open(run)
+    at_once = _most_open(run)
     if connections and len(run.result.messages) <= connections:
         return unavailable(f"each of {connections} connections sent 1 message: --messages 2 shows the order of service")
-    on_cpu = 1 - (run.server.wait + run.server.sched_delay + run.server.preempted) / run.server.wall
-    evidence = (
-        f"1 thread, {together} of {count(len(run.connections), 'connection')} open at the same time and served in"
-        f" {count(served, 'turn')}; the thread was on a CPU for {on_cpu:.1%} of the time"
+    tried, reported = tries(run)
+    words = (
+        f"1 thread, {at_once} of {count(len(run.connections), 'connection')} open at the same time and served in"
+        f" {count(served, 'turn')}"
     )
-    return confirmed(evidence) if together > 1 and served > connections else failed(evidence)
+    if tried > 1.5 * reported:
+        return failed(f"{words}; the thread tried {count(tried, 'descriptor')}, of which {reported} had been reported")
+    thread = run.server
+    ran_or_slept = max(thread.wall - thread.sched_delay - thread.preempted, 1)  # without the time that others took from it
+    if thread.user > 0.5 * ran_or_slept:
+        return failed(f"{words}; the thread was for {thread.user / ran_or_slept:.0%} of its life in user code")
+    on_cpu = 1 - (thread.wait + thread.sched_delay + thread.preempted) / max(thread.wall, 1)
+    words += f"; the thread was on a CPU for {on_cpu:.1%} of the time"
+    return confirmed(words) if at_once > 1 and served > connections else failed(words)
 
 
 @LAB.check("epoll shares its events with the process by mmap", claims=("C37",))
@@ -133,27 +153,40 @@ def shared_memory(run: Run) -> Finding:
     if not run.aside:
         return unavailable("the experiment beside the traffic did not run")
     mapped, copied = run.aside["mmap"], run.aside["epoll_wait"]
-    if not any(call.name.startswith("epoll") for call in run.waits):
+    if not any(call.name in syscalls.EPOLL_WAITS for call in run.waits):
         return failed("this server made 0 calls of epoll_wait")
-    evidence = f"mmap of an epoll descriptor: {mapped}; epoll_wait with a bad address: {copied}"
+    words = f"mmap of an epoll descriptor: {mapped}; epoll_wait with a bad address: {copied}"
     if mapped == "ENODEV" and copied == "EFAULT":
         return refuted(
-            f"{evidence}. There is nothing to map, and each of {count(len(run.waits), 'wait')} copies its events out"
-            f"{multiplexer_copies(run.waits)}"
+            f"{words}. There is nothing to map, and each of {count(len(run.waits), 'wait')} copies its events out"
+            f"{evidence.multiplexer_copies(run.waits)}"
         )
-    return refined(evidence) if mapped == "ENODEV" else failed(evidence)
+    return refined(words) if mapped == "ENODEV" else failed(words)
 
 
 @LAB.check("the cost of epoll_wait does not grow with the descriptors", claims=("C31",))
 def flat(run: Run) -> Finding:
     """One ready descriptor among 10, 100 and 900: select and poll pay for all of them, epoll_wait for the ready one."""
-    return growth.cost_stays(run, [call for call in run.waits if call.name.startswith("epoll")])
+    return growth.cost_stays(run, [call for call in run.waits if call.name in syscalls.EPOLL_WAITS])
 
 
 @LAB.check("the number of open files limits epoll", claims=("C34",))
 def limit(run: Run) -> Finding:
     """Descriptors were registered one by one, until a call failed."""
-    return growth.limited_by_files(run, [call for call in run.waits if call.name.startswith("epoll")])
+    return growth.limited_by_files(run, [call for call in run.waits if call.name in syscalls.EPOLL_WAITS])
+
+
+def tries(run: Run) -> tuple[int, int]:
+    """On how many descriptors the thread called read, accept or their like after its waits, and how many were reported.
+
+    A descriptor counts once per wait. A burst of EAGAIN spans several waits: each of its calls counts.
+    """
+    tried = reported = 0
+    for turn in turns_of(run.calls_of.get(run.server.serial, [])):
+        calls = [call for call in turn.calls if call.name in syscalls.READS | syscalls.ACCEPTS]
+        tried += len({call.fd for call in calls}) + sum(call.count - 1 for call in calls)
+        reported += max(turn.wait.result or 0, 0)
+    return tried, reported
 
 
 def _most_open(run: Run) -> int:

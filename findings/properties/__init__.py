@@ -5,13 +5,17 @@ A lab cites a property as one of its checks (`LAB.holds`); `ALL` lists them.
 
 from __future__ import annotations
 
+from findings.properties.accepts_every_connection import ACCEPTS_EVERY_CONNECTION
 from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
+from findings.properties.closes_ended_connections import CLOSES_ENDED_CONNECTIONS
 from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
 from findings.properties.leaves_no_data_unread import LEAVES_NO_DATA_UNREAD
 from findings.properties.needs_no_short_time_out import NEEDS_NO_SHORT_TIME_OUT
 from findings.properties.never_spins import NEVER_SPINS
+from findings.properties.non_blocking_connections import NON_BLOCKING_CONNECTIONS
 from findings.properties.one_mechanism import ONE_MECHANISM
 from findings.properties.property import Holds, Observation, Property
+from findings.properties.reads_large_pieces import READS_LARGE_PIECES
 from findings.properties.serves_in_turn import SERVES_IN_TURN
 
 __all__ = ["ALL", "Holds", "Observation", "Property"]
@@ -24,4 +28,8 @@ ALL = (
     LEAVES_NO_DATA_UNREAD,
     SERVES_IN_TURN,
     ONE_MECHANISM,
+    NON_BLOCKING_CONNECTIONS,
+    ACCEPTS_EVERY_CONNECTION,
+    CLOSES_ENDED_CONNECTIONS,
+    READS_LARGE_PIECES,
 )

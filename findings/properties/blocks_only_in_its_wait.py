@@ -40,8 +40,9 @@ def observe(run: Run) -> Observation:
             f"{count(waiting, 'thread')} with an event loop: 0 sleeps in other calls between the first wait and the last"
         )
     (name, queue), number = asleep.most_common(1)[0]
+    where = name if queue == "timer" else f"{name}, {place(queue)}"  # a pause is on no wait queue
     return broken(
-        f"the thread slept {count(number, 'time')} in {name}, {place(queue)}, for {ms(lasted[name, queue])} in all;"
+        f"the thread slept {count(number, 'time')} in {where}, for {ms(lasted[name, queue])} in all;"
         f" {count(sum(asleep.values()), 'sleep')} outside its wait"
     )
 

@@ -6,6 +6,7 @@ import bisect
 from collections.abc import Sequence
 
 from findings.properties.property import Observation, Property, broken, held, not_shown
+from findings.unread import left_unread
 from findings.view import Run
 from probes.kernel import syscalls
 from probes.measure.result import Call, Message
@@ -13,23 +14,30 @@ from probes.words import count, ms
 
 
 def observe(run: Run) -> Observation:
-    """Looks at the last read of each socket, and at the sleeps after which a message was not read, or not all of it."""
+    """Looks at what each read left, and at the sleeps after which a message was not read, or not all of it."""
     reads = [call for call in run.reads if call.socket and call.bytes]
     if not reads:
         return not_shown("no call read data from a socket")
-    last = {call.socket: call for call in reads}
-    left = [call for call in last.values() if not call.drained]
+    rests = left_unread(run)
+    left = [rest for rest in rests if rest.slept]
     late = [(message, asleep) for message in run.result.messages if (asleep := _slept_in_between(run, message))]
     if not left and not late:
         return held(
-            f"the last read of {count(len(last), 'socket')} emptied it, and no thread slept while it knew of unread data"
+            f"{len(rests):,} of {count(len(reads), 'read')} left data in the socket; the thread never slept beside unread data"
         )
     words = []
     if left:
-        words.append(f"{count(len(left), 'socket')} of {len(last)} still had unread data after the last read")
+        longest = max(left, key=lambda rest: rest.slept)
+        words.append(
+            f"{len(left):,} of {count(len(reads), 'read')} left data in the socket, and the thread then slept in its wait,"
+            f" for up to {ms(longest.slept)} beside {longest.bytes:,} unread bytes"
+            f" ({count(len({rest.socket for rest in left}), 'socket')})"
+        )
     if late:
-        longest = max(asleep for _, asleep in late)
-        words.append(f"{count(len(late), 'message')} had unread data while the thread slept in its wait, up to {ms(longest)}")
+        words.append(
+            f"{count(len(late), 'message')} had unread data while the thread slept in its wait, up to"
+            f" {ms(max(asleep for _, asleep in late))}"
+        )
     return broken("; ".join(words))
 
 

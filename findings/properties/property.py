@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from findings.view import Finding, Run, confirmed, failed, unavailable
+from probes.measure.result import Verdict
 
 
 class Holds(enum.StrEnum):
@@ -55,3 +56,18 @@ class Property:
         if seen.holds is Holds.NOT_SHOWN:
             return unavailable(seen.evidence)
         return confirmed(seen.evidence) if seen.holds is Holds.HELD else failed(f"{seen.evidence}. Remedy: {self.remedy}")
+
+
+def broken_of(run: Run, *properties: Property) -> str:
+    """The evidence, and the remedy, of those properties that the run breaks; "" where it breaks none of them."""
+    findings = [each.check(run) for each in properties]
+    return "; ".join(finding.evidence for finding in findings if finding.verdict is Verdict.FAILED)
+
+
+def together(run: Run, *properties: Property) -> Finding:
+    """Several properties as one check: failed by those that are broken, else confirmed by what all of them show."""
+    if broken := broken_of(run, *properties):
+        return failed(broken)
+    findings = [each.check(run) for each in properties]
+    shown = [finding for finding in findings if finding.verdict is Verdict.CONFIRMED] or findings
+    return Finding(shown[0].verdict, "; ".join(finding.evidence for finding in shown))

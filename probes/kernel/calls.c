@@ -151,8 +151,15 @@ static inline void asks_to_be_followed(u64 regs_at, int stands_in) {
     t->handled = HANDLED_ENTER;
 }
 
-/* Stores the arguments. Returns the number of the call, which is marked where it belongs to the architecture's 32-bit ABI: the
- * registers of that ABI are others. */
+/* The events of a struct epoll_event (uapi/linux/eventpoll.h), whose address alone says nothing. EPOLL_CTL_DEL has none: 0. */
+static inline u64 epoll_mask(u64 event) {
+  u32 events = 0;
+  bpf_probe_read_user(&events, sizeof(events), (void *)event);
+  return events;
+}
+
+/* Stores the arguments; of epoll_ctl the events in the place of their address. Returns the number of the call, which is marked
+ * where it belongs to the architecture's 32-bit ABI: the registers of that ABI are others. */
 static inline s64 take_arguments(struct thread *t, u64 regs_at, s64 nr) {
   u64 regs[8];
   bpf_probe_read_kernel(regs, sizeof(regs), (void *)(regs_at + REGS_ARGS));
@@ -163,7 +170,7 @@ static inline s64 take_arguments(struct thread *t, u64 regs_at, s64 nr) {
   t->args[0] = regs[REG_ARG0];
   t->args[1] = regs[REG_ARG1];
   t->args[2] = regs[REG_ARG2];
-  t->args[3] = regs[REG_ARG3];
+  t->args[3] = nr == NR_EPOLL_CTL ? epoll_mask(regs[REG_ARG3]) : regs[REG_ARG3];
   return nr;
 }
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from findings.connections import connections
+from findings.connections import connections, left_blocking
 from findings.view import Run
 from tests.conftest import measured
 
@@ -40,3 +40,27 @@ def test_a_connection_that_is_never_closed_says_so() -> None:
 def test_processes_may_have_connections_with_the_same_descriptor() -> None:
     run = Run(measured("process_pool"))
     assert sum(connection.read for connection in connections(run)) == 64 * len(run.round_trips)
+
+
+def test_a_connection_that_its_client_has_ended_is_seen() -> None:
+    found = connections(Run(measured("epoll")))
+    assert all(each.ended and each.closed and each.ended.exit <= each.closed.enter for each in found)
+
+
+def test_a_connection_is_left_blocking_where_a_loop_reads_it() -> None:
+    result = measured("epoll")
+    assert all(each.set_non_blocking for each in connections(Run(result)))
+    unset = Run(dataclasses.replace(result, calls=tuple(call for call in result.calls if call.name != "ioctl")))
+    assert len(left_blocking(connections(unset), {unset.server.serial})) == 3
+    assert left_blocking(connections(unset), set()) == [], "another thread may let it block"
+
+
+def test_a_read_that_says_so_itself_does_not_block() -> None:
+    result = measured("epoll")
+    calls = tuple(
+        dataclasses.replace(call, args=(*call.args[:3], 0x40)) if call.name == "recvfrom" else call  # MSG_DONTWAIT
+        for call in result.calls
+        if call.name != "ioctl"
+    )
+    run = Run(dataclasses.replace(result, calls=calls))
+    assert left_blocking(connections(run), {run.server.serial}) == []
