@@ -79,13 +79,13 @@ def observe(run: Run) -> Observation:
 
 
 def _of_thread(thread: Thread, calls: list[Call], messages: int, arrivals: int) -> Spinning:
-    turns = [turn for turn in turns_of(calls) if not turn.slept and not turn.has_result]
+    turns = [turn for turn in turns_of(calls) if not turn.slept and turn.without_result]
     reported = [turn for turn in turns if (turn.wait.result or 0) > 0]
     return Spinning(
         thread,
-        ready=sum(turn.wait.count for turn in reported if turn.wait.name in syscalls.MULTIPLEXERS),
-        completed=sum(turn.wait.count for turn in reported if turn.wait.name not in syscalls.MULTIPLEXERS),
-        empty=sum(turn.wait.count for turn in turns if (turn.wait.result or 0) <= 0),
+        ready=sum(turn.without_result for turn in reported if turn.wait.name in syscalls.MULTIPLEXERS),
+        completed=sum(turn.without_result for turn in reported if turn.wait.name not in syscalls.MULTIPLEXERS),
+        empty=sum(turn.without_result for turn in turns if (turn.wait.result or 0) <= 0),
         eagain=_eagain(calls),
         messages=messages,
         arrivals=arrivals,

@@ -21,19 +21,21 @@ class Turn:
     calls: list[Call] = field(default_factory=list)
 
     @property
-    def has_result(self) -> bool:
-        """Did a call of the turn move data, accept, or end a connection? A read of 0 bytes (end of file) alone is no result.
+    def without_result(self) -> int:
+        """How many waits of the turn were for nothing: all of a burst but as many as there are results.
 
+        A call that moves data, accepts, or ends a connection is a result; a read of 0 bytes (end of file) alone is none.
         io_uring_enter is the wait and the call that moves data: it submits requests, and it may copy.
         """
         if self.wait.name == "io_uring_enter" and ((self.wait.result or 0) > 0 or self.wait.copied):
-            return True
-        return any(
+            return 0
+        results = sum(
             call.name in _RESULTS
             and call.result is not None
             and (call.result > 0 or (call.result == 0 and call.name not in syscalls.READS | syscalls.WRITES))
             for call in self.calls
         )
+        return max(self.wait.count - results, 0)
 
     @property
     def slept(self) -> bool:
