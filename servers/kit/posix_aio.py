@@ -68,6 +68,15 @@ class Request:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
 
+    @property
+    def address(self) -> int:
+        """The address of the control block, for aio_suspend."""
+        return ctypes.addressof(self._block)
+
+    def ended(self) -> bool:
+        """Whether the request has ended (aio_error): `result` may be asked then."""
+        return bool(_libc.aio_error(ctypes.byref(self._block)) != errno.EINPROGRESS)
+
     def result(self) -> int | None:
         """The number of bytes that the request moved; None if the request has not ended.
 
