@@ -258,8 +258,8 @@ def sleeps_until(run: Run) -> Finding:
         return failed(words)
     if "schedule_timeout" in functions:
         return confirmed(f"{words}; the threads slept in schedule_timeout")
-    timers = [name for name in ("poll_schedule_timeout", "schedule_hrtimeout_range", "do_select") if name in functions]
-    return refined(f"{words}; the thread slept in {' of '.join(timers)}, and not in schedule_timeout")
+    way = [name for name in ("schedule_hrtimeout_range_clock", "poll_schedule_timeout", "do_select") if name in functions]
+    return refined(f"{words}; the thread slept in {', called by '.join(way)}; schedule_timeout was not called")
 
 
 @LAB.check("step 7: after the wake-up select walks all descriptors again", claims=("C28",))

@@ -9,6 +9,7 @@ import pytest
 
 import labs
 import servers.mistakes
+import servers.textbook
 from labs.claims import CLAIMS, parse
 from labs.kit.lab import CHAPTERS
 from probes.errors import WrongUsage
@@ -48,6 +49,12 @@ def test_a_mistake_has_a_lab_that_runs_it(name: str) -> None:
     assert name in labs.names(), f"servers/mistakes/{name}.py is shown by no lab: write labs/{name}.py"
     shown = {case.server.partition(":")[0] for case in labs.find(name).servers}
     assert f"mistakes.{name}" in shown, f"labs/{name}.py runs no server of servers/mistakes/{name}.py"
+
+
+@pytest.mark.parametrize("name", sorted(module.name for module in pkgutil.iter_modules(servers.textbook.__path__)))
+def test_a_program_of_the_textbooks_is_run_broken_and_mended(name: str) -> None:
+    shown = {case.server for case in labs.find("textbook").servers}
+    assert {f"textbook.{name}:broken", f"textbook.{name}:mended"} <= shown, f"labs/textbook.py does not run both of {name}"
 
 
 def test_every_claim_has_a_check() -> None:
