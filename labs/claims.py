@@ -79,6 +79,8 @@ C37 epoll shares memory with the process by mmap, which saves the copy of the ev
 C38 One loop detects the events and handles them, so that one slow handler stalls all other connections.
 C39 The module selectors chooses the best multiplexer of the platform: epoll on Linux.
 C40 Callbacks on top of a selector are the Reactor pattern.
+C61 With few descriptors the advantage of a multiplexer over threads disappears; a handler that takes long delays both the \
+detection and the handling of all other events.
 
 Signal-driven I/O
 C41 With signal-driven I/O (SIGIO) the process does not block in phase 1; a signal notifies it, and phase 2 holds it like the \

@@ -1,25 +1,26 @@
-"""The comparison of all models: three tables, what they show in sentences, and the statements checked."""
+"""The comparison of all models: its tables, what they show in sentences, and the statements checked."""
 
 from __future__ import annotations
 
 import dataclasses
 import json as codec
+from collections.abc import Callable
 from typing import IO
 
 from rich.text import Text
 
+from findings.rounds import Ranking, Spread, joined
 from probes.words import count, visible
 from reports.terminal import checks
 from reports.terminal.screen import Column, Screen, figures, note, pairs, printing
 from reports.words import duration
-from runs import link
-from runs.compare import Comparison, Copying, Crowd, Row, Waiting
+from runs import compare, link
+from runs.compare import Comparison, Crowd
+from runs.rows import Copying, Row, Waiting
 
-SCHEMA_VERSION = 1
-_CAPTION = """\
-The calls, the CPU time and the voluntary context switches are per message. The times are medians: from the data ready in the \
-socket to the thread notified, and from there to the data copied. MB is the memory of all processes of the server; memory that \
-several processes share is counted in parts (PSS)."""
+SCHEMA_VERSION = 2
+_WIDE = 110  # columns from which on one table holds all figures
+_SEVERAL = 4  # names in a sentence, at most
 
 
 def write(comparison: Comparison, file: IO[str], json: bool = False) -> None:
@@ -49,11 +50,23 @@ def document(comparison: Comparison) -> dict[str, object]:
             dataclasses.asdict(one) | {"phase_1": waiting(one.phase_1), "phase_2": copying(one.phase_2)}
             for one in comparison.rows
         ],
-        "crowds": [dataclasses.asdict(one) | {"winner": one.winner} for one in comparison.crowds],
+        "crowds": [_crowd_document(one) for one in comparison.crowds],
         "checks": [
             {"name": one.name, "claims": list(one.claims), "verdict": one.verdict, "evidence": one.evidence}
             for one in comparison.checks
         ],
+    }
+
+
+def _crowd_document(crowd: Crowd) -> dict[str, object]:
+    return {
+        "connections": crowd.connections,
+        "rounds": compare.UNTRACED_ROUNDS,
+        "traffic": dataclasses.asdict(compare.crowd_traffic(crowd.connections)),
+        **{
+            name: {"lowest": ranking.lowest, **{model: dataclasses.asdict(figure) for model, figure in ranking.order}}
+            for name, ranking in (("round_trip_ns", crowd.round_trip_ns), ("cpu_per_message_ns", crowd.cpu_per_message_ns))
+        },
     }
 
 
@@ -78,7 +91,8 @@ def _worker(worker: bool) -> str:
 def _heading(comparison: Comparison, out: Screen) -> None:
     for model, reason in comparison.missing.items():
         note(out, f"{model} could not be run here: {visible(reason)}", "yellow")
-    out.print(Text.assemble(("compare", "bold"), f": every model on the same traffic, {comparison.traffic.words}"))
+    rounds = count(max((row.rounds for row in comparison.rows), default=0), "round")
+    out.print(Text.assemble(("compare", "bold"), f": every model on the same traffic, {comparison.traffic.words}; {rounds}"))
     if comparison.link:
         note(out, link.words(comparison.link))
     out.print()
@@ -90,44 +104,91 @@ def _phases(comparison: Comparison, out: Screen) -> None:
     out.print()
 
 
-_FIGURES = [
-    Column(title)
-    for title in ("calls", "ready to\nnotified", "notified\nto copied", "CPU", "switches", "threads", "MB")
-]  # fmt: skip
+Cells = list[tuple[Column, Callable[[Row], str]]]
+_COUNTS: Cells = [
+    (Column("calls"), lambda row: f"{row.calls_per_message:,}"),
+    (Column("switches"), lambda row: f"{row.switches_per_message:,}"),
+    (Column("threads"), lambda row: f"{row.threads:,}"),
+    (Column("MB"), lambda row: f"{row.memory_bytes / 1e6:.1f}"),
+]
+_TIMES: Cells = [
+    (Column("CPU"), lambda row: _with_rounds(row.cpu_per_message_ns)),
+    (Column("ready to\nnotified"), lambda row: _with_rounds(row.ready_to_notified_ns)),
+    (Column("notified\nto copied"), lambda row: _with_rounds(row.notified_to_copied_ns)),
+]
+_SEGMENTS: Cells = [
+    (Column("segments"), lambda row: f"{row.segments:,}"),
+    (Column("ready to\nall ready"), lambda row: _time(row.ready_to_all_ready_ns)),
+]
+_CAPTION = """\
+Per message: the system calls, the voluntary context switches and the CPU time. "threads" and "MB" (memory) are those of all \
+processes of the server; memory that several processes share is counted in parts (PSS). "ready to notified" is the time from \
+the first byte in the socket to the thread that, on a CPU, can know of it. The definition is the same for all models, and the \
+probe's own work is subtracted. "notified to copied" is the time from there to the last byte copied. Each time is the median \
+of the rounds, then the lowest..highest round."""
+_SEGMENTED = """\
+A message arrived in several segments. "ready" is its first byte, and "all ready" its last: "notified to copied" contains the \
+time until the client had sent the last byte, and is no figure of the model."""
 
 
 def _figures(comparison: Comparison, out: Screen) -> None:
-    figures(out, "model", _FIGURES, map(_cells, comparison.rows))
-    out.print()
+    segmented = any(row.segments > 1 for row in comparison.rows)
+    counts = _COUNTS + (_SEGMENTS if segmented else [])
+    for cells in [counts + _TIMES] if out.width >= _WIDE else [counts, _TIMES]:
+        rows = [[_name(row), *(cell(row) for _, cell in cells)] for row in comparison.rows]
+        figures(out, "model", [column for column, _ in cells], rows)
+        out.print()
     note(out, _CAPTION)
+    if segmented:
+        note(out, _SEGMENTED, "yellow")
     out.print()
 
 
-def _cells(row: Row) -> list[str]:
-    return [
-        row.model + ("" if row.sound else " (!)"),
-        f"{row.calls_per_message:,}",
-        _time(row.ready_to_notified_ns),
-        _time(row.notified_to_copied_ns),
-        duration(row.cpu_per_message_ns),
-        f"{row.switches_per_message:,}",
-        f"{row.threads:,}",
-        f"{row.memory_bytes / 1e6:.1f}",
-    ]
+def _name(row: Row) -> str:
+    return row.model + ("" if row.sound else " (!)")
 
 
 def _time(ns: int | None) -> str:
     return "-" if ns is None else duration(ns)
 
 
+def _with_rounds(found: Spread | None) -> str:
+    """The median, then the lowest and the highest round in the same unit: "16.6 us 15.1..18.9"."""
+    if found is None:
+        return "-"
+    unit = next((size for size in (10**9, 10**6, 10**3) if found.median >= size), 1)
+    return f"{duration(found.median)} {_digits(found.low / unit)}..{_digits(found.high / unit)}"
+
+
+def _digits(value: float) -> str:
+    """Three significant digits, as `duration` has them."""
+    return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.{1 if value >= 10 else 2}f}"
+
+
 def _crowds(comparison: Comparison, out: Screen) -> None:
     crowds = comparison.crowds
+    if not crowds:
+        return
     columns = [Column(count(one.connections, "connection")) for one in crowds]
-    rows = [
-        [name, *(duration(one.round_trip_ns[name]) for one in crowds)] for name in (crowds[0].round_trip_ns if crowds else ())
-    ]
-    figures(out, "median round trip, untraced", columns, rows)
+    _rankings("round trip", columns, [one.round_trip_ns for one in crowds], out)
+    _rankings("CPU", columns, [one.cpu_per_message_ns for one in crowds], out)
+    note(out, _crowds_caption())
     out.print()
+
+
+def _rankings(title: str, columns: list[Column], rankings: list[Ranking], out: Screen) -> None:
+    names = rankings[0].figures
+    figures(out, title, columns, [[name, *(_with_rounds(one.figures[name]) for one in rankings)] for name in names])
+    out.print()
+
+
+def _crowds_caption() -> str:
+    pause = compare.crowd_traffic(1).gap_ms
+    return (
+        f"Untraced; {count(compare.UNTRACED_ROUNDS, 'round')}, with the lowest..highest. The load is the same at each number of"
+        f" connections: one message every {pause:g} ms, in turn on each connection. The round trips leave out each connection's"
+        " first message. The CPU time is the server's, per message, with its work to set up and close the connections."
+    )
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -138,15 +199,22 @@ def sentences(comparison: Comparison) -> list[str]:
     workers = f" A worker thread or process makes the copy in {', '.join(seen.free)}." if seen.free else ""
     found.append(f"The server's first thread makes the copy in {seen.held} of {count(len(comparison.rows), 'model')}.{workers}")
     if seen.latest:
-        found.append(
-            f"Data is unread longest in {seen.latest.model}: {_time(seen.latest.ready_to_notified_ns)} (median) until the"
-            " thread is notified."
-        )
-    return found + [_fastest(crowd) for crowd in comparison.crowds]
+        found.append(_latest(comparison.ready_to_notified, seen.latest))
+    return found + [_of_crowd(crowd) for crowd in comparison.crowds]
 
 
-def _fastest(crowd: Crowd) -> str:
-    words = ", ".join(f"{name} {duration(ns)}" for name, ns in crowd.order)
-    first = crowd.fastest
-    verb = f"{first[0]} is the fastest" if len(first) == 1 else f"{' and '.join(first)} are equally fast"
-    return f"At {count(crowd.connections, 'connection')} {verb}: {words}."
+def _latest(ranking: Ranking, latest: list[str]) -> str:
+    """In which model data is unread longest, as far as the rounds can tell."""
+    name, figure = latest[0], ranking.figures[latest[0]]
+    if len(latest) == 1:
+        return f"Data is unread longest in {name}: {duration(figure.median)} (median) until the thread is notified."
+    others = joined(latest[1:]) if len(latest) <= _SEVERAL else count(len(latest) - 1, "other model")
+    return (
+        f"In which model data is unread longest, these rounds do not show: the rounds of {name}, {duration(figure.low)} to"
+        f" {duration(figure.high)}, overlap with those of {others}."
+    )
+
+
+def _of_crowd(crowd: Crowd) -> str:
+    at = f"At {count(crowd.connections, 'connection')}"
+    return f"{at}, by round trip: {crowd.round_trip_ns.words}. By CPU time: {crowd.cpu_per_message_ns.words}."

@@ -38,10 +38,21 @@ class NeverEchoed(Exception):
 
 
 class _Heard:
-    """When the last byte came from the server, to whichever client."""
+    """When the last byte came from the server, to whichever client. Prints a line when half of the messages were echoed."""
 
-    def __init__(self) -> None:
+    def __init__(self, messages: int) -> None:
         self.at = time.monotonic()
+        self._until_half = (messages + 1) // 2
+
+    def echo(self) -> None:
+        self._until_half -= 1
+        if self._until_half == 0:
+            print("half", flush=True)
+
+    def end(self) -> None:
+        """Prints the line where half of the messages never came back."""
+        if self._until_half > 0:
+            print("less than half", flush=True)
 
     def now(self) -> None:
         self.at = time.monotonic()
@@ -73,6 +84,7 @@ async def _client(index: int, traffic: Traffic, address: tuple[str, int], heard:
             sent = now_ns()
             echo = await peer.exchange(data)
             exchanges.append(Exchange(sent, now_ns()))
+            heard.echo()
             if echo != data:
                 raise SystemExit(f"client {index}: message {number} came back changed")
         await peer.close()
@@ -235,7 +247,7 @@ async def _all(traffic: Traffic, address: tuple[str, int]) -> Seen:
         beside.append(asyncio.create_task(_late(traffic.late_ms / 1000, address)))
     if beside:
         await asyncio.sleep(0.02)  # the others come when it is at work already
-    heard = _Heard()
+    heard = _Heard(traffic.clients * traffic.messages)
     clients = [asyncio.create_task(_client(index, traffic, address, heard)) for index in range(traffic.clients)]
     silence = asyncio.create_task(heard.silence(_give_up_after(traffic)))
     all_done = asyncio.create_task(_until_done(clients))
@@ -244,12 +256,16 @@ async def _all(traffic: Traffic, address: tuple[str, int]) -> Seen:
     for client in clients:
         client.cancel()  # of those that are not done: they give up
     seen = [await client for client in clients]
+    heard.end()
     await asyncio.gather(*beside)
     return Seen(tuple(seen), begin)
 
 
 def main() -> None:
-    """`python -m runs.clients HOST PORT JSON PARENT`: sends the traffic described, ends with the process PARENT."""
+    """`python -m runs.clients HOST PORT JSON PARENT`: sends the traffic described, ends with the process PARENT.
+
+    It prints a line when half of the messages were echoed, and at the end what the clients saw.
+    """
     host, port, described, parent = sys.argv[1:]
     end_with_parent(int(parent))
     try:

@@ -1,97 +1,64 @@
 """All models on the same traffic: the comparison figure of UNP 6.2, measured, one row for each model.
 
-A row is derived from a Result alone, by the same rules for every model; the rules do not know the model.
+Everything is measured in rounds: each round runs every model once, in another order, so that what changes on the machine meets
+all models alike. A figure is the median of the rounds, with the lowest and the highest round. Two models differ where all
+rounds of one model are below all rounds of the other. The sentences and the checks take what they say from the same `Ranking`.
 """
 
 from __future__ import annotations
 
 import collections
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from findings import summary
+from findings.rounds import Ranking, joined, spread
 from findings.view import of_process
-from labs.kit.lab import Case, Finding, confirmed, failed, refined, refuted
+from labs.kit.lab import Case, Finding, confirmed, failed, refined, refuted, unavailable
 from labs.kit.traffic import Traffic
 from probes.capture.instrument import Instrument
 from probes.context import LinkUsed
-from probes.kernel import syscalls
 from probes.measure.measure import measure
-from probes.measure.result import Check, Result, Verdict
+from probes.measure.result import Check, Verdict
 from probes.patience import PATIENCE
 from probes.words import count, plural
 from runs import lab as run
 from runs.link import Link
+from runs.rows import Round, Row, kind_of_waiting, row
 from servers.__main__ import models
 
-TRAFFIC = Traffic(messages=11)
-CROWDS = (1, 10, 200)
+TRAFFIC = Traffic(messages=5)
+ROUNDS = 3  # traced, of every model
+CONNECTIONS = (1, 10, 100)
+UNTRACED_ROUNDS = 5  # of the rivals at each number of connections
+FEW = 10  # connections
 COMPARE = "compare"  # where a check of the comparison stands in a list of labs
 RIVALS = ("threads", "select", "epoll")
-ALIKE = 1.1  # two runs of the same model differ by this factor
-CLEARLY = 1.3  # two runs of the same model hardly ever differ by this factor
-_POLLING = 10  # calls without result for a message, from which on a thread polls
+MULTIPLEXERS = ("select", "epoll")
+ASYNCHRONOUS = ("io_uring", "native_aio", "posix_aio")  # the interfaces that POSIX or Linux calls asynchronous I/O
+_PAUSE_MS = 2  # between two messages, whatever the number of connections
+_COUNTED = 50  # messages of a round trip's median, at least
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """Phase 1: asleep in `call` on `queue`; or, with `polls`, awake, with so many EAGAIN for each message."""
-
-    call: str = ""
-    queue: str = ""
-    worker: bool = False  # by a thread or process that the server created for it
-    polls: int = 0
-
-
-@dataclass(frozen=True)
-class Copying:
-    """Phase 2: the call that makes the copy."""
-
-    call: str
-    worker: bool
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model. Times are medians in ns; None where no message could be timed, or a phase was not seen."""
-
-    model: str
-    phase_1: Waiting | None
-    phase_2: Copying | None
-    messages: int
-    calls_per_message: float
-    ready_to_notified_ns: int | None
-    notified_to_copied_ns: int | None
-    cpu_per_message_ns: int
-    switches_per_message: float
-    threads: int
-    memory_bytes: int
-    sound: bool
+def crowd_traffic(connections: int) -> Traffic:
+    """The same load whatever the number of connections: one message each `_PAUSE_MS`, in turn on each connection."""
+    each = max(2, -(-_COUNTED // connections))
+    return Traffic(clients=connections, messages=1 + each, gap_ms=_PAUSE_MS * connections, jitter=0)
 
 
 @dataclass(frozen=True)
 class Crowd:
-    """Untraced: the median round trip (ns) that the clients of each rival saw, at that many connections."""
+    """Untraced: what the clients of each rival saw at that many connections, and what it cost the server.
+
+    The first message of each connection is not in the round trips: a server may still be creating the connection's thread. The
+    CPU time is that of the whole traffic, connections set up and closed, for each message.
+    """
 
     connections: int
-    round_trip_ns: dict[str, int]
-
-    @property
-    def order(self) -> list[tuple[str, int]]:
-        """The models with their round trips, the fastest first."""
-        return sorted(self.round_trip_ns.items(), key=lambda one: one[1])
-
-    @property
-    def winner(self) -> str:
-        """The model that answered fastest."""
-        return self.order[0][0]
-
-    @property
-    def fastest(self) -> list[str]:
-        """The models that are as fast as the winner within what two runs differ by."""
-        return [name for name, ns in self.order if ns <= ALIKE * self.order[0][1]]
+    round_trip_ns: Ranking
+    cpu_per_message_ns: Ranking
 
 
 @dataclass(frozen=True)
@@ -102,7 +69,7 @@ class Highlights:
     times_the_median_cpu: float
     held: int  # models in whose phase 2 the server's first thread makes the copy
     free: list[str]  # models in whose phase 2 a worker makes it
-    latest: Row | None  # the model in which data was unread longest before a thread was notified
+    latest: list[str]  # the models in which data was unread longest before a thread was notified; several: within the spread
 
 
 @dataclass(frozen=True)
@@ -141,19 +108,23 @@ class Comparison:
         return "fail" if any(one.verdict is Verdict.FAILED for one in self.checks) else "pass"
 
     @property
+    def ready_to_notified(self) -> Ranking:
+        """The models by the time that data was unread before a thread was notified."""
+        return Ranking({one.model: one.ready_to_notified_ns for one in self.rows if one.ready_to_notified_ns})
+
+    @property
     def highlights(self) -> Highlights:
         """What the rows show at a glance."""
-        busiest = max(self.rows, key=lambda row: row.cpu_per_message_ns)
-        others = [row.cpu_per_message_ns for row in self.rows if row is not busiest]
+        busiest = max(self.rows, key=lambda row: row.cpu_per_message_ns.median)
+        others = [row.cpu_per_message_ns.median for row in self.rows if row is not busiest]
         copying = [row for row in self.rows if row.phase_2]
         free = [row.model for row in copying if row.phase_2 and row.phase_2.worker]
-        timed = [row for row in self.rows if row.ready_to_notified_ns is not None]
         return Highlights(
             busiest=busiest,
-            times_the_median_cpu=busiest.cpu_per_message_ns / max(statistics.median(others or [1]), 1),
+            times_the_median_cpu=busiest.cpu_per_message_ns.median / max(statistics.median(others or [1]), 1),
             held=len(copying) - len(free),
             free=free,
-            latest=max(timed, key=lambda row: row.ready_to_notified_ns or 0, default=None),
+            latest=self.ready_to_notified.highest if self.ready_to_notified.figures else [],
         )
 
 
@@ -172,114 +143,138 @@ def check(name: str, claims: tuple[str, ...]) -> Callable[[CompareCheck], Compar
 
 
 def compare(traffic: Traffic, progress: Callable[[str], None], link: Link | None = None) -> Comparison:
-    """Runs everything; some 20 seconds."""
+    """Runs everything; some 40 seconds."""
     measured, missing = rows(traffic, progress, link)
-    crowded = tuple(crowds(progress, link))
-    return Comparison(traffic, measured, crowded, link.description if link else None, missing)
+    return Comparison(traffic, measured, crowds(progress, link), link.description if link else None, missing)
 
 
 def rows(traffic: Traffic, progress: Callable[[str], None], link: Link | None = None) -> tuple[tuple[Row, ...], dict[str, str]]:
-    """Runs every model on this traffic, one after the other under one instrument. Returns the rows, and for each model that
+    """Runs every model on this traffic, ROUNDS times in turn under one instrument. Returns the rows, and for each model that
     could not be run the reason.
     """
-    names, seen = models(), {}
+    names = models()
+    seen: dict[str, list[run.Served]] = {}
     missing: dict[str, str] = {}
     with Instrument() as instrument:
-        for number, name in enumerate(names, 1):
-            progress(f"{number} of {len(names)}: {name}, {traffic.words}")
-            try:
-                seen[name] = run.serve(Case(name, name), traffic, instrument.invite(), link)
-            except run.NotHere as error:
-                missing[name] = str(error)
+        for number in range(ROUNDS):
+            progress(f"round {number + 1} of {ROUNDS}, traced: {count(len(names), 'model')}, {traffic.words}")
+            for name in _turned(names, number * len(names) // ROUNDS):
+                if name in missing:
+                    continue
+                try:
+                    seen.setdefault(name, []).append(
+                        run.serve(Case(name, name), traffic, instrument.invite(), link, memory_at_half=True)
+                    )
+                except run.NotHere as error:
+                    missing[name] = str(error)
         instrument.wait_until_gone(2 * PATIENCE)
         progress("reading the recorded events")
         result = measure(instrument.stop())
-    rows = (row(name, of_process(result, served.pid), served.witness.memory_bytes) for name, served in seen.items())
-    return tuple(rows), missing
+    found = [
+        row(
+            name,
+            [
+                Round(of_process(result, one.pid), len(one.traffic_seen.exchanges), one.witness.memory_bytes)
+                for one in seen[name]
+            ],
+        )
+        for name in names
+        if seen.get(name)
+    ]
+    return tuple(found), missing
 
 
-def crowds(progress: Callable[[str], None], link: Link | None = None) -> Iterator[Crowd]:
+def _turned(names: Sequence[str], by: int) -> list[str]:
+    """The same names in turn, from another one on."""
+    return [*names[by:], *names[:by]]
+
+
+def crowds(progress: Callable[[str], None], link: Link | None = None) -> tuple[Crowd, ...]:
     """The rivals at few and at many connections, untraced, so that only the model makes the difference."""
-    for connections in CROWDS:
-        traffic = Traffic(clients=connections, messages=max(5, 100 // connections), gap_ms=2 if connections < 100 else 50)
-        trips: dict[str, int] = {}
-        for name in RIVALS * 2:  # the better of two runs, as other load on the machine may slow one of them
-            progress(f"{count(connections, 'connection')}: {name}, untraced")
-            median = summary.times(run.serve(Case(name, name), traffic, None, link).traffic_seen.round_trips).p50 or 0
-            trips[name] = min(median, trips.get(name, median))
-        yield Crowd(connections, trips)
+    trips: dict[tuple[int, str], list[int]] = collections.defaultdict(list)
+    cpu: dict[tuple[int, str], list[int]] = collections.defaultdict(list)
+    for number in range(UNTRACED_ROUNDS):
+        numbers = ", ".join(map(str, CONNECTIONS))
+        progress(f"round {number + 1} of {UNTRACED_ROUNDS}, untraced: {', '.join(RIVALS)} at {numbers} connections")
+        for connections in CONNECTIONS:
+            for name in _turned(RIVALS, number % len(RIVALS)):
+                seen = run.serve(Case(name, name), crowd_traffic(connections), None, link)
+                later = [one.round_trip for client in seen.traffic_seen.clients for one in client.exchanges[1:]]
+                trips[connections, name].append(summary.times(later).p50 or 0)
+                cpu[connections, name].append(seen.witness.cpu_ns // max(len(seen.traffic_seen.exchanges), 1))
+    return tuple(Crowd(one, _ranking(trips, one), _ranking(cpu, one)) for one in CONNECTIONS)
 
 
-def row(model: str, result: Result, memory_bytes: int) -> Row:
-    """What a result says about its model."""
-    answers = max(len(result.messages), 1)
-    first_thread = result.threads[0].serial
-    on_cpu = sum(one.user + one.kernel + one.copy for one in result.threads)
-    figures = summary.messages(result)
-    return Row(
-        model=model,
-        phase_1=_phase_1(result),
-        phase_2=_phase_2(result, first_thread),
-        messages=figures.count,
-        calls_per_message=round(sum(one.calls for one in result.threads) / answers, 1),
-        ready_to_notified_ns=figures.ready_to_notified.p50,
-        notified_to_copied_ns=figures.notified_to_copied.p50,
-        cpu_per_message_ns=on_cpu // answers,
-        switches_per_message=round(sum(one.voluntary_switches for one in result.threads) / answers, 1),
-        threads=len(result.threads),
-        memory_bytes=memory_bytes,
-        sound=result.events.sound,
-    )
-
-
-def _phase_1(result: Result) -> Waiting | None:
-    """What was done while no data was there: the calls that waited for it, or polled for it."""
-    polling = syscalls.READS | syscalls.ACCEPTS
-    empty = sum(one.count for one in result.calls if one.errno == "EAGAIN" and one.name in polling)
-    if empty > _POLLING * len(result.messages):
-        return Waiting(polls=empty // max(len(result.messages), 1))
-    packets: collections.Counter[Waiting] = collections.Counter()
-    first_thread = result.threads[0].serial
-    for call in result.calls:
-        if call.name in syscalls.ACCEPTS:
-            continue
-        for sleep in call.sleeps:
-            if sleep.waker and sleep.waker.chain[0] == "packet":
-                packets[Waiting(call.name, sleep.queue, call.thread != first_thread)] += 1
-    return packets.most_common(1)[0][0] if packets else None
-
-
-def _phase_2(result: Result, first_thread: int) -> Copying | None:
-    """Whose call made the copy."""
-    copying = collections.Counter(
-        Copying(one.name, one.thread != first_thread) for one in result.calls if one.copied is not None
-    )
-    return copying.most_common(1)[0][0] if copying else None
-
-
-@check("with few connections a multiplexer is no faster than threads", claims=("C23",))
-def few_connections(comparison: Comparison) -> Finding:
-    """Compares the calls per message, under the instrument, and the round trips at 1 and at 10 connections, untraced."""
-    alone, epoll, select = (comparison.row(name).calls_per_message for name in ("blocking", "epoll", "select"))
-    found = f"calls per message: blocking {alone}, epoll {epoll}, select {select}; round trip of the faster multiplexer,"
-    found += " relative to threads: "
-    few = [one for one in comparison.crowds if one.connections <= 10]
-    ratios = [min(one.round_trip_ns["epoll"], one.round_trip_ns["select"]) / one.round_trip_ns["threads"] for one in few]
-    found += ", ".join(f"x{ratio:.2f} at {_connections(one)}" for one, ratio in zip(few, ratios, strict=True))
-    if not few or not alone + 0.5 < min(epoll, select):
-        return failed(found)
-    faster = [_connections(one) for one, ratio in zip(few, ratios, strict=True) if ratio < 1 / CLEARLY]
-    if not faster:
-        return confirmed(found)
-    words = f"{found}; the multiplexer was faster at {' and '.join(faster)}"
-    return refuted(words) if len(faster) == len(few) else refined(words)
+def _ranking(figures: dict[tuple[int, str], list[int]], connections: int) -> Ranking:
+    return Ranking({name: found for name in RIVALS if (found := spread(figures[connections, name]))})
 
 
 def _connections(crowd: Crowd) -> str:
     return count(crowd.connections, "connection")
 
 
-@check("the models differ in phase 1, and hardly in phase 2", claims=("C47", "C43"))
+def _figures(ranking: Ranking) -> str:
+    return f"{ranking.words} ({', '.join(f'{name} {figure.us}' for name, figure in ranking.order)})"
+
+
+def _faster(ranking: Ranking) -> bool:
+    """Is a multiplexer below threads, beyond the spread of the rounds?"""
+    return not ranking.among_the_lowest("threads") and ranking.lowest[0] in MULTIPLEXERS
+
+
+@check("with few connections a multiplexer is no faster than threads", claims=("C23",))
+def few_connections(comparison: Comparison) -> Finding:
+    """Compares the calls per message, under the instrument, and the round trips at 1 and at 10 connections, untraced."""
+    alone, epoll, select = (comparison.row(name).calls_per_message for name in ("blocking", "epoll", "select"))
+    few = [one for one in comparison.crowds if one.connections <= FEW]
+    found = f"calls per message: blocking {alone}, epoll {epoll}, select {select}; round trip: " + "; ".join(
+        f"at {_connections(one)} {_figures(one.round_trip_ns)}" for one in few
+    )
+    if not few or not alone + 0.5 < min(epoll, select):
+        return failed(found)
+    faster = [one for one in few if _faster(one.round_trip_ns)]
+    if faster:
+        return refuted(found) if len(faster) == len(few) else refined(found)
+    unclear = [_connections(one) for one in few if one.round_trip_ns.wide(*RIVALS) and len(one.round_trip_ns.lowest) > 1]
+    if unclear:
+        return unavailable(f"{found}; at {joined(unclear)} the rounds of one model differ by more than a factor of 2")
+    return confirmed(found)
+
+
+@check("with few connections the advantage of a multiplexer over threads disappears", claims=("C61",))
+def crossing(comparison: Comparison) -> Finding:
+    """From how many connections on a multiplexer answers faster, or takes less CPU time, than a thread for each connection."""
+    crowds = comparison.crowds
+    advantages = {
+        "round trip": [_faster(one.round_trip_ns) for one in crowds],
+        "CPU time": [_faster(one.cpu_per_message_ns) for one in crowds],
+    }
+    found = "advantage of the better multiplexer over threads, beyond the spread of the rounds: " + "; ".join(
+        f"{measure}: {_where(crowds, there)}" for measure, there in advantages.items()
+    )
+    first, last = [[there[at] for there in advantages.values()] for at in (0, -1)]
+    if any(first):
+        return refuted(found) if all(first) else refined(found)
+    return confirmed(found) if any(last) else unavailable(f"{found}; so this run shows no advantage that could disappear")
+
+
+def _where(crowds: Sequence[Crowd], there: Sequence[bool]) -> str:
+    """At which numbers of connections the advantage is there, and between which numbers it begins."""
+    numbers = [one.connections for one in crowds]
+    found = [str(number) for number, here in zip(numbers, there, strict=True) if here]
+    lacking = [str(number) for number, here in zip(numbers, there, strict=True) if not here]
+    words = ", ".join(
+        f"{word} at {joined(at)} {'connection' if at == ['1'] else 'connections'}"
+        for word, at in (("there", found), ("none", lacking))
+        if at
+    )
+    first = there.index(True) if any(there) else 0
+    if first and all(there[first:]):
+        words += f", so the crossing is between {numbers[first - 1]} and {numbers[first]}"
+    return words
+
+
+@check("what each model does in phase 1 and in phase 2 is measured, and the models differ in phase 1", claims=("C47",))
 def figure(comparison: Comparison) -> Finding:
     """The comparison figure of UNP 6.2: where each model waits in phase 1, and whose call makes the copy in phase 2."""
     waits = collections.Counter(kind_of_waiting(one.phase_1) for one in comparison.rows if one.phase_1)
@@ -292,15 +287,25 @@ def figure(comparison: Comparison) -> Finding:
     found += " first thread in the others"
     if unknown or len(waits) < 4:
         return failed(found + (f"; not known: {', '.join(unknown)}" if unknown else ""))
-    return refined(f"{found}; in every model, asynchronous or not, a thread makes the copy inside a system call")
+    return confirmed(found)
 
 
-def kind_of_waiting(waiting: Waiting) -> str:
-    """Where a model waits, in the text's words."""
-    if waiting.polls:
-        return "polling"
-    if waiting.call.startswith("rt_sig") or waiting.queue == "signalfd":
-        return "waiting for a signal"
-    if waiting.queue == "socket":
-        return "blocked in a call on the socket" + (" by a worker" if waiting.worker else "")
-    return "waiting for completions" if waiting.call.startswith("io_uring") else "blocked in a multiplexer"
+@check("all models but asynchronous I/O are synchronous: phase 2 holds a thread of the process", claims=("C43",))
+def synchronous(comparison: Comparison) -> Finding:
+    """Whose call makes the copy: in the synchronous models, and behind the interfaces that are called asynchronous."""
+    rows = [one for one in comparison.rows if one.model not in ASYNCHRONOUS]
+    held = [one.model for one in rows if one.phase_2]
+    found = f"{len(held)} of {len(rows)} synchronous models: a thread of the process makes the copy inside a system call"
+    if len(held) < len(rows) or not rows:
+        return failed(found)
+    others = [one for one in comparison.rows if one.model in ASYNCHRONOUS and one.phase_2]
+    if not others:
+        return confirmed(found)
+    whose = [
+        f"in {one.model} {'a helper thread' if one.phase_2.worker else 'the thread that waited'} (in {one.phase_2.call})"
+        for one in others
+        if one.phase_2
+    ]
+    return refined(
+        f"{found}; on Linux a thread of the process makes it behind asynchronous interfaces, too: {', '.join(whose)}"
+    )

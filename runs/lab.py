@@ -192,10 +192,14 @@ class Served:
     witness: Witness
 
 
-def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = None) -> Served:
+def serve(
+    case: Case, traffic: Traffic, cookie: int | None, link: Link | None = None, *, memory_at_half: bool = False
+) -> Served:
     """One server and its clients, from start to end; what the clients and the process's own accounts say.
 
-    Raises LabBroken; NotHere if the server says that it can't be run on this machine.
+    A server may give back the memory of its connections at their end. With `memory_at_half` its memory is also read when half
+    of the messages were echoed, and the larger figure counts. Raises LabBroken; NotHere if the server says that it can't be run
+    on this machine.
     """
     traffic = _of(case, traffic)
     longer = link.seconds(traffic) if link else 0
@@ -212,12 +216,16 @@ def serve(case: Case, traffic: Traffic, cookie: int | None, link: Link | None = 
         before = _accounts(server.pid)
         with Child("runs.clients", host, port, describe(traffic), str(os.getpid()), within=there) as clients:
             try:
-                seen: Seen = shapes.read(Seen, json.loads(clients.rest(30 + 3 * (traffic.seconds + longer))), "clients")
+                patience = 30 + 3 * (traffic.seconds + longer)
+                clients.line(patience)  # half of the messages were echoed
+                at_half = _memory_of_all(server.pid) if memory_at_half else 0
+                seen: Seen = shapes.read(Seen, json.loads(clients.rest(patience)), "clients")
             except ChildEnded as error:
                 raise _whose_end(server, case) or error from error
             if any(client.gave_up for client in seen.clients) and (broken := _whose_end(server, case)):
                 raise broken
         witness = _witness(server.pid, before)
+        witness = dataclasses.replace(witness, memory_bytes=max(witness.memory_bytes, at_half))
         server.end()
     return Served(server.pid, seen, witness)
 
@@ -268,8 +276,14 @@ def _witness(pid: int, before: _Accounts) -> Witness:
         run_delay_ns=after.run_delay_ns - before.run_delay_ns,
         more_threads=after.threads - before.threads,
         rss_bytes=process.memory_info().rss,
-        memory_bytes=sum(map(_memory, [process, *process.children(recursive=True)])),
+        memory_bytes=_memory_of_all(pid),
     )
+
+
+def _memory_of_all(pid: int) -> int:
+    """The memory of a process and of all that it started, bytes."""
+    process = psutil.Process(pid)
+    return sum(map(_memory, [process, *process.children(recursive=True)]))
 
 
 @dataclass(frozen=True)

@@ -149,8 +149,8 @@ def messages_of_batches(calls: Sequence[Call], copies: Sequence[SocketCopy]) -> 
 def completions_of(calls: Sequence[Call], copies: Sequence[SocketCopy], families: Mapping[int, Family]) -> Iterable[Message]:
     """The messages that no reading call took: a completion reports them.
 
-    The reporter is the next return, after the copy, of a call that hands out completions. A call of the thread that took the
-    data counts (a worker of the kernel takes it for the thread that made the worker). If that thread never waits for
+    The reporter is the next return, after the first copy, of a call that hands out completions. A call of the thread that
+    took the data counts (a worker of the kernel takes it for the thread that made the worker). If that thread never waits for
     completions, a call of any thread in its process counts.
     """
     returns = _returns_of_completions(calls, families)
@@ -166,10 +166,10 @@ def completions_of(calls: Sequence[Call], copies: Sequence[SocketCopy], families
         ready = next((part.ready for part in parts if part.ready), None)
         family = families[copy.thread]
         ends = returns.get(("thread", family.works_for or copy.thread)) or returns.get(("process", family.process), [])
-        at = bisect.bisect_left(ends, copy.copied, key=lambda call: call.exit)
+        first, at = (bisect.bisect_left(ends, part.copied, key=lambda call: call.exit) for part in (parts[0], copy))
         if ready is None or at == len(ends):
             continue
-        notice = _notice_of_completion(ends[at], ready, copy, family)
+        notice = _notice_of_completion(ends[first], ready, parts[0], family)
         arrivals = sum(part.arrivals for part in parts)
         yield Message(
             socket=copy.socket,

@@ -49,13 +49,25 @@ def _witness(witness: Witness, several: bool, out: Screen) -> None:
 def _cost(cost: Overhead | None, several: bool, out: Screen) -> None:
     if cost is None:
         return
-    trip = cost.traced_round_trip_ns / cost.untraced_round_trip_ns
-    cpu = cost.traced_cpu_s / cost.untraced_cpu_s if cost.untraced_cpu_s else 0
+    trip = _ratio(cost.traced_round_trip_ns, cost.untraced_round_trip_ns)
+    cpu = _ratio(cost.traced_cpu_s, cost.untraced_cpu_s)
     out.print(
         f"cost of tracing: the same traffic took {duration(round(cost.untraced_s * 1e9))} untraced and"
-        f" {duration(round(cost.traced_s * 1e9))} traced; {'' if several else f'CPU time of the server x{cpu:.2f}, '}median"
-        f" round trip x{trip:.2f}"
+        f" {duration(round(cost.traced_s * 1e9))} traced; {'' if several else f'CPU time of the server {cpu}, '}median"
+        f" round trip {trip}"
     )
+
+
+def _ratio(traced: float, untraced: float) -> str:
+    """Traced, relative to untraced. A ratio below 1 is no gain: the probes make nothing faster.
+
+    >>> _ratio(107, 100), _ratio(65, 100), _ratio(65, 0)
+    ('x1.07', 'x0.65 (two runs differ by more than tracing costs)', 'not known (untraced 0)')
+    """
+    if not untraced:
+        return "not known (untraced 0)"
+    ratio = round(traced / untraced, 2)
+    return f"x{ratio:.2f}" + (" (two runs differ by more than tracing costs)" if ratio < 1 else "")
 
 
 def _probes(result: Result, out: Screen) -> None:

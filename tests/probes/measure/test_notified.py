@@ -153,6 +153,19 @@ def test_a_worker_of_the_kernel_notifies_by_its_completion() -> None:
     assert (message.notified, message.probed, message.notified_to_copied, message.returned) == (160, 6, 0, 170)
 
 
+def test_a_completion_of_the_first_part_notifies_of_a_message_in_parts() -> None:
+    parts = [
+        SocketCopy(1, socket=1, ready=100, started=112, copied=115, bytes=60, arrivals=1, drained=False, latest=100),
+        SocketCopy(1, socket=1, ready=None, started=212, copied=215, bytes=60, arrivals=1, drained=True, latest=150),
+    ]
+    waits = [
+        call("io_uring_enter", 10, 120, args=(5, 0, 1, 1), sleeps=(slept(20, 104, 106),)),
+        call("io_uring_enter", 130, 220, args=(5, 0, 1, 1), sleeps=(slept(140, 204, 206),)),
+    ]
+    (message,) = completions_of(waits, parts, {1: Family(0, 50)})
+    assert (message.notified, message.copied, message.returned, message.all_ready) == (106, 215, 220, 150)
+
+
 def slept(off: int, woken: int, on: int, queue: str = "epoll") -> Sleep:
     return Sleep(off, woken, on, queue, (), None, probed=3)
 

@@ -10,6 +10,7 @@ from typing import IO
 
 import pytest
 
+from findings.rounds import Ranking, Spread
 from machines.kernels import Trial
 from probes.measure.measure import measure
 from probes.measure.result import Check, Verdict
@@ -23,6 +24,7 @@ from runs import compare
 from runs.catalogue import Capability, Machine
 from runs.compare import Comparison, Crowd
 from runs.report import report
+from runs.rows import Round, row
 from tests.conftest import DATA, checked
 
 WIDTHS = (60, 70, 80, 120)
@@ -89,8 +91,10 @@ def test_doctor(width: int, able: bool, monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_comparison(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
     for name in ("blocking", "epoll", "select", "nonblocking", "posix_aio", "process_pool", "signal_driven", "threads"):
-        rows.append(compare.row(name, measure(load(DATA / f"{name}.iolab")), memory_bytes=123_000_000))
-    crowds = tuple(Crowd(number, {"threads": 100_000, "select": 12_345_678, "epoll": 999}) for number in compare.CROWDS)
+        rows.append(row(name, [Round(measure(load(DATA / f"{name}.iolab")), 69, 123_000_000)]))
+    medians = {"threads": 100_000, "select": 12_345_678, "epoll": 999}
+    ranking = Ranking({model: Spread(ns, ns // 2, 3 * ns // 2) for model, ns in medians.items()})
+    crowds = tuple(Crowd(number, ranking, ranking) for number in compare.CONNECTIONS)
     found = Comparison(compare.TRAFFIC, tuple(rows), crowds, missing={"io_uring": "this machine refuses io_uring"})
     fits(lambda file: comparison.write(found, file), monkeypatch, width)
 

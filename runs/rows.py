@@ -1,0 +1,149 @@
+"""A row of the comparison: what the results of one model's rounds say about it, by rules that don't know the model."""
+
+from __future__ import annotations
+
+import collections
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from findings import summary
+from findings.rounds import Spread, spread
+from probes.kernel import syscalls
+from probes.measure.result import Result
+
+_POLLING = 10  # calls without result for each read with data, from which on a thread polls
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Phase 1: asleep in `call` on `queue`; or, with `polls`, awake, with so many EAGAIN for each message."""
+
+    call: str = ""
+    queue: str = ""
+    worker: bool = False  # by a thread or process that the server created for it
+    polls: int = 0
+
+
+@dataclass(frozen=True)
+class Copying:
+    """Phase 2: the call that makes the copy."""
+
+    call: str
+    worker: bool
+
+
+@dataclass(frozen=True)
+class Round:
+    """One run of one model. `answered`: so many messages of the clients came back. Times are medians, ns."""
+
+    result: Result
+    answered: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model. Figures "per message" are per message of a client that was answered: the same number for each model.
+
+    Each round's time is the median of its messages; None where no message could be timed, or a phase was not seen.
+    """
+
+    model: str
+    phase_1: Waiting | None
+    phase_2: Copying | None
+    rounds: int
+    messages: int
+    calls_per_message: float
+    ready_to_notified_ns: Spread | None
+    notified_to_copied_ns: Spread | None
+    segments: int  # in which a message arrived (median)
+    ready_to_all_ready_ns: int | None  # None: the messages arrived in one segment, or the last segment's time is not known
+    cpu_per_message_ns: Spread
+    switches_per_message: float
+    threads: int
+    memory_bytes: int
+    sound: bool
+
+
+def row(model: str, rounds: Sequence[Round]) -> Row:
+    """What the rounds say about their model."""
+    figures = [summary.messages(one.result) for one in rounds]
+    messages = [message for one in rounds for message in one.result.messages]
+    waits = collections.Counter(waiting for one in rounds if (waiting := _phase_1(one.result)))
+    copies = collections.Counter(copying for one in rounds if (copying := _phase_2(one.result)))
+    late = [one.all_ready - one.ready for one in messages if one.arrivals > 1 and one.all_ready is not None]
+    segments = round(statistics.median([one.arrivals for one in messages] or [0]))
+    cpu = spread(_on_cpu(one.result) // max(one.answered, 1) for one in rounds)
+    assert cpu is not None, "a model without a round has no row"
+    return Row(
+        model=model,
+        phase_1=_merged(waits),
+        phase_2=copies.most_common(1)[0][0] if copies else None,
+        rounds=len(rounds),
+        messages=len(messages),
+        calls_per_message=_per_message(rounds, lambda result: sum(one.calls for one in result.threads)),
+        ready_to_notified_ns=spread(one.ready_to_notified.p50 for one in figures if one.ready_to_notified.p50 is not None),
+        notified_to_copied_ns=spread(one.notified_to_copied.p50 for one in figures if one.notified_to_copied.p50 is not None),
+        segments=segments,
+        ready_to_all_ready_ns=round(statistics.median(late)) if late and segments > 1 else None,
+        cpu_per_message_ns=cpu,
+        switches_per_message=_per_message(rounds, lambda result: sum(one.voluntary_switches for one in result.threads)),
+        threads=max(len(one.result.threads) for one in rounds),
+        memory_bytes=max(one.memory_bytes for one in rounds),
+        sound=all(one.result.events.sound for one in rounds),
+    )
+
+
+def _per_message(rounds: Iterable[Round], counted: Callable[[Result], int]) -> float:
+    return round(statistics.median(counted(one.result) / max(one.answered, 1) for one in rounds), 1)
+
+
+def _on_cpu(result: Result) -> int:
+    return sum(one.user + one.kernel + one.copy for one in result.threads)
+
+
+def _merged(waits: collections.Counter[Waiting]) -> Waiting | None:
+    """What most rounds showed. Rounds of polling differ in their number of calls: their median."""
+    polls = [found.polls for found in waits.elements() if found.polls]
+    if polls and 2 * len(polls) > waits.total():
+        return Waiting(polls=round(statistics.median(polls)))
+    return waits.most_common(1)[0][0] if waits else None
+
+
+def _phase_1(result: Result) -> Waiting | None:
+    """What was done while no data was there: the calls that waited for it, or polled for it."""
+    polling = syscalls.READS | syscalls.ACCEPTS
+    empty = sum(one.count for one in result.calls if one.errno == "EAGAIN" and one.name in polling)
+    with_data = sum(1 for one in result.calls if one.bytes and one.socket)  # a large message takes many reads
+    if empty > _POLLING * max(len(result.messages), with_data):
+        return Waiting(polls=empty // max(len(result.messages), 1))
+    packets: collections.Counter[Waiting] = collections.Counter()
+    first_thread = result.threads[0].serial
+    for call in result.calls:
+        if call.name in syscalls.ACCEPTS:
+            continue
+        for sleep in call.sleeps:
+            if sleep.waker and sleep.waker.chain[0] == "packet":
+                packets[Waiting(call.name, sleep.queue, call.thread != first_thread)] += 1
+    return packets.most_common(1)[0][0] if packets else None
+
+
+def _phase_2(result: Result) -> Copying | None:
+    """Whose call made the copy."""
+    first_thread = result.threads[0].serial
+    copying = collections.Counter(
+        Copying(one.name, one.thread != first_thread) for one in result.calls if one.copied is not None
+    )
+    return copying.most_common(1)[0][0] if copying else None
+
+
+def kind_of_waiting(waiting: Waiting) -> str:
+    """Where a model waits, in the text's words."""
+    if waiting.polls:
+        return "polling"
+    if waiting.call.startswith("rt_sig") or waiting.queue == "signalfd":
+        return "waiting for a signal"
+    if waiting.queue == "socket":
+        return "blocked in a call on the socket" + (" by a worker" if waiting.worker else "")
+    return "waiting for completions" if waiting.call.startswith("io_uring") else "blocked in a multiplexer"
