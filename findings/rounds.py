@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from probes.measure.table import percentile_of
+from probes.measure.percentiles import percentile_of
 
 FACTOR = 2  # rounds that differ by more than this factor say little of a model
 
