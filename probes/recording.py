@@ -13,7 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from probes.context import Context
 from probes.context import read as read_context
 from probes.errors import WrongUsage
 from probes.kernel import records
-from probes.kernel.records import LAYOUTS, Kind
+from probes.kernel.records import LAYOUTS, Kind, Layout
 from probes.kernel.syscalls import ARCHITECTURES
 
 FORMAT = 1
@@ -62,54 +62,48 @@ class Probe:
     optional: bool = False  # shows what no tracepoint can; many kernels have no place for it
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine that a recording was made on."""
+
+    kernel: str
+    arch: str
+    cpus: int
+    python: str = ""
+
+
 @dataclass(frozen=True)
 class Recording:
-    """`data` is packed records (records.decode reads it with `layouts`), `meta` what meta.json holds beside the context, as
-    plain JSON data, and `context` what the run was: the command or lab, its traffic, the witnesses' figures.
-    """
+    """What the probes saw of one run, and what is known of the run beside it."""
 
-    data: bytes
-    meta: dict[str, Any]
-    context: Context
-
-    @classmethod
-    def new(
-        cls,
-        data: bytes,
-        *,
-        machine: dict[str, Any],
-        probes: list[Probe],
-        losses: dict[str, int],
-        seen: int,
-        stacks: dict[int, list[str]],
-        end: int,
-        context: Context,
-    ) -> Recording:
-        """A recording made just now. `losses` counts by the names of Loss and Missing; `end` is monotonic ns."""
-        return cls(
-            data,
-            {
-                "format": FORMAT,
-                "machine": machine,
-                "probes": [dataclasses.asdict(probe) for probe in probes],
-                "losses": losses,
-                "seen": seen,
-                "stacks": {str(number): names for number, names in stacks.items()},
-                "layouts": records.describe(),
-                "end": end,
-                "bytes": len(data),
-            },
-            context,
-        )
-
-    @property
-    def probes(self) -> tuple[Probe, ...]:
-        """The probes as attached in the run."""
-        return tuple(Probe(**(probe | {"quality": Quality(probe["quality"])})) for probe in self.meta["probes"])
+    data: bytes  # packed records
+    machine: Machine
+    probes: tuple[Probe, ...]  # as attached in the run
+    losses: dict[str, int]  # by the names of Loss and Missing
+    seen: int  # events
+    stacks: Mapping[int, tuple[str, ...]]  # the kernel functions of each stack, innermost first
+    end: int  # when the recording ended, monotonic ns
+    context: Context  # the command or the lab, its traffic, the witnesses' figures
+    layouts: Mapping[Kind, Layout] = field(default_factory=lambda: LAYOUTS)  # of the records
 
     def stack(self, number: int) -> tuple[str, ...]:
         """The kernel functions of a stack, innermost first; empty for a stack that was not taken."""
-        return tuple(self.meta["stacks"].get(str(number), ()))
+        return self.stacks.get(number, ())
+
+    def meta(self) -> dict[str, Any]:
+        """What meta.json holds: plain data and dataclasses, for json.dumps with `shapes.plain`."""
+        return {
+            "format": FORMAT,
+            "machine": self.machine,
+            "probes": [dataclasses.asdict(probe) for probe in self.probes],  # also what is None, unlike shapes.plain
+            "losses": self.losses,
+            "seen": self.seen,
+            "stacks": {str(number): names for number, names in self.stacks.items()},
+            "layouts": records.describe(self.layouts),
+            "end": self.end,
+            "bytes": len(self.data),
+            "context": self.context,
+        }
 
     def with_context(self, **changes: Any) -> Recording:
         """The same recording with other values in these fields of its context."""
@@ -118,8 +112,7 @@ class Recording:
     def save(self, path: str) -> None:
         """Writes the file, whole or not at all. Raises WrongUsage if the place can't be written."""
         with files.whole(path, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            meta = self.meta | {"context": self.context}
-            archive.writestr("meta.json", json.dumps(meta, indent=1, default=shapes.plain))
+            archive.writestr("meta.json", json.dumps(self.meta(), indent=1, default=shapes.plain))
             archive.writestr("records.bin", self.data)
 
 
@@ -136,14 +129,12 @@ def load(path: Path) -> Recording:
             raise WrongUsage(
                 f"{path} has another format than this iolab reads ({FORMAT})", "show it with the iolab that made it"
             )
-        meta = _with_new_names(meta)
-        context = _check(meta, data)
+        return _recording(_with_new_names(meta), data)
     except OSError as error:
         raise WrongUsage(f"can't read {path}: {error.strerror or error}", "name a file made by --save") from error
     except _DAMAGE as error:
         why = str(error) or type(error).__name__
         raise WrongUsage(f"{path} is not a whole iolab recording ({why})", "name a file made by --save") from error
-    return Recording(data, {key: value for key, value in meta.items() if key != "context"}, context)
 
 
 # RuntimeError: an encrypted member; NotImplementedError: an unknown compression; RecursionError: JSON nested too deeply
@@ -183,28 +174,20 @@ def _json(text: bytes) -> Any:
 
 
 @dataclass(frozen=True)
-class _Machine:
-    kernel: str
-    arch: str
-    cpus: int
-    python: str = ""
-
-
-@dataclass(frozen=True)
 class _Meta:
     """meta.json without its layouts and its context, which have checks of their own."""
 
-    machine: _Machine
+    machine: Machine
     probes: tuple[Probe, ...]
-    losses: Mapping[str, int]
+    losses: dict[str, int]
     seen: int
     stacks: Mapping[str, tuple[str, ...]]
     end: int
     bytes: int | None = None
 
 
-def _check(meta: dict[str, Any], data: bytes) -> Context:
-    """The context. Raises ValueError if something of the recording is missing, or is not what it must be."""
+def _recording(meta: dict[str, Any], data: bytes) -> Recording:
+    """The recording. Raises ValueError if something of it is missing, or is not what it must be."""
     if missing := _KEYS - set(meta):
         raise ValueError(f"{min(missing)} is missing")
     whole: _Meta = shapes.read(_Meta, meta, "meta")
@@ -218,8 +201,19 @@ def _check(meta: dict[str, Any], data: bytes) -> Context:
         raise ValueError("a count is negative")
     if len(data) != (len(data) if whole.bytes is None else whole.bytes) or (whole.seen and not data):
         raise ValueError("records are missing")
-    records.from_description(meta["layouts"])
-    return read_context(meta["context"])
+    if any(not number.isdecimal() for number in whole.stacks):
+        raise ValueError("a stack has no number")
+    return Recording(
+        data=data,
+        machine=whole.machine,
+        probes=whole.probes,
+        losses=whole.losses,
+        seen=whole.seen,
+        stacks={int(number): names for number, names in whole.stacks.items()},
+        end=whole.end,
+        context=read_context(meta["context"]),
+        layouts=records.from_description(meta["layouts"]),
+    )
 
 
 def _with_new_names(meta: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from findings.side_by_side import CaseReport
 from findings.summary import MessageFigures, Times
 from probes.context import CasesRun, LabRun, LinkUsed, Overhead, Sent, ServerRun, TraceRun, TrafficRun, Witness
 from probes.measure.result import CallRow, Result, Thread
+from probes.recording import Machine
 from reports import questions
 from runs.report import Report
 
@@ -28,7 +29,7 @@ def document(report: Report) -> dict[str, Any]:
         "command": list(context.command) if isinstance(context, TraceRun) else None,
         "status": context.status if isinstance(context, TraceRun) else None,
         "verdict": result.verdict,
-        "machine": result.machine,
+        "machine": _plain(result.machine),
         "traffic": _plain(context.traffic if isinstance(context, TrafficRun) else None),
         "link": _plain(context.link if isinstance(context, TrafficRun) else None),
         **_instrument(result),
@@ -45,8 +46,8 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def _plain(described: Sent | LinkUsed | Overhead | Witness | None) -> dict[str, Any] | None:
-    """The fields of what a recording knows of its run, by their names."""
+def _plain(described: Machine | Sent | LinkUsed | Overhead | Witness | None) -> dict[str, Any] | None:
+    """The fields of what a recording knows of its run and its machine, by their names."""
     return dataclasses.asdict(described) if described else None
 
 

@@ -73,7 +73,7 @@ def _for_instructors(content: Page) -> list[str]:
         "Then try:",
         "\n".join(f"- `{command.replace('invoke ', './iolab ', 1)}`: {reason}" for command, reason in content.try_next),
         "## What one machine showed",
-        f"Kernel {machine['kernel']}, {machine['cpus']} CPUs. Your times will differ. Your wait queues and verdicts should be"
+        f"Kernel {machine.kernel}, {machine.cpus} CPUs. Your times will differ. Your wait queues and verdicts should be"
         " the same, with one exception: a kernel that allows probes in its functions may turn *refined* into *confirmed*, or"
         " *confirmed* into *refined*.",
         f"```\n{_report(content.example)}```",

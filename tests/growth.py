@@ -17,11 +17,11 @@ _FAR = 1_000  # more than the threads, sockets and descriptors of a recording
 
 def longer(recording: Recording, times: int) -> Recording:
     """The same threads do the same `times` times, each time with other sockets."""
-    every = list(records.decode(recording.data, records.from_description(recording.meta["layouts"])))
+    every = list(records.decode(recording.data, recording.layouts))
     births = [record for record in every if record.kind == Kind.THREAD]
     exits = [record for record in every if record.kind == Kind.EXIT]
     work = [record for record in every if record.kind not in (Kind.THREAD, Kind.EXIT)]
-    span = recording.meta["end"] - min(record.start for record in births)
+    span = recording.end - min(record.start for record in births)
     repeated = [_moved(record, number, span, threads=False) for number in range(times) for record in work]
     ended = [
         record._replace(end=record.end + (times - 1) * span, **{name: getattr(record, name) * times for name in _TOTALS})
@@ -32,8 +32,8 @@ def longer(recording: Recording, times: int) -> Recording:
 
 def wider(recording: Recording, times: int) -> Recording:
     """`times` as many threads, each with sockets of its own, one set of threads after the other."""
-    every = list(records.decode(recording.data, records.from_description(recording.meta["layouts"])))
-    span = recording.meta["end"] - min(record.start for record in every if record.kind == Kind.THREAD)
+    every = list(records.decode(recording.data, recording.layouts))
+    span = recording.end - min(record.start for record in every if record.kind == Kind.THREAD)
     repeated = [_moved(record, number, span, threads=True) for number in range(times) for record in every]
     return _recording(recording, repeated, times, span)
 
@@ -52,14 +52,10 @@ def _moved(record: Any, number: int, span: int, threads: bool) -> Any:
 
 
 def _recording(recording: Recording, every: list[Any], times: int, span: int) -> Recording:
-    layouts = records.from_description(recording.meta["layouts"])
-    data = b"".join(records.encode(record, layouts) for record in every)
-    meta = recording.meta | {
-        "bytes": len(data),
-        "end": recording.meta["end"] + (times - 1) * span,
-    }
+    data = b"".join(records.encode(record, recording.layouts) for record in every)
     assert isinstance(recording.context, ServerRun)
-    return Recording(data, meta, _context(recording.context, times, span))
+    context = _context(recording.context, times, span)
+    return replace(recording, data=data, end=recording.end + (times - 1) * span, context=context)
 
 
 def _context(context: ServerRun, times: int, span: int) -> ServerRun:

@@ -147,7 +147,7 @@ def damaged(number: int, path: Path) -> str:
     if how < 4:
         data = damage_meta(chance, meta, data)
     else:
-        meta |= load(source).meta  # with the names of today
+        meta |= {"layouts": records.describe(load(source).layouts)}  # with the names of today
         data = damage_records(chance, meta, data)
         meta["bytes"] = len(data)
     pack(path, meta, data)

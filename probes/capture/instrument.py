@@ -18,7 +18,6 @@ import threading
 import time
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
 
 from probes import clock
 from probes.capture import ring
@@ -32,7 +31,7 @@ from probes.context import Context, TraceRun
 from probes.errors import CannotTrace
 from probes.kernel.limits import SIZES, Sizes
 from probes.kernel.records import Hit, Loss
-from probes.recording import Missing, Probe, Quality, Recording, without_addresses
+from probes.recording import Machine, Missing, Probe, Quality, Recording, without_addresses
 
 _AT_ONCE = 1000  # threads; the last records of this many fit into the ring
 DRAIN_EVERY = 0.02  # seconds; the ring holds 0.8 s of the busiest server that was measured, so a late reader loses nothing
@@ -150,16 +149,18 @@ class Instrument:
         bursts = b"".join(burst for burst in self._table("bursts").values() if int.from_bytes(burst[:4], "little"))
         data, frames = without_addresses(ring.strip(self._spans) + bursts)
         # The kernel has names for the frames of the programs only while the programs are loaded.
-        stacks = {number: [self._programs.symbol(address) for address in addresses] for number, addresses in frames.items()}
+        stacks = {
+            number: tuple(self._programs.symbol(address) for address in addresses) for number, addresses in frames.items()
+        }
         self._programs.leave_the_kernel()
         hits = {hit: self._table("hits").total(hit) for hit in Hit}
-        recording = Recording.new(
+        recording = Recording(
             data,
             machine=machine(),
-            probes=[
+            probes=tuple(
                 _probe_with_hits(probe, spec, sum(self._misses.get(hook, 0) for hook in spec.hooks), hits)
                 for probe, spec in zip(self.probes, self._wanted, strict=True)
-            ],
+            ),
             losses=self._losses(),
             seen=sum(hits.values()),
             stacks=stacks,
@@ -226,11 +227,11 @@ def _probe_with_hits(probe: Probe, wanted: ProbeSpec, missed: int, hits: dict[Hi
     return Probe(wanted.name, None, Quality.UNAVAILABLE, reason, optional=True)
 
 
-def machine() -> dict[str, Any]:
-    """The machine a recording was made on."""
-    return {
-        "kernel": platform.release(),
-        "arch": platform.machine(),
-        "cpus": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-    }
+def machine() -> Machine:
+    """This machine."""
+    return Machine(
+        kernel=platform.release(),
+        arch=platform.machine(),
+        cpus=len(os.sched_getaffinity(0)),
+        python=platform.python_version(),
+    )

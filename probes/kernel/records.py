@@ -14,7 +14,7 @@ import functools
 import keyword
 import operator
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -256,7 +256,7 @@ def c_source() -> str:
     return "\n".join([*lines, *(one.c_struct() for one in LAYOUTS.values())]) + "\n"
 
 
-def decode(data: bytes, layouts: dict[Kind, Layout] | None = None) -> Iterator[Any]:
+def decode(data: bytes, layouts: Mapping[Kind, Layout] | None = None) -> Iterator[Any]:
     """Every record of a packed stream, in order. Raises ValueError on a stream that is cut or not ours."""
     ways = {int(kind): (one.decode, one.codec.size) for kind, one in (layouts or LAYOUTS).items()}
     at, end = 0, len(data)
@@ -269,7 +269,7 @@ def decode(data: bytes, layouts: dict[Kind, Layout] | None = None) -> Iterator[A
         at += size
 
 
-def encode(record: Any, layouts: dict[Kind, Layout] | None = None) -> bytes:
+def encode(record: Any, layouts: Mapping[Kind, Layout] | None = None) -> bytes:
     """The packed form of a record made by `decode` with the same layouts, or by hand (tests, rewriting)."""
     one = (layouts or LAYOUTS)[Kind(record.kind)]
     flat: list[Any] = []
@@ -283,9 +283,9 @@ def encode(record: Any, layouts: dict[Kind, Layout] | None = None) -> bytes:
     return one.codec.pack(*flat)
 
 
-def describe() -> dict[str, list[list[Any]]]:
+def describe(layouts: Mapping[Kind, Layout]) -> dict[str, list[list[Any]]]:
     """The layouts as plain data, for a recording's header."""
-    return {kind.name: [list(one) for one in layout.fields] for kind, layout in LAYOUTS.items()}
+    return {kind.name: [list(field) for field in layout.fields] for kind, layout in layouts.items()}
 
 
 def from_description(description: Any) -> dict[Kind, Layout]:

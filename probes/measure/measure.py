@@ -23,9 +23,9 @@ def measure(recording: Recording) -> Result:
     messages = [*messages_of_calls(calls), *messages_of_batches(calls, copies), *completions_of(calls, copies, families)]
     listed = sorted((event for life in lives for event in life.listed), key=lambda event: event.at)
     return Result(
-        machine=recording.meta["machine"],
+        machine=recording.machine,
         probes=recording.probes,
-        events=Soundness(recording.meta["losses"], calls, copies).events(recording.meta["seen"], reader.unmatched),
+        events=Soundness(recording.losses, calls, copies).events(recording.seen, reader.unmatched),
         calls=calls,
         rows=table(calls, recording.probes),
         messages=tuple(sorted(messages, key=lambda message: message.returned)),

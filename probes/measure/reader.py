@@ -65,8 +65,8 @@ class Reader:
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self._arch = recording.meta["machine"]["arch"]
-        self._layouts = records.from_description(recording.meta["layouts"])
+        self._arch = recording.machine.arch
+        self._layouts = recording.layouts
         self._lives: dict[int, Life] = {}
         attached = {probe.name for probe in recording.probes if probe.attached}
         self._polls, self._counts_queues = "poll methods" in attached, "wait queues" in attached
@@ -290,7 +290,7 @@ class Reader:
             calls=single + life.bursts,
             voluntary_switches=sum(len(call.sleeps) for call in life.calls) + end.sleeps,
             involuntary_switches=sum(call.preemptions for call in life.calls) + end.preemptions,
-            ended=bool(life.end is not None and life.end.end < self._recording.meta["end"]),
+            ended=bool(life.end is not None and life.end.end < self._recording.end),
             kernel_worker=worker,
             slept_on=slept_on(life.outside),
         )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from probes.context import Context
 from probes.measure.queues import Link
-from probes.recording import Probe, Quality
+from probes.recording import Machine, Probe, Quality
 
 PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")  # fields of Call and CallRow; the first is the sum
 
@@ -297,7 +296,7 @@ def worst(verdicts: Iterable[str]) -> str:
 class Result:
     """A whole run, ready to be shown. `context` is what the probes do not report: the lab, its traffic, witnesses, cost."""
 
-    machine: dict[str, Any]
+    machine: Machine
     probes: tuple[Probe, ...]
     events: Events
     calls: tuple[Call, ...]

@@ -82,5 +82,5 @@ def _probes(result: Result, out: Screen) -> None:
     note(
         out,
         f"{len(result.probes) - len(missing)} of {count(len(result.probes), 'probe')} attached, by {', '.join(kinds)};"
-        f" kernel {visible(str(result.machine['kernel']))}, {count(result.machine['cpus'], 'CPU')}",
+        f" kernel {visible(result.machine.kernel)}, {count(result.machine.cpus, 'CPU')}",
     )

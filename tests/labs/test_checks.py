@@ -215,7 +215,7 @@ def test_a_check_fails_on_a_server_without_the_property(lab: str, check: str) ->
 @pytest.mark.parametrize("lab", labs.names())
 def test_lost_events_make_every_check_inconclusive(lab: str, recorded: Callable[[str], Recording]) -> None:
     recording = recorded(lab)
-    recording.meta["losses"]["RING_FULL"] = 1
+    recording.losses["RING_FULL"] = 1
     judged = labs.find(lab).judge(measure(recording))
     assert {check.verdict for check in judged.checks} == {Verdict.INCONCLUSIVE}
     assert judged.verdict == "inconclusive"
@@ -223,7 +223,7 @@ def test_lost_events_make_every_check_inconclusive(lab: str, recorded: Callable[
 
 def test_a_recording_that_was_full_too_soon_proves_nothing(recorded: Callable[[str], Recording]) -> None:
     recording = recorded("epoll")
-    recording.meta["losses"]["FULL"] = 1
+    recording.losses["FULL"] = 1
     result = labs.find("epoll").judge(measure(recording))
     assert result.events.sound and result.verdict == "inconclusive"
     assert all(check.evidence.startswith("the recording was full") for check in result.checks)

@@ -184,7 +184,7 @@ def test_a_server_that_this_machine_lacks_is_left_out(recorded: Callable[[str], 
 
 def test_where_events_were_lost_nothing_is_marked(recorded: Callable[[str], Recording]) -> None:
     recording = recorded("epoll").with_context(prediction=Answers(1, {"calls": "3"}))
-    recording.meta["losses"]["RING_FULL"] = 7
+    recording.losses["RING_FULL"] = 7
     found = predict.mark(measure(recording))
     assert found and (found.points, found.marks) == (0, ())
     assert {reason for _, reason in found.left_out} == {"7 events were lost, 0 are unmatched"}

@@ -11,11 +11,11 @@ from probes.kernel import records, syscalls
 from probes.kernel.records import BURST_BUCKETS, LAYOUTS, Kind, Loss, bucket_floor
 from probes.measure.measure import measure
 from probes.measure.result import Call, Result
-from probes.recording import Probe, Quality, Recording
+from probes.recording import Machine, Probe, Quality, Recording
 
 NUMBERS = syscalls.numbers("x86_64")
-STACKS = {1: ["__schedule", "schedule", "do_epoll_wait"], 2: ["try_to_wake_up", "ep_poll_callback", "sock_def_readable"]}
-PROBES = [Probe("copy", "tracepoint:skb:skb_copy_datagram_iovec", Quality.BOUNDED)]
+STACKS = {1: ("__schedule", "schedule", "do_epoll_wait"), 2: ("try_to_wake_up", "ep_poll_callback", "sock_def_readable")}
+PROBES = (Probe("copy", "tracepoint:skb:skb_copy_datagram_iovec", Quality.BOUNDED),)
 
 
 def record(kind: Kind, **values: Any) -> Any:
@@ -27,9 +27,9 @@ def record(kind: Kind, **values: Any) -> Any:
 
 
 def recording(stream: list[Any], **losses: int) -> Recording:
-    return Recording.new(
+    return Recording(
         b"".join(map(records.encode, stream)),
-        machine={"kernel": "test", "arch": "x86_64", "cpus": 1},
+        machine=Machine(kernel="test", arch="x86_64", cpus=1),
         probes=PROBES,
         losses={loss.name: 0 for loss in Loss} | {"MISSED": 0} | losses,
         seen=len(stream),

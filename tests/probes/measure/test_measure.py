@@ -37,16 +37,18 @@ def test_epolls_callbacks_are_the_threads_that_added_what_they_watch() -> None:
     told = recording([record(Kind.THREAD, start=1), record(Kind.READY_LIST, ready=40, at=50), record(Kind.READY_LIST, at=20)])
     assert measure(told).listed is None, "no probe, no answer"
     probe = Probe("epoll's callback", "fentry:ep_poll_callback", Quality.MEASURED)
-    told.meta["probes"] = [dataclasses.asdict(one) for one in (*PROBES, probe)]
-    assert measure(told).listed == (ReadyListEvent(1, None, 20), ReadyListEvent(1, 40, 50))
+    probed = measure(dataclasses.replace(told, probes=(*PROBES, probe)))
+    assert probed.listed == (
+        ReadyListEvent(1, None, 20),
+        ReadyListEvent(1, 40, 50),
+    )
 
 
 @pytest.mark.parametrize("counted", [True, False])
 def test_figures_that_no_probe_counts_are_none(counted: bool) -> None:
     attached = "fentry:sock_poll" if counted else None
-    probes = [*PROBES, Probe("poll methods", attached, Quality.MEASURED if counted else Quality.UNAVAILABLE)]
+    probes = (*PROBES, Probe("poll methods", attached, Quality.MEASURED if counted else Quality.UNAVAILABLE))
     told = recording([record(Kind.THREAD, start=1), record(Kind.CALL, nr=NUMBERS["poll"], enter=10, exit=20, polled=5)])
-    told.meta["probes"] = [dataclasses.asdict(one) for one in probes]
-    result = measure(told)
+    result = measure(dataclasses.replace(told, probes=probes))
     assert result.calls[0].polled == result.rows[0].polled == (5 if counted else None)
     assert (result.rows[0].queued, result.listed) == (None, None)

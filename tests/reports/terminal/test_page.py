@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from probes.measure.result import ReadyListEvent, Result
-from probes.recording import Quality, Recording
+from probes.recording import Probe, Quality, Recording
 from reports.terminal import page
 from reports.terminal.screen import screen
 from reports.terminal.threads import account
@@ -69,7 +69,7 @@ def test_commands_are_named_as_the_user_starts_them(
 
 def test_lost_events_are_shouted(recorded: Callable[[str], Recording]) -> None:
     recording = recorded("epoll")
-    recording.meta["losses"]["RING_FULL"] = 12
+    recording.losses["RING_FULL"] = 12
     text = shown(recording)
     assert "12 lost" in text and "ring_full 12" in text and "inconclusive" in text
     assert "Every verdict is inconclusive, because events are missing. Run it again" in " ".join(text.split())
@@ -77,9 +77,10 @@ def test_lost_events_are_shouted(recorded: Callable[[str], Recording]) -> None:
 
 def test_a_missing_probe_is_said_with_its_reason(recorded: Callable[[str], Recording]) -> None:
     recording = recorded("epoll")
-    (copy,) = [one for one in recording.meta["probes"] if one["name"] == "copy"]
-    copy |= {"attached": None, "quality": "unavailable", "reason": "this kernel has none", "hits": None}
-    assert "not measured here: copy (this kernel has none)" in " ".join(shown(recording).split())
+    missing = Probe("copy", None, Quality.UNAVAILABLE, "this kernel has none")
+    probes = tuple(missing if probe.name == "copy" else probe for probe in recording.probes)
+    text = shown(replace(recording, probes=probes))
+    assert "not measured here: copy (this kernel has none)" in " ".join(text.split())
 
 
 def test_shares_of_a_life_add_up(recorded: Callable[[str], Recording]) -> None:

@@ -96,7 +96,7 @@ def test_marks_are_words_where_only_ascii_can_be_shown(recorded: Callable[[str],
 
 def test_what_could_not_be_marked_is_said(recorded: Callable[[str], Recording]) -> None:
     recording = answered(recorded("epoll"), "epoll")
-    recording.meta["losses"]["RING_FULL"] = 12
+    recording.losses["RING_FULL"] = 12
     text = " ".join(shown(recording, 80).split())
     assert "left out: How many system calls" in text and "12 events were lost" in text and "0 of 0 points" in text
 

@@ -42,7 +42,7 @@ def attacked(result: Result) -> Result:
         probes=tuple(dataclasses.replace(one, reason=one.reason + HOSTILE) for one in result.probes),
         calls=tuple(dataclasses.replace(one, sleeps=hostile(one.sleeps)) for one in result.calls),
         checks=(Check("a check" + HOSTILE, ("C01",), Verdict.FAILED, HOSTILE),),
-        machine=result.machine | {"kernel": HOSTILE},
+        machine=dataclasses.replace(result.machine, kernel=HOSTILE),
         context=TraceRun(command=("sh", HOSTILE)) if isinstance(result.context, TraceRun) else result.context,
     )
 
