@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 import collections
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from findings.spans import most_at_once
 from findings.view import Finding, Run, confirmed, failed, sleeps, unavailable, waited
@@ -174,11 +174,14 @@ def ceiling(run: Run, workers: int, unit: str) -> Finding:
     return confirmed(f"{evidence}; connection {workers + 1} was read {ms(late)} after the first client had connected")
 
 
-def each_got_eagain(run: Run, names: Collection[str], kind: set[str]) -> Finding:
-    """In the section "NAME, non-blocking" of an experiment each of the calls got EAGAIN without a sleep."""
+def each_got_eagain(run: Run, names: Mapping[str, str]) -> Finding:
+    """In the section "NAME, non-blocking" of an experiment each of the calls got EAGAIN without a sleep.
+
+    `names` has the system call of each function: recv is recvfrom for the kernel.
+    """
     refused = []
-    for name in names:
-        calls = [call for call in run.sections.get(f"{name}, non-blocking", []) if call.name in kind]
+    for name, system_call in names.items():
+        calls = [call for call in run.sections.get(f"{name}, non-blocking", []) if call.name == system_call]
         if calls and all(call.errno == "EAGAIN" and not call.sleeps for call in calls):
             refused.append(name)
     evidence = f"{len(refused)} of {count(len(names), 'call')} got EAGAIN without a sleep: {', '.join(refused) or 'none'}"

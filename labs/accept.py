@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+from collections.abc import Set
 from typing import Any
 
-from labs.kit.experiment import Sections, later
+from labs.kit.experiment import Sections, later, tcp_pair
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 from labs.kit.questions.sections import what_it_does, what_wakes_it, where_it_sleeps
 from probes.kernel import syscalls
+from probes.measure.queues import place
 from probes.words import count
 
 LAB = Lab(
@@ -30,7 +33,7 @@ LAB = Lab(
 
 
 def experiment() -> dict[str, Any]:
-    """Accepts a client that connects later; then, non-blocking, calls accept when no client has connected."""
+    """Accepts a client that connects later; then, non-blocking, calls accept without a client. The same with recv."""
     section = Sections()
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
         with later(lambda: client.connect(listener.getsockname())):
@@ -39,27 +42,46 @@ def experiment() -> dict[str, Any]:
             section("between")
         listener.setblocking(False)
         section("non-blocking")
-        try:
+        with contextlib.suppress(BlockingIOError):
             listener.accept()
-        except BlockingIOError:
+        section("between")
+    with tcp_pair() as (here, there):
+        with later(lambda: there.send(b"x")):
+            section("recv, blocking")
+            here.recv(1)
             section("between")
+        here.setblocking(False)
+        section("recv, non-blocking")
+        with contextlib.suppress(BlockingIOError):
+            here.recv(1)
+        section("between")
     return section.outcome()
 
 
 @LAB.check("accept waits like an input call", claims=("C09",))
 def waits(run: Run) -> Finding:
-    """The blocking accept slept on the listener's queue until a packet woke it; the non-blocking accept got EAGAIN."""
-    blocking = [call for call in run.sections.get("blocking", []) if call.name in syscalls.ACCEPTS]
-    non_blocking = [call for call in run.sections.get("non-blocking", []) if call.name in syscalls.ACCEPTS]
-    ended_by_packet = [
-        sleep for call in blocking for sleep in call.sleeps if sleep.queue == "accept" and sleep.waker and sleep.waker.by_packet
-    ]
-    refused = [call for call in non_blocking if call.errno == "EAGAIN" and not call.sleeps]
-    evidence = (
-        f"blocking: {count(len(ended_by_packet), 'sleep')} on the listener's queue, ended by a packet;"
-        f" non-blocking: {len(refused)} of {count(len(non_blocking), 'call')} got EAGAIN without a sleep"
+    """Blocking accept and recv slept on a queue of their socket until a packet woke them; non-blocking both got EAGAIN."""
+    accept, recv = (
+        _waited(run, "", syscalls.ACCEPTS, "accept"),
+        _waited(run, "recv, ", syscalls.READS, "socket"),
     )
-    return confirmed(evidence) if ended_by_packet and refused and len(refused) == len(non_blocking) else failed(evidence)
+    good = [name for name, (slept, refused, _words) in (("accept", accept), ("recv", recv)) if slept and refused]
+    words = f"accept, blocking: {accept[2]}; recv, blocking: {recv[2]}"
+    return confirmed(words) if len(good) == 2 else failed(words)
+
+
+def _waited(run: Run, prefix: str, kind: Set[str], queue: str) -> tuple[bool, bool, str]:
+    """Of the calls of a kind: did each blocking call sleep on the queue until a packet came, did each other get EAGAIN?"""
+    blocking, other = (
+        [call for call in run.sections.get(f"{prefix}{name}", []) if call.name in kind] for name in ("blocking", "non-blocking")
+    )
+    slept = [call for call in blocking if any(s.queue == queue and s.waker and s.waker.by_packet for s in call.sleeps)]
+    refused = [call for call in other if call.errno == "EAGAIN" and not call.sleeps]
+    words = (
+        f"{len(slept)} of {count(len(blocking), 'call')} slept {place(queue)} until a packet came; non-blocking: {len(refused)}"
+        f" of {count(len(other), 'call')} got EAGAIN without a sleep"
+    )
+    return 0 < len(slept) == len(blocking), 0 < len(refused) == len(other), words
 
 
 BLOCKING = "No client has connected; a client connects 20 ms later. A blocking accept"

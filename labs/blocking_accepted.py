@@ -2,7 +2,7 @@
 
 from findings import evidence
 from findings.view import Finding
-from labs.kit.lab import Case, Lab, Run, confirmed, failed, unavailable, waited
+from labs.kit.lab import Case, Lab, Run, confirmed, failed, refuted, unavailable, waited
 from labs.kit.questions.cases import MEANWHILE
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from labs.kit.questions.server import READERS
@@ -50,9 +50,9 @@ def made_non_blocking(run: Run) -> int:
     )
 
 
-@LAB.check("a connection is blocking until a call changes it, also if its listener is non-blocking", claims=("C12",))
-def not_inherited(run: Run) -> Finding:
-    """No call changed the flags of a connection, and reads of the connections slept."""
+@LAB.check("connections of a non-blocking listener are non-blocking, too", claims=("C58",))
+def inherited(run: Run) -> Finding:
+    """The listener got EAGAIN or waited in epoll. No call changed the flags of a connection, and reads of connections slept."""
     parts, good = [], True
     for name in ("polling", "event loop"):
         case = run.case(name)
@@ -62,7 +62,7 @@ def not_inherited(run: Run) -> Finding:
             f" {len(slept)} of {count(len(case.reads), 'read')} slept on the socket's queue, for {ms(sum(slept))}"
         )
         good = good and bool(slept) and not changed
-    return confirmed("; ".join(parts)) if good else failed("; ".join(parts))
+    return refuted("; ".join(parts)) if good else failed("; ".join(parts))
 
 
 @LAB.check("one connection without data stalls a thread that polls blocking connections", claims=("C13",))

@@ -7,9 +7,12 @@ import select
 import socket
 from typing import Any
 
-from labs.kit.experiment import Sections, later
-from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined
+from labs.kit.experiment import Sections, later, tcp_pair
+from labs.kit.lab import Finding, Lab, Run, failed, refined
 from labs.kit.questions.sections import what_it_does, what_wakes_it, where_it_sleeps
+from labs.output_calls import CALLS, DATA, drain, fill_up
+from probes.kernel.syscalls import MULTIPLEXERS
+from probes.measure.result import Call, Sleep
 from probes.words import count, ms
 
 LAB = Lab(
@@ -32,7 +35,10 @@ LAB = Lab(
 
 
 def experiment() -> dict[str, Any]:
-    """Connects to a listener with room, to a full listener (it is emptied later), and, non-blocking, to a full listener."""
+    """Connects to a listener with room, to a full listener (it is emptied later), and, non-blocking, to a full listener.
+
+    Then sends into a full send buffer, non-blocking and blocking, to compare.
+    """
     section = Sections()
     with contextlib.ExitStack() as stack:
         quick = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -54,27 +60,57 @@ def experiment() -> dict[str, Any]:
         full.accept()[0].close()
         select.select([], [other], [], 5)
         section("between")
+    with tcp_pair() as (here, there):
+        here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        here.setblocking(False)
+        fill_up(here, CALLS["write"])
+        section("send, non-blocking")
+        with contextlib.suppress(BlockingIOError):
+            here.send(DATA)
+        section("between")
+        here.setblocking(True)
+        with later(lambda: drain(there)):
+            section("send, blocking")
+            here.send(DATA)
+            section("between")
+            here.shutdown(socket.SHUT_WR)
     return section.outcome()
 
 
 @LAB.check("connect waits like an output call", claims=("C10",))
 def waits(run: Run) -> Finding:
-    """Connect slept on its socket's queue while the backlog was full, and got EINPROGRESS when non-blocking. With room it need
-    not sleep.
+    """Blocking, connect and send slept on a queue of their socket until a packet woke them. Non-blocking, send got EAGAIN and
+    must be called again; connect got EINPROGRESS, goes on, and select reported the socket writable at its end.
     """
-    full = [call for call in run.sections.get("full", []) if call.name == "connect"]
+    full, send = _until_packet(run, "full", "connect"), _until_packet(run, "send, blocking", "send buffer")
+    begun = _got(run, "non-blocking", "connect", "EINPROGRESS")
+    refused = _got(run, "send, non-blocking", "sendto", "EAGAIN")
+    notified = [call for call in run.sections.get("notified", []) if call.name in MULTIPLEXERS and call.result == 1]
     quick = [call for call in run.sections.get("room", []) if call.name == "connect"]
-    begun = [call for call in run.sections.get("non-blocking", []) if call.errno == "EINPROGRESS" and not call.sleeps]
-    asleep = [sleep for call in full for sleep in call.sleeps if sleep.queue == "connect"]
     awake = [call for call in quick if not call.sleeps]
-    evidence = (
-        f"full backlog: {count(len(asleep), 'sleep')} on the connecting socket's queue ({ms(sum(s.wait for s in asleep))});"
-        f" non-blocking: {count(len(begun), 'call')} got EINPROGRESS without a sleep;"
-        f" with room: {len(awake)} of {count(len(quick), 'call')} did not sleep"
+    words = (
+        f"full backlog: {count(len(full), 'sleep')} of connect until a packet came ({ms(sum(s.wait for s in full))}), full send"
+        f" buffer: {count(len(send), 'sleep')} of send; non-blocking: {count(len(begun), 'connect')} got EINPROGRESS where"
+        f" {count(len(refused), 'send')} got EAGAIN, and {count(len(notified), 'wait')} reported the socket writable"
     )
-    if not asleep or not begun:
-        return failed(evidence)
-    return refined(f"{evidence}, because loopback completes the handshake within the call") if awake else confirmed(evidence)
+    if not (full and send and begun and refused and notified):
+        return failed(words)
+    more = f"; with room {len(awake)} of {count(len(quick), 'connect')} did not sleep, since loopback answers within the call"
+    return refined(words + more if awake else words)
+
+
+def _until_packet(run: Run, section: str, queue: str) -> list[Sleep]:
+    return [
+        sleep
+        for call in run.sections.get(section, [])
+        for sleep in call.sleeps
+        if sleep.queue == queue and sleep.waker and sleep.waker.by_packet
+    ]
+
+
+def _got(run: Run, section: str, name: str, errno: str) -> list[Call]:
+    """The calls of that name that got that error without a sleep."""
+    return [call for call in run.sections.get(section, []) if call.name == name and call.errno == errno and not call.sleeps]
 
 
 FULL = "The listener's backlog is full for 20 ms. A blocking connect"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import array
 import fcntl
+import socket
 import termios
 import time
 from typing import Any
 
 from labs.kit.experiment import Sections, tcp_pair
-from labs.kit.lab import Finding, Lab, Run, confirmed, failed
+from labs.kit.lab import Finding, Lab, NotOffered, Run, confirmed, failed, refined, unavailable
 from labs.kit.questions.question import Question, Truth, Undecided
 from labs.kit.questions.sections import what_it_does
 from probes.kernel import syscalls
@@ -25,30 +26,40 @@ LAB = Lab(
     ),
     reading=(
         "UNP 2.11, TCP Output: what a successful write means",
-        "man 7 tcp (SIOCINQ, SIOCOUTQ)",
-        "net/ipv4/tcp_input.c: tcp_clean_rtx_queue; net/ipv4/tcp.c: tcp_recvmsg_locked",
+        "man 7 tcp (SIOCINQ, SIOCOUTQ, TCP_QUICKACK)",
+        "net/ipv4/tcp_input.c: tcp_clean_rtx_queue; net/ipv4/tcp.c: tcp_recvmsg_locked; net/core/sock.c: sk_get_meminfo",
     ),
     experiment="labs.delivery:experiment",
     picture=False,  # it would show a read; this lab is about the buffers
 )
 SIZE, FIRST = 1000, 400
+SO_MEMINFO, RECEIVE, SEND = 55, 0, 5  # a socket's memory: nine numbers, two of them SK_MEMINFO_RMEM_ALLOC and _WMEM_QUEUED
+AT = ("after the send", "after the acknowledgement", "after the first read", "after the second read")
 
 
 def experiment() -> dict[str, Any]:
-    """Sends 1,000 bytes, reads 400 and then the rest; in between it asks both sockets for the bytes that they hold (ioctl)."""
+    """Sends 1,000 bytes to a receiver that delays its acknowledgement, and reads 400 of them and then the rest.
+
+    At four moments it asks the kernel what both sockets hold: bytes (ioctl), and memory (SO_MEMINFO).
+    """
     section = Sections()
-    held: dict[str, list[int]] = {"unread": [], "unacknowledged": []}
+    held: dict[str, list[int]] = {"unread": [], "unacknowledged": [], "receive_memory": [], "send_memory": []}
     with tcp_pair() as (here, there):
+        there.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)  # else TCP acknowledges the first segments at once
 
         def measure() -> None:
             held["unread"].append(amount(there.fileno(), termios.FIONREAD))
             held["unacknowledged"].append(amount(here.fileno(), termios.TIOCOUTQ))
+            held["receive_memory"].append(memory(there, RECEIVE))
+            held["send_memory"].append(memory(here, SEND))
 
         section("send")
         here.send(b"x" * SIZE)
+        measure()
+        section("acknowledged")
         deadline = time.monotonic() + 5
         while amount(here.fileno(), termios.TIOCOUTQ) and time.monotonic() < deadline:
-            pass  # TCP may delay the acknowledgement by some 40 ms
+            time.sleep(0.005)  # TCP delays the acknowledgement by 40 ms or more (TCP_DELACK_MIN)
         measure()
         section("read")
         there.recv(FIRST)
@@ -66,20 +77,49 @@ def amount(fd: int, what: int) -> int:
     return number[0]
 
 
-@LAB.check("a read empties the receiver's buffer, an acknowledgement the sender's", claims=("C46",))
-def buffers(run: Run) -> Finding:
-    """The unread bytes went down by what each read took; the sender held no byte even before the first read."""
-    unread, unacknowledged = run.aside.get("unread", []), run.aside.get("unacknowledged", [])
+def memory(sock: socket.socket, which: int) -> int:
+    """Bytes of kernel memory that hold the socket's data, with the structures around the data (sk_get_meminfo)."""
+    return array.array("I", sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))[which]
+
+
+def _held(run: Run) -> dict[str, list[int]]:
+    """What both sockets held, at each of the moments AT. Raises NotOffered for a recording of an older version."""
+    held = {name: list(run.aside.get(name, [])) for name in ("unread", "unacknowledged", "receive_memory", "send_memory")}
+    if any(len(amounts) != len(AT) for amounts in held.values()):
+        raise NotOffered("this recording has no amounts of both sockets at four moments: run the lab again")
+    return held
+
+
+@LAB.check("a read takes its bytes out of the receive buffer", claims=("C46",))
+def taken(run: Run) -> Finding:
+    """The unread bytes went down by what each read returned. The kernel frees the memory of a packet with its last byte."""
+    held = _held(run)
     reads = [call.bytes for call in run.sections.get("read", []) if call.name == "recvfrom"]
-    evidence = (
-        f"reads of {_listed(reads)} bytes; after the send and after each read: unread at the receiver {_listed(unread)} bytes,"
-        f" unacknowledged at the sender {_listed(unacknowledged)} bytes"
+    words = (
+        f"reads of {_listed(reads)} B; unread before and after them: {_listed(held['unread'][1:])} B, memory of the receive"
+        f" buffer {_listed(held['receive_memory'][1:])} B"
     )
-    if unread != [SIZE, SIZE - FIRST, 0] or reads != [FIRST, SIZE - FIRST]:
-        return failed(evidence)
-    if unacknowledged and unacknowledged[0] == 0:
-        evidence += "; TCP had acknowledged all bytes before the first read, and the sender's copy was released then"
-    return confirmed(evidence)
+    if held["unread"] != [SIZE, SIZE, SIZE - FIRST, 0] or reads != [FIRST, SIZE - FIRST] or held["receive_memory"][-1]:
+        return failed(words)
+    if held["receive_memory"][2] < held["receive_memory"][1]:
+        return confirmed(words)
+    return refined(f"{words}: the first read freed no memory, because the packet had more bytes")
+
+
+@LAB.check("the sender's copy is released when TCP acknowledges it, before any read", claims=("C46",))
+def released(run: Run) -> Finding:
+    """All bytes were unread at the receiver both times. In between came only the acknowledgement."""
+    held = _held(run)
+    words = "; ".join(
+        f"{moment}: {held['unacknowledged'][at]:,} B unacknowledged in {held['send_memory'][at]:,} B of the sender's memory,"
+        f" {held['unread'][at]:,} B unread at the receiver"
+        for at, moment in enumerate(AT[:2])
+    )
+    if held["unread"][:2] != [SIZE, SIZE] or held["unacknowledged"][1] or held["send_memory"][1]:
+        return failed(words)
+    if held["unacknowledged"][0] != SIZE or not held["send_memory"][0]:
+        return unavailable(f"{words}: the acknowledgement came before the first look")
+    return confirmed(words)
 
 
 def _listed(amounts: list[int]) -> str:
@@ -93,7 +133,7 @@ def bytes_held(key: str, index: int, text: str) -> Question:
         held = run.aside.get(key, [])
         if len(held) <= index:
             raise Undecided(f"the experiment measured {len(held)} amounts")
-        return Truth(f"{held[index]:,} bytes", f"{key} bytes after the send, the first read and the second: {_listed(held)}")
+        return Truth(f"{held[index]:,} bytes", f"{key} bytes {', '.join(AT)}: {_listed(held)}")
 
     return Question(f"{key}-{index}", text, ("0 bytes", "400 bytes", "600 bytes", "1,000 bytes"), truth, ranges=True)
 
@@ -102,7 +142,9 @@ LAB.ask(
     what_it_does("send", syscalls.WRITES, "The receiver does not read yet. A blocking send of 1,000 bytes"),
     what_it_does("read", syscalls.READS, "1,000 bytes are unread in the socket. A blocking recv of 400"),
     bytes_held("unread", 0, "1,000 bytes were sent, and none is read yet. How many are in the receiver's queue?"),
-    bytes_held("unread", 1, "400 of 1,000 bytes were read. How many are in the receiver's queue?"),
-    bytes_held("unacknowledged", 0, "1,000 bytes arrived, and none is read yet. How many does the sender's kernel still hold?"),
-    bytes_held("unacknowledged", 1, "400 of 1,000 bytes were read. How many does the sender's kernel still hold?"),
+    bytes_held("unread", 2, "400 of 1,000 bytes were read. How many are in the receiver's queue?"),
+    bytes_held(
+        "unacknowledged", 0, "1,000 bytes arrived, no acknowledgement is sent yet. How many does the sender's kernel hold?"
+    ),
+    bytes_held("unacknowledged", 1, "1,000 bytes were acknowledged, none is read yet. How many does the sender's kernel hold?"),
 )

@@ -39,6 +39,9 @@ CALLS: dict[str, Callable[[socket.socket], object]] = {
 }
 
 
+SYSTEM_CALLS = {name: "recvfrom" if name == "recv" else name for name in CALLS}  # as the kernel knows them
+
+
 def experiment() -> dict[str, Any]:
     """Each call twice: blocking, with data that arrives later; and non-blocking, without data."""
     section = Sections()
@@ -62,7 +65,7 @@ def both_phases(run: Run) -> Finding:
     """In its section each call slept on the socket's queue, and copied the data after the sleep."""
     good = []
     for name in CALLS:
-        reads = [call for call in run.sections.get(f"{name}, blocking", []) if call.name in syscalls.READS]
+        reads = [call for call in run.sections.get(f"{name}, blocking", []) if call.name == SYSTEM_CALLS[name]]
         if any(
             call.copied and any(sleep.queue == "socket" and sleep.on <= call.copied for sleep in call.sleeps) for call in reads
         ):
@@ -77,7 +80,7 @@ def both_phases(run: Run) -> Finding:
 @LAB.check("every non-blocking input call gets EAGAIN at once", claims=("C07", "C05"))
 def refused(run: Run) -> Finding:
     """In its section each call got EAGAIN without a sleep."""
-    return evidence.each_got_eagain(run, CALLS, syscalls.READS)
+    return evidence.each_got_eagain(run, SYSTEM_CALLS)
 
 
 COMING = "No data is there; it arrives 20 ms later. A blocking"

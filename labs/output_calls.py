@@ -13,6 +13,7 @@ from labs.kit.experiment import Sections, later, tcp_pair
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 from labs.kit.questions.sections import what_it_does, what_wakes_it, where_it_sleeps
 from probes.kernel import syscalls
+from probes.measure.result import Call
 from probes.words import count
 
 LAB = Lab(
@@ -41,6 +42,9 @@ CALLS: dict[str, Callable[[socket.socket], object]] = {
     "sendto": lambda s: s.sendto(DATA, s.getpeername()),
     "sendmsg": lambda s: s.sendmsg([DATA]),
 }
+
+
+SYSTEM_CALLS = {name: "sendto" if name == "send" else name for name in CALLS}  # as the kernel knows them
 
 
 def experiment() -> dict[str, Any]:
@@ -87,22 +91,30 @@ def drain(sock: socket.socket) -> None:
         pass
 
 
+def slept_for_room(call: Call) -> bool:
+    """Did a packet, the reader's acknowledgement, end a sleep of the call on the queue of the send buffer?"""
+    return any(sleep.queue == "send buffer" and sleep.waker and sleep.waker.by_packet for sleep in call.sleeps)
+
+
 @LAB.check("every blocking output call sleeps until the send buffer has room", claims=("C08",))
 def asleep(run: Run) -> Finding:
-    """In its section each call slept on the queue of the send buffer."""
+    """In its section each call slept on the queue of the send buffer until a packet came, and then had sent all bytes."""
     good = []
     for name in CALLS:
-        calls = [call for call in run.sections.get(f"{name}, blocking", []) if call.name in syscalls.WRITES]
-        if any(sleep.queue == "send buffer" for call in calls for sleep in call.sleeps):
+        calls = [call for call in run.sections.get(f"{name}, blocking", []) if call.name == SYSTEM_CALLS[name]]
+        if any(slept_for_room(call) and call.bytes == len(DATA) for call in calls):
             good.append(name)
-    words = f"{len(good)} of {count(len(CALLS), 'call')} slept until the send buffer had room: {', '.join(good) or 'none'}"
+    words = (
+        f"{len(good)} of {count(len(CALLS), 'call')} slept until the send buffer had room, and sent {len(DATA):,} B:"
+        f" {', '.join(good) or 'none'}"
+    )
     return confirmed(words) if len(good) == len(CALLS) else failed(words)
 
 
 @LAB.check("every non-blocking output call gets EAGAIN at once", claims=("C08",))
 def refused(run: Run) -> Finding:
     """In its section each call got EAGAIN without a sleep."""
-    return evidence.each_got_eagain(run, CALLS, syscalls.WRITES)
+    return evidence.each_got_eagain(run, SYSTEM_CALLS)
 
 
 FULL = "The send buffer is full; the peer reads 20 ms later. A blocking"

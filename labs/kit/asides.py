@@ -65,6 +65,8 @@ class Aside:
     poll: int = 0
     unread: tuple[int, ...] = ()
     unacknowledged: tuple[int, ...] = ()
+    receive_memory: tuple[int, ...] = ()
+    send_memory: tuple[int, ...] = ()
     done_early: bool = False
     told: tuple[str, ...] = ()
     named: int = 0

@@ -1,24 +1,38 @@
-"""Wrong for lab delivery: the reader peeks (MSG_PEEK), and no byte leaves its buffer."""
+"""Wrong for lab delivery: the reader peeks (MSG_PEEK), and no byte leaves its buffer; and no acknowledgement comes.
+
+On a socket pair (AF_UNIX) the sender's data is the receiver's data: the kernel releases it when it is read.
+"""
 
 import socket
 import termios
 from typing import Any
 
-from labs.delivery import FIRST, SIZE, amount
-from labs.kit.experiment import Sections, tcp_pair
+from labs.delivery import FIRST, RECEIVE, SEND, SIZE, amount, memory
+from labs.kit.experiment import Sections
 
 
 def experiment() -> dict[str, Any]:
     """Sends 1,000 bytes and peeks at them in two steps."""
     section = Sections()
-    unread = []
-    with tcp_pair() as (here, there):
+    held: dict[str, list[int]] = {"unread": [], "unacknowledged": [], "receive_memory": [], "send_memory": []}
+    here, there = socket.socketpair()
+    with here, there:
+
+        def measure() -> None:
+            held["unread"].append(amount(there.fileno(), termios.FIONREAD))
+            held["unacknowledged"].append(amount(here.fileno(), termios.TIOCOUTQ))
+            held["receive_memory"].append(memory(there, RECEIVE))
+            held["send_memory"].append(memory(here, SEND))
+
         section("send")
         here.send(b"x" * SIZE)
-        there.recv(SIZE, socket.MSG_PEEK | socket.MSG_WAITALL)
+        measure()
+        section("acknowledged")
+        measure()
         section("read")
-        for size in (FIRST, SIZE - FIRST):
-            there.recv(size, socket.MSG_PEEK)
-            unread.append(amount(there.fileno(), termios.FIONREAD))
+        there.recv(FIRST, socket.MSG_PEEK)
+        measure()
+        there.recv(SIZE, socket.MSG_PEEK)
+        measure()
         section("between")
-    return section.outcome(unread=[SIZE, *unread], unacknowledged=[0, 0, 0])
+    return section.outcome(**held)
