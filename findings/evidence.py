@@ -44,6 +44,8 @@ def slept_only_on(run: Run, queue: str) -> Finding:
         f"{names}: {count(len(sleeps(multiplexing)), 'sleep')} {place(queue)} ({ms(sum(call.wait for call in multiplexing))});"
         f" {len(asleep_on_socket)} of {count(sum(call.count for call in on_sockets), 'call')} on sockets slept"
     )
+    by_name = collections.Counter(call.name for call in asleep_on_socket)
+    evidence += "".join(f", {number} in {name}" for name, number in by_name.most_common())
     return confirmed(evidence) if multiplexing and not asleep_on_socket else failed(evidence)
 
 

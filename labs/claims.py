@@ -79,8 +79,15 @@ C37 epoll shares memory with the process by mmap, which saves the copy of the ev
 C38 One loop detects the events and handles them, so that one slow handler stalls all other connections.
 C39 The module selectors chooses the best multiplexer of the platform: epoll on Linux.
 C40 Callbacks on top of a selector are the Reactor pattern.
+C51 select overwrites its sets and, as a system call on Linux, its time-out, so that the program sets up both before each \
+call; it sets up poll's array once.
+C52 poll is more efficient than select.
+C53 When data comes for a descriptor that select waits for, the kernel sends the process a signal.
+C57 After a time-out, select and poll walk all descriptors once more.
 C61 With few descriptors the advantage of a multiplexer over threads disappears; a handler that takes long delays both the \
 detection and the handling of all other events.
+C62 Other systems have other multiplexers, and selectors chooses them there: kqueue on BSD and macOS, /dev/poll on Solaris, \
+and on Windows select, for sockets only.
 
 Signal-driven I/O
 C41 With signal-driven I/O (SIGIO) the process does not block in phase 1; a signal notifies it, and phase 2 holds it like the \

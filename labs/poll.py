@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import select as python_select
-import struct
-from typing import Any
 
 from findings import evidence
-from labs.kit import growth
-from labs.kit.lab import Finding, Lab, Run, confirmed, failed, unavailable
+from findings.properties.lets_no_connection_wait import LETS_NO_CONNECTION_WAIT
+from labs.kit import efficiency, growth, loop, walks
+from labs.kit.arguments import Kept
+from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, unavailable
+from probes import shapes
+from probes.measure.result import Call
 from probes.words import count
 
 LAB = Lab(
@@ -29,14 +29,19 @@ LAB = Lab(
         "man 2 poll",
         "fs/select.c: do_sys_poll, do_poll, do_pollfd",
     ),
-    asides=("labs.poll:poll_a_pipe", "labs.kit.growth:measure"),
+    asides=(
+        "labs.kit.arguments:of_poll",
+        "labs.kit.walks:of_poll",
+        "labs.kit.efficiency:measure",
+        "labs.kit.growth:measure",
+    ),
 )
 
 
-@LAB.check("the thread sleeps in poll and never in a call on a socket", claims=("C22",))
+@LAB.check("the thread sleeps in poll while it has nothing to do, and nowhere else", claims=("C22", "C24"))
 def asleep(run: Run) -> Finding:
-    """The thread slept in poll only."""
-    return evidence.slept_only_on(run, "poll")
+    """The thread slept in poll only. It did not spin, did not poll after short time-outs, and no handler blocked."""
+    return loop.sleeps_only_in(run, "poll")
 
 
 @LAB.check("a socket's wait queue wakes the thread, through pollwake", claims=("C28",))
@@ -45,51 +50,77 @@ def woken(run: Run) -> Finding:
     return evidence.woken_through(run, "poll", "pollwake")
 
 
-@LAB.check("poll keeps events and revents apart, and every call copies the whole array", claims=("C30",))
+@LAB.check("poll keeps events and revents apart, and every call copies the whole array", claims=("C30", "C51"))
 def apart(run: Run) -> Finding:
-    """Every call brings the whole array; after the call `events` still has its value."""
-    calls = run.calls("poll", "ppoll")
+    """Every call brings the whole array. After the call `events` still has its value, so that the array serves again."""
+    calls = [call for call in calls_of(run) if len(call.args) > 1]  # of a burst the arguments are not known
     if not calls:
-        return failed("this server made 0 calls of poll")
-    if not run.aside:
+        return failed("this server made 0 calls of poll with known arguments")
+    if "kept" not in run.aside:
         return unavailable("the experiment beside the traffic did not run")
     with_array = [call for call in calls if call.args[1] > 0]
-    events, revents, fd = run.aside["events"], run.aside["revents"], run.aside["fd"]
+    kept: Kept = shapes.read(Kept, run.aside["kept"], "aside.kept")
     names = {python_select.POLLIN: "POLLIN"}
     words = (
         f"{len(with_array)} of {count(len(calls), 'call')} brought an array (up to {max(c.args[1] for c in calls)} entries);"
-        f" after a poll of descriptor {fd} with events=POLLIN: events={names.get(events, events)},"
-        f" revents={names.get(revents, revents)}{evidence.multiplexer_copies(calls)}"
+        f" after a poll of 2 descriptors with events=POLLIN (returned {kept.first}):"
+        f" events={names.get(kept.events, kept.events)}, revents={names.get(kept.revents, kept.revents)};"
+        f" a second call with this array returned {kept.again} when data had come for the other descriptor"
+        f"{evidence.multiplexer_copies(calls)}"
     )
-    return confirmed(words) if len(with_array) == len(calls) and (events, revents) == (1, 1) else failed(words)
+    good = len(with_array) == len(calls) and (kept.events, kept.revents, kept.first, kept.again) == (1, 1, 1, 1)
+    return confirmed(words) if good else failed(words)
 
 
-@LAB.check("every call polls every descriptor", claims=("C26",))
+@LAB.check("poll takes any descriptor, and any number of them", claims=("C30",))
+def unlimited(run: Run) -> Finding:
+    """A descriptor above 1023, an array of more than 1,024 entries, and an array of more entries than RLIMIT_NOFILE."""
+    if not calls_of(run):
+        return failed("this server made 0 calls of poll")
+    if "kept" not in run.aside:
+        return unavailable("the experiment beside the traffic did not run")
+    kept: Kept = shapes.read(Kept, run.aside["kept"], "aside.kept")
+    if not kept.high:
+        return unavailable("RLIMIT_NOFILE allows too few descriptors: ulimit -Hn 4096 allows enough")
+    words = (
+        f"a readable pipe as descriptor {kept.high}: poll returned {kept.high_ready}; an array of {kept.many:,} readable"
+        f" entries: poll returned {kept.many_ready:,}; with RLIMIT_NOFILE {kept.too_many - 1:,}, an array of"
+        f" {kept.too_many:,} entries: {kept.refused or 'accepted'}"
+    )
+    if kept.high_ready != 1 or kept.many_ready != kept.many:
+        return failed(words)
+    if kept.refused:
+        return refined(f"{words}. The limit of the process's open files limits the array, too")
+    return confirmed(words)
+
+
+@LAB.check("every call polls every descriptor, and again after a wake-up or a time-out", claims=("C26", "C28", "C57"))
 def polled(run: Run) -> Finding:
-    """A probe on the poll methods counts them; on a kernel that takes no such probe, the cost of a call shows it."""
-    return growth.polls_all(run, "poll", run.calls("poll", "ppoll"))
+    """A probe on the poll methods counts them; on a kernel that takes no such probe, results and costs of calls show it."""
+    return walks.polls_all(run, "poll", calls_of(run))
 
 
 @LAB.check("every call that waits enters every descriptor's wait queue, and leaves it", claims=("C27",))
 def queued(run: Run) -> Finding:
-    """Probes count the entries; on a kernel that takes no such probes, the wake-ups and the cost of queueing show it."""
-    return growth.queues_on_all(run, "poll", run.calls("poll", "ppoll"))
+    """Probes count the entries; on a kernel that takes no such probes, wake-ups and references to the files show them."""
+    return walks.queues_on_all(run, "poll", calls_of(run))
 
 
-@LAB.check("the cost of a call grows with the descriptors", claims=("C31",))
+@LAB.check("the cost of a call grows in proportion to the descriptors", claims=("C31",))
 def grows(run: Run) -> Finding:
     """The same call with one ready descriptor among 10, 100 and 900."""
-    return growth.cost_grows(run, "poll", run.calls("poll", "ppoll"))
+    return growth.cost_grows(run, "poll", calls_of(run))
 
 
-def poll_a_pipe() -> dict[str, Any]:
-    """Polls a pipe with a byte in it, and reads both fields of struct pollfd after the call."""
-    from servers.kit.system import system_call
+@LAB.check("poll costs less than select", claims=("C52",))
+def cheaper(run: Run) -> Finding:
+    """Both calls on the same descriptors: a few or many, with low or high numbers."""
+    return efficiency.poll_is_cheaper(run, calls_of(run))
 
-    reader, writer = os.pipe()
-    os.write(writer, b"x")
-    entry = ctypes.create_string_buffer(struct.pack("ihh", reader, python_select.POLLIN, 0), 8)
-    now = (ctypes.c_long * 2)(0, 0)
-    system_call("ppoll", entry, 1, now, None, 0)
-    fd, events, revents = struct.unpack("ihh", entry.raw)
-    return {"fd": fd, "events": events, "revents": revents}
+
+LAB.holds(LETS_NO_CONNECTION_WAIT, claims=("C24",))
+
+
+def calls_of(run: Run) -> list[Call]:
+    """The calls of poll, under both of its names."""
+    return run.calls("poll", "ppoll")

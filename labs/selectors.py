@@ -1,7 +1,18 @@
 """The module selectors: which system calls lie under the callbacks?"""
 
+from __future__ import annotations
+
+import ast
+import collections
+import inspect
+import selectors
+from typing import Any
+
 from findings import evidence
-from labs.kit.lab import Finding, Lab, Run, confirmed, failed
+from findings.properties.lets_no_connection_wait import LETS_NO_CONNECTION_WAIT
+from labs.kit import loop
+from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, unavailable
+from probes.measure.result import Verdict
 from probes.words import count
 
 LAB = Lab(
@@ -19,18 +30,56 @@ LAB = Lab(
         "D. C. Schmidt, Reactor: an object behavioral pattern for demultiplexing and dispatching handles",
         "UNP 6.2",
     ),
+    asides=("labs.selectors:preference",),
 )
+EPOLL_CTL_ADD = 1
 
 
 @LAB.check("DefaultSelector waits in epoll_wait", claims=("C39",))
 def epoll(run: Run) -> Finding:
-    """The server calls epoll_wait and no other multiplexer."""
-    names = sorted({call.name for call in run.waits})
-    words = (
-        f"{count(sum(call.count for call in run.waits), 'call')} of {', '.join(names) or 'a multiplexer'},"
-        f" {count(len(run.calls('epoll_ctl')), 'call')} of epoll_ctl"
+    """The server calls epoll_wait and no other multiplexer. The module's source has the order in which it chooses."""
+    waits: collections.Counter[str] = collections.Counter()
+    for call in run.waits:
+        waits[call.name] += call.count
+    calls = ", ".join(f"{count(number, 'call')} of {name}" for name, number in waits.most_common())
+    registering = sum(call.count for call in run.calls("epoll_ctl"))
+    words = f"{calls or '0 calls of a multiplexer'}, {count(registering, 'call')} of epoll_ctl"
+    if not waits or not all(name.startswith("epoll") for name in waits):
+        return failed(words)
+    if not run.aside:
+        return confirmed(words)
+    words += f"; DefaultSelector is {run.aside['chosen']}. The module measures nothing: it takes the first of a fixed order"
+    return refined(words) if run.aside["chosen"] == "EpollSelector" else failed(words)
+
+
+@LAB.check("on other systems DefaultSelector waits in kqueue, /dev/poll or select", claims=("C62",))
+def elsewhere(run: Run) -> Finding:
+    """Linux has only one of them and cannot show the others: what is known here is what the standard library's source says."""
+    if not any(call.name.startswith("epoll") for call in run.waits):
+        return failed("this server made 0 calls of epoll_wait: it does not use DefaultSelector")
+    if not run.aside:
+        return unavailable("the experiment beside the traffic did not run")
+    order = [*run.aside["order"]]
+    return unavailable(
+        "this kernel is Linux, and has no kqueue and no /dev/poll. The source of the module selectors on this machine says that"
+        f" DefaultSelector takes the first of these {len(order)} that a system offers: {', '.join(order)}. On Windows that is"
+        " select, which takes only sockets there (docs.python.org, select)"
     )
-    return confirmed(words) if names and all(name.startswith("epoll") for name in names) else failed(words)
+
+
+@LAB.check("the thread sleeps in epoll_wait while it has nothing to do, and nowhere else", claims=("C22", "C24"))
+def asleep(run: Run) -> Finding:
+    """The thread slept in epoll_wait only. It did not spin, did not poll after short time-outs, and no handler blocked."""
+    return loop.sleeps_only_in(run, "epoll")
+
+
+@LAB.check("the selector registers each descriptor once, and not at every wait", claims=("C32",))
+def registered_once(run: Run) -> Finding:
+    """One EPOLL_CTL_ADD for each descriptor: the listener and the connections. A change of the events is EPOLL_CTL_MOD."""
+    added = [call for call in run.calls("epoll_ctl") if call.args[1:2] == (EPOLL_CTL_ADD,)]
+    descriptors, waits = len(run.connections) + 1, sum(call.count for call in run.waits)
+    words = f"{len(added)} EPOLL_CTL_ADD for {count(descriptors, 'descriptor')}; {count(waits, 'wait')}"
+    return confirmed(words) if len(added) == descriptors else failed(words)
 
 
 @LAB.check("the loop waits, then calls a handler: the Reactor pattern", claims=("C40",))
@@ -43,4 +92,23 @@ def reactor(run: Run) -> Finding:
         f"epoll_wait notified the thread of {len(notified)} of {count(messages, 'message')} before it read them;"
         f" {reading.evidence}"
     )
-    return confirmed(words) if len(notified) > 0.9 * messages > 0 and reading.verdict == "confirmed" else failed(words)
+    if reading.verdict is Verdict.FAILED or not len(notified) > 0.9 * messages > 0:
+        return failed(words)
+    return refined(f"{words}. The kernel sees the order of wait and handler; the callbacks themselves exist only in Python")
+
+
+LAB.holds(LETS_NO_CONNECTION_WAIT, claims=("C24",))
+
+
+def preference() -> dict[str, Any]:
+    """What the module selectors of this Python prefers, by its source: each `if _can_use(NAME): DefaultSelector = ...`."""
+    order = [
+        str(node.test.args[0].value)
+        for node in ast.walk(ast.parse(inspect.getsource(selectors)))
+        if isinstance(node, ast.If)
+        and isinstance(node.test, ast.Call)
+        and isinstance(node.test.func, ast.Name)
+        and node.test.func.id == "_can_use"
+        and isinstance(node.test.args[0], ast.Constant)
+    ]
+    return {"order": [*order, "select"], "chosen": selectors.DefaultSelector.__name__}

@@ -17,6 +17,7 @@ from probes.words import count
 # of a burst of messages.
 _EACH = 10  # for an arrival of data
 _SOME = 30  # for a thread without messages
+_ENDS = 5  # reads of the end of one connection: one is enough, as nothing comes after it
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Spinning:
     completed: int  # the wait reported a signal or a completion, and nothing came of it
     empty: int  # the wait returned at once with nothing
     eagain: int  # a read or accept got EAGAIN, and the thread made no wait at all
+    ends: int  # the most reads of 0 bytes on one connection before it was closed: a connection that has ended stays readable
     messages: int  # of the thread's process: another thread may have read them
     arrivals: int  # of data, for these messages: a large message arrives in many parts
 
@@ -39,7 +41,7 @@ class Spinning:
     @property
     def spins(self) -> bool:
         """More of them than a correct loop makes."""
-        return self.turns > max(_SOME, _EACH * self.arrivals)
+        return self.ends > _ENDS or self.turns > max(_SOME, _EACH * self.arrivals)
 
 
 def observe(run: Run) -> Observation:
@@ -60,7 +62,7 @@ def observe(run: Run) -> Observation:
         messages = count(len(run.result.messages), "message")
     if not seen:
         return not_shown("no thread made a system call")
-    worst = max(seen, key=lambda spinning: spinning.turns)
+    worst = max(seen, key=lambda spinning: (spinning.spins, spinning.turns))
     if not worst.spins:
         return held(f"{count(sum(one.turns for one in seen), 'turn')} without a sleep and without a result, for {messages}")
     thread = worst.thread
@@ -70,6 +72,7 @@ def observe(run: Run) -> Observation:
         (worst.completed, "a signal or a completion came and no data moved"),
         (worst.empty, "the wait returned at once with nothing ready (time-out 0)"),
         (worst.eagain, "a read or accept returned EAGAIN"),
+        (worst.ends if worst.ends > _ENDS else 0, "a read of one ended connection, which was not closed, returned 0 bytes"),
     )
     words = "; ".join(f"{count(number, 'time')} {kind}" for number, kind in kinds if number)
     return broken(
@@ -87,6 +90,7 @@ def _of_thread(thread: Thread, calls: list[Call], messages: int, arrivals: int) 
         completed=sum(turn.without_result for turn in reported if turn.wait.name not in syscalls.MULTIPLEXERS),
         empty=sum(turn.without_result for turn in turns if (turn.wait.result or 0) <= 0),
         eagain=_eagain(calls),
+        ends=_ends(calls),
         messages=messages,
         arrivals=arrivals,
     )
@@ -101,6 +105,30 @@ def _eagain(calls: Iterable[Call]) -> int:
         if call.errno == "EAGAIN" and not call.sleeps and call.name in syscalls.READS | syscalls.ACCEPTS:
             eagain += call.count
     return eagain
+
+
+def _ends(calls: Iterable[Call]) -> int:
+    """The most reads of a thread that returned 0 bytes on one connection, one after the other.
+
+    A file has an end that a program may read again. An empty datagram is an arrival, and a read that asks for 0 bytes gets 0:
+    neither is the end of a connection.
+    """
+    connections: set[int] = set()
+    ends: collections.Counter[int] = collections.Counter()
+    most = 0
+    for call in calls:
+        if call.name in syscalls.ACCEPTS and call.result is not None:
+            connections.add(call.result)
+        elif call.fd in connections and (call.bytes or call.arrivals or call.name == "close"):
+            ends.pop(call.fd, None)
+        elif call.fd in connections and call.name in syscalls.READS and call.result == 0 and not _asks_nothing(call):
+            ends[call.fd] += call.count
+            most = max(most, ends[call.fd])
+    return most
+
+
+def _asks_nothing(call: Call) -> bool:
+    return call.name in ("read", "recvfrom") and call.args[2:3] == (0,)
 
 
 NEVER_SPINS = Property(

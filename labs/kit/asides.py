@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from labs.kit.arguments import Kept, Overwritten
+from labs.kit.walks import Walks
 from probes import shapes
 
 _CALLS = ("select", "select, no wait", "poll", "poll, no wait", "epoll")
@@ -16,8 +18,8 @@ _NEEDED = {  # what the checks of a lab look up, where its experiment ran
     "signal_driven": {"pause_ms", "computed_ms", "switches", "delay_us", "result"},
     "select": {"fd", "python", "kernel"},
     "async_results": {"asked", "early", "reported"},
+    "selectors": {"order", "chosen"},
     "select_steps": {"named", "left"},
-    "poll": {"fd", "events", "revents"},
 }
 
 
@@ -35,6 +37,15 @@ class Limit:
     def __post_init__(self) -> None:
         if self.memory_bytes <= 0:
             raise ValueError("the experiment found a machine without memory")
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What labs.select:signals_of_data returns."""
+
+    blocked: int  # signals that the thread had blocked, so that each stays pending
+    ready: int  # descriptors that select reported after a sleep
+    pending: int  # signals that had come meanwhile
 
 
 @dataclass(frozen=True)
@@ -59,8 +70,13 @@ class Aside:
     fd: int = 0
     python: str = ""
     kernel: str = ""
-    events: int = 0
-    revents: int = 0
+    overwritten: Overwritten | None = None
+    kept: Kept | None = None
+    walks: Walks | None = None
+    signals: Signals | None = None
+    efficiency: Mapping[str, Mapping[str, int]] | None = None
+    order: tuple[str, ...] = ()
+    chosen: str = ""
     select: int = 0
     poll: int = 0
     unread: tuple[int, ...] = ()
@@ -89,3 +105,6 @@ def check(lab: str, data: Mapping[str, Any], sizes: tuple[int, ...]) -> None:
             raise ValueError("aside.growth lacks a call or a size")
         if min(ns for costs in aside.growth.values() for ns in costs.values()) <= 0:
             raise ValueError("aside.growth has a call that took no time")
+    for name, costs in (aside.efficiency or {}).items():
+        if set(costs) != {"select", "poll"} or min(costs.values()) <= 0:
+            raise ValueError(f"aside.efficiency.{name} lacks a call, or has a call that took no time")

@@ -25,6 +25,7 @@ from servers.kit.system import system_call
 
 NOT_COUNTED = "this kernel takes no probe in its functions, so this evidence is indirect"
 SIZES = (10, 100, 900)  # select ends at 1023
+_STEEPER = 3  # times: caches hold the structures of few descriptors, so that many cost somewhat more each
 _ROUNDS, _TIMES = 5, 60
 # Seconds, ns. The long time-out never expires, as one descriptor is ready; the kernel writes back the rest after each call.
 _SOON = (ctypes.c_long * 2)(1_000_000, 0)
@@ -58,7 +59,7 @@ def _calls(size: int) -> dict[str, int]:
         ready.sendto(b"x", ready.getsockname())
         ready.recv(1, socket.MSG_PEEK)  # on a busy machine it may arrive a moment later
         fds = [sock.fileno() for sock in [*idle, ready]]
-        wanted = bytearray(128)
+        wanted, nfds = bytearray(128), max(fds) + 1
         for fd in fds:
             wanted[fd // 8] |= 1 << fd % 8
         source, sets = bytes(wanted), ctypes.create_string_buffer(128)
@@ -71,7 +72,7 @@ def _calls(size: int) -> dict[str, int]:
 
         def select(timeout: Any) -> int:
             ctypes.memmove(sets, source, 128)  # the last call overwrote the sets with its result
-            return system_call("pselect6", max(fds) + 1, sets, None, None, timeout, None)
+            return system_call("pselect6", nfds, sets, None, None, timeout, None)
 
         return {
             "select": _fastest(lambda: select(_SOON)),
@@ -135,71 +136,26 @@ def _number(path: str) -> int | None:
 
 
 def cost_grows(run: Run, name: str, calls: list[Call]) -> Finding:
-    """The cost of a call grows with the descriptors: with the most of them, they cause more than half of it."""
-    if missing := _missing(run, name, calls):
-        return missing
+    """The cost of a call grows in proportion: with the most descriptors they cause more than half of it, and a further
+    descriptor costs about as much among many as among few. A cost that grew with the square would be 9 times as steep.
+    """
+    if lacking := missing(run, name, calls):
+        return lacking
     costs = run.aside["growth"][name]
-    return (confirmed if _share_of_descriptors(costs) > 0.5 else failed)(_words(name, costs))
+    few, many = _slopes(costs)
+    evidence = f"{words(name, costs)}; each further descriptor costs {few / 1e3:.2f} us among {SIZES[0]} to {SIZES[1]}"
+    evidence += f" and {many / 1e3:.2f} us among {SIZES[1]} to {SIZES[2]}"
+    linear = few > 0 and 1 / _STEEPER < many / few < _STEEPER
+    return (confirmed if share_of_descriptors(costs) > 0.5 and linear else failed)(evidence)
 
 
 def cost_stays(run: Run, calls: list[Call]) -> Finding:
     """The cost of epoll_wait does not grow with the descriptors: with the most of them, they cause less than half of it."""
-    if missing := _missing(run, "epoll_wait", calls):
-        return missing
+    if lacking := missing(run, "epoll_wait", calls):
+        return lacking
     costs = run.aside["growth"]["epoll"]
-    evidence = f"{_words('epoll_wait', costs)}; {_words('select', run.aside['growth']['select'])}"
-    return (confirmed if _share_of_descriptors(costs) < 0.5 else failed)(evidence)
-
-
-def polls_all(run: Run, name: str, calls: list[Call]) -> Finding:
-    """Every call polls every descriptor: counted by a probe on the poll methods, or else shown by the cost of a call.
-
-    A call that sleeps polls all of its descriptors again after the wake-up, so its count is twice the descriptors.
-    """
-    if missing := _missing(run, name, calls):
-        return missing
-    if counted := _counted(run, calls):
-        whole = [call for call, watched in counted if call.polled and call.polled % watched == 0]
-        evidence = (
-            f"{count(len(counted), 'call')} polled {count(sum(call.polled or 0 for call, _ in counted), 'descriptor')};"
-            f" {len(whole)} of these calls polled every descriptor that they watched, once or (after a wake-up) again"
-        )
-        return (confirmed if len(whole) >= 0.9 * len(counted) else failed)(evidence)
-    costs = run.aside["growth"][f"{name}, no wait"]
-    evidence = f"with time-out 0, {_words(name, costs)}"
-    if _share_of_descriptors(costs) <= 0.5:
-        return failed(evidence)
-    return confirmed(f"{evidence}: most of the cost is that of the descriptors; {NOT_COUNTED}")
-
-
-def queues_on_all(run: Run, name: str, calls: list[Call]) -> Finding:
-    """A call that may wait makes an entry in every descriptor's wait queue and removes it: counted by probes, or else shown by
-    the wake-ups and by the additional cost of a call that may wait.
-    """
-    if missing := _missing(run, name, calls):
-        return missing
-    if counted := [(call, watched) for call, watched in _counted(run, calls) if call.sleeps]:
-        complete = [call for call, watched in counted if call.queued == call.unqueued == watched]
-        evidence = (
-            f"{count(len(counted), 'call')} that slept made {sum(call.queued or 0 for call, _ in counted):,} entries in wait"
-            f" queues and removed {sum(call.unqueued or 0 for call, _ in counted):,}; for {len(complete)} of these calls both"
-            " numbers are those of their descriptors"
-        )
-        return (confirmed if len(complete) >= 0.9 * len(counted) else failed)(evidence)
-    names = {call.name for call in calls}
-    sockets = {message.socket for message in run.result.messages if message.notified_by in names}
-    woken = [sleep for call in calls for sleep in call.sleeps if sleep.waker and "pollwake" in sleep.waker.stack]
-    costs = run.aside["growth"][name]
-    queueing = {size: ns - run.aside["growth"][f"{name}, no wait"][size] for size, ns in costs.items()}
-    evidence = (
-        f"{count(len(woken), 'wake-up')} through pollwake for messages of {count(len(sockets), 'socket')}; a call that may wait"
-        f" costs more than a call with time-out 0, which makes no entry; the difference: {_words(name, queueing)};"
-        f" {NOT_COUNTED}"
-    )
-    woken_by_several = len(woken) > 1 and (len(sockets) > 1 or run.udp)
-    most = str(SIZES[2])
-    grows = queueing[most] - queueing[str(SIZES[0])] > 0.2 * costs[most]
-    return (confirmed if woken_by_several and grows else failed)(evidence)
+    evidence = f"{words('epoll_wait', costs)}; {words('select', run.aside['growth']['select'])}"
+    return (confirmed if share_of_descriptors(costs) < 0.5 else failed)(evidence)
 
 
 def limited_by_files(run: Run, calls: list[Call]) -> Finding:
@@ -225,7 +181,7 @@ def limited_by_files(run: Run, calls: list[Call]) -> Finding:
     return confirmed(evidence)
 
 
-def _missing(run: Run, name: str, calls: list[Call]) -> Finding | None:
+def missing(run: Run, name: str, calls: list[Call]) -> Finding | None:
     """The finding where there is nothing to compare: no such call, or no experiment beside the traffic."""
     if not calls:
         return failed(f"this server made 0 calls of {name}")
@@ -234,30 +190,19 @@ def _missing(run: Run, name: str, calls: list[Call]) -> Finding | None:
     return None
 
 
-def _counted(run: Run, calls: list[Call]) -> list[tuple[Call, int]]:
-    """The calls whose poll methods a probe counted, each with the number of its descriptors: the listener and the connections
-    that were open. Bursts are left out: the number of open connections is not known for each of their calls.
-    """
-    counted = {id(call) for call in calls if call.polled is not None and call.histogram is None}
-    accepted = {id(call) for call in run.connections}
-    opened: set[int] = set()
-    pairs = []
-    for call in run.result.calls:
-        if id(call) in counted:
-            pairs.append((call, 1 + len(opened)))
-        elif id(call) in accepted and call.result is not None:
-            opened.add(call.result)
-        elif call.name == "close" and call.fd is not None:
-            opened.discard(call.fd)
-    return pairs
-
-
-def _share_of_descriptors(costs: dict[str, int]) -> float:
+def share_of_descriptors(costs: dict[str, int]) -> float:
     """Of the cost with the most descriptors, the share that the call with the fewest does not have."""
     few, many = costs[str(SIZES[0])], costs[str(SIZES[2])]
     return 1 - few / many if many > 0 else 0
 
 
-def _words(name: str, costs: dict[str, int]) -> str:
+def _slopes(costs: dict[str, int]) -> tuple[float, float]:
+    """What each further descriptor costs, ns: among few, and among many."""
+    few, middle, many = (costs[str(size)] for size in SIZES)
+    return (middle - few) / (SIZES[1] - SIZES[0]), (many - middle) / (SIZES[2] - SIZES[1])
+
+
+def words(name: str, costs: dict[str, int]) -> str:
+    """The costs by the number of descriptors, in a phrase."""
     durations = ", ".join(f"{ns / 1e3:.1f}" for ns in costs.values())
     return f"{name} with {', '.join(costs)} descriptors: {durations} us"

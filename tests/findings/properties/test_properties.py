@@ -10,6 +10,8 @@ import pytest
 
 from findings.properties import ALL, Holds, Property
 from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
+from findings.properties.lets_no_connection_wait import LETS_NO_CONNECTION_WAIT
+from findings.properties.never_spins import NEVER_SPINS
 from findings.view import Run
 from probes.context import Seen, ServerRun, TraceRun
 from tests.conftest import measured
@@ -47,6 +49,7 @@ HOLDING = {
         ("signal_driven", ""),
         ("short_write", "mended"),
     ],
+    "lets-no-connection-wait": [("epoll", ""), ("select", ""), ("asyncio", ""), ("thundering_herd", "in epoll")],
     "serves-in-turn": [("epoll", ""), ("edge_starvation", "mended"), ("threads", "")],
     "one-mechanism": [("epoll", ""), ("select", ""), ("signal_driven", ""), ("io_uring", "single")],
     "non-blocking-connections": [("epoll", ""), ("asyncio", ""), ("poll", ""), ("blocking_accepted", "event loop, mended")],
@@ -73,7 +76,13 @@ BREAKING = {
     "non-blocking-connections": [("blocking_accepted", "event loop", "no call set O_NONBLOCK for 4 of 4 connections")],
 }
 # These are broken by recordings that a test changes, below, and by the servers of labs/wrong.
-CHANGED = {"echoes-every-byte", "accepts-every-connection", "closes-ended-connections", "reads-large-pieces"}
+CHANGED = {
+    "echoes-every-byte",
+    "accepts-every-connection",
+    "closes-ended-connections",
+    "lets-no-connection-wait",
+    "reads-large-pieces",
+}
 
 
 def run_of(name: str, case: str) -> Run:
@@ -148,6 +157,58 @@ def test_small_reads_that_leave_data_are_counted() -> None:
     seen = by_id("reads-large-pieces").observe(Run(dataclasses.replace(result, calls=tuple(calls))))
     assert seen.holds is Holds.BROKEN
     assert "asked for 8 bytes each on average" in seen.evidence and "7 reads per message" in seen.evidence
+
+
+def test_a_message_that_was_unread_when_the_thread_went_to_sleep_waits() -> None:
+    """As in a server that serves one connection after the other: the data came before the thread's last sleep began."""
+    result = measured("select")
+    run = Run(result)
+    late = max(result.messages, key=lambda message: message.read)
+    sleeps = [sleep for call in run.waits for sleep in call.sleeps if sleep.off < late.read]
+    early = dataclasses.replace(late, ready=sleeps[-2].off - 1)
+    others = [message for message in result.messages if message is not late]
+    seen = LETS_NO_CONNECTION_WAIT.observe(Run(dataclasses.replace(result, messages=(*others, early))))
+    assert seen.holds is Holds.BROKEN
+    assert f"1 message of {len(result.messages)} had unread data when the thread went to sleep" in seen.evidence
+
+
+def test_a_connection_that_lacks_room_to_send_is_left_unread_on_purpose() -> None:
+    result = measured("select")
+    late = max(result.messages, key=lambda message: message.read)
+    sleeps = [sleep for call in Run(result).waits for sleep in call.sleeps if sleep.off < late.read]
+    early = dataclasses.replace(late, ready=sleeps[-2].off - 1)
+    calls = [
+        dataclasses.replace(call, result=call.args[2] - 1) if call.name == "sendto" and call.fd == late.fd else call
+        for call in result.calls
+    ]
+    others = [message for message in result.messages if message is not late]
+    short = dataclasses.replace(result, calls=tuple(calls), messages=(*others, early))
+    assert LETS_NO_CONNECTION_WAIT.observe(Run(short)).holds is Holds.HELD
+
+
+def test_messages_that_arrive_while_the_thread_computes_wait() -> None:
+    """The calls of each turn take 100 ns here, so that its user code is most of it; each message arrives within a turn."""
+    result = measured("select")
+    calls = [
+        call if call.name == "pselect6" else dataclasses.replace(call, total=100, kernel=100, copy=0) for call in result.calls
+    ]
+    messages = [dataclasses.replace(message, ready=message.read) for message in result.messages]
+    computing = Run(dataclasses.replace(result, calls=tuple(calls), messages=tuple(messages)))
+    seen = LETS_NO_CONNECTION_WAIT.observe(computing)
+    assert seen.holds is Holds.BROKEN
+    assert "the thread computed for up to" in seen.evidence
+
+
+def test_the_end_of_a_connection_that_is_read_again_and_again_is_spinning() -> None:
+    result = measured("select")
+    end = next(call for call in result.calls if call.name == "recvfrom" and call.result == 0)
+    at = result.calls.index(end)
+    six = dataclasses.replace(result, calls=(*result.calls[:at], *[end] * 6, *result.calls[at + 1 :]))
+    five = dataclasses.replace(result, calls=(*result.calls[:at], *[end] * 5, *result.calls[at + 1 :]))
+    assert NEVER_SPINS.observe(Run(five)).holds is Holds.HELD
+    seen = NEVER_SPINS.observe(Run(six))
+    assert seen.holds is Holds.BROKEN
+    assert "6 times a read of one ended connection, which was not closed, returned 0 bytes" in seen.evidence
 
 
 def test_a_run_without_any_call_shows_nothing() -> None:
