@@ -45,9 +45,8 @@ class Scene:
     def reporter(self) -> Call | None:
         """The call that notified the thread, if it is in the picture."""
         message = self.message
-        return next(
-            (one for one in self.calls if one.name == message.notified_by and one.enter <= message.notified <= one.exit), None
-        )
+        named = (call for call in self.calls if call.name == message.notified_by)
+        return next((call for call in named if call.enter <= message.notified <= call.exit), None)
 
     @property
     def echoes(self) -> list[Call]:
@@ -58,7 +57,7 @@ class Scene:
     def reads(self) -> list[Call]:
         """The calls that took the message from its socket; none where a completion announces it."""
         message = self.message
-        return [one for one in self.calls if one.socket == message.socket and message.read <= one.enter < message.returned]
+        return [call for call in self.calls if call.socket == message.socket and message.read <= call.enter < message.returned]
 
     def _sleeps(self) -> Iterable[tuple[Call, Sleep]]:
         return ((call, sleep) for call in self.calls for sleep in call.sleeps)
@@ -71,12 +70,12 @@ def choose(result: Result) -> Scene | None:
     """
     sends = _Sends(result)
     slept = _found_asleep(result) or list(result.messages)
-    candidates = [one for one in slept if sends.of(one)] or slept
+    candidates = [message for message in slept if sends.of(message)] or slept
     if not candidates:
         return None
-    candidates.sort(key=lambda one: one.returned - one.ready)
+    candidates.sort(key=lambda message: message.returned - message.ready)
     message = candidates[len(candidates) // 2]
-    mine = [one for one in result.calls if one.thread == message.thread and one.histogram is None]
+    mine = [call for call in result.calls if call.thread == message.thread and call.histogram is None]
     writes = echoes(mine, message)
     end = writes[0].exit if writes and writes[0].enter - message.returned < 20 * _span(message) else message.returned
     sent, long_before = _in_the_picture(result, message, sends.of(message))
@@ -90,7 +89,7 @@ def choose(result: Result) -> Scene | None:
         messages=len(result.messages),
         sent_long_before=long_before,
     )
-    calls = tuple(one for one in mine if one.exit >= scene.start and one.enter <= end)
+    calls = tuple(call for call in mine if call.exit >= scene.start and call.enter <= end)
     return _without_probe(replace(scene, calls=calls))
 
 
@@ -108,9 +107,9 @@ def _in_the_picture(result: Result, message: Message, sent: int | None) -> tuple
 def echoes(calls: Iterable[Call], message: Message) -> list[Call]:
     """The calls that wrote to the message's own connection after the message was returned to the program."""
     return [
-        one
-        for one in calls
-        if one.name in syscalls.WRITES and one.bytes and one.enter >= message.returned and one.fd == message.fd
+        call
+        for call in calls
+        if call.name in syscalls.WRITES and call.bytes and call.enter >= message.returned and call.fd == message.fd
     ]
 
 
@@ -119,11 +118,11 @@ def _without_probe(scene: Scene) -> Scene:
 
     Walking the waker's stack may take longer than the rest of the way from "ready" to "returned".
     """
-    found, ready = scene.sleep_when_ready, scene.message.ready
-    if found is None:
+    if scene.sleep_when_ready is None:
         return scene
-    after = found[1].woken
-    cut = min(found[1].probed, after - ready)
+    _, sleep = scene.sleep_when_ready
+    after = sleep.woken
+    cut = min(sleep.probed, after - scene.message.ready)
 
     def earlier(when: int) -> int:
         return when - cut if when >= after else when

@@ -141,10 +141,10 @@ class Run:
     @cached_property
     def calls_of(self) -> dict[int, list[Call]]:
         """The calls of each thread that made any, in order, by the thread's serial number."""
-        found: dict[int, list[Call]] = {}
+        calls: dict[int, list[Call]] = {}
         for call in self.result.calls:
-            found.setdefault(call.thread, []).append(call)
-        return found
+            calls.setdefault(call.thread, []).append(call)
+        return calls
 
     @cached_property
     def reads(self) -> list[Call]:
