@@ -20,7 +20,7 @@ from labs.kit.experiment import PAUSE, Sections, later, tcp_pair
 from labs.kit.growth import NOT_COUNTED
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, sleeps
 from labs.kit.questions.question import Question, Truth, Undecided
-from labs.kit.questions.sections import what_it_does, what_wakes_it
+from labs.kit.questions.sections import what_wakes_it
 from probes.measure.result import Call, Sleep
 from probes.words import count, ms
 from servers.kit.system import system_call
@@ -291,6 +291,21 @@ def copies_out(run: Run) -> Finding:
     return confirmed(words) if late and 0 < left < named else failed(words)
 
 
+AT_ONCE, LATE, NEVER = "at once", "after it has slept", "never: it returns 0 after the time-out"
+
+
+def fails_when(section: str, text: str) -> Question:
+    """When does the section's call get EFAULT?"""
+
+    def truth(run: Run) -> Truth:
+        call = only(run, section)
+        if call is None:
+            raise Undecided("0 calls of select in this section")
+        return Truth(NEVER if call.errno != "EFAULT" else LATE if asleep(call) else AT_ONCE, outcome(call))
+
+    return Question(section.replace(" ", "-"), f"{text} When does it fail (EFAULT)?", (AT_ONCE, LATE, NEVER), truth)
+
+
 AGAIN, RETURNS, ON = "it polls again, and sleeps on in the same call", "it returns", "it sleeps on, and polls nothing"
 
 
@@ -305,8 +320,8 @@ def after_another_event(run: Run) -> Truth:
 
 
 LAB.ask(
-    what_it_does("unreadable sets", SELECTS, "The memory of the sets cannot be read. A select with a time-out of 20 ms"),
-    what_it_does("unwritable sets", SELECTS, "The memory of the sets cannot be written. A select with a time-out of 20 ms"),
+    fails_when("unreadable sets", "The kernel cannot read the memory of the sets. A select has a time-out of 20 ms."),
+    fails_when("unwritable sets", "The kernel cannot write the memory of the sets. A select has a time-out of 20 ms."),
     what_wakes_it("second socket", SELECTS, "Of two UDP sockets, the second one gets a datagram. A select on both"),
     Question(
         "another-event",
