@@ -187,7 +187,7 @@ def _crowds_caption() -> str:
     return (
         f"Untraced; {count(compare.UNTRACED_ROUNDS, 'round')}, with the lowest..highest. The load is the same at each number of"
         f" connections: one message every {pause:g} ms, in turn on each connection. The round trips leave out each connection's"
-        " first message. The CPU time is the server's, per message, with its work to set up and close the connections."
+        " first message. The CPU time is the server's, per message, while no connection is set up or closed."
     )
 
 

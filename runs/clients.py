@@ -38,21 +38,37 @@ class NeverEchoed(Exception):
 
 
 class _Heard:
-    """When the last byte came from the server, to whichever client. Prints a line when half of the messages were echoed."""
+    """When the last byte came from the server, to whichever client. Prints a line when half of the messages were echoed.
 
-    def __init__(self, messages: int) -> None:
+    With `hold` it prints another line when all were echoed, and no client closes its connection before the runner answers.
+    """
+
+    def __init__(self, messages: int, hold: bool) -> None:
         self.at = time.monotonic()
-        self._until_half = (messages + 1) // 2
+        self._echoed, self._half, self._messages = 0, (messages + 1) // 2, messages
+        self._hold, self._go_on = hold, asyncio.Event()
 
     def echo(self) -> None:
-        self._until_half -= 1
-        if self._until_half == 0:
+        self._echoed += 1
+        if self._echoed == self._half:
             print("half", flush=True)
 
+    async def may_close(self) -> None:
+        """Returns when a client that has all its echoes may close its connection."""
+        if not self._hold:
+            return
+        if self._echoed == self._messages:
+            print("all", flush=True)
+            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+            self._go_on.set()
+        await self._go_on.wait()
+
     def end(self) -> None:
-        """Prints the line where half of the messages never came back."""
-        if self._until_half > 0:
+        """Prints the lines for messages that never came back."""
+        if self._echoed < self._half:
             print("less than half", flush=True)
+        if self._hold and self._echoed < self._messages:
+            print("not all", flush=True)
 
     def now(self) -> None:
         self.at = time.monotonic()
@@ -87,6 +103,7 @@ async def _client(index: int, traffic: Traffic, address: tuple[str, int], heard:
             heard.echo()
             if echo != data:
                 raise SystemExit(f"client {index}: message {number} came back changed")
+        await heard.may_close()
         await peer.close()
     except asyncio.CancelledError:
         gave_up = f"no byte came from the server for {_give_up_after(traffic):.1f} s"
@@ -236,7 +253,7 @@ async def _until_done(clients: list[asyncio.Task[Client]]) -> None:
     await asyncio.wait(clients)
 
 
-async def _all(traffic: Traffic, address: tuple[str, int]) -> Seen:
+async def _all(traffic: Traffic, address: tuple[str, int], hold: bool) -> Seen:
     beside: list[asyncio.Task[Any]] = []
     begin = now_ns()
     if traffic.silent_ms:
@@ -247,7 +264,7 @@ async def _all(traffic: Traffic, address: tuple[str, int]) -> Seen:
         beside.append(asyncio.create_task(_late(traffic.late_ms / 1000, address)))
     if beside:
         await asyncio.sleep(0.02)  # the others come when it is at work already
-    heard = _Heard(traffic.clients * traffic.messages)
+    heard = _Heard(traffic.clients * traffic.messages, hold)
     clients = [asyncio.create_task(_client(index, traffic, address, heard)) for index in range(traffic.clients)]
     silence = asyncio.create_task(heard.silence(_give_up_after(traffic)))
     all_done = asyncio.create_task(_until_done(clients))
@@ -262,14 +279,15 @@ async def _all(traffic: Traffic, address: tuple[str, int]) -> Seen:
 
 
 def main() -> None:
-    """`python -m runs.clients HOST PORT JSON PARENT`: sends the traffic described, ends with the process PARENT.
+    """`python -m runs.clients HOST PORT JSON PARENT [hold]`: sends the traffic described, ends with the process PARENT.
 
-    It prints a line when half of the messages were echoed, and at the end what the clients saw.
+    It prints a line when half of the messages were echoed, with `hold` another when all were (then it waits for a line on
+    stdin), and at the end what the clients saw.
     """
-    host, port, described, parent = sys.argv[1:]
+    host, port, described, parent, *hold = sys.argv[1:]
     end_with_parent(int(parent))
     try:
-        seen = asyncio.run(_all(Traffic(**json.loads(described)), (host, int(port))))
+        seen = asyncio.run(_all(Traffic(**json.loads(described)), (host, int(port)), bool(hold)))
     except OSError as error:
         raise SystemExit(f"a client's connection failed: {error}") from error
     print(json.dumps(seen, default=shapes.plain))

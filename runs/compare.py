@@ -44,7 +44,7 @@ _COUNTED = 50  # messages of a round trip's median, at least
 
 def crowd_traffic(connections: int) -> Traffic:
     """The same load whatever the number of connections: one message each `_PAUSE_MS`, in turn on each connection."""
-    each = max(2, -(-_COUNTED // connections))
+    each = max(1, -(-_COUNTED // connections))
     return Traffic(clients=connections, messages=1 + each, gap_ms=_PAUSE_MS * connections, jitter=0)
 
 
@@ -53,7 +53,7 @@ class Crowd:
     """Untraced: what the clients of each rival saw at that many connections, and what it cost the server.
 
     The first message of each connection is not in the round trips: a server may still be creating the connection's thread. The
-    CPU time is that of the whole traffic, connections set up and closed, for each message.
+    CPU time is that of the second half of the messages, so that no connection is set up or closed in it.
     """
 
     connections: int
@@ -198,10 +198,10 @@ def crowds(progress: Callable[[str], None], link: Link | None = None) -> tuple[C
         progress(f"round {number + 1} of {UNTRACED_ROUNDS}, untraced: {', '.join(RIVALS)} at {numbers} connections")
         for connections in CONNECTIONS:
             for name in _turned(RIVALS, number % len(RIVALS)):
-                seen = run.serve(Case(name, name), crowd_traffic(connections), None, link)
+                seen = run.serve(Case(name, name), crowd_traffic(connections), None, link, steady=True)
                 later = [one.round_trip for client in seen.traffic_seen.clients for one in client.exchanges[1:]]
                 trips[connections, name].append(summary.times(later).p50 or 0)
-                cpu[connections, name].append(seen.witness.cpu_ns // max(len(seen.traffic_seen.exchanges), 1))
+                cpu[connections, name].append(seen.steady_cpu_ns)
     return tuple(Crowd(one, _ranking(trips, one), _ranking(cpu, one)) for one in CONNECTIONS)
 
 

@@ -25,6 +25,7 @@ from probes import VERSION, shapes
 from probes.capture.instrument import Instrument
 from probes.capture.prctl import end_with_parent, follow_me, name_me, read_invitation
 from probes.capture.privileges import need_privileges
+from probes.clock import now_ns
 from probes.context import CasesRun, ExperimentRun, LabRun, Overhead, Seen, ServedCase, Witness
 from probes.errors import CannotTrace, LabBroken, WrongUsage
 from probes.measure.measure import measure
@@ -190,16 +191,24 @@ class Served:
     pid: int
     traffic_seen: Seen
     witness: Witness
+    steady_cpu_ns: int = 0  # with `steady`: CPU time of each message in the second half of the traffic
 
 
 def serve(
-    case: Case, traffic: Traffic, cookie: int | None, link: Link | None = None, *, memory_at_half: bool = False
+    case: Case,
+    traffic: Traffic,
+    cookie: int | None,
+    link: Link | None = None,
+    *,
+    memory_at_half: bool = False,
+    steady: bool = False,
 ) -> Served:
     """One server and its clients, from start to end; what the clients and the process's own accounts say.
 
     A server may give back the memory of its connections at their end. With `memory_at_half` its memory is also read when half
-    of the messages were echoed, and the larger figure counts. Raises LabBroken; NotHere if the server says that it can't be run
-    on this machine.
+    of the messages were echoed, and the larger figure counts. With `steady` the connections stay open until all messages were
+    echoed: the server's CPU time between half and all is that of messages alone. Raises LabBroken; NotHere if the server says
+    that it can't be run on this machine.
     """
     traffic = _of(case, traffic)
     longer = link.seconds(traffic) if link else 0
@@ -214,11 +223,18 @@ def serve(
                 raise NotHere(server.complaint or str(error)) from error
             raise
         before = _accounts(server.pid)
-        with Child("runs.clients", host, port, describe(traffic), str(os.getpid()), within=there) as clients:
+        arguments = [host, port, describe(traffic), str(os.getpid()), *(["hold"] if steady else [])]
+        with Child("runs.clients", *arguments, within=there, answered=steady) as clients:
             try:
                 patience = 30 + 3 * (traffic.seconds + longer)
                 clients.line(patience)  # half of the messages were echoed
+                half, cpu_at_half = now_ns(), _cpu_ns(server.pid)
                 at_half = _memory_of_all(server.pid) if memory_at_half else 0
+                cpu_at_end = cpu_at_half
+                if steady:
+                    clients.line(patience)  # all were
+                    cpu_at_end = _cpu_ns(server.pid)
+                    clients.answer()
                 seen: Seen = shapes.read(Seen, json.loads(clients.rest(patience)), "clients")
             except ChildEnded as error:
                 raise _whose_end(server, case) or error from error
@@ -227,7 +243,8 @@ def serve(
         witness = _witness(server.pid, before)
         witness = dataclasses.replace(witness, memory_bytes=max(witness.memory_bytes, at_half))
         server.end()
-    return Served(server.pid, seen, witness)
+    later = sum(exchange.echoed > half for exchange in seen.exchanges)
+    return Served(server.pid, seen, witness, (cpu_at_end - cpu_at_half) // max(later, 1))
 
 
 # The last line that a server prints before it dies -> the cause and the remedy, for the user.
@@ -299,6 +316,11 @@ class _Accounts:
     threads: int
 
 
+def _cpu_ns(pid: int) -> int:
+    """The CPU time of a process, with the threads that have ended."""
+    return time.clock_gettime_ns(~pid << 3 | _CPUCLOCK_SCHED)
+
+
 def _accounts(pid: int) -> _Accounts:
     """The accounts, by psutil and /proc/PID/task/*/schedstat."""
     process = psutil.Process(pid)
@@ -314,7 +336,7 @@ def _accounts(pid: int) -> _Accounts:
         system_s=times.system,
         voluntary_switches=switches.voluntary,
         involuntary_switches=switches.involuntary,
-        cpu_ns=time.clock_gettime_ns(~pid << 3 | _CPUCLOCK_SCHED),  # with the threads that have ended
+        cpu_ns=_cpu_ns(pid),
         run_delay_ns=delays,
         threads=threads,
     )

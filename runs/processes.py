@@ -64,7 +64,9 @@ class Child:
     command that runs it somewhere else (nsenter, for a namespace).
     """
 
-    def __init__(self, module: str, *arguments: str, within: Sequence[str] = (), invitation: int | None = None) -> None:
+    def __init__(
+        self, module: str, *arguments: str, within: Sequence[str] = (), invitation: int | None = None, answered: bool = False
+    ) -> None:
         self.name = " ".join((module, *arguments[:1]))
         self._errors = os.fdopen(os.memfd_create("iolab-stderr"), "w+b")
         with contextlib.ExitStack() as stack:
@@ -73,7 +75,7 @@ class Child:
             self._process = subprocess.Popen(
                 [*within, *python(module), *arguments, *follow],
                 cwd=ROOT,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if answered else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 pass_fds=inherited,
@@ -108,6 +110,13 @@ class Child:
                 raise ChildEnded(self.name, self._process.wait(), self.complaint)
             said += byte
         return said.decode().strip()
+
+    def answer(self) -> None:
+        """Sends it a line: what it waits for on its stdin, if it was started with `answered`. It may have ended."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(b"\n")
+            self._process.stdin.flush()
 
     def rest(self, seconds: float) -> str:
         """All that it prints until it ends. Raises LabBroken if it fails or takes longer than that."""

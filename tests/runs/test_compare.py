@@ -242,3 +242,12 @@ def test_the_memory_is_that_with_the_connections(kernel: None) -> None:
         run.serve(Case(name, name), traffic, None, memory_at_half=True).witness.memory_bytes for name in ("epoll", "processes")
     )
     assert each > 1.3 * alone
+
+
+@pytest.mark.live
+def test_the_cpu_time_of_steady_traffic_has_no_connection_set_up() -> None:
+    """A thread for each of 20 connections costs more than 2 messages: it must not be counted to the messages."""
+    traffic = Traffic(clients=20, messages=2, gap_ms=40, jitter=0)
+    served = run.serve(Case("threads", "threads"), traffic, None, steady=True)
+    assert not any(client.gave_up for client in served.traffic_seen.clients)
+    assert 0 < served.steady_cpu_ns < 0.8 * served.witness.cpu_ns / len(served.traffic_seen.exchanges)
