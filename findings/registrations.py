@@ -30,6 +30,12 @@ class Registrations:
         """How many additions asked for this flag."""
         return sum(1 for call in self.added if (events_of(call) or 0) & flag)
 
+    @property
+    def never_armed_again(self) -> int:
+        """How many EPOLLONESHOT registrations were never changed: each reports one event only."""
+        changed = {call.args[2] for call in self.changed}
+        return sum(1 for call in self.added if (events_of(call) or 0) & EPOLLONESHOT and call.args[2] not in changed)
+
 
 def events_of(call: Call) -> int | None:
     """The events that a call of epoll_ctl asks for; None where they are not known. (A recording of an earlier version has an

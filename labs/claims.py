@@ -75,6 +75,7 @@ C34 The number of open files limits epoll: about 100,000 for each GB of memory.
 C35 Level-triggered epoll reports a descriptor until it is drained; edge-triggered epoll reports each arrival once, and a \
 server that does not drain stalls.
 C36 Edge-triggered epoll can take fewer wake-ups or waits than level-triggered epoll, and is harder to program.
+C60 Edge-triggered epoll is faster than level-triggered epoll.
 C37 epoll shares memory with the process by mmap, which saves the copy of the events.
 C38 One loop detects the events and handles them, so that one slow handler stalls all other connections.
 C39 The module selectors chooses the best multiplexer of the platform: epoll on Linux.

@@ -7,6 +7,19 @@ import select
 from typing import Any
 
 from findings import evidence
+from findings.echoes import all_echoed
+from findings.properties.accepts_every_connection import ACCEPTS_EVERY_CONNECTION
+from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
+from findings.properties.closes_ended_connections import CLOSES_ENDED_CONNECTIONS
+from findings.properties.leaves_no_data_unread import LEAVES_NO_DATA_UNREAD
+from findings.properties.needs_no_short_time_out import NEEDS_NO_SHORT_TIME_OUT
+from findings.properties.never_spins import NEVER_SPINS
+from findings.properties.non_blocking_connections import NON_BLOCKING_CONNECTIONS
+from findings.properties.one_mechanism import ONE_MECHANISM
+from findings.properties.property import broken_of, together
+from findings.properties.reads_large_pieces import READS_LARGE_PIECES
+from findings.registrations import EPOLLET, registrations
+from labs.kit import edges
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, unavailable
 from probes.words import count, times
 
@@ -25,15 +38,23 @@ LAB = Lab(
         "man 7 epoll: level-triggered and edge-triggered, and the questions at its end",
         "fs/eventpoll.c: ep_send_events puts a level-triggered entry back on the ready list",
     ),
-    asides=("labs.epoll_edge:read_half",),
+    asides=("labs.epoll_edge:read_half", "labs.kit.edges:measure"),
 )
-EPOLL_CTL_ADD = 1
+DRAINED = 0.8  # of the messages, or of the waits: an arrival during the draining needs no EAGAIN of its own
 
 
-@LAB.check("the thread sleeps in epoll_wait and never in a call on a socket", claims=("C22",))
+@LAB.check("the thread sleeps in epoll_wait and in no other call", claims=("C22",))
 def asleep(run: Run) -> Finding:
-    """The thread slept in epoll_wait only."""
-    return evidence.slept_only_on(run, "epoll")
+    """The thread slept in epoll_wait, by which alone it waits; no other call slept, and no connection is blocking."""
+    finding = evidence.slept_only_on(run, "epoll")
+    broken = broken_of(run, BLOCKS_ONLY_IN_ITS_WAIT, ONE_MECHANISM, NON_BLOCKING_CONNECTIONS)
+    return failed(f"{finding.evidence}; {broken}") if broken else finding
+
+
+@LAB.check("a thread without work sleeps: it polls neither in a loop nor after short time-outs", claims=("C24",))
+def no_polling(run: Run) -> Finding:
+    """Few waits returned without an event, and few events were without data."""
+    return together(run, NEVER_SPINS, NEEDS_NO_SHORT_TIME_OUT)
 
 
 @LAB.check("edge-triggered epoll reports unread data only once", claims=("C35",))
@@ -41,30 +62,64 @@ def reported_once(run: Run) -> Finding:
     """Two bytes arrive, and one is read: level-triggered epoll reports the rest again, edge-triggered epoll does not."""
     if not run.aside:
         return unavailable("the experiment beside the traffic did not run")
-    added = [call for call in run.calls("epoll_ctl") if call.args[1] == EPOLL_CTL_ADD]
-    drained = [call for call in run.reads if call.errno == "EAGAIN"]
     level, edge = run.aside["level"], run.aside["edge"]
     words = (
         f"with 1 of 2 bytes unread, level-triggered epoll reported the descriptor {times(level)} more, edge-triggered epoll"
-        f" {times(edge)}; this server drained {count(len(added) - 1, 'connection')} to EAGAIN"
-        f" {times(sum(call.count for call in drained))}"
+        f" {times(edge)}; {_edges(run)}"
     )
-    return confirmed(words) if (level, edge) == (1, 0) and drained else failed(words)
+    return confirmed(words) if (level, edge) == (1, 0) and is_edge_triggered(run) else failed(words)
+
+
+@LAB.check("the server takes all that a report announces: every connection, and all data", claims=("C35",))
+def takes_all(run: Run) -> Finding:
+    """No data stayed in a socket while the thread slept, and no connection in the accept queue."""
+    found = together(run, LEAVES_NO_DATA_UNREAD, ACCEPTS_EVERY_CONNECTION, CLOSES_ENDED_CONNECTIONS, READS_LARGE_PIECES)
+    return found if is_edge_triggered(run) else failed(f"{_edges(run)}; {found.evidence}")
 
 
 @LAB.check("the server registers each descriptor once and drains it every time", claims=("C36",))
 def harder(run: Run) -> Finding:
-    """No epoll_ctl changed a registration, and a recvfrom got EAGAIN after nearly every message. The parts of a large message
-    may arrive while the server drains: then a recvfrom got EAGAIN after nearly every wait.
+    """No epoll_ctl repeated a registration, and the reads end with EAGAIN, or with a read that returned less than it asked for.
+
+    EPOLL_CTL_MOD makes the kernel report again what is there. EPOLLONESHOT needs this call after each event.
     """
-    changed = [call for call in run.calls("epoll_ctl") if call.args[1] != EPOLL_CTL_ADD]
-    without_data = sum(call.count for call in run.reads if call.errno == "EAGAIN")
+    found = registrations(run)
+    refused = sum(call.count for call in run.reads if call.errno == "EAGAIN")
+    short = sum(1 for call in run.reads if call.bytes and call.histogram is None and call.bytes < call.args[2])
     messages = len(run.result.messages)
     words = (
-        f"{count(len(changed), 'call')} of epoll_ctl changed a registration; {count(without_data, 'read')} got EAGAIN for"
-        f" {count(messages, 'message')} and {count(len(run.waits), 'wait')}"
+        f"{len(found.added)} EPOLL_CTL_ADD for {count(found.descriptors, 'descriptor')}, {len(found.changed)} EPOLL_CTL_MOD;"
+        f" {count(refused, 'read')} got EAGAIN and {short} returned less than was asked for, for {count(messages, 'message')}"
     )
-    return confirmed(words) if not changed and without_data >= 0.8 * min(messages, len(run.waits)) > 0 else failed(words)
+    if found.again or found.same:
+        again = len(found.again) + len(found.same)
+        return failed(f"{words}; {again} of these calls asked for the events that the descriptor had")
+    if not all_echoed(run) and (spent := found.never_armed_again):
+        return failed(f"{words}; {spent} EPOLLONESHOT registrations were never armed again")
+    drained = max(refused, short) >= DRAINED * min(messages, len(run.waits)) > 0
+    return confirmed(words) if drained and found.added else failed(words)
+
+
+@LAB.check("edge-triggered epoll takes fewer waits than level-triggered epoll", claims=("C36",))
+def fewer_waits(run: Run) -> Finding:
+    """Both on the same messages, beside the traffic."""
+    return edges.fewer_waits(run) if is_edge_triggered(run) else failed(_edges(run))
+
+
+@LAB.check("edge-triggered epoll is faster than level-triggered epoll", claims=("C60",))
+def faster(run: Run) -> Finding:
+    """Both on the same messages, beside the traffic: system calls, CPU time and round trips."""
+    return edges.faster(run) if is_edge_triggered(run) else failed(_edges(run))
+
+
+def is_edge_triggered(run: Run) -> bool:
+    """Are the connections registered with EPOLLET? The listener need not be."""
+    return registrations(run).with_flag(EPOLLET) >= max(len(run.connections), 1)
+
+
+def _edges(run: Run) -> str:
+    found = registrations(run)
+    return f"{found.with_flag(EPOLLET)} of {count(len(found.added), 'registration')} are edge-triggered (EPOLLET)"
 
 
 def read_half() -> dict[str, Any]:

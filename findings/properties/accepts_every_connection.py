@@ -19,7 +19,7 @@ def observe(run: Run) -> Observation:
     if not accepted:
         return not_shown("no call of accept returned a connection")
     if accepted >= made:
-        return held(f"the server accepted all of {count(made, 'connection')}")
+        return held(f"the server accepted {made} of {count(made, 'connection')}")
     return broken(f"the server never accepted {made - accepted} of {count(made, 'connection')}")
 
 

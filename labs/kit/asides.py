@@ -11,9 +11,11 @@ from labs.kit.walks import Walks
 from probes import shapes
 
 _CALLS = ("select", "select, no wait", "poll", "poll, no wait", "epoll")
+_ROUNDS = {f"{server}, {kind}" for server in ("level", "edge", "level and drained") for kind in ("short", "long")}
+_FIGURES = {"waits", "reads", "sends", "cpu_ns", "round_trip_ns"}
 _NEEDED = {  # what the checks of a lab look up, where its experiment ran
     "epoll": {"mmap", "epoll_wait"},
-    "epoll_edge": {"level", "edge"},
+    "epoll_edge": {"level", "edge", "rounds"},
     "native_aio": {"pause_ms", "submit_ms"},
     "signal_driven": {"pause_ms", "computed_ms", "switches", "delay_us", "result"},
     "select": {"fd", "python", "kernel"},
@@ -90,6 +92,7 @@ class Aside:
     asked: Mapping[str, int] | None = None
     early: Mapping[str, bool] | None = None
     reported: Mapping[str, bool] | None = None
+    rounds: Mapping[str, Mapping[str, int]] | None = None
 
 
 def check(lab: str, data: Mapping[str, Any], sizes: tuple[int, ...]) -> None:
@@ -108,3 +111,9 @@ def check(lab: str, data: Mapping[str, Any], sizes: tuple[int, ...]) -> None:
     for name, costs in (aside.efficiency or {}).items():
         if set(costs) != {"select", "poll"} or min(costs.values()) <= 0:
             raise ValueError(f"aside.efficiency.{name} lacks a call, or has a call that took no time")
+    if aside.rounds is not None:
+        figures = [set(cost) for cost in aside.rounds.values()]
+        if set(aside.rounds) != _ROUNDS or any(names != _FIGURES for names in figures):
+            raise ValueError("aside.rounds lacks a server or a figure")
+        if min(figure for cost in aside.rounds.values() for figure in cost.values()) <= 0:
+            raise ValueError("aside.rounds has a figure that is not above 0")

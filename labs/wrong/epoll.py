@@ -55,7 +55,10 @@ def loop(listener: socket.socket, mask: int = select.EPOLLIN, seconds: float | N
                         connections[connection.fileno()] = connection
                         epoll.register(connection, mask)
                     continue
-                rest = answer(connections[fd], unsent.pop(fd, b""))
+                try:
+                    rest = answer(connections[fd], unsent.pop(fd, b""))
+                except ConnectionError:  # the client gave up
+                    rest = None
                 if rest is None:
                     connections.pop(fd).close()
                 elif rest:
