@@ -63,8 +63,8 @@ def _figures(run: Run, case: ServedCase) -> CaseFigures:
         round_trip=summary.times(run.round_trips),
         untraced_round_trip=case.overhead.untraced_round_trip_ns if case.overhead else None,
         messages=summary.messages(result),
-        calls_per_answer=sum(one.count for one in result.calls) / answers,
-        switches_per_answer=sum(one.voluntary_switches for one in result.threads) / answers,
-        awake=sum(one.awake for one in result.threads),
-        wall=sum(one.wall for one in result.threads),
+        calls_per_answer=sum(call.count for call in result.calls) / answers,
+        switches_per_answer=sum(thread.voluntary_switches for thread in result.threads) / answers,
+        awake=sum(thread.awake for thread in result.threads),
+        wall=sum(thread.wall for thread in result.threads),
     )

@@ -50,9 +50,9 @@ def messages(result: Result) -> MessageFigures:
     """The figures of all messages."""
     return MessageFigures(
         count=len(result.messages),
-        bytes=sum(one.bytes for one in result.messages),
-        ready_to_notified=times(one.ready_to_notified for one in result.messages),
-        notified_to_copied=times(one.notified_to_copied for one in result.messages),
+        bytes=sum(message.bytes for message in result.messages),
+        ready_to_notified=times(message.ready_to_notified for message in result.messages),
+        notified_to_copied=times(message.notified_to_copied for message in result.messages),
     )
 
 

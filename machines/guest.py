@@ -68,7 +68,7 @@ def _archive(files: dict[str, tuple[int, bytes]]) -> bytes:
     for number, (path, (mode, content)) in enumerate([*files.items(), ("TRAILER!!!", (0, b""))], 1):
         name = path.encode() + b"\0"
         fields = (number, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name), 0)
-        archive += b"070701" + b"".join(b"%08X" % one for one in fields) + name
+        archive += b"070701" + b"".join(b"%08X" % field for field in fields) + name
         archive += bytes(-len(archive) % 4) + content
         archive += bytes(-len(archive) % 4)
     return bytes(archive)

@@ -49,8 +49,8 @@ def _lab(name: str) -> dict[str, Any]:
     return {
         "verdict": result.verdict,
         "why": "" if result.events.sound else f"lost or unmatched: {result.events.reasons}",
-        "checks": [dataclasses.asdict(one) for one in result.checks],
-        "probes": [dataclasses.asdict(one) for one in result.probes],
+        "checks": [dataclasses.asdict(check) for check in result.checks],
+        "probes": [dataclasses.asdict(probe) for probe in result.probes],
     }
 
 
@@ -95,7 +95,8 @@ def _examine() -> None:
 
     started = time.monotonic()
     findings = [*capabilities.examine(), link.examine()]
-    _say("doctor", started, can_trace=capabilities.can_trace(findings), findings=[dataclasses.asdict(one) for one in findings])
+    found = [dataclasses.asdict(finding) for finding in findings]
+    _say("doctor", started, can_trace=capabilities.can_trace(findings), findings=found)
     started = time.monotonic()
     _say("costs", started, **_costs())
 

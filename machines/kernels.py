@@ -39,7 +39,8 @@ class Tried:
     @property
     def words(self) -> str:
         """Why it is not a pass, in one line."""
-        bad = [f"{one['name']}: {one['evidence']}" for one in self.checks if one["verdict"] in ("failed", "inconclusive")]
+        wrong = [check for check in self.checks if check["verdict"] in ("failed", "inconclusive")]
+        bad = [f"{check['name']}: {check['evidence']}" for check in wrong]
         return "; ".join([line for line in (" ".join(self.why.split()), *bad) if line])
 
 
@@ -95,7 +96,7 @@ class Trial:
 
     def times_a_tracepoint(self, kind: str) -> str:
         """What a hit of that kind of hook costs, as a multiple of a raw tracepoint's; "-": no figure."""
-        ns = {one["kind"]: one["ns"] for one in self.costs}
+        ns = {cost["kind"]: cost["ns"] for cost in self.costs}
         point, own = ns.get("raw tracepoint"), ns.get(kind)
         return f"x{own / point:.1f}" if point and own else "-"
 
@@ -115,7 +116,7 @@ class Trial:
         """The live tests in numbers."""
         if not self.tests:
             return "-"
-        found = Counter(one.outcome for one in self.tests.values())
+        found = Counter(test.outcome for test in self.tests.values())
         words = f"{found['passed']} passed, {found['failed']} failed, {found['skipped']} skipped"
         words += f" (of {self.chosen})" if self.chosen else ""
         return words + (" (not to the end)" if self.untested else "")
@@ -123,8 +124,8 @@ class Trial:
     @property
     def verdict(self) -> str:
         """pass, fail or inconclusive."""
-        verdicts = {one.verdict for one in self.labs.values()}
-        bad = any(one.outcome == "failed" for one in self.tests.values())
+        verdicts = {lab.verdict for lab in self.labs.values()}
+        bad = any(test.outcome == "failed" for test in self.tests.values())
         bad |= self.status not in (0, 1, 5, None)  # 1 is for the tests that failed, 5 for an expression that chose none
         if "fail" in verdicts or bad or (self.doctor and not self.can_trace):
             return "fail"
@@ -134,7 +135,7 @@ class Trial:
 
 def verdict(trials: Iterable[Trial]) -> str:
     """Of the whole matrix: the worst one."""
-    return worst(one.verdict for one in trials)
+    return worst(trial.verdict for trial in trials)
 
 
 def names(only: str, arch: str) -> list[str]:
@@ -271,7 +272,7 @@ def _boot(
 
     root = Path(__file__).resolve().parents[1]
     python = sys.executable if kernel.arch == "amd64" else str(root / ".venv/bin/python")
-    left = [one for one in labs if one not in trial.labs]
+    left = [lab for lab in labs if lab not in trial.labs]
     plan = {"examine": not trial.doctor, "labs": left, "tests": tests, "reported": list(trial.tests)}
     ended = guest.run(
         kernel,
@@ -291,7 +292,7 @@ def _boot(
 
 def as_data(trials: Sequence[Trial]) -> dict[str, Any]:
     """The answer as --json gives it."""
-    rows = [dataclasses.asdict(one) | {"verdict": one.verdict} for one in trials]
+    rows = [dataclasses.asdict(trial) | {"verdict": trial.verdict} for trial in trials]
     return {"schema_version": SCHEMA_VERSION, "iolab": VERSION, "verdict": verdict(trials), "kernels": rows}
 
 
@@ -300,19 +301,19 @@ def merged(trials: Iterable[Trial]) -> list[Trial]:
     earlier one broke stays true, whatever came of the rest later; that it was not finished does not.
     """
     found: dict[tuple[str, str], Trial] = {}
-    for one in trials:
-        found.pop((one.kernel, one.arch), None)  # there was no package of it then
-        before = found.get((one.release, one.arch))
+    for trial in trials:
+        found.pop((trial.kernel, trial.arch), None)  # there was no package of it then
+        before = found.get((trial.release, trial.arch))
         if before:
             kept = {
-                name: getattr(one, name) or getattr(before, name)
+                name: getattr(trial, name) or getattr(before, name)
                 for name in ("boot_seconds", "doctor", "doctor_seconds", "probes", "costs")
             }
-            kept["can_trace"] = one.can_trace if one.doctor else before.can_trace
-            kept["broken"] = "; ".join(filter(None, (before.broken, one.broken)))
-            kept |= _tests_of(before, one)
-            one = dataclasses.replace(one, labs=before.labs | one.labs, **kept)
-        found[one.release, one.arch] = one
+            kept["can_trace"] = trial.can_trace if trial.doctor else before.can_trace
+            kept["broken"] = "; ".join(filter(None, (before.broken, trial.broken)))
+            kept |= _tests_of(before, trial)
+            trial = dataclasses.replace(trial, labs=before.labs | trial.labs, **kept)
+        found[trial.release, trial.arch] = trial
     order = list(debian.SUITES)
     return sorted(found.values(), key=lambda one: (one.arch, order.index(one.kernel) if one.kernel in order else len(order)))
 
@@ -322,10 +323,10 @@ def _tests_of(before: Trial, later: Trial) -> dict[str, Any]:
     runs = [one for one in (before, later) if one.tests or one.status is not None]
     if runs and not runs[-1].chosen:  # the later one tried them all
         runs = runs[-1:]
-    statuses = [one.status for one in runs if one.status is not None]
+    statuses = [run.status for run in runs if run.status is not None]
     return {
         "tests": before.tests | later.tests,
-        "chosen": "" if any(not one.chosen for one in runs) else " or ".join(dict.fromkeys(one.chosen for one in runs)),
+        "chosen": "" if any(not run.chosen for run in runs) else " or ".join(dict.fromkeys(run.chosen for run in runs)),
         "status": max(statuses) if statuses and len(statuses) == len(runs) else None,
     }
 
@@ -336,7 +337,7 @@ def load(path: str) -> list[Trial]:
         data = json.loads(Path(path).read_text())
         if data["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"schema version {data['schema_version']}, not {SCHEMA_VERSION}")
-        known = {one.name for one in dataclasses.fields(Trial)}
+        known = {field.name for field in dataclasses.fields(Trial)}
         trials = []
         for row in data["kernels"]:
             labs = {name: Tried(**one) for name, one in row["labs"].items()}

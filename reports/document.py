@@ -70,14 +70,14 @@ def _instrument(result: Result) -> dict[str, Any]:
 def _measured(result: Result, messages: MessageFigures) -> dict[str, Any]:
     """What the probes saw of these calls, messages and threads."""
     return {
-        "calls": [_row(one) for one in result.rows],
+        "calls": [_row(row) for row in result.rows],
         "messages": {
             "count": messages.count,
             "ready_to_notified_ns": _times(messages.ready_to_notified),
             "notified_to_copied_ns": _times(messages.notified_to_copied),
             "bytes": messages.bytes,
         },
-        "threads": [_thread(one) for one in result.threads],
+        "threads": [_thread(thread) for thread in result.threads],
     }
 
 

@@ -35,13 +35,13 @@ def probe_rows(trials: Sequence[Trial]) -> Rows:
     for name in dict.fromkeys(probe["name"] for trial in trials for probe in trial.probes):
         cells = []
         for trial in trials:
-            found = next((one for one in trial.probes if one["name"] == name), None)
+            found = next((probe for probe in trial.probes if probe["name"] == name), None)
             kind = f" ({found['attached'].split(':')[0]})" if found and found["attached"] else ""
             cells.append(f"{found['quality']}{kind}" if found else "-")
         rows.append([name, *cells])
     for name in _ASKED_OF_DOCTOR:
         states = [next((one["state"] for one in trial.doctor if one["name"] == name), "-") for trial in trials]
-        rows.append([name, *("no" if one == "info" else one for one in states)])
+        rows.append([name, *("no" if state == "info" else state for state in states)])
     return rows
 
 
@@ -62,21 +62,21 @@ def cost_rows(trials: Sequence[Trial]) -> Rows:
 def figure_rows(trials: Sequence[Trial]) -> Rows:
     """Seconds of each part, and the live tests."""
     return [
-        ["boot, s", *(f"{one.boot_seconds:.0f}" if one.boot_seconds else "-" for one in trials)],
-        ["doctor, s", *(f"{one.doctor_seconds:.0f}" for one in trials)],
-        ["labs, s", *(f"{sum(lab.seconds for lab in one.labs.values()):.0f}" for one in trials)],
-        *([f"tests {outcome}", *(_tests(one, outcome) for one in trials)] for outcome in ("passed", "failed", "skipped")),
-        ["tests chosen (pytest -k)", *(_chosen(one) for one in trials)],
-        ["tests, s", *(_seconds(one) for one in trials)],
+        ["boot, s", *(f"{trial.boot_seconds:.0f}" if trial.boot_seconds else "-" for trial in trials)],
+        ["doctor, s", *(f"{trial.doctor_seconds:.0f}" for trial in trials)],
+        ["labs, s", *(f"{sum(lab.seconds for lab in trial.labs.values()):.0f}" for trial in trials)],
+        *([f"tests {outcome}", *(_tests(trial, outcome) for trial in trials)] for outcome in ("passed", "failed", "skipped")),
+        ["tests chosen (pytest -k)", *(_chosen(trial) for trial in trials)],
+        ["tests, s", *(_seconds(trial) for trial in trials)],
     ]
 
 
 def _tests(trial: Trial, outcome: str) -> str:
-    return str(sum(one.outcome == outcome for one in trial.tests.values())) if trial.tests else "-"
+    return str(sum(test.outcome == outcome for test in trial.tests.values())) if trial.tests else "-"
 
 
 def _seconds(trial: Trial) -> str:
-    return f"{seconds:.0f}" if (seconds := sum(one.seconds for one in trial.tests.values())) else "-"
+    return f"{seconds:.0f}" if (seconds := sum(test.seconds for test in trial.tests.values())) else "-"
 
 
 def _chosen(trial: Trial) -> str:
@@ -98,7 +98,7 @@ def remarks(trials: Sequence[Trial]) -> list[str]:
 
 def skip_rows(trials: Sequence[Trial]) -> Rows:
     """A row for each reason why live tests were skipped, with the number of tests in each kernel."""
-    told = [Counter(one.why for one in trial.tests.values() if one.outcome == "skipped") for trial in trials]
+    told = [Counter(test.why for test in trial.tests.values() if test.outcome == "skipped") for trial in trials]
     return [[reason, *(str(one[reason] or "-") for one in told)] for reason in dict.fromkeys(itertools.chain(*told))]
 
 

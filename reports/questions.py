@@ -34,8 +34,9 @@ def marks(found: Prediction | None) -> dict[str, Any] | None:
         "points": found.points,
         "of": len(found.marks),
         "questions": [
-            _question(one.question) | {"answer": one.answer, "truth": one.truth, "right": one.right, "evidence": one.evidence}
-            for one in found.marks
+            _question(mark.question)
+            | {"answer": mark.answer, "truth": mark.truth, "right": mark.right, "evidence": mark.evidence}
+            for mark in found.marks
         ],
         "left_out": [{"id": one.id, "question": one.text, "reason": reason} for one, reason in found.left_out],
     }

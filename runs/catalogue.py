@@ -72,7 +72,7 @@ class Machine:
 def all_labs() -> tuple[LabEntry, ...]:
     """Every lab, chapter by chapter."""
     entries = [_lab(name) for name in labs.names()]
-    return tuple(one for chapter in CHAPTERS for one in entries if one.chapter == chapter)
+    return tuple(entry for chapter in CHAPTERS for entry in entries if entry.chapter == chapter)
 
 
 def _lab(name: str) -> LabEntry:
@@ -105,9 +105,11 @@ def machine(findings: Sequence[Finding]) -> Machine:
     lacks = {name: run.lacks(labs.find(name)) for name in labs.names()}
     able = can_trace(list(findings))
     return Machine(
-        capabilities=tuple(Capability(one.name, one.state.value, one.found, one.remedy) for one in findings),
+        capabilities=tuple(
+            Capability(finding.name, finding.state.value, finding.found, finding.remedy) for finding in findings
+        ),
         can_trace=able,
-        blocking=tuple(one.name for one in findings if one.state is State.NO),
+        blocking=tuple(finding.name for finding in findings if finding.state is State.NO),
         labs=tuple(name for name, lack in lacks.items() if lack is None) if able else (),
         lacking={name: lack for name, lack in lacks.items() if lack is not None},
     )

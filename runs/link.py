@@ -68,7 +68,7 @@ class Shape:
         >>> str(Shape(delay=1500, loss=10_000, rate=10_000_000)), str(Shape())
         ('delay=1500us,loss=1%,rate=10mbit', 'delay=0us')
         """
-        told = [one for one in fields(self) if getattr(self, one.name)] or fields(self)[:1]
+        told = [field for field in fields(self) if getattr(self, field.name)] or fields(self)[:1]
         return ",".join(f"{one.name}={_words(getattr(self, one.name), one.metadata['units'])}" for one in told)
 
     @property
@@ -85,7 +85,7 @@ def _words(value: int, units: dict[str, int]) -> str:
     """A figure in the largest unit that divides it; a share as it is."""
     if units is _SHARE:
         return f"{value / _SHARE['%']:g}%"
-    unit = next((one for one in reversed(units) if value and not value % units[one]), next(iter(units)))
+    unit = next((unit for unit in reversed(units) if value and not value % units[unit]), next(iter(units)))
     return f"{value // units[unit]}{unit}"
 
 
@@ -95,7 +95,7 @@ def parse(text: str) -> Shape:
     >>> parse("delay=20ms,loss=0.5%,rate=1.5mbit")
     Shape(delay=20000, jitter=0, loss=5000, rate=1500000)
     """
-    known, given = {one.name: one.metadata for one in fields(Shape)}, dict[str, int]()
+    known, given = {field.name: field.metadata for field in fields(Shape)}, dict[str, int]()
     for part in text.split(","):
         name, _, value = (one.strip() for one in part.partition("="))
         if name not in known:

@@ -97,7 +97,7 @@ def _command(line: str) -> tuple[str, str]:
 
 
 def _statements(lab: Lab, result: Result) -> tuple[Statement, ...]:
-    verdicts = {one.name: one.verdict for one in result.checks}
+    verdicts = {check.name: check.verdict for check in result.checks}
     return tuple(
         Statement(
             name=check,
@@ -135,7 +135,7 @@ def _with_what_it_uses(text: str, function: str) -> str:
         if statement not in used:
             used.add(statement)
             names = {one.id for one in ast.walk(statement) if isinstance(one, ast.Name)}
-            open_names += [one for one in names if one in defined and one != "LAB"]
+            open_names += [name for name in names if name in defined and name != "LAB"]
     lines, source = text.splitlines(), ""
     for one in sorted(used, key=lambda one: one.lineno):
         constant = isinstance(one, ast.Assign | ast.AnnAssign)

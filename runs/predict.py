@@ -142,7 +142,7 @@ class Prediction:
     @property
     def points(self) -> int:
         """One for each right answer."""
-        return sum(one.right for one in self.marks)
+        return sum(mark.right for mark in self.marks)
 
 
 def mark(result: Result) -> Prediction | None:

@@ -162,7 +162,8 @@ def whole(run: Callable[[], subprocess.CompletedProcess[str]]) -> tuple[subproce
 
 def told(found: dict[str, Any]) -> str:
     """What to read where a lab did not hold."""
-    bad = [f"{one['name']}: {one['evidence']}" for one in found["checks"] if one["verdict"] in ("failed", "inconclusive")]
+    wrong = [check for check in found["checks"] if check["verdict"] in ("failed", "inconclusive")]
+    bad = [f"{check['name']}: {check['evidence']}" for check in wrong]
     return "; ".join([found["verdict"], str(found["events"]), *bad])
 
 

@@ -18,7 +18,7 @@ _ERRNO, _ALLOW = 0x50000, 0x7FFF0000
 def refuse(number: int, error: int) -> None:
     """From now on the call of that number fails with this errno, for this process and what it executes."""
     steps = [(_LOAD, 0, 0, 0), (_JUMP_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | error), (_RETURN, 0, 0, _ALLOW)]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in steps))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
     program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
     libc, zero = ctypes.CDLL(None, use_errno=True), ctypes.c_long(0)
     for line in ((_SET_NO_NEW_PRIVS, ctypes.c_long(1), zero, zero, zero), (_SET_SECCOMP, ctypes.c_long(_FILTER), program)):

@@ -81,7 +81,7 @@ def complaints() -> Iterator[tuple[str, str]]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"CannotTrace", "WrongUsage", "LabBroken"}:
                 parts = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else node.args[:1]
-                words = "".join(str(one.value) if isinstance(one, ast.Constant) else "..." for one in parts)
+                words = "".join(str(part.value) if isinstance(part, ast.Constant) else "..." for part in parts)
                 if words != "...":
                     yield str(path.relative_to(ROOT)), words
 
@@ -94,7 +94,7 @@ def test_the_picture_in_the_readme_is_that_of_the_recording() -> None:
 
 
 def test_every_complaint_is_explained() -> None:
-    known = [pattern(one) for one in symptoms("troubleshooting.md", "docker.md")]
+    known = [pattern(symptom) for symptom in symptoms("troubleshooting.md", "docker.md")]
     for place, words in complaints():
         explained = any(re.search(one, squeezed(words)) for one in known)
         assert explained, f"docs/troubleshooting.md: add a heading ### `{words}` ({place})"

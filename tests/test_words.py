@@ -71,7 +71,7 @@ def complaints(place: str, texts: Iterator[tuple[int, str]]) -> list[str]:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_texts_use_the_words_of_the_field(room: str) -> None:
-    found = [one for path in sources(room) for one in complaints(str(path.relative_to(ROOT)), sentences(path))]
+    found = [complaint for path in sources(room) for complaint in complaints(str(path.relative_to(ROOT)), sentences(path))]
     assert not found, "\n".join(found)
 
 
@@ -89,7 +89,7 @@ def endings(tree: ast.AST) -> Iterator[int]:
             parts = [node.left, node.right]
         elif isinstance(node, ast.IfExp):
             parts = [node.body, node.orelse]
-        if any(isinstance(one, ast.Constant) and one.value in ("s", "es") for one in parts):
+        if any(isinstance(part, ast.Constant) and part.value in ("s", "es") for part in parts):
             yield node.lineno  # type: ignore[attr-defined]
 
 
@@ -107,10 +107,10 @@ def test_plurals_come_from_one_helper(room: str) -> None:
 def test_what_is_forbidden_is_found(tmp_path: Path) -> None:
     source = tmp_path / "reader.py"
     source.write_text('def f(n):\n    """The thread is told of it."""\n    return f"{n} calls an answer, data lay ready"\n')
-    assert [one.split(": ")[1] for one in complaints("reader.py", sentences(source))] == [
+    assert [complaint.split(": ")[1] for complaint in complaints("reader.py", sentences(source))] == [
         '"told"; say', '"lay ready"; say', '"calls an answer"; say',
     ]  # fmt: skip
     page = tmp_path / "page.md"
     page.write_text("# Title\n\n```\ntold = 1\n```\n\nThe data is\nin hand, and `told` is code.\n")
-    assert [one.split(";")[0] for one in complaints("page.md", prose(page))] == ['page.md:7: "in hand"']
+    assert [complaint.split(";")[0] for complaint in complaints("page.md", prose(page))] == ['page.md:7: "in hand"']
     assert list(endings(ast.parse('x = "s" * (n > 1)\ny = "" if n == 1 else "es"\nz = "s" + x'))) == [1, 2]

@@ -111,4 +111,4 @@ class Btf:
         proto = self._words(self._words(found)[2])[2]
         count = self._words(proto)[1] & 0xFFFF
         parameters = [self._words(proto, 2, 3 + 2 * index)[1] for index in range(count)]
-        return [self._kind(self._strip(one)) == _POINTER for one in parameters[1:]]
+        return [self._kind(self._strip(parameter)) == _POINTER for parameter in parameters[1:]]

@@ -119,7 +119,7 @@ def _by_kind(bpf: Any) -> list[Cost]:
 
 if __name__ == "__main__":
     costs = measure()
-    point = next((one.ns for one in costs if one.kind == "raw tracepoint" and one.ns), None)
+    point = next((cost.ns for cost in costs if cost.kind == "raw tracepoint" and cost.ns), None)
     for cost in costs:
         times = f"  x{cost.ns / point:.1f}" if cost.ns and point and cost.kind != "the call itself" else ""
         print(f"{cost.kind:>16}  " + (f"{cost.ns:7.0f} ns{times}" if cost.ns is not None else f"no figure: {cost.refused}"))

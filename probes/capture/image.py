@@ -263,8 +263,8 @@ def _decode(data: bytes, key: str) -> Image:
 
 def _makes_sense(made: Image) -> bool:
     """Whether numbers are 32-bit words, programs whole instructions, and references to maps that the image has."""
-    numbers = [(one.kind, one.key_size, one.value_size, one.entries, one.flags) for one in made.maps]
-    names = {one.name for one in made.maps}
+    numbers = [(table.kind, table.key_size, table.value_size, table.entries, table.flags) for table in made.maps]
+    names = {table.name for table in made.maps}
     return all(0 <= number < 1 << 32 for definition in numbers for number in definition) and all(
         program.code
         and len(program.code) % 8 == 0

@@ -54,8 +54,10 @@ class Programs:
         self._image = image(source, sorted(names), functions)
         self._maps: dict[str, system.Map] = {}
         try:
-            for one in self._image.maps:
-                self._maps[one.name] = system.Map(one.name, one.kind, one.key_size, one.value_size, one.entries, one.flags)
+            for table in self._image.maps:
+                self._maps[table.name] = system.Map(
+                    table.name, table.kind, table.key_size, table.value_size, table.entries, table.flags
+                )
             self._descriptors = {name: table.fd for name, table in self._maps.items()}
             self._at_the_end = self._load(system.RAW_TRACEPOINT, AT_THE_END)
         except OSError as error:

@@ -126,7 +126,7 @@ class Layout:
             offset += (length or 1) * align
         if offset % 8:
             raise ValueError(f"{self.kind.name} is {offset} bytes: make it a multiple of 8")
-        object.__setattr__(self, "codec", struct.Struct("<" + "".join(self._format(*one) for one in self.fields)))
+        object.__setattr__(self, "codec", struct.Struct("<" + "".join(self._format(*field) for field in self.fields)))
         names = [(name, tuple[int, ...] if length and ctype != "char" else Any) for name, ctype, length in self.fields]
         record = NamedTuple(self.kind.name.title(), names)  # type: ignore[misc]
         object.__setattr__(self, "record", record)
@@ -250,7 +250,7 @@ def c_source() -> str:
     """The kinds, losses, flags and record structs as C."""
     lines = []
     for prefix, names in (("KIND", Kind), ("LOSS", Loss), ("HIT", Hit), ("CALL", CallFlag), ("SLEEP", SleepFlag)):
-        lines += [f"#define {prefix}_{one.name} {one.value}" for one in names]
+        lines += [f"#define {prefix}_{member.name} {member.value}" for member in names]
     lines += [f"#define LOSSES {len(Loss)}", f"#define HITS {len(Hit)}", f"#define BURST_BUCKETS {BURST_BUCKETS}"]
     lines += [f"#define STACK_FRAMES {STACK_FRAMES}", f"#define COMM {COMM}"]
     return "\n".join([*lines, *(one.c_struct() for one in LAYOUTS.values())]) + "\n"

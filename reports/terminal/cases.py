@@ -41,7 +41,7 @@ def table(report: Report, out: Screen) -> None:
     columns = [Column(visible(case.name)) for case in report.cases]
     servers = ["server", *(visible(case.server.rpartition(":")[2]) for case in report.cases)]
     rows = [
-        [label.replace("\n", " "), *(_cell(one, show) for one in report.cases)] for label, show in (_TIMES | _COUNTS).items()
+        [label.replace("\n", " "), *(_cell(case, show) for case in report.cases)] for label, show in (_TIMES | _COUNTS).items()
     ]
     figures(out, "", columns, [servers, *rows])
 
@@ -49,7 +49,7 @@ def table(report: Report, out: Screen) -> None:
 def _rows(report: Report, out: Screen, shown: Figures) -> None:
     """One row for each server."""
     columns = [Column(label) for label in shown]
-    figures(out, "", columns, [[visible(one.name), *(_cell(one, show) for show in shown.values())] for one in report.cases])
+    figures(out, "", columns, [[visible(case.name), *(_cell(case, show) for show in shown.values())] for case in report.cases])
 
 
 def _cell(case: CaseReport, show: Callable[[CaseFigures], str]) -> str:

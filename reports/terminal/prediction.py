@@ -80,7 +80,7 @@ def show(found: Prediction, out: Screen) -> None:
 
 
 def _points(found: Prediction) -> Text:
-    blank = sum(1 for one in found.marks if one.answer is None)
+    blank = sum(1 for mark in found.marks if mark.answer is None)
     words = f", {blank} not answered" if blank else ""
     words += f"; seed {found.seed}" if found.marks else "; no question could be marked"
     return Text.assemble((f"{found.points} of {len(found.marks)} points", "bold"), words)

@@ -17,7 +17,7 @@ def show(result: Result, out: Screen) -> None:
     _events(result.events, out)
     for sentence in losses.notes(result.events):
         note(out, sentence)
-    several = len({one.pid for one in result.threads}) > 1  # the witnesses know only the process that was started
+    several = len({thread.pid for thread in result.threads}) > 1  # the witnesses know only the process that was started
     if isinstance(result.context, ServerRun):
         _witness(result.context.witness, several, out)
         _cost(result.context.overhead, several, out)
@@ -71,14 +71,14 @@ def _ratio(traced: float, untraced: float) -> str:
 
 
 def _probes(result: Result, out: Screen) -> None:
-    missing = [one for one in result.probes if one.quality is Quality.UNAVAILABLE]
+    missing = [probe for probe in result.probes if probe.quality is Quality.UNAVAILABLE]
     for probe in missing:
         if not probe.optional:
             note(out, f"not measured here: {visible(probe.name)} ({visible(probe.reason)})", "yellow")
     if optional := [visible(probe.name) for probe in missing if probe.optional]:
         words = f"not measured, because this kernel refuses probes in its functions: {', '.join(optional)}"
         note(out, f"{words} ({with_command_name('invoke doctor')} names the cause)")
-    kinds = sorted({one.attached.split(":")[0] for one in result.probes if one.attached})
+    kinds = sorted({probe.attached.split(":")[0] for probe in result.probes if probe.attached})
     note(
         out,
         f"{len(result.probes) - len(missing)} of {count(len(result.probes), 'probe')} attached, by {', '.join(kinds)};"

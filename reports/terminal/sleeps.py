@@ -18,7 +18,7 @@ _TIME = 9  # columns
 def show(result: Result, out: Screen, most: int = ROWS, title: bool = True) -> None:
     """The `most` kinds of sleep with the longest total time."""
     rows = [(row.name, slept) for row in result.rows for slept in row.slept_on]
-    rows += [(one.name, slept) for one in result.threads if one.kernel_worker for slept in one.slept_on]
+    rows += [(thread.name, slept) for thread in result.threads if thread.kernel_worker for slept in thread.slept_on]
     if not rows:
         return
     if title:

@@ -67,7 +67,7 @@ def _reading(scene: Scene) -> list[Step]:
     if message.read >= message.ready:
         first = f" the first of {message.reads} times" if message.reads > 1 else ""
         found.append((message.read, f"the thread calls {read.name}{first}"))
-    copying = sum(one.copy for one in reads)
+    copying = sum(read.copy for read in reads)
     how = f"; the copy takes at most {duration(copying)}" if copying else " (not measured; counted as kernel)"
     found.append((message.copied, f"the data is copied to the process{_copies(scene)}{how}"))
     meanwhile = f"; {duration(read.preempted)} of the call preempted" if read.preempted else ""

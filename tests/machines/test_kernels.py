@@ -49,7 +49,7 @@ kmod
 def test_a_kernel_is_the_packages_that_its_suite_names() -> None:
     assert debian.parts(OF_6_1) == ["linux-image-6.1.0-50-amd64"]
     parts = debian.parts(OF_7_2)
-    assert [one.split("-7")[0] for one in parts] == ["linux-base", "linux-image", "linux-binary", "linux-modules"]
+    assert [part.split("-7")[0] for part in parts] == ["linux-base", "linux-image", "linux-binary", "linux-modules"]
 
 
 def test_the_mirror_is_debians_own_as_this_machine_has_it() -> None:
@@ -327,11 +327,11 @@ def test_nothing_is_left_after_kill_9(booted: debian.Kernel) -> None:
         try:
             assert runner.stdout and runner.stdout.readline() == b"up\n"
             machines = psutil.Process(runner.pid).children(recursive=True)
-            assert [one.name()[:4] for one in machines] == ["qemu"]
+            assert [machine.name()[:4] for machine in machines] == ["qemu"]
         finally:
             runner.kill()
     end = time.monotonic() + 20
-    while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in machines):
+    while any(machine.is_running() and machine.status() != psutil.STATUS_ZOMBIE for machine in machines):
         assert time.monotonic() < end, "QEMU outlived its starter"
         time.sleep(0.05)
 

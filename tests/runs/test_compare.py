@@ -104,18 +104,18 @@ def test_every_model_has_its_figures_in_a_table_at_80_columns(compared: Comparis
 
 def test_json_has_every_model(compared: Comparison) -> None:
     found = json.loads(written(compared, json=True))
-    assert found["schema_version"] == 2 and {one["model"] for one in found["models"]} == set(PHASES)
+    assert found["schema_version"] == 2 and {model["model"] for model in found["models"]} == set(PHASES)
     assert found["crowds"][1]["round_trip_ns"]["lowest"] == ["epoll"] and found["verdict"] == "pass"
-    assert [one["verdict"] for one in found["checks"]] == ["confirmed", "confirmed", "confirmed", "refined"]
+    assert [check["verdict"] for check in found["checks"]] == ["confirmed", "confirmed", "confirmed", "refined"]
 
 
 def verdicts(comparison: Comparison) -> list[Verdict]:
-    return [one.verdict for one in comparison.checks]
+    return [check.verdict for check in comparison.checks]
 
 
 def test_multiplexers_without_the_second_call_fail_the_comparison(compared: Comparison) -> None:
     """As if the rows of the models that wait and then read were those of models that only read."""
-    cheap = tuple(replace(one, calls_per_message=2.0) if one.model in ("epoll", "select") else one for one in compared.rows)
+    cheap = tuple(replace(row, calls_per_message=2.0) if row.model in ("epoll", "select") else row for row in compared.rows)
     assert verdicts(replace(compared, rows=cheap))[0] is Verdict.FAILED
 
 
@@ -151,9 +151,9 @@ SPREADS = st.lists(st.integers(1, 1000), min_size=3, max_size=5).map(spread)
 
 @given(st.lists(st.tuples(SPREADS, SPREADS, SPREADS), min_size=1, max_size=3))
 def test_the_sentence_and_the_check_never_contradict_each_other(trips: list[tuple[Spread, Spread, Spread]]) -> None:
-    rankings = [Ranking(dict(zip(RIVALS, one, strict=True))) for one in trips]
+    rankings = [Ranking(dict(zip(RIVALS, trip, strict=True))) for trip in trips]
     crowds = tuple(Crowd(10**at, found, found) for at, found in enumerate(rankings))
-    few = [one.round_trip_ns for one in crowds if one.connections <= FEW]
+    few = [crowd.round_trip_ns for crowd in crowds if crowd.connections <= FEW]
     saying = [found.words for found in few]
     rows = tuple(
         replace(_ROW, model=name, calls_per_message=calls) for name, calls in (("blocking", 2), ("epoll", 4), ("select", 4))
@@ -191,12 +191,12 @@ def test_the_load_is_the_same_at_each_number_of_connections() -> None:
 
 
 def test_models_that_all_wait_alike_fail_the_comparison(compared: Comparison) -> None:
-    alike = tuple(replace(one, phase_1=Waiting("recvfrom", "socket")) for one in compared.rows)
+    alike = tuple(replace(row, phase_1=Waiting("recvfrom", "socket")) for row in compared.rows)
     assert verdicts(replace(compared, rows=alike))[2] is Verdict.FAILED
 
 
 def test_a_synchronous_model_without_a_copy_fails_the_comparison(compared: Comparison) -> None:
-    rows = tuple(replace(one, phase_2=None) if one.model == "select" else one for one in compared.rows)
+    rows = tuple(replace(row, phase_2=None) if row.model == "select" else row for row in compared.rows)
     assert verdicts(replace(compared, rows=rows))[2:] == [Verdict.FAILED, Verdict.FAILED]
 
 
@@ -214,9 +214,9 @@ def test_messages_in_several_segments_are_marked(compared: Comparison) -> None:
 def test_data_is_unread_longest_in_one_model_only_beyond_the_spread(compared: Comparison) -> None:
     def late(**medians: int) -> str:
         rows = tuple(
-            replace(one, ready_to_notified_ns=Spread(ns, ns - 5_000, ns + 5_000))
-            for one in compared.rows
-            for ns in [medians.get(one.model, 30_000)]
+            replace(row, ready_to_notified_ns=Spread(ns, ns - 5_000, ns + 5_000))
+            for row in compared.rows
+            for ns in [medians.get(row.model, 30_000)]
         )
         return " ".join(written(replace(compared, rows=rows)).split())
 

@@ -183,8 +183,8 @@ def spaces(pid: int) -> set[str]:
 
 def left_of(ours: set[str]) -> set[str]:
     """Which of these namespaces something still holds: a process, a descriptor or a mount."""
-    held = {one for pid in psutil.pids() for one in spaces(pid)} & ours
-    return held | {one for one in ours if one in Path("/proc/self/mountinfo").read_text()}
+    held = {space for pid in psutil.pids() for space in spaces(pid)} & ours
+    return held | {our for our in ours if our in Path("/proc/self/mountinfo").read_text()}
 
 
 @pytest.mark.live
@@ -217,7 +217,7 @@ def test_nothing_is_left_behind(kernel: None, how: signal.Signals) -> None:
             assert line, "the lab ended early"
         host, us = spaces(os.getpid()), psutil.Process(runner.pid)
         children: list[psutil.Process] = []
-        while len(ours := {one for child in children for one in spaces(child.pid)} - host) < 2 or len(children) < 3:
+        while len(ours := {space for child in children for space in spaces(child.pid)} - host) < 2 or len(children) < 3:
             assert runner.poll() is None
             children = us.children()
         os.kill(runner.pid, how)

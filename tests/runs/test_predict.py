@@ -45,7 +45,7 @@ def every(lab: str) -> list[Question]:
 
 def truths(result: Result, asked: list[Question]) -> dict[str, str]:
     """The right options by question; what the run can't decide is missing."""
-    return {one.question.id: one.truth for one in predict.against(result, asked, {}, 1).marks}
+    return {mark.question.id: mark.truth for mark in predict.against(result, asked, {}, 1).marks}
 
 
 @pytest.mark.parametrize("lab", labs.names())
@@ -60,9 +60,9 @@ def test_every_lab_has_questions_that_its_own_run_decides(lab: str) -> None:
         found = predict.against(result, predict.questions(lab, seed), {}, seed)
         assert len(found.marks) >= ENOUGH, f"lab {lab}, seed {seed}: only {len(found.marks)} decided; {found.left_out}"
         assert len(found.marks) <= predict.MOST
-        for one in found.marks:
-            assert one.truth in one.question.options
-            assert any(letter.isdigit() for letter in one.evidence), "evidence quotes figures"
+        for mark in found.marks:
+            assert mark.truth in mark.question.options
+            assert any(letter.isdigit() for letter in mark.evidence), "evidence quotes figures"
 
 
 @pytest.mark.parametrize("lab", labs.names())
@@ -80,7 +80,7 @@ def test_questions_can_be_answered_in_one_line(lab: str) -> None:
 @pytest.mark.parametrize("lab", labs.names())
 def test_the_same_seed_asks_the_same_everywhere(lab: str) -> None:
     def asked(seed: int) -> list[tuple[str, tuple[str, ...]]]:
-        return [(one.id, one.options) for one in predict.questions(lab, seed)]
+        return [(question.id, question.options) for question in predict.questions(lab, seed)]
 
     assert asked(3) == asked(3)
     assert any(asked(3) != asked(seed) for seed in range(4, 12)), "the seed changes nothing"
@@ -92,8 +92,8 @@ def test_another_process_asks_the_same() -> None:
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
         assert (found["lab"], found["seed"], found["read_first"]) == ("epoll", 5, ["servers/epoll.py"])
-        assert [(one["id"], one["question"], one["options"]) for one in found["questions"]] == [
-            (one.id, one.text, predict.lettered(one)) for one in predict.questions("epoll", 5)
+        assert [(question["id"], question["question"], question["options"]) for question in found["questions"]] == [
+            (question.id, question.text, predict.lettered(question)) for question in predict.questions("epoll", 5)
         ]
 
 
@@ -121,7 +121,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize("model", EXPECTED)
 def test_the_truth_is_that_of_the_server_not_of_the_lab(model: str, recorded: Callable[[str], Recording]) -> None:
-    asked = [one for one in predict.questions("blocking", 1) if one.id in ("waits-in", "calls", "copies")]
+    asked = [question for question in predict.questions("blocking", 1) if question.id in ("waits-in", "calls", "copies")]
     found = truths(measured(model), asked)
     assert (found["waits-in"], found["calls"], found["copies"]) == EXPECTED[model]
 
@@ -167,7 +167,7 @@ def test_what_one_client_cannot_show_is_left_out(recorded: Callable[[str], Recor
     socket = result.messages[0].socket
     alone = dataclasses.replace(
         result,
-        messages=tuple(one for one in result.messages if one.socket == socket),
+        messages=tuple(message for message in result.messages if message.socket == socket),
         context=dataclasses.replace(result.context, traffic_seen=Seen(result.context.traffic_seen.clients[:1])),
     )
     found = predict.against(alone, every("epoll"), {}, 1)
@@ -219,7 +219,7 @@ def test_points_are_the_right_answers(results: dict[str, Result], data: st.DataO
         points += how == "right"
     found = predict.against(results[lab], asked, predict.answers(asked, said), seed)
     assert found.points == points
-    assert {one.question.id for one in found.marks if one.answer is None} == set(right) - set(said)
+    assert {mark.question.id for mark in found.marks if mark.answer is None} == set(right) - set(said)
     # in whatever order the options stood when they were answered
     turned = [
         dataclasses.replace(one, options=tuple(random.Random(seed).sample(one.options, len(one.options)))) for one in asked
@@ -240,7 +240,7 @@ def test_all_right_is_all_points(lab: str, recorded: Callable[[str], Recording])
 def test_an_answer_that_is_no_longer_offered_is_wrong(recorded: Callable[[str], Recording]) -> None:
     recording = recorded("epoll").with_context(prediction=Answers(1, {"calls": "as many as it likes", "gone": "x"}))
     found = predict.mark(measure(recording))
-    (mark,) = [one for one in found.marks if one.answer] if found else []
+    (mark,) = [mark for mark in found.marks if mark.answer] if found else []
     assert (mark.answer, mark.right) == ("as many as it likes", False)
 
 
@@ -263,7 +263,7 @@ def test_no_answer_may_be_said_as_null_or_nothing() -> None:
 
 
 def test_ranges_stay_in_order() -> None:
-    seen = {one.options for seed in range(20) for one in predict.questions("epoll", seed) if one.id == "calls"}
+    seen = {question.options for seed in range(20) for question in predict.questions("epoll", seed) if question.id == "calls"}
     assert seen == {server.CALLS.options, server.CALLS.options[::-1]}
 
 
@@ -349,7 +349,7 @@ def test_answers_are_marked_and_kept(kernel: None, tmp_path: Path) -> None:
     done = iolab("lab", "blocking", "--messages", "5", "--answers", "-", "--json", "--save", str(saved), stdin=said)
     assert done.returncode == 0, done.stderr  # the lab's own verdict, whatever was said
     found = json.loads(done.stdout)["prediction"]
-    marks = {one["id"]: one for one in found["questions"]}
+    marks = {question["id"]: question for question in found["questions"]}
     assert (found["seed"], found["points"], found["of"]) == (1, 1, len(marks))
     assert marks["calls"]["right"] and marks["calls"]["answer"] == marks["calls"]["truth"] == "2"
     assert (marks["waits-in"]["answer"], marks["waits-in"]["truth"]) == ("epoll_wait", ON_ITSELF)

@@ -64,7 +64,7 @@ def runnable(pid: int) -> bool:
 
 def _tasks(pid: int) -> list[Path]:
     processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return [task for one in processes for task in Path(f"/proc/{one.pid}/task").iterdir()]
+    return [task for process in processes for task in Path(f"/proc/{process.pid}/task").iterdir()]
 
 
 def falls_quiet(process: subprocess.Popen[str], client: socket.socket) -> bool:

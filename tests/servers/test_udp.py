@@ -18,7 +18,7 @@ from servers.__main__ import models, speaks_udp
 from tests.conftest import ROOT, cannot, tool
 from tests.servers.running import Server, ended, falls_quiet, started
 
-MODELS = [one for one in models() if speaks_udp(one)]
+MODELS = [model for model in models() if speaks_udp(model)]
 # The server of the model named in argv[1], on a socket with an option set: argv[2] to argv[4].
 WITH_OPTION = """
 import socket, sys

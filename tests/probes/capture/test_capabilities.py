@@ -50,11 +50,11 @@ def test_doctor_and_the_instrument_agree(kernel: None) -> None:
     found = {one.name: one for one in capabilities.examine()}
     assert len(found) == len(capabilities.examine()), "each name once"
     probes = [one for name, one in found.items() if name.startswith("probe: ")]
-    assert f"{sum(one.state is State.YES for one in probes)} of {len(probes)} probes" in found["instrument"].found
+    assert f"{sum(probe.state is State.YES for probe in probes)} of {len(probes)} probes" in found["instrument"].found
     for kind in ("fentry", "kprobe"):
-        used = any(f"{kind}:" in one.found for one in probes if one.state is State.YES)
+        used = any(f"{kind}:" in probe.found for probe in probes if probe.state is State.YES)
         assert not used or found[kind].state is State.YES, "what a probe uses, doctor finds possible"
-    assert any("fentry:" in one.found for one in probes if one.state is State.YES) == (found["fentry"].state is State.YES)
+    assert any("fentry:" in probe.found for probe in probes if probe.state is State.YES) == (found["fentry"].state is State.YES)
     assert capabilities.can_trace(list(found.values()))
 
 

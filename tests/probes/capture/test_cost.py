@@ -13,5 +13,5 @@ def test_each_kind_is_measured_or_says_why_not(kernel: None) -> None:
     bare, point, *functions = measure()
     assert bare.ns and bare.ns > 0
     assert point.kind == "raw tracepoint" and point.ns is not None, point
-    assert [one.kind for one in functions] == ["fentry", "fexit", "kprobe", "kretprobe"]
-    assert all((one.ns is None) == bool(one.refused) for one in functions)
+    assert [function.kind for function in functions] == ["fentry", "fexit", "kprobe", "kretprobe"]
+    assert all((function.ns is None) == bool(function.refused) for function in functions)

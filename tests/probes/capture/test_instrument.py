@@ -141,7 +141,7 @@ def test_a_pause_of_the_other_side_is_the_measured_wait(follow: Callable[..., Fo
 def test_half_a_million_polls_a_second_lose_nothing(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
     run = follow(compiled("polls"), "1000000")
     assert run.result.events.sound, run.result.events
-    (row,) = [one for one in run.result.rows if one.name == "recvfrom"]
+    (row,) = [row for row in run.result.rows if row.name == "recvfrom"]
     assert (row.count, row.errors) == (1_000_000, {"EAGAIN": 999_990})
     per_second = 1e9 * row.count / run.result.threads[0].wall
     assert per_second * PATIENCE > 100_000, f"{per_second:,.0f} calls a second are too few to show anything"
@@ -216,7 +216,7 @@ def test_the_stand_ins_alone_see_every_call(kernel: None, compiled: Callable[...
     assert sum(len(call.sleeps) for call in result.calls) >= 31
     assert result.calls[-1].name == "exit_group"
     result = followed(compiled("closes"))
-    (row,) = [one for one in result.rows if one.name == "recvfrom"]
+    (row,) = [row for row in result.rows if row.name == "recvfrom"]
     assert row.copy > 0 and row.copy_quality is Quality.BOUNDED, "nobody told of an end"
     assert result.events.reasons["copy_end"] == 6 and len(result.messages) == 3
     assert all(call.copied for call in result.named("recvfrom") if call.result)
@@ -227,7 +227,7 @@ def test_data_with_the_end_of_its_connection_is_a_message_and_looking_at_it_is_n
 ) -> None:
     result = follow(compiled("closes")).result
     assert result.events.sound, result.events
-    assert [(one.bytes, one.reads, one.notified_by) for one in result.messages] == [(64, 1, "poll")] * 3
+    assert [(message.bytes, message.reads, message.notified_by) for message in result.messages] == [(64, 1, "poll")] * 3
     calls = result.named("recvfrom")
     assert [(call.result, call.bytes, call.drained) for call in calls] == [(64, 0, False), (64, 64, True), (0, 0, False)] * 3
     assert [message.read for message in result.messages] == [call.enter for call in calls[1::3]]
@@ -242,7 +242,7 @@ def test_calls_of_the_32_bit_abi_are_not_taken_for_others(
         kernel_lacks("the 32-bit system calls are off (CONFIG_IA32_EMULATION, ia32_emulation)")
     run = follow(compiled("compat"))
     assert run.result.events.sound, run.result.events
-    (row,) = [one for one in run.result.rows if one.name.startswith("compat")]
+    (row,) = [row for row in run.result.rows if row.name.startswith("compat")]
     assert (row.name, row.count) == ("compat_20", 7) and not run.result.named("writev")
     assert len(run.result.named("getpid")) == 7
 
@@ -251,7 +251,7 @@ def test_nothing_of_other_processes_enters(follow: Callable[..., Followed], comp
     with subprocess.Popen([compiled("sleeps"), "2000", "1"], stdout=subprocess.DEVNULL) as stranger:
         run = follow(compiled("calls_in_thread"))
         stranger.kill()
-    assert {one.name for one in run.result.threads} == {"calls_in_thread"}
+    assert {thread.name for thread in run.result.threads} == {"calls_in_thread"}
     assert run.result.events.sound
 
 
@@ -324,7 +324,7 @@ def test_an_exec_from_a_thread_keeps_its_identity(kernel: None, compiled: Callab
     recording, status = trace.run([str(compiled("exec_in_thread"))], lambda _words: None)
     result = measure(recording)
     assert (status, result.events.sound) == (0, True), result.events
-    (executed,) = [one for one in result.threads if one.name == "true"]
+    (executed,) = [thread for thread in result.threads if thread.name == "true"]
     assert executed.tid == executed.pid, "the thread that executed became the leader"
     assert any(call.name == "exit_group" for call in result.calls)
 

@@ -58,7 +58,7 @@ def test_poll_and_select_ask_every_descriptor_and_epoll_only_the_ready(
     assert found.result.events.sound, found.result.events
     need(found, "poll methods", "wait queues")
     for name in ("ppoll", "pselect6"):
-        (row,) = [one for one in found.result.rows if one.name == name]
+        (row,) = [row for row in found.result.rows if row.name == name]
         assert row.count == 2 * M
         assert row.polled == N * M + 2 * N * M, "asked once where there is no time to sleep, else before the sleep and after it"
         assert row.queued == row.unqueued == N * M, "entered once in each queue, and only where there is time to sleep"
@@ -79,12 +79,12 @@ def test_copying_descriptors_in_and_answers_out_is_bounded(run: Callable[..., Fo
     told = {name: [one for one in found.result.named(name) if one.sleeps] for name in ("ppoll", "pselect6")}
     for name, calls in told.items():
         assert M - 2 <= len(calls) <= M, "but for one whose time was over before it slept"
-        for one in calls:
-            assert one.copy_in_max and one.copy_out_max and one.copy_in_max + one.copy_out_max < one.kernel, name
+        for call in calls:
+            assert call.copy_in_max and call.copy_out_max and call.copy_in_max + call.copy_out_max < call.kernel, name
     waits = [one for one in found.result.named("epoll_pwait", "epoll_wait") if one.result]
-    assert all(one.copy_in_max is None and one.copy_out_max and one.copy_out_max < one.kernel for one in waits)
-    others = [one for one in found.result.calls if one.name not in ("ppoll", "pselect6", "epoll_pwait", "epoll_wait")]
-    assert {(one.copy_in_max, one.copy_out_max) for one in others} == {(None, None)}
+    assert all(wait.copy_in_max is None and wait.copy_out_max and wait.copy_out_max < wait.kernel for wait in waits)
+    others = [call for call in found.result.calls if call.name not in ("ppoll", "pselect6", "epoll_pwait", "epoll_wait")]
+    assert {(call.copy_in_max, call.copy_out_max) for call in others} == {(None, None)}
 
 
 def test_epolls_callback_is_told_of_with_its_reason(run: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
@@ -104,10 +104,10 @@ def test_the_copy_of_a_stream_is_measured(
 ) -> None:
     found = run(compiled("copies"), kind, str(size), "20")
     assert found.result.events.sound, found.result.events
-    (copy,) = [one for one in found.result.probes if one.name == "copy"]
+    (copy,) = [probe for probe in found.result.probes if probe.name == "copy"]
     if copy.quality is not Quality.MEASURED:
         kernel_lacks(f"the copy is {copy.quality} here, by {copy.attached}")
-    (row,) = [one for one in found.result.rows if one.name == "recvfrom"]
+    (row,) = [row for row in found.result.rows if row.name == "recvfrom"]
     assert (row.copy_quality, row.bytes, row.count) == (Quality.MEASURED, 20 * size, 20)
     for call in found.result.named("recvfrom"):
         assert 0 < call.copy < call.total and call.copied is not None and call.enter < call.copied < call.exit
@@ -121,13 +121,13 @@ def test_the_copy_of_a_datagram(size: int, run: Callable[..., Followed], compile
     found = run(compiled("copies"), "udp", str(size), "20")
     assert found.result.events.sound, found.result.events
     need(found, "datagram copy")
-    quality = {one.name: one.quality for one in found.result.probes}
+    quality = {probe.name: probe.quality for probe in found.result.probes}
     reads = found.result.named("recvfrom")
-    (row,) = [one for one in found.result.rows if one.name == "recvfrom"]
+    (row,) = [row for row in found.result.rows if row.name == "recvfrom"]
     assert row.copy_quality is quality["datagram copy" if all(call.linear for call in reads) else "copy"]
     assert [call.linear for call in reads] == [size <= 4096] * 20
     assert all(0 < call.copy < call.total for call in reads)
-    assert len(found.result.messages) == 20 and all(one.copied < one.returned for one in found.result.messages)
+    assert len(found.result.messages) == 20 and all(message.copied < message.returned for message in found.result.messages)
 
 
 def test_the_bounded_copy_is_no_shorter_than_the_measured_one(kernel: None, compiled: Callable[..., Path]) -> None:
@@ -138,7 +138,7 @@ def test_the_bounded_copy_is_no_shorter_than_the_measured_one(kernel: None, comp
             subprocess.run([compiled("copies"), "tcp", "65536", "200", str(instrument.invite())], check=True)
             result = measure(instrument.stop())
         assert result.events.sound, result.events
-        (row,) = [one for one in result.rows if one.name == "recvfrom"]
+        (row,) = [row for row in result.rows if row.name == "recvfrom"]
         return row.copy_quality, statistics.median(call.copy for call in result.named("recvfrom"))
 
     exact, bounds = [], []

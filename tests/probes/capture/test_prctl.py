@@ -19,7 +19,7 @@ def python(script: str, *arguments: str) -> subprocess.Popen[str]:
 def test_cookies_differ_and_fit_into_a_register() -> None:
     cookies = {new_cookie() for _ in range(1000)}
     assert len(cookies) == 1000
-    assert all(0 < one < 1 << 63 for one in cookies), "a long, and never 0, which prctl's other users say"
+    assert all(0 < cookie < 1 << 63 for cookie in cookies), "a long, and never 0, which prctl's other users say"
 
 
 def test_the_marker_means_nothing_to_the_kernel() -> None:

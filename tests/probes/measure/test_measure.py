@@ -27,10 +27,10 @@ def test_calls_and_threads_add_up_exactly(stream: list[Any]) -> None:
     for call in result.calls:
         assert call.wait == sum(sleep.wait for sleep in call.sleeps)
         assert call.sched_delay == sum(sleep.delay for sleep in call.sleeps) or call.histogram
-    for one in result.threads:
-        assert one.wall == one.user + one.wait + one.sched_delay + one.preempted + one.copy + one.kernel
-        assert one.user >= 0
-        assert one.calls == sum(row.count for row in result.rows)
+    for thread in result.threads:
+        assert thread.wall == thread.user + thread.wait + thread.sched_delay + thread.preempted + thread.copy + thread.kernel
+        assert thread.user >= 0
+        assert thread.calls == sum(row.count for row in result.rows)
 
 
 def test_epolls_callbacks_are_the_threads_that_added_what_they_watch() -> None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.live
 
 def attached(run: Followed, name: str) -> bool:
     """Is that probe there? Where this kernel has no place for it, the test says so."""
-    (probe,) = [one for one in run.result.probes if one.name == name]
+    (probe,) = [probe for probe in run.result.probes if probe.name == name]
     if probe.quality is Quality.UNAVAILABLE:
         kernel_lacks(f"{name}: {probe.reason}")
     return True
@@ -37,15 +37,15 @@ def test_each_datagram_is_a_message_with_its_own_arrival(
     assert all(read.ready for read in reads), "also of 21 that wait, and behind what a closed socket left"
     assert len(run.result.messages) == len(timed) + 5
     (batch,) = run.result.named("recvmmsg")
-    together = [one for one in run.result.messages if one.notified_by == "recvmmsg"]
+    together = [message for message in run.result.messages if message.notified_by == "recvmmsg"]
     assert len(together) == 5 and {(one.notified, one.returned) for one in together} == {(batch.enter, batch.exit)}
     assert [one.ready for one in together] == sorted({one.ready for one in together})
     assert all(one.ready < batch.enter < one.copied <= batch.exit for one in together)
     assert all(at < ready < enter for at, ready, enter in timed)
     prompt = sum(ready < after for (_, ready, _), (after, _, _) in itertools.pairwise(timed))
     assert prompt > 0.9 * len(timed), "loopback delivers before the next is sent, where no other softirq is at work"
-    assert {one.arrivals for one in run.result.messages} == {1}
-    assert {one.bytes for one in run.result.messages} == {64}
+    assert {message.arrivals for message in run.result.messages} == {1}
+    assert {message.bytes for message in run.result.messages} == {64}
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_workers_of_the_kernel_are_followed(
     told = {int(line.split()[0]): line.split()[1:] for line in run.output.splitlines()}
     if not told:
         kernel_lacks("this kernel's io_uring has no threads in the process (kernel threads, until 5.11)")
-    workers = {one.tid: one for one in run.result.threads if one.kernel_worker}
+    workers = {thread.tid: thread for thread in run.result.threads if thread.kernel_worker}
     assert set(workers) == set(told)
-    (main,) = [one for one in run.result.threads if not one.kernel_worker]
+    (main,) = [thread for thread in run.result.threads if not thread.kernel_worker]
     for tid, (comm, cpu, delay, switches) in told.items():
         one = workers[tid]
         assert one.name == comm and comm.startswith(name) and one.pid == main.pid and one.parent == main.serial
@@ -80,11 +80,11 @@ def test_workers_of_the_kernel_are_followed(
                 assert waited <= 1.2 * int(delay) + 4 * slack
         assert int(switches) <= one.voluntary_switches <= int(switches) + 1, "it ends after it was asked"
     messages = run.result.messages
-    assert len(messages) == 50 and sum(one.bytes for one in messages) == 50 * 64
-    assert {one.thread for one in messages} <= {one.serial for one in workers.values()}, "they took the data"
-    assert sum(one.copy for one in workers.values()) > 0 == main.copy
-    asleep = [slept for one in workers.values() for slept in one.slept_on]
-    assert sum(slept.count for slept in asleep) == sum(one.voluntary_switches for one in workers.values())
+    assert len(messages) == 50 and sum(message.bytes for message in messages) == 50 * 64
+    assert {message.thread for message in messages} <= {worker.serial for worker in workers.values()}, "they took the data"
+    assert sum(worker.copy for worker in workers.values()) > 0 == main.copy
+    asleep = [slept for worker in workers.values() for slept in worker.slept_on]
+    assert sum(slept.count for slept in asleep) == sum(worker.voluntary_switches for worker in workers.values())
     assert queue in {slept.queue for slept in asleep}
     assert any(slept.woken_by for slept in asleep)
 
@@ -107,10 +107,10 @@ def test_a_worker_of_the_kernel_still_alive_is_accounted_up_to_the_end(kernel: N
     if words[:1] == ["refused"]:
         cannot("io_uring is refused here", "docker run --privileged, or kernel.io_uring_disabled=0")
     assert result.events.sound, result.events
-    workers = [one for one in result.threads if one.kernel_worker]
+    workers = [thread for thread in result.threads if thread.kernel_worker]
     if not words and not workers:
         kernel_lacks("this kernel's io_uring has no threads in the process (kernel threads, until 5.11)")
-    assert words[1] in {one.name for one in workers}  # on a slow machine the kernel may think that one is not enough
+    assert words[1] in {worker.name for worker in workers}  # on a slow machine the kernel may think that one is not enough
     for worker in workers:
         assert (worker.ended, worker.user) == (False, 0)
         assert worker.wall == worker.wait + worker.sched_delay + worker.preempted + worker.copy + worker.kernel

@@ -60,7 +60,7 @@ def reported(result: Result, message: Message) -> Call:
 
 def asleep_at(result: Result, thread: int, moment: int) -> bool:
     """Was the thread switched out at that moment, asleep or waiting for a CPU?"""
-    spans = sorted((sleep.off, sleep.on) for one in result.calls if one.thread == thread for sleep in one.sleeps)
+    spans = sorted((sleep.off, sleep.on) for call in result.calls if call.thread == thread for sleep in call.sleeps)
     at = bisect.bisect_right(spans, (moment, 1 << 63)) - 1
     return at >= 0 and spans[at][0] <= moment < spans[at][1]
 
@@ -105,7 +105,9 @@ def test_a_thread_that_slept_is_notified_at_its_switch_in(name: str) -> None:
 def test_no_model_is_set_apart_by_its_own_work() -> None:
     """The same machine woke all of them: by the old rules native AIO and signals were at five times the others' median."""
     times = {
-        name: median(one.ready_to_notified for one in of_model(name).messages) for name in NOTIFIED_BY if name not in POLLS
+        name: median(message.ready_to_notified for message in of_model(name).messages)
+        for name in NOTIFIED_BY
+        if name not in POLLS
     }
     assert max(times.values()) < 3 * median(times.values()), times
 
@@ -192,8 +194,8 @@ def test_native_aio_and_signals_are_notified_as_soon_as_epoll(kernel: None) -> N
         result = measure(instrument.stop())
     times: dict[str, list[float]] = {}
     for name, _turn, served in seen:
-        mine = {one.serial for one in result.threads if one.pid == served.pid}
-        found = [one for one in result.messages if one.thread in mine]
+        mine = {thread.serial for thread in result.threads if thread.pid == served.pid}
+        found = [message for message in result.messages if message.thread in mine]
         assert {one.notified_by for one in found} == {NOTIFIED_BY[name]}
         times.setdefault(name, []).append(median(one.ready_to_notified for one in found))
     medians = {name: median(several) for name, several in times.items()}
@@ -212,7 +214,7 @@ def test_the_last_segment_of_a_large_message_is_ready_after_the_first(follow: Ca
         instrument.wait_until_gone(2 * PATIENCE)
         result = measure(instrument.stop())
     assert result.messages
-    segmented = [one for one in result.messages if one.arrivals > 1]
+    segmented = [message for message in result.messages if message.arrivals > 1]
     assert sum(one.bytes for one in segmented) > 2_000_000
     for message in segmented:
         assert message.all_ready is not None and message.ready < message.all_ready < message.copied

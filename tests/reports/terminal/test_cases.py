@@ -43,7 +43,7 @@ def test_a_case_that_could_not_be_run_is_told(recorded: Callable[[str], Recordin
 
 def test_json_tells_each_case(recorded: Callable[[str], Recording]) -> None:
     found = document.document(report(checked("silent_client")))
-    assert [one["name"] for one in found["cases"]] == ["broken", "mended", "one thread"]
+    assert [case["name"] for case in found["cases"]] == ["broken", "mended", "one thread"]
     broken, mended, _ = found["cases"]
     assert broken["round_trip_ns"]["p100"] > 10 * mended["round_trip_ns"]["p100"] > 0
     assert sum(row["count"] for case in found["cases"] for row in case["calls"]) == sum(row["count"] for row in found["calls"])

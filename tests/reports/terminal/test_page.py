@@ -118,8 +118,8 @@ def written(result: Result) -> str:
 def test_a_copy_that_is_shown_in_part_stays_in_the_row(recorded: Callable[[str], Recording]) -> None:
     """A server's reads of its own files are not bracketed: what is seen of the others' copies is in no other column."""
     result = checked("epoll")
-    rows = [replace(one, copy_quality=Quality.UNAVAILABLE) if one.name == "recvfrom" else one for one in result.rows]
-    (row,) = [one for one in rows if one.name == "recvfrom"]
+    rows = [replace(row, copy_quality=Quality.UNAVAILABLE) if row.name == "recvfrom" else row for row in result.rows]
+    (row,) = [row for row in rows if row.name == "recvfrom"]
     file = io.StringIO()
     page.show(report(replace(result, rows=tuple(rows))), screen(file, 100))
     (line,) = [line for line in file.getvalue().splitlines() if line.startswith("recvfrom ")]

@@ -38,7 +38,7 @@ def test_the_columns_show_what_the_thread_did(recorded: Callable[[str], Recordin
     row = states(scene, Scale(scene.start, step, columns))
     order = [state for index, state in enumerate(row) if not index or row[index - 1] != state]
     assert order[:4] == ["asleep", "run queue", "kernel", "user code"], "asleep, waiting for a CPU, epoll_wait's rest, Python"
-    (sleep,) = [one for call in scene.calls for one in call.sleeps]
+    (sleep,) = [sleep for call in scene.calls for sleep in call.sleeps]
     assert row.count("run queue") * step == pytest.approx(sleep.delay, rel=0.05)
     assert "copy" in row
 
@@ -66,7 +66,7 @@ def test_the_probes_own_work_is_taken_out(recorded: Callable[[str], Recording]) 
     result = checked("epoll")
     scene = choose(result)
     assert scene and scene.message.probed > 0
-    (raw,) = [one for one in result.messages if one.ready == scene.message.ready]
+    (raw,) = [message for message in result.messages if message.ready == scene.message.ready]
     assert scene.message.notified == raw.notified - raw.probed
     assert scene.message.returned - scene.message.notified == raw.returned - raw.notified
     assert raw.ready_to_notified == scene.message.notified - scene.message.ready

@@ -42,7 +42,7 @@ def shown(recording: Recording, width: int, encoding: str = "utf-8") -> str:
 def answered(recording: Recording, lab: str) -> Recording:
     """With the first question answered rightly, the second wrongly, and the others not at all."""
     marks = predict.against(measured(lab), predict.questions(lab, 1), {}, 1).marks
-    wrong = next(one for one in marks[1].question.options if one != marks[1].truth)
+    wrong = next(option for option in marks[1].question.options if option != marks[1].truth)
     said = {marks[0].question.id: marks[0].truth, marks[1].question.id: wrong}
     return recording.with_context(prediction=Answers(1, said))
 
@@ -52,13 +52,13 @@ def answered(recording: Recording, lab: str) -> Recording:
 def test_questions_fit_and_tell_nothing(lab: str, width: int, recorded: Callable[[str], Recording]) -> None:
     said, text = asked(lab, ["A\n"] * predict.MOST, width)
     questions = predict.questions(lab, 1)
-    assert said == {one.id: one.options[0] for one in questions}
+    assert said == {question.id: question.options[0] for question in questions}
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
     assert labs.find(lab).watch not in " ".join(text.split())
     for mark in predict.against(measured(lab), questions, {}, 1).marks:
         assert mark.evidence not in " ".join(text.split())
-    for one in questions:
-        assert all(f"  {letter}  {text_}" in text for letter, text_ in predict.lettered(one).items()), "one line each"
+    for question in questions:
+        assert all(f"  {letter}  {text_}" in text for letter, text_ in predict.lettered(question).items()), "one line each"
 
 
 def test_what_is_no_letter_is_asked_again_and_nothing_is_no_answer() -> None:
@@ -105,12 +105,12 @@ def test_the_document_has_every_mark(recorded: Callable[[str], Recording]) -> No
     result = running.measure_and_check(answered(recorded("silent_client"), "silent_client"))
     found = json.loads(json.dumps(document.document(report(result))))["prediction"]
     assert (found["seed"], found["points"], found["of"]) == (1, 1, len(found["questions"]))
-    for one in found["questions"]:
+    for question in found["questions"]:
         for key, kind in MARKS.items():
-            assert isinstance(one[key], kind), key
-        assert one["truth"] in one["options"].values()
-        assert one["answer"] is None or one["answer"] in one["options"].values()
-        assert one["right"] == (one["answer"] == one["truth"])
+            assert isinstance(question[key], kind), key
+        assert question["truth"] in question["options"].values()
+        assert question["answer"] is None or question["answer"] in question["options"].values()
+        assert question["right"] == (question["answer"] == question["truth"])
     assert found["left_out"] == []
 
 

@@ -26,7 +26,7 @@ def hostile(value: Any) -> Any:
     if isinstance(value, str) and type(value) is str:
         return value + HOSTILE
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return dataclasses.replace(value, **{name: hostile(each) for name, each in fields.items()})
     if isinstance(value, tuple):
         return tuple(map(hostile, value))
@@ -39,8 +39,8 @@ def attacked(result: Result) -> Result:
         result,
         rows=hostile(result.rows),
         threads=hostile(result.threads),
-        probes=tuple(dataclasses.replace(one, reason=one.reason + HOSTILE) for one in result.probes),
-        calls=tuple(dataclasses.replace(one, sleeps=hostile(one.sleeps)) for one in result.calls),
+        probes=tuple(dataclasses.replace(probe, reason=probe.reason + HOSTILE) for probe in result.probes),
+        calls=tuple(dataclasses.replace(call, sleeps=hostile(call.sleeps)) for call in result.calls),
         checks=(Check("a check" + HOSTILE, ("C01",), Verdict.FAILED, HOSTILE),),
         machine=dataclasses.replace(result.machine, kernel=HOSTILE),
         context=TraceRun(command=("sh", HOSTILE)) if isinstance(result.context, TraceRun) else result.context,

@@ -81,7 +81,7 @@ def test_doctor(width: int, able: bool, monkeypatch: pytest.MonkeyPatch) -> None
         ),
         can_trace=able,
         blocking=("kernel symbols",),
-        labs=tuple(one.name for one in entries.all_labs()),
+        labs=tuple(all_lab.name for all_lab in entries.all_labs()),
         lacking={"io_uring": "this machine refuses io_uring: kernel.io_uring_disabled is 2"},
     )
     fits(lambda file: catalogue.write_doctor(found, file), monkeypatch, width)
