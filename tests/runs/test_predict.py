@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import codecs
 import errno
 import fcntl
 import json
@@ -308,13 +309,14 @@ def typed(lines: list[str], *arguments: str) -> tuple[int, str]:
     ) as process:  # fmt: skip
         os.close(side)
         text, waiting = "", list(lines)
+        decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end inside a character
         while select.select([main], [], [], 60 * PATIENCE)[0]:
             try:
                 piece = os.read(main, 65536)
             except OSError as error:  # EIO: the other side was closed
                 assert error.errno == errno.EIO
                 break
-            text += piece.decode()
+            text += decoder.decode(piece)
             while waiting and text.count("answer: ") > len(lines) - len(waiting):
                 os.write(main, waiting.pop(0).encode())
         else:
