@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import codecs
+import dataclasses
 import errno
 import fcntl
 import json
