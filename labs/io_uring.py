@@ -4,9 +4,13 @@ Four ways to request, side by side: a request for each receive; one request for 
 request that goes to a worker of the kernel at once (IOSQE_ASYNC); and requests that a kernel thread fetches itself (SQPOLL).
 """
 
+import bisect
 from collections import Counter
 
-from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, refined, unavailable
+from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
+from findings.properties.needs_no_short_time_out import NEEDS_NO_SHORT_TIME_OUT
+from findings.properties.never_spins import NEVER_SPINS
+from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, refined, refuted, unavailable
 from labs.kit.questions.server import CALLS, COPIES, READERS, WAITS_IN
 from probes.measure.result import Sleep
 from probes.words import count
@@ -65,43 +69,67 @@ def socket_reads(run: Run) -> int:
 
 @LAB.check("the thread waits for completions, and no call reads a socket", claims=("C42",))
 def completion(run: Run) -> Finding:
-    """The thread slept on the ring's queue; the data was in its buffer when io_uring_enter returned."""
+    """The thread slept on the ring's queue only. One call submits requests and waits: no call submits alone."""
     single = run.case("single")
     enters = single.calls("io_uring_enter")
     slept = [call for call in enters if any(sleep.queue == "io_uring" for sleep in call.sleeps)]
+    alone = sum(call.result or 0 for call in enters if len(call.args) > 2 and not call.args[2] & 0xFFFFFFFF)
+    others = sorted({call.name for call in single.waits})
     evidence = (
-        f"{len(slept)} of {count(len(enters), 'call')} of io_uring_enter slept on the ring's queue;"
+        f"{len(slept)} of {count(sum(call.count for call in enters), 'call')} of io_uring_enter slept on the ring's queue;"
         f" {count(socket_reads(single), 'call')} read a socket"
     )
-    all_copied = copiers(single)[OWN] == len(single.result.messages) > 0
-    return confirmed(evidence) if slept and not socket_reads(single) and all_copied else failed(f"{evidence}; {words(single)}")
-
-
-@LAB.check("no call on a socket copies the data", claims=("C43", "C44"))
-def own_copy(run: Run) -> Finding:
-    """The process calls no recvfrom, but the copy takes its time: the kernel wakes its own thread for it in io_uring_enter."""
-    single = run.case("single")
-    own = [call for call in single.calls("io_uring_enter") if call.copied and call.thread == single.server.serial]
-    woken = [call for call in own if call.sleeps and call.sleeps[-1].on <= (call.copied or 0)]
-    evidence = (
-        f"{count(socket_reads(single), 'call')} read a socket; but {count(len(own), 'call')} of io_uring_enter in the server's"
-        f" own thread copied data, and {len(woken)} of these had been woken for it"
-    )
-    if socket_reads(single) or not woken or copiers(single)[OWN] < len(single.result.messages):
+    if socket_reads(single):
+        return failed(f"{evidence}: a completion reports only that the socket is ready; {words(single)}")
+    if others or not slept:
+        where = f"the thread waits in {' and '.join(others)}" if others else "the thread never slept for a completion"
+        return failed(f"{evidence}; {where}; {words(single)}")
+    if alone > 0.5 * submitted(single):
+        requests = count(submitted(single), "request")
+        return failed(f"{evidence}; {alone:,} of {requests} had a call of their own, which waits for nothing")
+    if copiers(single)[OWN] < len(single.result.messages) or not single.result.messages:
         return failed(f"{evidence}; {words(single)}")
-    return refined(f"{evidence}: phase 2 takes this thread's time")
+    return refined(f"{evidence}. The thread had nothing else to do: it slept in io_uring_enter, and copied all data itself")
 
 
-@LAB.check("a multishot request brings many messages", claims=("C42",))
+@LAB.check("the kernel copies the data without the thread that made the request", claims=("C42", "C44"))
+def own_copy(run: Run) -> Finding:
+    """The kernel wakes the thread that made the request, and this thread copies: phase 2 takes its time, without a recvfrom."""
+    single = run.case("single")
+    messages = len(single.result.messages)
+    own = copiers(single)[OWN]
+    woken = len(woken_for_data(single))
+    evidence = (
+        f"the server's own thread copied {own} of {count(messages, 'message')}, {inside_enter(single)} of them inside"
+        f" io_uring_enter; packets woke it {count(woken, 'time')} for data that it then copied itself"
+    )
+    if socket_reads(single) or own < messages or not messages:
+        return failed(f"{evidence}; {count(socket_reads(single), 'call')} read a socket; {words(single)}")
+    return refuted(f"{evidence}: no recvfrom, but phase 2 takes this thread's time")
+
+
+def inside_enter(run: Run) -> int:
+    """How many messages were copied inside a call of io_uring_enter. Others: on the thread's way back to user space."""
+    enters = [call for call in run.result.named("io_uring_enter") if call.count == 1]
+    begins = [call.enter for call in enters]
+    places = [(bisect.bisect_right(begins, message.copied) - 1, message.copied) for message in run.result.messages]
+    return sum(1 for at, copied in places if at >= 0 and copied <= enters[at].exit)
+
+
+@LAB.check("one multishot request brings many messages", claims=("C42",))
 def multishot(run: Run) -> Finding:
     """One receive request for a whole connection, with buffers from a ring; the server's own thread still copies."""
-    single, multi = run.case("single"), run.case("multishot")
+    multi = run.case("multishot")
     if run.traffic.size > MULTISHOT_BUFFER:
         return unavailable(f"a message of more than {MULTISHOT_BUFFER:,} B arrives in several buffers: leave out --size")
-    of_single, of_multi = (submitted(case) / max(len(case.result.messages), 1) for case in (single, multi))
-    evidence = f"{of_multi:.2f} requests per message (single: {of_single:.2f}); {words(multi)}"
-    good = 0 < of_multi < of_single - 0.5 and copiers(multi)[OWN] == len(multi.result.messages)
-    return confirmed(evidence) if good else failed(evidence)
+    messages = max(len(multi.result.messages), 1)
+    beyond = submitted(multi) - 1 - len(multi.clients)  # one request for all connections, and one for each connection
+    evidence = (
+        f"beyond 1 request for all connections and 1 for each connection, {beyond / messages:.2f} requests per message,"
+        f" to send it back; {words(multi)}"
+    )
+    good = 0 < beyond < 1.5 * messages and copiers(multi)[OWN] == len(multi.result.messages)
+    return refined(f"{evidence}: the process's own thread copies") if good else failed(evidence)
 
 
 @LAB.check("with IOSQE_ASYNC a worker of the kernel takes the request", claims=("C42", "C44"))
@@ -153,6 +181,11 @@ def sqpoll(run: Run) -> Finding:
         f" {words(case)}"
     )
     return confirmed(evidence) if by_kernel and by_kernel == len(case.result.messages) else failed(evidence)
+
+
+LAB.holds(NEVER_SPINS, claims=("C44",))
+LAB.holds(NEEDS_NO_SHORT_TIME_OUT, claims=("C44",))
+LAB.holds(BLOCKS_ONLY_IN_ITS_WAIT, claims=("C42",))
 
 
 LAB.ask(

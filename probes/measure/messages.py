@@ -197,7 +197,7 @@ def _returns_of_completions(calls: Sequence[Call], families: Mapping[int, Family
     returns: dict[tuple[str, int], list[Call]] = collections.defaultdict(list)
     for call in calls:
         if call.name in _COMPLETES and call.result is not None and call.result >= (call.name != "io_uring_enter"):
-            if call.name != "io_uring_enter" or call.args[3] & _GETEVENTS:  # else it only submits requests
+            if call.name != "io_uring_enter" or _gets_completions(call):  # else it only submits requests
                 returns["thread", call.thread].append(call)
             returns["process", families[call.thread].process].append(call)
     for ends in returns.values():
@@ -210,8 +210,13 @@ def _reports(call: Call) -> bool:
     if call.name not in _REPORTERS or call.result is None:
         return False
     if call.name == "io_uring_enter":
-        return call.result >= 0 and bool(call.args[3] & _GETEVENTS)
+        return call.result >= 0 and _gets_completions(call)
     return call.result > 0 or call.name in _UNTIL_A_SIGNAL  # the others: not, if a signal ended the call
+
+
+def _gets_completions(enter: Call) -> bool:
+    """Does the io_uring_enter fetch completions? A burst, which has no arguments, submitted nothing: what else could it do?"""
+    return len(enter.args) < 4 or bool(enter.args[3] & _GETEVENTS)
 
 
 def _signalfds(calls: Sequence[Call]) -> set[tuple[int, int | None]]:

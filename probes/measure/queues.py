@@ -147,7 +147,7 @@ _PLACES: dict[str, str] = {
 
 # How a wake-up travelled: (what the student reads, the functions that show it). "inner < outer" are two frames in a row.
 LINKS: tuple[tuple[Link, tuple[str, ...]], ...] = (
-    (Link.TIMER, ("hrtimer_wakeup", "process_timeout", "posix_timer_fn", "it_real_fn", "timerfd_tmrproc")),
+    (Link.TIMER, ("hrtimer_wakeup", "process_timeout", "posix_timer_fn", "it_real_fn", "timerfd_tmrproc", "io_timeout_fn")),
     (Link.PACKET, ("ip_rcv", "ip_local_deliver", "ip_local_deliver_finish", "ip_protocol_deliver_rcu", "tcp_v4_rcv",
                    "ip6_input", "ipv6_rcv", "tcp_v6_rcv", "udp_rcv", "__udp4_lib_rcv", "netif_receive_skb")),
     (Link.TCP, ("tcp_data_queue", "tcp_rcv_established", "tcp_data_ready", "tcp_rcv_state_process", "tcp_child_process",

@@ -19,7 +19,7 @@ from findings.view import of_process
 from labs.kit.lab import Case
 from labs.kit.traffic import Traffic
 from probes.capture.instrument import Instrument
-from probes.context import ServerRun
+from probes.context import CasesRun, ServedCase, ServerRun
 from probes.measure.measure import measure
 from probes.measure.result import Result, Verdict
 from probes.patience import PATIENCE
@@ -49,11 +49,23 @@ def judged(model: str) -> dict[str, Result]:
             seen[name] = serve(Case(name, place), TRAFFIC, instrument.invite())
         instrument.wait_until_gone(2 * PATIENCE)
         result = measure(instrument.stop())
-    return {name: lab.judge(of_server(result, model, served)) for name, served in seen.items()}
+    return {name: lab.judge(of_server(result, model, name, served)) for name, served in seen.items()}
 
 
-def of_server(result: Result, model: str, served: Served) -> Result:
-    """What of the result belongs to one server, as if the lab of the model had run it alone."""
+def of_server(result: Result, model: str, name: str, served: Served) -> Result:
+    """What of the result belongs to one server, as if the lab of the model had run it alone, or as its only case."""
+    part = of_process(result, served.pid)
+    if lab_cases := labs.find(model).cases:
+        case = getattr(importlib.import_module(f"labs.wrong.{model}"), "CASES", {}).get(name, lab_cases[0].name)
+        server = ServedCase(
+            name=case,
+            server=f"labs.wrong.{model}:{name}",
+            pid=served.pid,
+            traffic_seen=served.traffic_seen,
+            witness=served.witness,
+        )
+        cases = CasesRun(lab=model, traffic=TRAFFIC.sent, traffic_words=TRAFFIC.words, cases=(server,))
+        return dataclasses.replace(part, context=cases)
     context = ServerRun(
         lab=model,
         traffic=TRAFFIC.sent,
@@ -61,7 +73,7 @@ def of_server(result: Result, model: str, served: Served) -> Result:
         traffic_seen=served.traffic_seen,
         witness=served.witness,
     )
-    return dataclasses.replace(of_process(result, served.pid), context=context)
+    return dataclasses.replace(part, context=context)
 
 
 @pytest.fixture

@@ -168,6 +168,14 @@ def test_a_completion_of_the_first_part_notifies_of_a_message_in_parts() -> None
     assert (message.notified, message.copied, message.returned, message.all_ready) == (106, 215, 220, 150)
 
 
+def test_a_burst_of_io_uring_enter_reports_the_completion_that_ended_it() -> None:
+    """A program that asks again and again: the calls without result are a burst, which has no arguments."""
+    copy = SocketCopy(thread=1, socket=1, ready=100, started=130, copied=140, bytes=60, arrivals=1, drained=True)
+    burst = call("io_uring_enter", 10, 170, args=(), result=0, count=9)
+    (message,) = completions_of([burst], [copy], {1: Family(0, 50)})
+    assert (message.notified_by, message.returned) == ("io_uring_enter", 170)
+
+
 def slept(off: int, woken: int, on: int, queue: str = "epoll") -> Sleep:
     return Sleep(off, woken, on, queue, (), None, probed=3)
 

@@ -46,6 +46,7 @@ LOOPBACK = "tcp_data_queue tcp_rcv_established tcp_v4_rcv ip_local_deliver net_r
         ),
         (("packet", "TCP", "socket", "poll's callback (pollwake)"), f"try_to_wake_up pollwake sock_def_readable {LOOPBACK}"),
         (("timer",), "try_to_wake_up hrtimer_wakeup __hrtimer_run_queues"),
+        (("timer", "io_uring"), "try_to_wake_up io_req_normal_work_add io_timeout_fn __hrtimer_run_queues"),
         (
             ("timer",),
             f"try_to_wake_up hrtimer_wakeup hrtimer_interrupt asm_sysvec_apic_timer_interrupt sock_def_readable {LOOPBACK}",
