@@ -36,7 +36,7 @@ def sent_during_flood(run: Run) -> bool:
     )
 
 
-@LAB.check("a server that drains without a limit starves the other clients", claims=("C35",))
+@LAB.check("a server that drains without a limit starves the other clients", claims=("C38",))
 def starved(run: Run) -> Finding:
     """The server read one connection as long as it had data, while the data of others was unread."""
     broken = run.case("broken")

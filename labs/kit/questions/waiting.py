@@ -15,7 +15,7 @@ def _waiting(run: Run) -> tuple[Waiting, int]:
     return found, messages
 
 
-_MANY = Ranges((1.2, "about 1"), (6, "2 to 6"), (20, "7 to 20"), beyond="more than 20")
+_MANY = Ranges((2.2, "1 or 2"), (6, "3 to 6"), (20, "7 to 20"), beyond="more than 20")
 
 
 def _waits(run: Run) -> Truth:
