@@ -71,6 +71,9 @@ C31 The cost of a call grows with the number of descriptors for select and poll,
 C32 epoll_ctl registers a descriptor once: one copy into the kernel, and one entry with a callback in its wait queue.
 C33 The callback, ep_poll_callback, puts the ready descriptor on a ready list and wakes the waiter; epoll_wait checks only \
 this list, and sleeps on epoll's own wait queue.
+C54 epoll_ctl puts the task that calls it on the wait queue of the device, once.
+C55 epoll_wait sleeps for a moment, checks the ready list, and sleeps again, until an event is there.
+C56 epoll_wait returns only a number; the program has to fetch the ready descriptors afterwards.
 C34 The number of open files limits epoll: about 100,000 for each GB of memory.
 C35 Level-triggered epoll reports a descriptor until it is drained; edge-triggered epoll reports each arrival once, and a \
 server that does not drain stalls.

@@ -22,6 +22,7 @@ _NEEDED = {  # what the checks of a lab look up, where its experiment ran
     "async_results": {"asked", "early", "reported"},
     "selectors": {"order", "chosen"},
     "select_steps": {"named", "left"},
+    "epoll_steps": {"written", "untouched", "room"},
 }
 
 
@@ -93,6 +94,9 @@ class Aside:
     early: Mapping[str, bool] | None = None
     reported: Mapping[str, bool] | None = None
     rounds: Mapping[str, Mapping[str, int]] | None = None
+    written: tuple[int, ...] = ()
+    untouched: int = 0
+    room: int = 0
 
 
 def check(lab: str, data: Mapping[str, Any], sizes: tuple[int, ...]) -> None:
