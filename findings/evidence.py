@@ -9,13 +9,12 @@ import bisect
 import collections
 from collections.abc import Mapping, Sequence
 
-from findings.spans import most_at_once
 from findings.view import Finding, Run, confirmed, failed, sleeps, unavailable, waited
 from probes.kernel import syscalls
 from probes.measure.percentiles import median
 from probes.measure.queues import place
 from probes.measure.result import Call, Sleep, Thread, Verdict
-from probes.words import count, ms, plural
+from probes.words import count, ms
 
 NO_COPY = "no tracepoint shows the copy of a datagram; a kernel that takes fentry probes or kprobes would show it"
 
@@ -101,79 +100,9 @@ def read_without_waiting(run: Run) -> Finding:
     return confirmed(evidence) if with_data and len(copied) == len(with_data) and not slept else failed(evidence)
 
 
-def own_reader_each(run: Run, unit: str) -> Finding:
-    """Each connection has a thread (or a process: `unit`) of its own that reads it, and these wait at the same time.
-
-    The evidence counts connections and readers, and how many readers slept in recv at one moment. With few short pauses there
-    may be no such moment; then the connections count whose first read had begun and whose last read had not ended: a server of
-    one connection after the other never has two of these.
-    """
-    readers: dict[int, set[int]] = {}
-    for call in run.reads:
-        if call.socket:
-            readers.setdefault(call.socket, set()).add(call.thread)
-    alone = [socket for socket, threads in readers.items() if len(threads) == 1]
-    owners = {next(iter(readers[socket])) for socket in alone}
-    counted = f"{count(len(owners), unit)} read {count(len(readers), 'connection')}"
-    if len(readers) < 2 or len(owners) < len(readers):
-        return failed(f"{counted}; {len(alone)} of these had a single reader")
-    counted += f", and no {unit} read two of them"
-    asleep = most_at_once((sleep.off, sleep.woken) for call in run.reads for sleep in call.sleeps)
-    if asleep > 1:
-        return confirmed(f"{counted}; up to {count(asleep, unit)} slept in recv at the same time")
-    reads = [[call for call in run.reads if call.socket == socket] for socket in readers]
-    begun = most_at_once((min(call.enter for call in calls), max(call.exit for call in calls)) for calls in reads)
-    evidence = f"{counted}; up to {count(begun, 'connection')} were being read at the same time"
-    return confirmed(evidence) if begun > 1 else failed(evidence)
-
-
 def created(run: Run) -> list[Thread]:
     """The threads and processes that the server created while it was followed."""
     return [thread for thread in run.result.threads if thread.parent]
-
-
-def cost_of_each(run: Run, unit: str, processes: bool) -> Finding:
-    """The server created a thread (or a process) for every connection.
-
-    The evidence counts what was created, how long a clone took on average, and the voluntary switches for all messages.
-    """
-    made = [thread for thread in created(run) if (thread.pid == thread.tid) == processes]
-    clones = [call for call in run.result.calls if call.name in ("clone", "clone3", "fork", "vfork") and call.result]
-    switches = sum(thread.voluntary_switches for thread in made)
-    average = sum(call.total for call in clones) / max(len(clones), 1) / 1e3
-    evidence = (
-        f"the server created {count(len(made), unit)} for {count(len(run.connections), 'connection')},"
-        f" {average:.0f} us of clone each; they made {count(switches, 'voluntary switch')}"
-        f" for {count(len(run.result.messages), 'message')}"
-    )
-    return confirmed(evidence) if made and len(made) == len(run.connections) else failed(evidence)
-
-
-def ceiling(run: Run, workers: int, unit: str) -> Finding:
-    """The connections beyond the pool's size are served only after another connection has ended.
-
-    A connection counts as served from its first read to its last. The evidence gives the most connections that were served at
-    one moment, the readers, and when the first connection beyond the pool's size had its first read.
-    """
-    first_and_last: dict[int, tuple[int, int]] = {}
-    for call in run.reads:
-        if call.socket:
-            first, _ = first_and_last.get(call.socket, (call.enter, 0))
-            first_and_last[call.socket] = first, call.exit
-    readers = {call.thread for call in run.reads if call.socket}
-    spans = sorted(first_and_last.values())
-    together = most_at_once(spans)
-    evidence = (
-        f"{count(len(spans), 'connection')}, {count(len(readers), unit)}:"
-        f" at most {count(together, 'connection')} served at the same time"
-    )
-    if len(spans) <= workers:
-        return unavailable(f"{evidence}; {workers} {plural(unit)} serve them all: --clients {workers + 2} shows the ceiling")
-    if together > workers or len(readers) > workers:
-        return failed(evidence)
-    came = min(client.asked for client in run.clients if client.asked)
-    late = min(begin - came for begin, _ in spans[workers:])
-    return confirmed(f"{evidence}; connection {workers + 1} was read {ms(late)} after the first client had connected")
 
 
 def each_got_eagain(run: Run, names: Mapping[str, str]) -> Finding:

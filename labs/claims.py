@@ -45,6 +45,7 @@ C14 With a thread or a process for each connection, connections do not delay eac
 C15 Hundreds of threads or processes cost memory, context switches and creation time.
 C16 A pool saves the creation time but has a ceiling: connections beyond its size wait as if there were no pool.
 C49 A connection pool keeps connections open and uses them again, which saves their set-up; like every pool it has a ceiling.
+C66 A process that has ended stays a zombie until its parent waits for it, unless the parent ignores SIGCHLD.
 
 Non-blocking I/O
 C17 A non-blocking recvfrom without data gets EAGAIN at once; the process does other work and polls again later.

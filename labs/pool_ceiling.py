@@ -1,6 +1,6 @@
 """A classic mistake: a pool of four threads, and each serves one connection until it ends. What happens to the fifth client?"""
 
-from findings import evidence
+from findings import concurrency, evidence
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
 from labs.kit.questions.cases import MEANWHILE
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided
@@ -50,7 +50,7 @@ def ceiling(run: Run) -> Finding:
     broken = run.case("broken")
     if min(len(client.exchanges) for client in broken.clients) < 2:
         return unavailable(TOO_SHORT)
-    finding = evidence.ceiling(broken, WORKERS, "thread")
+    finding = concurrency.ceiling(broken, WORKERS, "thread")
     if finding.verdict == "unavailable":
         return finding
     answers, late = first_answers(broken), late_answers(broken)

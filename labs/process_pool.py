@@ -1,6 +1,6 @@
 """Four processes, forked beforehand, accept from one listener. Six clients connect: what happens to the fifth?"""
 
-from findings import evidence
+from findings import concurrency, evidence
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 from labs.kit.traffic import Traffic
 from probes.words import count
@@ -40,5 +40,5 @@ def nothing_created(run: Run) -> Finding:
 
 @LAB.check("connections beyond the pool's size wait", claims=("C16",))
 def ceiling(run: Run) -> Finding:
-    """The server never served more than four connections at the same time."""
-    return evidence.ceiling(run, WORKERS, "process")
+    """At most four connections were served at the same time, and the others waited for the end of one of these."""
+    return concurrency.ceiling(run, WORKERS, "process")

@@ -1,6 +1,6 @@
 """A pool of four threads serves six clients: what happens to the fifth?"""
 
-from findings import evidence
+from findings import concurrency
 from labs.kit.lab import Finding, Lab, Run
 from labs.kit.traffic import Traffic
 from servers.thread_pool import WORKERS
@@ -24,7 +24,13 @@ LAB = Lab(
 )
 
 
+@LAB.check("the server creates no more threads than the pool has", claims=("C16",))
+def few(run: Run) -> Finding:
+    """Most connections cost no new thread: the saving of a pool."""
+    return concurrency.at_most(run, WORKERS)
+
+
 @LAB.check("connections beyond the pool's size wait", claims=("C16",))
 def ceiling(run: Run) -> Finding:
-    """The server never served more than four connections at the same time."""
-    return evidence.ceiling(run, WORKERS, "thread")
+    """At most four connections were served at the same time, and the others waited for the end of one of these."""
+    return concurrency.ceiling(run, WORKERS, "thread")

@@ -361,7 +361,7 @@ def _overhead(untraced: Served, traced: Served) -> Overhead | None:
 def _aside(place: str) -> dict[str, Any]:
     """Runs "module:function" in a process of its own; its return value."""
     with Child("runs.lab", place, str(os.getpid())) as child:
-        outcome: dict[str, Any] = json.loads(child.rest(10))
+        outcome: dict[str, Any] = json.loads(child.rest(30))
         return outcome
 
 

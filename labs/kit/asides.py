@@ -10,6 +10,7 @@ from labs.kit.arguments import Kept, Overwritten
 from labs.kit.walks import Walks
 from probes import shapes
 
+CROWDS = (10, 100, 200)  # the threads or processes of labs.kit.crowd
 _CALLS = ("select", "select, no wait", "poll", "poll, no wait", "epoll")
 _ROUNDS = {f"{server}, {kind}" for server in ("level", "edge", "level and drained") for kind in ("short", "long")}
 _FIGURES = {"waits", "reads", "sends", "cpu_ns", "round_trip_ns"}
@@ -52,12 +53,25 @@ class Signals:
 
 
 @dataclass(frozen=True)
+class Crowd:
+    """What labs.kit.crowd returns for some threads or processes: what they took to create, their memory, and their
+    voluntary switches for a message each.
+    """
+
+    ns: int
+    bytes: int
+    switches: int
+
+
+@dataclass(frozen=True)
 class Aside:
     """All that the experiments return, together: no two of them use one name for different types."""
 
     sections: tuple[str, ...] = ()
     growth: Mapping[str, Mapping[str, int]] | None = None
     growth_skipped: str = ""
+    crowd: Mapping[str, Mapping[str, Crowd]] | None = None
+    crowd_skipped: str = ""
     skipped: str = ""
     limit: Limit | None = None
     mmap: str = ""
@@ -121,3 +135,7 @@ def check(lab: str, data: Mapping[str, Any], sizes: tuple[int, ...]) -> None:
             raise ValueError("aside.rounds lacks a server or a figure")
         if min(figure for cost in aside.rounds.values() for figure in cost.values()) <= 0:
             raise ValueError("aside.rounds has a figure that is not above 0")
+    if aside.crowd is not None:
+        wanted = {str(size) for size in CROWDS}
+        if not set(aside.crowd) <= {"thread", "process"} or any(set(costs) != wanted for costs in aside.crowd.values()):
+            raise ValueError("aside.crowd lacks a unit or a size")

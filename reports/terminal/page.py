@@ -64,10 +64,7 @@ def _heading(report: Report, out: Screen) -> None:
 def _lab(report: Report, context: LabRun, out: Screen) -> None:
     out.print(Text.assemble((f"lab {context.lab}", "bold"), f": {context.question}"))
     traffic = f", {context.traffic_words}" if isinstance(context, TrafficRun) else ""
-    if report.cases:
-        served = count(len(report.cases), "server")
-    else:
-        served = count(len(report.result.threads), "server thread" if traffic else "thread")
+    served = count(len(report.cases), "server") if report.cases else _tasks(report, "server " if traffic else "")
     note(out, f"{served}{traffic}")
     for case in context.cases if isinstance(context, CasesRun) else ():
         if case.traffic_words and f", {case.traffic_words}" != traffic:
@@ -75,6 +72,15 @@ def _lab(report: Report, context: LabRun, out: Screen) -> None:
     if isinstance(context, TrafficRun) and context.link:
         note(out, link.words(context.link))
     out.print(Text(f"watch: {context.watch}"))
+
+
+def _tasks(report: Report, whose: str) -> str:
+    """How many threads or processes were followed."""
+    threads = len(report.result.threads)
+    processes = len({thread.pid for thread in report.result.threads})
+    if processes < 2:
+        return count(threads, f"{whose}thread")
+    return count(processes, f"{whose}process") + (f" with {count(threads, 'thread')}" if threads > processes else "")
 
 
 def _try_next(report: Report, out: Screen) -> None:

@@ -39,6 +39,11 @@ def servers(model: str) -> list[str]:
     return [*module.WRONG, *module.RIGHT]
 
 
+def traffic_of(model: str) -> Traffic:
+    """As many clients as the lab's own traffic has: more than a pool has threads."""
+    return dataclasses.replace(TRAFFIC, clients=max(TRAFFIC.clients, labs.find(model).traffic.clients))
+
+
 @functools.cache
 def judged(model: str) -> dict[str, Result]:
     """The result of each of a model's servers, with the verdicts of the model's lab."""
@@ -46,7 +51,7 @@ def judged(model: str) -> dict[str, Result]:
     with Instrument() as instrument:
         for name in servers(model):
             place = f"labs.wrong.{model}:{name}"
-            seen[name] = serve(Case(name, place), TRAFFIC, instrument.invite())
+            seen[name] = serve(Case(name, place), traffic_of(model), instrument.invite())
         instrument.wait_until_gone(2 * PATIENCE)
         result = measure(instrument.stop())
     return {name: lab.judge(of_server(result, model, name, served)) for name, served in seen.items()}
@@ -54,7 +59,7 @@ def judged(model: str) -> dict[str, Result]:
 
 def of_server(result: Result, model: str, name: str, served: Served) -> Result:
     """What of the result belongs to one server, as if the lab of the model had run it alone, or as its only case."""
-    part = of_process(result, served.pid)
+    part, traffic = of_process(result, served.pid), traffic_of(model)
     if lab_cases := labs.find(model).cases:
         case = getattr(importlib.import_module(f"labs.wrong.{model}"), "CASES", {}).get(name, lab_cases[0].name)
         server = ServedCase(
@@ -64,12 +69,12 @@ def of_server(result: Result, model: str, name: str, served: Served) -> Result:
             traffic_seen=served.traffic_seen,
             witness=served.witness,
         )
-        cases = CasesRun(lab=model, traffic=TRAFFIC.sent, traffic_words=TRAFFIC.words, cases=(server,))
+        cases = CasesRun(lab=model, traffic=traffic.sent, traffic_words=traffic.words, cases=(server,))
         return dataclasses.replace(part, context=cases)
     context = ServerRun(
         lab=model,
-        traffic=TRAFFIC.sent,
-        traffic_words=TRAFFIC.words,
+        traffic=traffic.sent,
+        traffic_words=traffic.words,
         traffic_seen=served.traffic_seen,
         witness=served.witness,
     )
