@@ -6,6 +6,7 @@ import collections
 
 from findings.properties.property import Observation, Property, broken, held, not_shown
 from findings.view import Run
+from probes.kernel import syscalls
 from probes.words import count
 
 
@@ -22,8 +23,20 @@ def observe(run: Run) -> Observation:
     missing = sum(client.not_echoed for client in gave_up)
     return broken(
         f"{count(missing, 'byte')} of {count(len(gave_up), 'client')} were never echoed"
-        f" ({why}); {count(echoes, 'message')} came back"
+        f" ({why}); {count(echoes, 'message')} came back{_calls_on_connections(run)}"
     )
+
+
+def _calls_on_connections(run: Run) -> str:
+    """What reading and writing calls did with the data, as an addition to evidence; "" where none read a socket."""
+    reads = [call for call in run.reads if call.socket]
+    if not reads:
+        return ""
+    read, connections = sum(call.bytes for call in reads), {(call.thread, call.fd) for call in reads}
+    sent = sum(call.bytes for call in run.calls(*syscalls.WRITES) if (call.thread, call.fd) in connections)
+    words = f"; calls of the server read {count(read, 'byte')} and sent {sent:,}"
+    sockets = len({call.socket for call in reads})
+    return f"{words}; of {count(len(run.clients), 'client')} they read {sockets}" if sockets < len(run.clients) else words
 
 
 ECHOES_EVERY_BYTE = Property(

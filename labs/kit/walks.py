@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import select as python_select
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ from servers.kit.system import system_call
 
 MANY = 300  # descriptors of `reported`
 FEW = 5  # of the others
+_DESCRIPTORS = MANY + 100  # of a process that makes the experiments
 _TRIES = 4  # on a busy machine the other thread may come after the end of the time-out
 
 Wait = Callable[[Sequence[int], float], int]
@@ -54,12 +56,12 @@ class Walks:
 
 def of_select() -> dict[str, Any]:
     """The experiments with pselect6."""
-    return {"walks": asdict(walk_with(selected))}
+    return _experiments(selected)
 
 
 def of_poll() -> dict[str, Any]:
     """The experiments with ppoll."""
-    return {"walks": asdict(walk_with(polled))}
+    return _experiments(polled)
 
 
 def selected(fds: Sequence[int], seconds: float) -> int:
@@ -79,6 +81,15 @@ def polled(fds: Sequence[int], seconds: float) -> int:
 
 def _time_out(seconds: float) -> Any:
     return (ctypes.c_long * 2)(int(seconds), int(seconds % 1 * 1e9))
+
+
+def _experiments(wait: Wait) -> dict[str, Any]:
+    """The experiments as data; nothing where RLIMIT_NOFILE allows too few descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < _DESCRIPTORS:
+        return {}
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, _DESCRIPTORS), hard))
+    return {"walks": asdict(walk_with(wait))}
 
 
 def walk_with(wait: Wait) -> Walks:
@@ -202,7 +213,7 @@ def polls_all(run: Run, name: str, calls: list[Call]) -> Finding:
     if lacking := growth.missing(run, name, calls):
         return lacking
     if "walks" not in run.aside:
-        return unavailable("the experiment beside the traffic did not run")
+        return unavailable("the experiment beside the traffic did not run: does ulimit -Hn allow 400 descriptors?")
     walks: Walks = shapes.read(Walks, run.aside["walks"], "aside.walks")
     costs = run.aside["growth"][f"{name}, no wait"]
     shown = (
@@ -237,7 +248,7 @@ def queues_on_all(run: Run, name: str, calls: list[Call]) -> Finding:
         )
         return (confirmed if len(complete) >= 0.9 * len(counted) else failed)(evidence)
     if "walks" not in run.aside:
-        return unavailable("the experiment beside the traffic did not run")
+        return unavailable("the experiment beside the traffic did not run: does ulimit -Hn allow 400 descriptors?")
     walks: Walks = shapes.read(Walks, run.aside["walks"], "aside.walks")
     costs = run.aside["growth"][name]
     queueing = {size: ns - run.aside["growth"][f"{name}, no wait"][size] for size, ns in costs.items()}

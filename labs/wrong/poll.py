@@ -32,7 +32,7 @@ WRONG = {
     "blocking_listener": "in accept4",
     "mixed": "by poll and",
     "one_by_one": "went to sleep",
-    "first_half": "were never echoed",
+    "first_half": "read 192 bytes and sent 96",
     "ignores_the_end": "returned 0 bytes",
     "ignores_the_hang_up": "a descriptor was reported as ready and no data moved",
 }
