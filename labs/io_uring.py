@@ -168,7 +168,7 @@ def woken_for_data(run: Run) -> list[Sleep]:
     ]
 
 
-@LAB.check("with SQPOLL a thread of the kernel takes the requests and copies the data", claims=("C42", "C44"))
+@LAB.check("with SQPOLL a thread of the kernel takes the requests and copies the data", claims=("C42", "C43", "C44"))
 def sqpoll(run: Run) -> Finding:
     """The kernel's thread takes requests from the ring without a system call, and copies when it runs the request."""
     case = run.case("SQPOLL")

@@ -37,7 +37,7 @@ LAB = Lab(
 AIO_POLL = {"AIO's request (aio_poll_wake)", "AIO's completion (aio_complete)"}
 
 
-@LAB.check("the thread sleeps in io_getevents until a poll completes, and in no call on a socket", claims=("C43",))
+@LAB.check("the thread sleeps in io_getevents until a poll completes, and in no call on a socket", claims=("C44",))
 def waits(run: Run) -> Finding:
     """A packet completed the poll (aio_poll_wake), and that ended the sleep."""
     slept = [call for call in run.result.calls if call.name in syscalls.AIO_WAITS and call.sleeps]

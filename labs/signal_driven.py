@@ -123,7 +123,7 @@ def phase_two(run: Run) -> Finding:
 LAB.holds(NEVER_SPINS, claims=("C41",))
 LAB.holds(NEEDS_NO_SHORT_TIME_OUT, claims=("C41",))
 LAB.holds(BLOCKS_ONLY_IN_ITS_WAIT, claims=("C41",))
-LAB.holds(LEAVES_NO_DATA_UNREAD, claims=("C43",))
+LAB.holds(LEAVES_NO_DATA_UNREAD, claims=("C41",))
 
 
 def compute_until_the_signal() -> dict[str, Any]:

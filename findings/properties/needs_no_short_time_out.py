@@ -60,10 +60,23 @@ def observe(run: Run) -> Observation:
 def polls_after_time_out(calls: Iterable[Call]) -> list[Call]:
     """Of one thread's calls in order: the waits that timed out, and the pauses (nanosleep) before a call without result."""
     calls = list(calls)
-    pauses = [call for call in calls if call.name in _PAUSES and timed_out(call)]
+    pauses = _pauses(calls)
     polled = {id(pause) for call in calls if call.count > 1 and _without_result(call) for pause in _within(call, pauses)}
-    polled |= {id(pause) for pause, call in itertools.pairwise(calls) if _without_result(call)}
+    apart = {id(pause) for pause in pauses}
+    polled |= {id(pause) for pause, call in itertools.pairwise(calls) if id(pause) in apart and _without_result(call)}
     return [call for call in calls if timed_out(call) and (call.name not in _PAUSES or id(call) in polled)]
+
+
+def _pauses(calls: list[Call]) -> list[Call]:
+    """The pauses of a thread, without those of a slow handler, which follow a wait with a result."""
+    found = []
+    in_handler = False
+    for call in calls:
+        if call.name in syscalls.LOOP_WAITS:
+            in_handler = bool(call.sleeps) or (call.result or 0) > 0
+        elif call.name in _PAUSES and timed_out(call) and not in_handler:
+            found.append(call)
+    return found
 
 
 def _without_result(call: Call) -> bool:

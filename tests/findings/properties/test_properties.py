@@ -33,6 +33,7 @@ HOLDING = {
         ("thread_pool", ""),
         ("lost_signal", "mended"),
         ("native_aio", ""),
+        ("slow_handler", "broken"),
     ],
     "blocks-only-in-its-wait": [
         ("epoll", ""),
