@@ -19,8 +19,8 @@ class CaseFigures:
     round_trip: Times  # of each echo, as the clients measured it
     untraced_round_trip: int | None  # median, ns
     messages: MessageFigures
-    calls_per_answer: float
-    switches_per_answer: float
+    calls_per_answer: float | None  # None: no answer came
+    switches_per_answer: float | None
     awake: int  # ns of all threads
     wall: int
 
@@ -57,14 +57,14 @@ def cases(result: Result) -> tuple[CaseReport, ...]:
 
 def _figures(run: Run, case: ServedCase) -> CaseFigures:
     result = run.result
-    answers = max(len(run.round_trips), 1)
+    answers = len(run.round_trips)
     return CaseFigures(
         result=result,
         round_trip=summary.times(run.round_trips),
         untraced_round_trip=case.overhead.untraced_round_trip_ns if case.overhead else None,
         messages=summary.messages(result),
-        calls_per_answer=sum(call.count for call in result.calls) / answers,
-        switches_per_answer=sum(thread.voluntary_switches for thread in result.threads) / answers,
+        calls_per_answer=sum(call.count for call in result.calls) / answers if answers else None,
+        switches_per_answer=sum(thread.voluntary_switches for thread in result.threads) / answers if answers else None,
         awake=sum(thread.awake for thread in result.threads),
         wall=sum(thread.wall for thread in result.threads),
     )

@@ -60,6 +60,10 @@ def _duration(ns: int | None) -> str:
     return "-" if ns is None else duration(ns)
 
 
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.1f}"
+
+
 Figures = dict[str, Callable[[CaseFigures], str]]
 _TIMES: Figures = {
     "round trip,\nmedian": lambda one: _duration(one.round_trip.p50),
@@ -69,8 +73,8 @@ _TIMES: Figures = {
     "unread,\nlongest": lambda one: _duration(one.messages.ready_to_notified.longest),
 }
 _COUNTS: Figures = {
-    "calls\nper answer": lambda one: f"{one.calls_per_answer:,.1f}",
-    "switches\nper answer": lambda one: f"{one.switches_per_answer:,.1f}",
+    "calls\nper answer": lambda one: _number(one.calls_per_answer),
+    "switches\nper answer": lambda one: _number(one.switches_per_answer),
     "awake": lambda one: share(one.awake, one.wall),
     "threads": lambda one: f"{len(one.result.threads)}",
 }

@@ -36,7 +36,8 @@ def read_by(document: dict[str, Any]) -> int:
     return sum(row["bytes"] for row in document["calls"] if row["name"] == reading)
 
 
-WITHOUT_AN_ECHO = {"select long", "one message long"}  # of lab textbook: a part of the only message comes back
+# Servers of which no client gets a whole message back, by lab.
+WITHOUT_AN_ECHO = {"textbook": ("select long", "one message long"), "edge_undrained": ("broken",), "short_write": ("broken",)}
 SERVED = [name for name in labs.names() if labs.find(name).server]
 
 
@@ -93,7 +94,7 @@ def test_every_server_of_a_lab_answers_and_its_checks_hold(kernel: None, lab: st
     assert len(ran) == len(labs.find(lab).cases) or lab == "io_uring"  # whose variants not every kernel offers
     assert sum(len(case["threads"]) for case in ran) == len(document["threads"])
     for case in ran:
-        assert case["name"] in WITHOUT_AN_ECHO or case["round_trip_ns"]["p50"] > 0
+        assert case["name"] in WITHOUT_AN_ECHO.get(lab, ()) or case["round_trip_ns"]["p50"] > 0
         for row in case["calls"]:
             assert row["total_ns"] == sum(row[phase] for phase in PHASES)
 

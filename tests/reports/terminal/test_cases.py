@@ -47,3 +47,9 @@ def test_json_tells_each_case(recorded: Callable[[str], Recording]) -> None:
     broken, mended, _ = found["cases"]
     assert broken["round_trip_ns"]["p100"] > 10 * mended["round_trip_ns"]["p100"] > 0
     assert sum(row["count"] for case in found["cases"] for row in case["calls"]) == sum(row["count"] for row in found["calls"])
+
+
+def test_a_server_without_an_answer_has_no_figure_per_answer(recorded: Callable[[str], Recording]) -> None:
+    (line,) = [one for one in written(recorded("edge_undrained")).splitlines() if one.startswith("calls per answer")]
+    broken, mended, _level = line.removeprefix("calls per answer").split()
+    assert broken == "-" and float(mended) > 1
