@@ -8,11 +8,12 @@ import bisect
 from collections import Counter
 
 from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
+from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
 from findings.properties.needs_no_short_time_out import NEEDS_NO_SHORT_TIME_OUT
 from findings.properties.never_spins import NEVER_SPINS
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, refined, refuted, unavailable
 from labs.kit.questions.server import CALLS, COPIES, READERS, WAITS_IN
-from probes.measure.result import Sleep
+from probes.measure.result import Sleep, Verdict
 from probes.words import count
 
 LAB = Lab(
@@ -181,6 +182,17 @@ def sqpoll(run: Run) -> Finding:
         f" {words(case)}"
     )
     return confirmed(evidence) if by_kernel and by_kernel == len(case.result.messages) else failed(evidence)
+
+
+@LAB.check(ECHOES_EVERY_BYTE.statement, claims=("C42",))
+def echoes(run: Run) -> Finding:
+    """Each of the servers sends all data back."""
+    seen = {name: ECHOES_EVERY_BYTE.check(case) for name, case in run.cases.items()}
+    broken = [f"{name}: {found.evidence}" for name, found in seen.items() if found.verdict is Verdict.FAILED]
+    if broken:
+        return failed("; ".join(broken))
+    held = [f"{name}: {found.evidence}" for name, found in seen.items()]
+    return confirmed("; ".join(held)) if held else unavailable("0 servers ran here")
 
 
 LAB.holds(NEVER_SPINS, claims=("C44",))

@@ -27,6 +27,7 @@ WRONG = {
     "waits_in_epoll": "the thread waits in epoll_wait",
     "a_call_for_each_request": "requests had a call of their own, which waits for nothing",
     "slow_handler": "in clock_nanosleep",
+    "receives_once": "bytes of 3 clients were never echoed",
     "requests_each_message": "for each connection, 2.",
     "without_iosqe_async": "0 workers",
     "without_sqpoll": "copied by: own thread",
@@ -166,6 +167,27 @@ class _Slow(Ring):
 def slow_handler(listener: socket.socket) -> None:
     """Sleeps for 3 ms before it handles completions."""
     with _Slow() as ring:
+        echo(listener, ring, receive_flags=0)
+
+
+class _Once(Ring):
+    def __init__(self) -> None:
+        super().__init__()
+        self.received: set[int] = set()
+
+    def request(
+        self, operation: int, fd: int, address: int, size: int, data: int,
+        *, flags: int = 0, priority: int = 0, group: int = 0, message_flags: int = 0,
+    ) -> None:  # fmt: skip
+        if operation != RECV or fd not in self.received:
+            super().request(operation, fd, address, size, data, flags=flags)
+        if operation == RECV:
+            self.received.add(fd)
+
+
+def receives_once(listener: socket.socket) -> None:
+    """Requests one receive for each connection, as if one request were there for all data."""
+    with _Once() as ring:
         echo(listener, ring, receive_flags=0)
 
 
