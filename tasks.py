@@ -95,10 +95,23 @@ class Iolab(Program):
         print(with_command_name(f"Usage: invoke {' '.join(words + rest)}\n"))
         print(with_command_name(inspect.getdoc(self.collection[name]) or ""))
         print()
-        options = [(flags, with_command_name(help_text)) for flags, help_text in context.help_tuples()]
+        options = [(_flags(flags), with_command_name(help_text)) for flags, help_text in context.help_tuples()]
         if options:
             print("Options:")
             self.print_columns(options)
+
+
+def _flags(flags: str) -> str:
+    """The flags of an option with the word for its value: invoke prints STRING for every value.
+
+    invoke takes the dash of --at-once as a short option, which argparse and getopt(3) forbid: it is left out.
+
+    >>> _flags("-c STRING, --clients=STRING"), _flags("--=STRING, --at-once=STRING")
+    ('-c N, --clients=N', '--at-once=N')
+    """
+    shown = [flag for flag in flags.split(", ") if not flag.startswith("--=")]
+    option = shown[-1].removeprefix("--").partition("=")[0]
+    return ", ".join(shown).replace("STRING", shared.VALUES.get(option, "TEXT"))
 
 
 def _summary(command: Task[Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from commands import shared
 
-HELP = shared.ANSWER_HELP | {"run": "run every lab first, and show the verdicts"}
+HELP = shared.REPORT_HELP | {"run": "run every lab first, and show the verdicts"}
 
 
 def claims(run: bool = False, json: bool = False, out: str = "") -> int:
@@ -18,6 +18,6 @@ def claims(run: bool = False, json: bool = False, out: str = "") -> int:
     from runs import every
 
     judged, verdict = every.judge([*rooms.names(), every.COMPARE], shared.progress) if run else (None, "pass")
-    with shared.answer(out) as file:
+    with shared.output(out) as file:
         catalogue.write_claims(entries.all_claims(judged), file, json)
     return shared.VERDICT_CODES[verdict]

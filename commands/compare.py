@@ -6,7 +6,7 @@ import dataclasses
 
 from commands import shared
 
-HELP = shared.ANSWER_HELP | shared.TRAFFIC_HELP | shared.LINK_HELP
+HELP = shared.REPORT_HELP | shared.TRAFFIC_HELP | shared.LINK_HELP
 
 
 def compare(clients: str = "", messages: str = "", size: str = "", link: str = "", json: bool = False, out: str = "") -> int:
@@ -21,6 +21,6 @@ def compare(clients: str = "", messages: str = "", size: str = "", link: str = "
     traffic = dataclasses.replace(comparing.TRAFFIC, **changed)
     with links.optional(link, shared.progress) as between:
         comparison_result = comparing.compare(traffic, shared.progress, between)
-    with shared.answer(out) as file:
+    with shared.output(out) as file:
         comparison.write(comparison_result, file, json)
     return shared.VERDICT_CODES[comparison_result.verdict]

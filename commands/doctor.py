@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from commands import shared
 
-HELP = shared.ANSWER_HELP
+HELP = shared.REPORT_HELP
 
 
 def doctor(json: bool = False, out: str = "") -> int:
@@ -17,6 +17,6 @@ def doctor(json: bool = False, out: str = "") -> int:
     from runs import link
 
     findings = [*capabilities.examine(), link.examine()]
-    with shared.answer(out) as file:
+    with shared.output(out) as file:
         catalogue.write_doctor(entries.machine(findings), file, json)
     return 0 if capabilities.can_trace(findings) else 4

@@ -12,15 +12,15 @@ from probes.recording import load
 
 ROOT = Path(__file__).resolve().parents[1]
 HELP = {
-    "name": "the lab; all: every lab's page, into the folder that --out names, and the answers into its folder answers",
-    "recording": "answer the questions by this run of the lab; without it, by a run that comes with iolab",
-    "with-answers": "put the answers, the run and the statements on the page, too",
-    "out": "the file, or the folder",
+    "name": "the lab, or all: then --out names a folder for the pages, and its folder answers gets the pages with the answers",
+    "recording": "take the answers from this recording of the lab (default: a recording that comes with iolab)",
+    "with-answers": "add the answers, an example run and the checked statements to the page",
+    "out": "write to this file (with NAME all: to this folder)",
 }
 
 
 def handout(name: str, recording: str = "", with_answers: bool = False, out: str = "") -> None:
-    """Write a Markdown page about a lab for students: what to predict, read and run; the answers only if asked for."""
+    """Write a Markdown page about a lab for students: what to predict, read and run. --with-answers adds the answers."""
     import labs as rooms
     from reports import handout as pages
     from runs import page
@@ -30,7 +30,7 @@ def handout(name: str, recording: str = "", with_answers: bool = False, out: str
         return
     rooms.find(name)
     content = page.page(name, _example(name, recording))
-    with shared.answer(out) as file:
+    with shared.output(out) as file:
         file.write(pages.both(content) if with_answers else pages.page(content))
 
 

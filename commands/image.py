@@ -6,14 +6,14 @@ import signal
 
 from commands import shared
 
-HELP = shared.ANSWER_HELP | {
-    "only": "run only the trials with this text in their name",
+HELP = shared.REPORT_HELP | {
+    "only": "run only the trials whose name contains this text",
     "whole": "run all tests in the container, not only the live tests of the instrument",
 }
 
 
 def image(only: str = "", whole: bool = False, json: bool = False, out: str = "") -> int:
-    """Build the container image and test it: every command, with and without privileges; the host must not change."""
+    """Build the container image and test every command in it, with and without privileges."""
     from machines import image as trying
 
     shared.check(out)
@@ -21,6 +21,6 @@ def image(only: str = "", whole: bool = False, json: bool = False, out: str = ""
         signal.SIGTERM, signal.default_int_handler
     )  # SIGTERM ends the command as Ctrl-C does: it removes what it made
     rows = list(trying.tried(shared.progress, only, whole))
-    with shared.answer(out) as file:
+    with shared.output(out) as file:
         trying.write(rows, file, json)
     return 0 if all(row.verdict == "pass" for row in rows) else 1

@@ -8,15 +8,15 @@ from commands import shared
 from probes import files
 from probes.errors import WrongUsage
 
-HELP = shared.ANSWER_HELP | {
-    "only": "these kernels: 5.10, 6.1, 6.12, newest, with commas between",
-    "arch": "amd64 or arm64 (where doctor and a few labs run, by default); without it this machine's",
-    "labs": "these labs, with commas between; none for none",
-    "tests": "only the live tests that this expression chooses, as pytest's -k; none for none (arm64 has none)",
-    "at-once": "how many kernels run at the same time",
+HELP = shared.REPORT_HELP | {
+    "only": "run these kernels only (5.10, 6.1, 6.12, newest), separated by commas",
+    "arch": "amd64 or arm64 (default: the architecture of this machine); on arm64 only doctor and a few labs run",
+    "labs": "run these labs only, separated by commas; 'none' runs no lab",
+    "tests": "run only the live tests that this expression of pytest -k selects; 'none' runs no test (arm64 has no live tests)",
+    "at-once": "number of kernels that run at the same time",
     "refresh": "download the kernels again, even if they are in the cache",
-    "add": "earlier results (--json --out FILE) to include, with commas between; new results replace old ones",
-    "write": "also write the page for docs/ to this file",
+    "add": "include these earlier results (files of --json --out), separated by commas; new results replace old ones",
+    "write": "also write the results to this file, as the page docs/kernels.md",
 }
 
 
@@ -58,7 +58,7 @@ def kernels(
     finally:  # also after Ctrl-C: a later run can add to the trials made until then (--add)
         trials = machines.merged(trials)
         if trials:
-            with shared.answer(out) as file:
+            with shared.output(out) as file:
                 report.write(trials, file, json)
     if write:
         with files.whole(write) as file:

@@ -9,17 +9,17 @@ from commands import shared
 from probes.errors import WrongUsage
 
 HELP = (
-    shared.ANSWER_HELP
+    shared.REPORT_HELP
     | shared.STACKS_HELP
     | shared.PREDICT_HELP
     | shared.TRAFFIC_HELP
     | shared.LINK_HELP
     | shared.SAVE_HELP
     | {
-        "questions": "print the questions of --predict as JSON, and run nothing",
-        "name": "the lab: invoke labs lists them",
-        "gap-ms": "pause before each message, ms",
-        "seed": "seed of payloads, pauses, and the questions of --predict",
+        "questions": "print the questions of --predict as JSON, without running the lab",
+        "name": "the lab; invoke labs lists all labs",
+        "gap-ms": "pause before each message, in milliseconds",
+        "seed": "seed of the payloads, the pauses and the questions of --predict",
         "udp": "send datagrams instead of opening connections, if the model has a server for datagrams",
     }
 )
@@ -88,5 +88,5 @@ def _write_questions(name: str, seed: int, out: str) -> None:
     from reports import questions
     from runs import predict
 
-    with shared.answer(out) as file:
+    with shared.output(out) as file:
         questions.write(name, seed, predict.questions(name, seed), file)

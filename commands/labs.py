@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from commands import shared
 
-HELP = shared.ANSWER_HELP
+HELP = shared.REPORT_HELP
 
 
 def labs(json: bool = False, out: str = "") -> None:
@@ -12,5 +12,5 @@ def labs(json: bool = False, out: str = "") -> None:
     from reports import catalogue
     from runs import catalogue as entries
 
-    with shared.answer(out) as file:
+    with shared.output(out) as file:
         catalogue.write_labs(entries.all_labs(), file, json)

@@ -24,20 +24,43 @@ VERDICT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 CANNOT_WRITE = 2  # the exit status where an output failed
 
 PREDICT_HELP = {
-    "predict": "first ask what the lab will show, then mark the answers; they do not change the exit status",
-    "answers": 'mark the answers in this file (- is stdin): {"calls": "b", ...}, as --questions names them',
+    "predict": "first ask what the lab will show, then mark the answers; the answers do not change the exit status",
+    "answers": 'mark the answers in this file (- is stdin), a JSON object such as {"calls": "b"};'
+    " --questions of invoke lab prints the questions",
 }
-ANSWER_HELP = {"json": "write the report as one JSON document", "out": "write the report to this file"}
+REPORT_HELP = {"json": "write the report as one JSON document", "out": "write the report to this file"}
 STACKS_HELP = {"stacks": "show the kernel stack behind each kind of sleep and wake-up"}
-SAVE_HELP = {"save": "keep the recording in this file, for invoke show"}
+SAVE_HELP = {"save": "save the recording in this file; invoke show prints it again"}
 LINK_HELP = {
-    "link": "put clients and server into network namespaces, joined by a link with these values in each direction:"
-    " delay=20ms,jitter=5ms,loss=1%,rate=10mbit"
+    "link": "put the clients and the server into two network namespaces, joined by a link; LINK lists its values for each"
+    " direction, for example delay=20ms,jitter=5ms,loss=1%,rate=10mbit"
 }
 TRAFFIC_HELP = {
     "clients": "number of clients",
     "messages": "messages of each client",
     "size": "bytes of each message",
+}
+# The word for the value of an option, as --help shows it.
+VALUES = {
+    "add": "FILES",
+    "answers": "FILE",
+    "arch": "ARCH",
+    "at-once": "N",
+    "clients": "N",
+    "file": "FILE",
+    "gap-ms": "MS",
+    "labs": "NAMES",
+    "link": "LINK",
+    "messages": "N",
+    "name": "NAME",
+    "only": "NAMES",
+    "out": "FILE",
+    "recording": "FILE",
+    "save": "FILE",
+    "seed": "N",
+    "size": "BYTES",
+    "tests": "EXPRESSION",
+    "write": "FILE",
 }
 
 _closed_at_start: tuple[int, ...] = ()
@@ -118,8 +141,8 @@ def check(*paths: str) -> None:
 
 
 @contextlib.contextmanager
-def answer(out: str, default: IO[str] | None = None) -> Iterator[IO[str]]:
-    """Where the answer goes: the file that --out names, whole or not at all, or `default` (stdout).
+def output(out: str, default: IO[str] | None = None) -> Iterator[IO[str]]:
+    """Where the report goes: the file that --out names, whole or not at all, or `default` (stdout).
 
     Raises WrongUsage if it can't be written. If the reader of stdout has gone, SIGPIPE ends the process.
     """
@@ -135,8 +158,8 @@ def answer(out: str, default: IO[str] | None = None) -> Iterator[IO[str]]:
         _end_by_sigpipe()
     except OSError as error:
         _forget(stream)
-        if error.errno != errno.EBADF:  # EBADF: the user has closed stdout, and wants no answer
-            raise WrongUsage(f"can't write the answer: {error.strerror or error}", "name a file for it: --out FILE") from error
+        if error.errno != errno.EBADF:  # EBADF: the user has closed stdout, and wants no report
+            raise WrongUsage(f"can't write the report: {error.strerror or error}", "name a file for it: --out FILE") from error
 
 
 def _forget(stream: IO[str]) -> None:
@@ -170,7 +193,7 @@ def present(
 ) -> tuple[Any, int]:
     """Saves the recording, then shows it. The result, and CANNOT_WRITE if an output failed, else 0.
 
-    Each output fails by itself: the recording comes first, then the answer. `saved` is called between them.
+    Each output fails by itself: the recording comes first, then the report. `saved` is called between them.
     """
     from runs.lab import measure_and_check
 
@@ -188,7 +211,7 @@ def present(
 def _write(result: Any, json: bool, out: str, stacks: bool, default: IO[str] | None) -> None:
     from runs.report import report
 
-    with answer(out, default) as file:
+    with output(out, default) as file:
         if json:
             from reports import document
 

@@ -7,10 +7,13 @@ from pathlib import Path
 from commands import shared
 
 HELP = (
-    shared.ANSWER_HELP
+    shared.REPORT_HELP
     | shared.STACKS_HELP
     | shared.PREDICT_HELP
-    | {"file": "a recording made by --save", "seed": "seed of the questions of --predict; by default the seed of the recording"}
+    | {
+        "file": "a recording that --save wrote",
+        "seed": "seed of the questions of --predict (default: that of the recording)",
+    }
 )
 
 

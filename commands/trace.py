@@ -7,7 +7,7 @@ import sys
 from commands import shared
 from probes.errors import WrongUsage
 
-HELP = shared.ANSWER_HELP | shared.STACKS_HELP | shared.SAVE_HELP
+HELP = shared.REPORT_HELP | shared.STACKS_HELP | shared.SAVE_HELP
 
 
 def trace(json: bool = False, save: str = "", out: str = "", stacks: bool = False, *, rest: list[str]) -> int:

@@ -26,7 +26,7 @@ LAB = Lab(
     model="terms",
     chapter="Terms and calls",
     question="How does a caller learn that its asynchronous call has ended, and what does that cost?",
-    watch="the calling thread: asleep while it waits or has a callback, awake all the time while it asks for the state.",
+    watch="the calling thread: asleep while it waits or has a callback, awake all the time while it reads the state.",
     try_next=(
         "invoke lab terms        what synchronous and blocking mean",
         "invoke lab nonblocking  the same with a socket: a loop that polls",
@@ -38,12 +38,12 @@ LAB = Lab(
     ),
     experiment="labs.async_results:experiment",
 )
-MANY = 1000  # times that a caller asks within 20 ms, at least
+MANY = 1000  # a caller in a loop reads the state more often than this within 20 ms
 
 
 @dataclass(frozen=True)
 class Way:
-    """One pool of workers, with its own words for the same three things."""
+    """One pool of workers, with its own names for the synchronous and the asynchronous call."""
 
     name: str
     wait: Callable[[], object]  # the synchronous call
@@ -77,7 +77,7 @@ def of_executor(executor: ThreadPoolExecutor | ProcessPoolExecutor) -> Way:
 
 
 def ways() -> list[tuple[Callable[[], AbstractContextManager[Any]], Callable[[Any], Way]]]:
-    """How each pool is made; the processes first, which are forked while there is one thread only."""
+    """How each pool is created. The pools of processes come first: they fork while this process has one thread only."""
     forking = multiprocessing.get_context("fork")
     return [
         (lambda: forking.Pool(1), of_pool),
@@ -90,7 +90,7 @@ POOLS = ("Pool", "ProcessPoolExecutor", "ThreadPoolExecutor")
 
 
 def experiment() -> dict[str, Any]:
-    """Gives work of PAUSE seconds to each pool three times, and learns of its end in three ways."""
+    """Gives work of PAUSE seconds to each pool three times, and waits for its end in three ways."""
     section = Sections()
     asked: dict[str, int] = {}
     early: dict[str, bool] = {}
@@ -143,25 +143,25 @@ def span(run: Run, name: str) -> Span:
     return Span(marks[at + 1].enter - marks[at].exit, sum(sleep.wait for sleep in slept), len(slept))
 
 
-def asleep_throughout(one: Span) -> bool:
+def asleep_throughout(section: Span) -> bool:
     """Did the caller sleep for most of the work?"""
-    return one.asleep > 0.5e9 * PAUSE
+    return section.asleep > 0.5e9 * PAUSE
 
 
-def in_words(name: str, one: Span) -> str:
+def in_words(name: str, section: Span) -> str:
     """What the calling thread did in a section."""
-    return f"{name}: {ms(one.duration)}, of this {ms(one.asleep)} in {count(one.sleeps, 'sleep')}"
+    return f"{name}: {ms(section.duration)}, of this {ms(section.asleep)} in {count(section.sleeps, 'sleep')}"
 
 
 @LAB.check("a synchronous call lets its caller sleep until the result is there", claims=("C01", "C03", "C50"))
 def waits(run: Run) -> Finding:
     """Pool.apply, and submit(...).result() of both executors: a worker computes, and the caller sleeps on a futex."""
     spans = {name: span(run, f"{name}, waits") for name in POOLS}
-    words = f"work of {ms(PAUSE * 1e9)}; {'; '.join(in_words(name, one) for name, one in spans.items())}"
-    return confirmed(words) if all(asleep_throughout(one) for one in spans.values()) else failed(words)
+    words = f"work of {ms(PAUSE * 1e9)}; {'; '.join(in_words(name, section) for name, section in spans.items())}"
+    return confirmed(words) if all(asleep_throughout(section) for section in spans.values()) else failed(words)
 
 
-@LAB.check("asking for the state again and again keeps the caller awake", claims=("C02", "C50"))
+@LAB.check("reading the state again and again keeps the caller awake", claims=("C02", "C50"))
 def asks(run: Run) -> Finding:
     """apply_async and submit return at once. A loop over ready() or done() makes no system call, and takes a core.
 
@@ -170,9 +170,9 @@ def asks(run: Run) -> Finding:
     asked, early = run.aside.get("asked", {}), run.aside.get("early", {})
     parts, good = [], bool(asked)
     for name in POOLS:
-        one, times = span(run, f"{name}, asks"), asked.get(name, 0)
-        parts.append(f"{in_words(name, one)}; asked {count(times, 'time')}, the first answer was {early.get(name)}")
-        good = good and times > MANY and early.get(name) is False and one.asleep < 0.5 * one.duration
+        asking, times = span(run, f"{name}, asks"), asked.get(name, 0)
+        parts.append(f"{in_words(name, asking)}; the state was read {count(times, 'time')}, first as {early.get(name)}")
+        good = good and times > MANY and early.get(name) is False and asking.asleep < 0.5 * asking.duration
     words = "; ".join(parts)
     return confirmed(words) if good else failed(words)
 
@@ -183,10 +183,11 @@ def called_back(run: Run) -> Finding:
     reported, asked = run.aside.get("reported", {}), run.aside.get("asked", {})
     spans = {name: span(run, f"{name}, callback") for name in POOLS}
     words = "; ".join(
-        f"{in_words(name, one)}; callbacks: {int(reported.get(name, False))}, and questions without one: {asked.get(name, 0):,}"
-        for name, one in spans.items()
+        f"{in_words(name, section)};"
+        f" {count(int(reported.get(name, False)), 'callback')}, instead of {count(asked.get(name, 0), 'read')} of the state"
+        for name, section in spans.items()
     )
-    good = all(asleep_throughout(one) and reported.get(name) for name, one in spans.items())
+    good = all(asleep_throughout(section) and reported.get(name) for name, section in spans.items())
     return confirmed(words) if good else failed(words)
 
 
@@ -197,10 +198,10 @@ def asleep_share(text: str, section: str) -> Question:
     """For how much of a section does the calling thread sleep?"""
 
     def truth(run: Run) -> Truth:
-        one = span(run, section)
-        if not one.duration:
+        figures = span(run, section)
+        if not figures.duration:
             raise Undecided(f"0 sections of the name {section}")
-        return Truth(SHARE(one.asleep / one.duration), in_words(section, one))
+        return Truth(SHARE(figures.asleep / figures.duration), in_words(section, figures))
 
     return Question(
         section.replace(", ", "-"), f"{text} For how much of this time does it sleep?", SHARE.labels, truth, ranges=True

@@ -15,9 +15,9 @@ LAB = Lab(
     question="Where does a thread wait in blocking I/O, and which clients wait with it?",
     watch="recvfrom blocks the thread in both phases, and the pauses of one client delay all other clients.",
     try_next=(
-        "invoke lab blocking --clients 1  a single client delays no other",
+        "invoke lab blocking --clients 1  no other client has to wait",
         "invoke lab blocking --size 1000000  phase 2 grows with the data",
-        "invoke lab epoll  the same, without delays",
+        "invoke lab epoll  one thread that no client delays",
     ),
     reading=(
         "UNP 6.2, Blocking I/O Model; 1.5, a simple daytime server",

@@ -22,7 +22,7 @@ _TEXT = """
 Terms
 C01 A synchronous call returns only when its result is there, for a computation as well as for I/O.
 C02 An asynchronous call returns a handle at once; the caller gets the result later by polling, notification or callback.
-C50 A caller can ask for the state of its asynchronous call again and again, which is inefficient; a notice or a callback \
+C50 A caller can read the state of its asynchronous call again and again, which is inefficient; a notification or a callback \
 costs next to nothing.
 C03 A blocking call lets its thread sleep on a wait queue until the result is there.
 C04 A synchronous call need not block: a long computation keeps its thread runnable, even while it is preempted.

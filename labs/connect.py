@@ -19,7 +19,7 @@ LAB = Lab(
     model="blocking and non-blocking",
     chapter="Terms and calls",
     question="What does connect wait for, and where?",
-    watch="where the listener has room, loopback answers within the call; with a full backlog connect sleeps until a retry"
+    watch="if the listener has room, loopback answers within the call; with a full backlog connect sleeps until a retry"
     " succeeds.",
     try_next=(
         "invoke lab accept        the server's side of the handshake",

@@ -28,7 +28,7 @@ from servers.kit.process import end_with_parent
 LAB = Lab(
     model="blocking",
     chapter="Blocking",
-    question="What does a client save that keeps its connections open and uses them again?",
+    question="What does a client save if it keeps its connections open and uses them again?",
     watch="the calls of each request; and the request that finds the pool empty, which sleeps until a connection comes back.",
     try_next=(
         "invoke lab connect       what connect waits for",
@@ -152,7 +152,9 @@ def saves(run: Run) -> Finding:
     words = (
         f"without a pool {count(requests, 'request')} made {count(len(without), 'call')}, {made(without, 'connect')} of them of"
         f" connect, and {ms(set_up / max(requests, 1))} of set-up each; with a pool {count(again, 'request')} made"
-        f" {count(len(with_pool), 'call')}, {made(with_pool, 'connect')} of connect, after {filling} to fill the pool;"
+        f" {count(len(with_pool), 'call')}, {made(with_pool, 'connect')} of them of connect,"
+        f" after {count(filling, 'call')} of connect that"
+        " filled the pool;"
         f" the server accepted {count(accepted(run), 'connection')} in the whole run"
     )
     good = requests == again == made(without, "connect") and not made(with_pool, "connect") and 0 < filling < requests

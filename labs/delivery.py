@@ -18,8 +18,8 @@ from probes.kernel import syscalls
 LAB = Lab(
     model="blocking",
     chapter="Terms and calls",
-    question="When do bytes leave the receiver's buffer, and when the sender's?",
-    watch="the sender's copy is released when TCP has acknowledged it, read or unread; the receiver's copy goes with the read.",
+    question="When do bytes leave the receiver's buffer, and when do they leave the sender's buffer?",
+    watch="the sender's copy is released when TCP has acknowledged it, read or unread; a read removes the receiver's copy.",
     try_next=(
         "invoke lab input_calls   the calls that empty the receiver's buffer",
         "invoke lab output_calls  the sender when its buffer is full",

@@ -16,7 +16,7 @@ LAB = Lab(
     watch="how often the server reads the flooding connection while another connection's data is unread.",
     try_next=(
         "invoke lab epoll_edge  the same model with clients that pause",
-        "invoke lab epoll       level-triggered: no socket must be drained",
+        "invoke lab epoll       level-triggered: no socket has to be drained",
     ),
     reading=(
         "man 7 epoll: Starvation (edge-triggered)",

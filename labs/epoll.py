@@ -40,8 +40,8 @@ LAB = Lab(
     watch="the thread sleeps in epoll_wait, on epoll's own queue; it calls recvfrom only when the data is there.",
     try_next=(
         "invoke lab epoll --clients 200 --messages 5  still one thread",
-        "invoke lab epoll --size 1000000  phase 2 in the thread",
-        "invoke lab blocking  client after client",
+        "invoke lab epoll --size 1000000  phase 2 takes longer",
+        "invoke lab blocking  one client at a time",
     ),
     reading=(
         "man 7 epoll, man 2 epoll_ctl, man 2 epoll_wait",

@@ -18,10 +18,10 @@ from probes.words import count
 LAB = Lab(
     model="multiplexing",
     chapter="Terms and calls",
-    question="Which descriptors can be watched, and what do the multiplexers report of a regular file?",
+    question="Which descriptors can be watched, and what do the multiplexers report about a regular file?",
     watch="epoll_ctl refuses the regular file with EPERM; select and poll report it ready, even when it is empty.",
     try_next=(
-        "invoke lab epoll  sockets that are watched",
+        "invoke lab epoll  a server that watches sockets",
         "invoke lab poll   the call that reports a file ready",
     ),
     reading=(

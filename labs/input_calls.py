@@ -17,8 +17,8 @@ from probes.words import count
 LAB = Lab(
     model="blocking and non-blocking",
     chapter="Terms and calls",
-    question="Do all input calls behave alike, blocking and non-blocking?",
-    watch="five calls (for the kernel, recv is recvfrom) in ten sections: each sleeps and copies, or gets EAGAIN at once.",
+    question="Do all input calls behave alike, in blocking and in non-blocking mode?",
+    watch="five calls in ten sections: each sleeps and copies, or gets EAGAIN at once. (recv makes the system call recvfrom.)",
     try_next=(
         "invoke lab output_calls  the same for output",
         "invoke lab blocking      a server that uses one of these calls",

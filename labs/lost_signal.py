@@ -9,7 +9,7 @@ from probes.words import count, ms, times
 LAB = Lab(
     model="signal_driven",
     chapter="Classic mistakes",
-    question="What happens if two datagrams arrive and only one signal?",
+    question="What happens if two datagrams arrive but only one signal?",
     watch="how many datagrams were read and how many signals were taken; and how long a client waits when a signal is lost.",
     try_next=(
         "invoke lab signal_driven  queued signals, one for each event",

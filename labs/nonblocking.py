@@ -11,12 +11,12 @@ LAB = Lab(
     model="nonblocking",
     chapter="Non-blocking",
     server="nonblocking",
-    question="What does a thread do that never sleeps, and what does it cost?",
+    question="What does a thread do if it never sleeps, and how much CPU time does it take?",
     watch="thousands of calls per message, nearly all of them without result (EAGAIN), and a core that is never idle.",
     try_next=(
-        "invoke lab nonblocking --clients 20  twenty calls more each round",
-        "invoke lab select  sleep until notified",
-        "invoke lab blocking  sleep in the read",
+        "invoke lab nonblocking --clients 20  twenty calls in each round",
+        "invoke lab select  a sleep until data is ready",
+        "invoke lab blocking  a sleep in recvfrom",
     ),
     reading=(
         "UNP 6.2, Nonblocking I/O Model; 16.1 and 16.2",

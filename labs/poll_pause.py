@@ -15,7 +15,7 @@ LAB = Lab(
     model="nonblocking",
     chapter="Classic mistakes",
     question="What does a pause between two polls save, and what does it cost?",
-    watch="CPU and answer time for each pause; and select, which pays neither price.",
+    watch="the CPU time and the answer time for each pause; with select both are short.",
     try_next=(
         "invoke lab nonblocking  without a pause: a whole core",
         "invoke lab select       a thread that is notified and does not poll",

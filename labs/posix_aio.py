@@ -16,7 +16,7 @@ LAB = Lab(
     try_next=(
         "invoke lab io_uring  requests that the kernel itself completes",
         "invoke lab native_aio  the kernel's older AIO",
-        "invoke lab threads  such threads, created by the server",
+        "invoke lab threads  a server that creates such threads itself",
     ),
     reading=(
         "UNP 6.2, Asynchronous I/O Model",

@@ -10,7 +10,7 @@ LAB = Lab(
     model="process_pool",
     chapter="Blocking",
     server="process_pool",
-    question="What does a pool of processes save, and which clients pay for its ceiling?",
+    question="What does a pool of processes save, and which clients must wait if all processes are busy?",
     watch="no fork after the first client has connected; the fifth client waits in the backlog.",
     try_next=(
         "invoke lab process_pool --clients 4  as many clients as processes",

@@ -11,11 +11,11 @@ LAB = Lab(
     model="processes",
     chapter="Blocking",
     server="processes",
-    question="What does a process for each connection give, and what does it cost?",
+    question="What does a process for each connection achieve, and what does it cost?",
     watch="the time of clone, compared with that of lab threads: fork copies the page tables.",
     try_next=(
         "invoke lab threads  threads instead",
-        "invoke lab processes --clients 50 --messages 5  fifty address spaces",
+        "invoke lab processes --clients 50 --messages 5  fifty processes",
     ),
     asides=("labs.kit.crowd:processes",),
     reading=(

@@ -15,12 +15,12 @@ from probes.words import count, ms
 LAB = Lab(
     model="epoll",
     chapter="Classic mistakes",
-    question="A send has room for a part of the data only. What becomes of the rest?",
-    watch="what the calls of sendto were asked to send and what they took; and the bytes that the clients never got.",
+    question="The send buffer has room for a part of the data only. What happens to the rest?",
+    watch="how many bytes each sendto was asked to send, how many it took, and how many bytes the clients never got.",
     try_next=(
         "invoke lab output_calls     calls on a full send buffer",
-        "invoke lab epoll            keeps what it could not send",
-        "invoke lab always_writable  asks for room too often",
+        "invoke lab epoll            a server that keeps the unsent rest",
+        "invoke lab always_writable  a server that always asks for room",
     ),
     reading=(
         "UNP 3.9, readn and writen; 16.2, nonblocking reads and writes",

@@ -23,7 +23,7 @@ LAB = Lab(
     model="signal_driven",
     chapter="Signal-driven",
     server="signal_driven",
-    question="What does a signal spare the process, and what not?",
+    question="Which of the two phases still takes the time of a process that a signal notifies?",
     watch="no call waits on a socket; the packet itself queues the signal; recvfrom still copies.",
     try_next=(
         "invoke lab epoll  a ready list instead of a queue of signals",

@@ -11,8 +11,8 @@ from probes.words import count, ms
 LAB = Lab(
     model="blocking",
     chapter="Classic mistakes",
-    question="What does one silent client do to all the others?",
-    watch="the same clients and the same silence three times: only the first server lets the others wait.",
+    question="How does one silent client delay the other clients?",
+    watch="three servers with the same clients and the same silence: only in the first server the other clients wait.",
     try_next=(
         "invoke lab blocking  the model by itself",
         "invoke lab epoll     one thread that no client delays",

@@ -19,8 +19,8 @@ from probes.words import count, ms
 LAB = Lab(
     model="terms",
     chapter="Terms and calls",
-    question="Are synchronous and blocking the same, and asynchronous and non-blocking?",
-    watch="the synchronous call sleeps until the result is there; a computation is synchronous as well, and never sleeps.",
+    question="Does synchronous mean blocking, and does asynchronous mean non-blocking?",
+    watch="the synchronous call sleeps until the result is there; a computation is also synchronous, but never sleeps.",
     try_next=(
         "invoke lab blocking     a call that blocks",
         "invoke lab input_calls  the same calls, blocking and non-blocking",

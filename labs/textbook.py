@@ -23,7 +23,7 @@ _LATE = {"late_ms": 150, "clients": 2}
 LAB = Lab(
     model="textbook",
     chapter="Classic mistakes",
-    question="Four servers that courses hand out: do they do what is said about them?",
+    question="Do four servers that courses hand out behave as the courses say?",
     watch="the sleeps in recvfrom of the non-blocking server, and the bytes that were read and never sent.",
     try_next=(
         "invoke lab blocking_accepted  more on connections that block",

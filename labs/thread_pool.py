@@ -9,11 +9,11 @@ LAB = Lab(
     model="thread_pool",
     chapter="Blocking",
     server="thread_pool",
-    question="What does a pool of threads save, and which clients pay for its ceiling?",
+    question="What does a pool of threads save, and which clients must wait if all threads are busy?",
     watch="the fifth client is accepted, and waits until one of the first four has ended.",
     try_next=(
         "invoke lab thread_pool --clients 4  as many clients as threads",
-        "invoke lab threads --clients 6  no ceiling, and a higher cost",
+        "invoke lab threads --clients 6  a thread for each client",
     ),
     reading=(
         "UNP 30.11 and 30.12, prethreaded servers",

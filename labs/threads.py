@@ -8,12 +8,12 @@ LAB = Lab(
     model="threads",
     chapter="Blocking",
     server="threads",
-    question="What does a thread for each connection give, and what does it cost?",
+    question="What does a thread for each connection achieve, and what does it cost?",
     watch="every thread blocks like the single thread in lab blocking, but each only for its own client.",
     try_next=(
         "invoke lab threads --clients 100 --messages 5  a hundred threads",
         "invoke lab thread_pool  four threads, no more",
-        "invoke lab blocking  all in one thread",
+        "invoke lab blocking  a single thread",
     ),
     asides=("labs.kit.crowd:threads",),
     reading=(

@@ -10,8 +10,8 @@ from servers.mistakes.thundering_herd import WORKERS
 LAB = Lab(
     model="processes",
     chapter="Classic mistakes",
-    question="Eight processes wait for a connection. How many of them does it wake?",
-    watch="the wake-ups per connection: one where the entry in the listener's queue is exclusive, up to eight elsewhere.",
+    question="Eight processes wait for a connection. How many processes does one connection wake?",
+    watch="the wake-ups per connection: one if the entries in the listener's wait queue are exclusive, otherwise up to eight.",
     try_next=(
         "invoke lab accept        what accept waits for",
         "invoke lab process_pool  four processes that sleep in accept",
@@ -82,7 +82,7 @@ def _per_connection(run: Run, name: str, queue: str) -> tuple[float, str]:
         evidence += f" on {'the same queue' if number == 1 else count(number, 'queue')}"
     _, asleep, woken = herd(case, queue)
     if asleep:
-        evidence += f"; summed over the packets, a packet woke {woken} of {count(asleep, 'sleeping process')}"
+        evidence += f"; the packets found {count(asleep, 'sleeping process')} in all, and woke {woken} of them"
     if packets > connections:
         refused = sum(call.count for call in case.calls("accept4", "accept") if call.errno == "EAGAIN")
         evidence += f"; {count(packets - connections, 'wake-up')} brought no connection: {refused} ended with EAGAIN from"
@@ -104,7 +104,7 @@ def _all_woken(run: Run, name: str, queue: str) -> Finding:
 def _one_woken(run: Run, name: str, queue: str) -> Finding:
     """A connection wakes one of the processes that sleep on that queue; several must sleep there to show it.
 
-    A process that has just become free may take the connection first. Then the one wake-up brings none, and another may follow.
+    A process that has just become free may take the connection first. Then the woken process gets none, and may be woken again.
     """
     average, evidence = _per_connection(run, name, queue)
     packets, asleep, _woken = herd(run.case(name), queue)
@@ -119,7 +119,7 @@ def _one_woken(run: Run, name: str, queue: str) -> Finding:
 def in_accept(run: Run) -> Finding:
     """The entries of accept are exclusive: the kernel stops at the first process that it wakes.
 
-    Recordings of older versions do not tell one queue from another; there the number of queues is 0.
+    A recording of an older version names no queue: the number of queues is 0.
     """
     case = run.case("in accept")
     listens = len(case.calls("listen"))
@@ -168,7 +168,7 @@ WOKEN = Ranges(
 
 
 def processes_woken(run: Run) -> Truth:
-    """The wake-ups per connection, on whatever queue the processes sleep."""
+    """The wake-ups per connection, on any queue on which the processes sleep."""
     if not (connections := len(run.connections)):
         raise Undecided("0 connections arrived")
     packets = sum(wake_ups(run, queue) for queue in ("accept", "select", "poll", "epoll"))

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from probes.words import visible, visible_lines
 from reports.terminal.checks import VERDICT_STYLE
-from reports.terminal.screen import USUAL, Screen, indented, pairs, printing
-from reports.words import VERDICTS, with_command_name
+from reports.terminal.screen import USUAL, Screen, indented, note, pairs, printing
+from reports.words import VERDICTS, claims_named, with_command_name
 from runs.catalogue import COMPARE, Capability, ClaimEntry, LabEntry, Machine, Support
 
 SCHEMA_VERSION = 1
@@ -53,6 +53,9 @@ def write_labs(labs: Sequence[LabEntry], file: IO[str], json: bool = False) -> N
                 for lab in of_chapter
             ]
             pairs(out, [_chapter(chapter), *entries], width)
+        out.print()
+        if ids := sorted({claim for lab in labs for claim in lab.claims}):
+            note(out, claims_named(ids[0]))
 
 
 def write_claims(claims: Sequence[ClaimEntry], file: IO[str], json: bool = False) -> None:

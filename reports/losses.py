@@ -12,22 +12,22 @@ from probes.words import count
 
 _SENTENCES: dict[Loss, Callable[[int], str]] = {
     Loss.UNSEEN: lambda number: (
-        f"this machine hid {count(number, 'context switch')} from us; the run queue times there are upper bounds"
+        f"this machine hid {count(number, 'context switch')} from us; the run queue times of these switches are upper bounds"
     ),
     Loss.COPY_END: lambda number: (
-        f"the kernel did not report the end of {count(number, 'copy')}; the copy times there are upper bounds"
+        f"the kernel did not report the end of {count(number, 'copy')}; the copy times of these calls are upper bounds"
     ),
     Loss.REFUSED: lambda number: (
         f"a seccomp filter answered {count(number, 'system call')} before the call began;"
-        " they are counted in their rows, without a duration"
+        " the rows of the table count these calls, without a duration"
     ),
     Loss.EMULATED: lambda number: (
-        f"a tracer emulated or cancelled {count(number, 'system call')}, which the kernel did not make; no row counts them"
+        f"a tracer emulated or cancelled {count(number, 'system call')}, which the kernel never began; no row counts them"
     ),
     Loss.KILLED: lambda number: f"{count(number, 'thread')} died at the entry of a system call, which never began",
     Loss.UNINVITED: lambda number: (
-        f"{count(number, 'attempt')} by others to be followed {'was' if number == 1 else 'were'} refused:"
-        " by processes of another iolab, or by a program that tried"
+        f"iolab refused {count(number, 'attempt')} of other processes to enter this recording"
+        " (another iolab runs at the same time, or a program tried)"
     ),
 }
 

@@ -19,15 +19,13 @@ class VerdictWords(NamedTuple):
 
 VERDICTS = {
     Verdict.CONFIRMED: VerdictWords("confirmed", "the statement is true: the run shows it"),
-    Verdict.REFINED: VerdictWords(
-        "refined", "the statement is true, and the kernel shows a qualification, which the evidence states"
-    ),
-    Verdict.REFUTED: VerdictWords("refuted", "the statement is false: a server that has the model shows the contrary"),
+    Verdict.REFINED: VerdictWords("refined", "the statement is true, with a qualification that the evidence states"),
+    Verdict.REFUTED: VerdictWords("refuted", "the statement is false: a server of this model shows the contrary"),
     Verdict.UNAVAILABLE: VerdictWords(
-        "not shown here", "this run or this machine cannot show whether it is true, and the evidence says why"
+        "not shown here", "this run or this machine cannot show whether the statement is true; the evidence says why"
     ),
     Verdict.FAILED: VerdictWords("failed", "the server of this run does not have the property"),
-    Verdict.INCONCLUSIVE: VerdictWords("inconclusive", "the recording is incomplete, so that it proves nothing"),
+    Verdict.INCONCLUSIVE: VerdictWords("inconclusive", "the recording is incomplete and proves nothing"),
 }
 
 
@@ -35,6 +33,11 @@ def definitions(verdicts: Iterable[Verdict]) -> list[VerdictWords]:
     """The words of these verdicts with their meanings, each once, in the order of the definitions."""
     shown = set(verdicts)
     return [words for verdict, words in VERDICTS.items() if verdict in shown]
+
+
+def claims_named(example: str) -> str:
+    """What the numbers of claims are, for a page that shows some: `example` is one of its numbers."""
+    return with_command_name(f"{example}: the number of a claim; invoke claims lists all claims")
 
 
 def with_command_name(text: str) -> str:

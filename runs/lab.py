@@ -68,7 +68,7 @@ def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = 
                 progress(f"{_label(case)}traced: {_of(case, traffic).words}")
                 traced[case.name] = serve(case, traffic, instrument.invite(), link)
         instrument.wait_until_gone(2 * PATIENCE)  # workers end a moment after the server that forked them
-        progress("reading what the kernel said")
+        progress("reading the recorded events")
         recording = instrument.stop()
     cases = tuple(
         ServedCase(case.name, case.server, _of(case, traffic).words, skipped=missing[case.name])
@@ -86,7 +86,7 @@ def _untraced(lab: Lab, traffic: Traffic, progress: Progress, link: Link | None)
     """
     served, missing = {}, {}
     for case in lab.servers:
-        progress(f"{_label(case)}untraced, to know what tracing costs: {_of(case, traffic).words}")
+        progress(f"{_label(case)}without tracing, to measure the cost of tracing: {_of(case, traffic).words}")
         try:
             served[case.name] = serve(case, traffic, cookie=None, link=link)
         except NotHere as error:
@@ -159,7 +159,7 @@ def _experiment(lab: Lab, name: str, progress: Progress) -> Recording:
         with Child("runs.lab", str(lab.experiment), str(os.getpid()), invitation=instrument.invite()) as child:
             aside = json.loads(child.rest(30))
         instrument.wait_until_gone(2 * PATIENCE)
-        progress("reading what the kernel said")
+        progress("reading the recorded events")
         return instrument.stop(_with_texts(ExperimentRun(lab=name, iolab=VERSION, aside=aside), lab))
 
 

@@ -215,11 +215,11 @@ def examine() -> Finding:
         return Finding("link", State.LIMITED, error.problem, error.remedy)
     if not description.missing:
         return Finding("link", State.YES, "--link puts delay, jitter, loss and rate between server and clients")
-    able = "rate" if used.rate else "a veth pair, and no more"
+    able = "the rate only" if used.rate else "none of its values"
     return Finding(
-        "link", State.LIMITED, f"--link gives {able}: {description.reason}",
-        "a kernel that has it: Debian's as a module, others in a package of more modules (linux-modules-extra,"
-        " kernel-modules-extra); the clients' own pauses stand in for a delay",
+        "link", State.LIMITED, f"--link can set {able}: {description.reason}",
+        "Debian's kernels have netem as a module; other distributions have it in the package linux-modules-extra or"
+        " kernel-modules-extra. Without netem --link lets the clients pause instead of delaying packets",
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def run(
             if instrument.followed():
                 progress("the program has ended; processes that it started still run (Ctrl-C ends the recording)")
                 _wait_for_descendants(instrument, held)
-            progress("reading what the kernel said")
+            progress("reading the recorded events")
             recording = instrument.stop(TraceRun(VERSION, tuple(command), _shell_status(status)))
     except BaseException:
         held.release()

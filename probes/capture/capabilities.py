@@ -67,7 +67,7 @@ def _probes() -> list[Finding]:
         return [Finding("instrument", State.NO, error.problem, error.remedy)]
     places = [probe.attached for probe in attached if probe.attached]
     kinds = sorted({hook.split(":")[0] for place in places for hook in place.split(" + ")})
-    words = f"compiled without kernel headers; {len(places)} of {len(attached)} probes attached, by {', '.join(kinds)}"
+    words = f"this kernel accepted {len(places)} of {len(attached)} probes (attached by {', '.join(kinds)})"
     return [Finding("instrument", State.YES, words), *map(_probe, attached)]
 
 
@@ -76,8 +76,8 @@ def _probe(probe: Probe) -> Finding:
     if probe.attached:
         return Finding(name, State.YES, f"{probe.quality}, by {probe.attached}")
     if probe.optional:
-        return Finding(name, State.INFO, f"not here: {probe.reason}", "a kernel that allows fentry or kprobes shows it")
-    return Finding(name, State.LIMITED, probe.reason, "a newer kernel has it")
+        return Finding(name, State.INFO, f"not available: {probe.reason}", "needs a kernel that allows fentry or kprobes")
+    return Finding(name, State.LIMITED, probe.reason, "needs a newer kernel")
 
 
 def _refusal(kind: str) -> str | None:
@@ -99,31 +99,31 @@ def _fentry() -> Finding:
     if not Path("/sys/kernel/btf/vmlinux").exists():
         return Finding("fentry", State.LIMITED, "needs BTF", "see BTF")
     if capabilities().state is State.NO:
-        return Finding("fentry", State.INFO, "not tried: it takes the privileges that are missing")
+        return Finding("fentry", State.INFO, "not tried: privileges are missing")
     complaint = _refusal("fentry")
     if complaint is None:
         return Finding("fentry", State.YES, f"a program on {_FUNCTION} was loaded and attached")
     return Finding(
         "fentry", State.LIMITED, f"refused: {complaint}",
-        "nothing to mend on this kernel; copies are upper bounds here, as tracepoints bracket them",
+        "no remedy on this kernel; tracepoints measure the copies instead, as upper bounds",
     )  # fmt: skip
 
 
 def _kprobe() -> Finding:
     if capabilities().state is State.NO:
-        return Finding("kprobe", State.INFO, "not tried: it takes the privileges that are missing")
+        return Finding("kprobe", State.INFO, "not tried: privileges are missing")
     complaint = _refusal("kprobe")
     if complaint is None:
         return Finding("kprobe", State.YES, f"a program on {_FUNCTION} was loaded and attached")
-    remedy = "nothing to mend, if this kernel is built without CONFIG_KPROBE_EVENTS; no lab needs them"
+    remedy = "no remedy if this kernel is built without CONFIG_KPROBE_EVENTS; no lab needs kprobes"
     return Finding("kprobe", State.LIMITED, f"refused: {complaint}", remedy)
 
 
 def _tracefs() -> Finding:
     for place in ("/sys/kernel/tracing", "/sys/kernel/debug/tracing"):
         if Path(place, "events").is_dir():
-            return Finding("tracefs", State.INFO, f"mounted at {place} (raw tracepoints don't need it)")
-    return Finding("tracefs", State.INFO, "not mounted; raw tracepoints don't need it, nor do kprobes where perf makes them")
+            return Finding("tracefs", State.INFO, f"mounted at {place} (raw tracepoints don't need tracefs)")
+    return Finding("tracefs", State.INFO, "not mounted; raw tracepoints don't need tracefs")
 
 
 def _seccomp() -> Finding:
@@ -133,7 +133,7 @@ def _seccomp() -> Finding:
         "seccomp",
         State.LIMITED,
         "a filter is active",
-        "Docker's and Podman's own refuse io_uring: --security-opt seccomp=unconfined",
+        "the filters of Docker and Podman refuse io_uring: --security-opt seccomp=unconfined",
     )
 
 
@@ -143,7 +143,7 @@ def _io_uring() -> Finding:
     fd = library.syscall(ctypes.c_long(_IO_URING_SETUP), ctypes.c_long(1), parameters)
     if fd >= 0:
         os.close(fd)
-        return Finding("io_uring", State.YES, "a ring could be made")
+        return Finding("io_uring", State.YES, "io_uring_setup created a ring")
     words = os.strerror(ctypes.get_errno())
     disabled = Path("/proc/sys/kernel/io_uring_disabled")
     if disabled.exists() and disabled.read_text().strip() != "0":
@@ -161,5 +161,5 @@ def _limits() -> list[Finding]:
     ):
         soft, hard = ("unlimited" if limit == resource.RLIM_INFINITY else f"{limit:,}" for limit in resource.getrlimit(number))
         few = resource.getrlimit(number)[1] < enough != 0 and resource.getrlimit(number)[1] != resource.RLIM_INFINITY
-        findings.append(Finding(name, State.LIMITED if few else State.INFO, f"{soft}, at most {hard}"))
+        findings.append(Finding(name, State.LIMITED if few else State.INFO, f"soft limit {soft}, hard limit {hard}"))
     return findings

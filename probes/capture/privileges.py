@@ -92,7 +92,9 @@ def capabilities() -> Finding:
     if admin or not {"CAP_BPF", "CAP_PERFMON"} & set(missing):
         state = State.YES if not missing or missing == ["CAP_SYS_RESOURCE"] else State.LIMITED
         return Finding(
-            "privileges", state, f"{user}, all that is needed" + (f"; without {', '.join(missing)}" if missing else "")
+            "privileges",
+            state,
+            f"{user} has all needed capabilities" + (f"; without {', '.join(missing)}" if missing else ""),
         )
     return Finding(
         "privileges", State.NO, f"{user} without {', '.join(missing)}",
@@ -114,10 +116,10 @@ def bpf_call() -> Finding:
     descriptor = library.syscall(ctypes.c_long(number), ctypes.c_long(_BPF_MAP_CREATE), attributes, ctypes.c_long(128))
     if descriptor >= 0:
         os.close(descriptor)
-        return Finding("bpf()", State.YES, "a map could be made")
+        return Finding("bpf()", State.YES, "bpf() created a map")
     words = os.strerror(ctypes.get_errno())
     if capabilities().state is State.NO:
-        return Finding("bpf()", State.INFO, f"refused: {words}; it takes the privileges that are missing")
+        return Finding("bpf()", State.INFO, f"refused: {words}; privileges are missing")
     if filtered():
         return Finding(
             "bpf()", State.NO, f"a seccomp filter refuses bpf() here ({words}), whatever the capabilities",
@@ -160,7 +162,7 @@ def symbols() -> Finding:
     except (OSError, IndexError, ValueError):
         shown = False
     if shown:
-        return Finding("kernel symbols", State.YES, "/proc/kallsyms shows addresses: queues and wakers can be named")
+        return Finding("kernel symbols", State.YES, "/proc/kallsyms shows addresses, so the report can name queues and wakers")
     return Finding(
         "kernel symbols", State.NO, "/proc/kallsyms hides addresses: no wait queue could be named",
         "run as root with CAP_SYSLOG (in a container: --privileged, or --cap-add SYSLOG);"

@@ -9,7 +9,7 @@ from rich.text import Text
 from probes.measure.result import Check, Verdict
 from probes.words import visible
 from reports.terminal.screen import Screen, note, pairs, section
-from reports.words import VERDICTS, definitions
+from reports.words import VERDICTS, claims_named, definitions
 
 VERDICT_STYLE = {
     Verdict.CONFIRMED: "green",
@@ -23,13 +23,15 @@ _VERDICT = 12  # columns: "inconclusive"; "not shown here" makes the column wide
 
 
 def show(checks: Sequence[Check], out: Screen) -> None:
-    """The section with all of them, and what the verdicts other than "confirmed" mean, each once."""
+    """The section with all checks, the meanings of their verdicts (but not of "confirmed"), and what C and a number mean."""
     section(out, "statements checked")
     width = max([_VERDICT, *(len(VERDICTS[check.verdict].word) for check in checks)])
     for check in checks:
         pairs(out, _rows(check), width)
     for words in definitions({check.verdict for check in checks} - {Verdict.CONFIRMED}):
         note(out, f"{words.word}: {words.meaning}")
+    if ids := [claim for check in checks for claim in check.claims]:
+        note(out, claims_named(ids[0]))
 
 
 def _rows(check: Check) -> list[tuple[Text, Text]]:

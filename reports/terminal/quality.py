@@ -81,6 +81,6 @@ def _probes(result: Result, out: Screen) -> None:
     kinds = sorted({probe.attached.split(":")[0] for probe in result.probes if probe.attached})
     note(
         out,
-        f"{len(result.probes) - len(missing)} of {count(len(result.probes), 'probe')} attached, by {', '.join(kinds)};"
-        f" kernel {visible(result.machine.kernel)}, {count(result.machine.cpus, 'CPU')}",
+        f"this kernel accepted {len(result.probes) - len(missing)} of {count(len(result.probes), 'probe')}"
+        f" (attached by {', '.join(kinds)}); kernel {visible(result.machine.kernel)}, {count(result.machine.cpus, 'CPU')}",
     )

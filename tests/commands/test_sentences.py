@@ -26,7 +26,7 @@ def test_doctor_of_another_user_names_what_is_missing() -> None:
     readable_by_all()
     done = subprocess.run([*COMMAND, "doctor"], capture_output=True, text=True, user=65534, cwd="/")
     assert done.returncode == 4 and "Traceback" not in done.stderr
-    assert "can't write the answer" not in done.stderr
+    assert "can't write the report" not in done.stderr
     assert "CAP_BPF" in done.stdout and "Failed to compile" not in done.stdout
 
 

@@ -166,7 +166,7 @@ COUNTEREXAMPLES = {
     ("textbook", "one recv returns one message"): TURNED,
     ("textbook", "a server that reads until the end of the connection answers messages of any length"): TURNED,
     ("async_results", "a synchronous call lets its caller sleep until the result is there"): WRONG,
-    ("async_results", "asking for the state again and again keeps the caller awake"): WRONG,
+    ("async_results", "reading the state again and again keeps the caller awake"): WRONG,
     ("async_results", "a callback reports the end once, and lets its caller sleep"): WRONG,
     ("connection_pool", "a pool saves the set-up of a connection for each request"): WRONG,
     ("connection_pool", "a pool of connections has a ceiling: a request that finds it empty waits"): WRONG,

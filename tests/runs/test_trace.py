@@ -146,7 +146,7 @@ def test_ctrl_c_after_the_program_gives_up_the_report_and_keeps_the_recording(ke
     line = [*INVOKE, "trace", "--save", str(saved), "--", "/usr/bin/python3", "-c", loop]
     with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True) as runner:
         assert runner.stderr
-        while "reading what the kernel said" not in (said := runner.stderr.readline()):
+        while "reading the recorded events" not in (said := runner.stderr.readline()):
             assert said
         runner.send_signal(signal.SIGINT)
         rest = runner.stderr.read()

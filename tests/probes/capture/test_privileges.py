@@ -53,7 +53,7 @@ def test_all_privileges_are_enough() -> None:
     found = asked()
     assert found["refused"] is None
     state, words, remedy = found["found"]["privileges"]
-    assert (state, remedy) == ("yes", "") and words.startswith("root, all that is needed")
+    assert (state, remedy) == ("yes", "") and words.startswith("root has all needed capabilities")
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def section(recorded: Callable[[str], Recording]) -> Callable[..., str]:
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("uninvited", "3 attempts by others to be followed were refused"),
+        ("uninvited", "iolab refused 3 attempts of other processes to enter this recording"),
         ("refused", "a seccomp filter answered 3 system calls before the call began"),
         ("emulated", "a tracer emulated or cancelled 3 system calls"),
         ("killed", "3 threads died at the entry of a system call"),
