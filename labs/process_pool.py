@@ -1,6 +1,7 @@
 """Four processes, forked beforehand, accept from one listener. Six clients connect: what happens to the fifth?"""
 
 from findings import concurrency, evidence
+from findings.properties.blocks_in_its_reads import BLOCKS_IN_ITS_READS
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 from labs.kit.traffic import Traffic
 from probes.words import count
@@ -23,6 +24,9 @@ LAB = Lab(
     ),
     traffic=Traffic(clients=6, messages=11),
 )
+
+
+LAB.holds(BLOCKS_IN_ITS_READS, claims=("C12",))
 
 
 @LAB.check("no process is created for a connection", claims=("C16",))

@@ -3,6 +3,7 @@
 import signal
 
 from findings import concurrency, evidence
+from findings.properties.blocks_in_its_reads import BLOCKS_IN_ITS_READS
 from labs.kit import crowd
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, unavailable
 from probes.words import count
@@ -24,6 +25,9 @@ LAB = Lab(
         "kernel/fork.c: kernel_clone, dup_mm",
     ),
 )
+
+
+LAB.holds(BLOCKS_IN_ITS_READS, claims=("C12",))
 
 
 @LAB.check("connections do not wait for each other", claims=("C14",))

@@ -1,6 +1,7 @@
 """A pool of four threads serves six clients: what happens to the fifth?"""
 
 from findings import concurrency
+from findings.properties.blocks_in_its_reads import BLOCKS_IN_ITS_READS
 from labs.kit.lab import Finding, Lab, Run
 from labs.kit.traffic import Traffic
 from servers.thread_pool import WORKERS
@@ -22,6 +23,9 @@ LAB = Lab(
     ),
     traffic=Traffic(clients=6, messages=11),
 )
+
+
+LAB.holds(BLOCKS_IN_ITS_READS, claims=("C12",))
 
 
 @LAB.check("the server creates no more threads than the pool has", claims=("C16",))

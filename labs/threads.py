@@ -1,6 +1,7 @@
 """A thread for each connection: does a silent client still delay the others, and what does each connection cost?"""
 
 from findings import concurrency
+from findings.properties.blocks_in_its_reads import BLOCKS_IN_ITS_READS
 from labs.kit import crowd
 from labs.kit.lab import Finding, Lab, Run
 
@@ -22,6 +23,9 @@ LAB = Lab(
         "kernel/fork.c: kernel_clone; kernel/futex: where Python's threads wait for their lock",
     ),
 )
+
+
+LAB.holds(BLOCKS_IN_ITS_READS, claims=("C12",))
 
 
 @LAB.check("connections do not wait for each other", claims=("C14",))

@@ -6,6 +6,7 @@ A lab cites a property as one of its checks (`LAB.holds`); `ALL` lists them.
 from __future__ import annotations
 
 from findings.properties.accepts_every_connection import ACCEPTS_EVERY_CONNECTION
+from findings.properties.blocks_in_its_reads import BLOCKS_IN_ITS_READS
 from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
 from findings.properties.closes_ended_connections import CLOSES_ENDED_CONNECTIONS
 from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
@@ -25,6 +26,7 @@ ALL = (
     ECHOES_EVERY_BYTE,
     NEVER_SPINS,
     NEEDS_NO_SHORT_TIME_OUT,
+    BLOCKS_IN_ITS_READS,
     BLOCKS_ONLY_IN_ITS_WAIT,
     LEAVES_NO_DATA_UNREAD,
     LETS_NO_CONNECTION_WAIT,

@@ -18,6 +18,7 @@ from tests.conftest import measured
 
 # For each property: recordings (and their case) that hold it, and others that break it with words of their evidence.
 HOLDING = {
+    "blocks-in-its-reads": [("threads", ""), ("thread_pool", ""), ("processes", ""), ("process_pool", ""), ("blocking", "")],
     "echoes-every-byte": [("epoll", ""), ("threads", "")],
     "never-spins": [
         ("epoll", ""),
@@ -59,6 +60,7 @@ HOLDING = {
     "reads-large-pieces": [("epoll", ""), ("edge_starvation", "mended"), ("edge_undrained", "mended")],
 }
 BREAKING = {
+    "blocks-in-its-reads": [("nonblocking", "", "of recvfrom without data (EAGAIN)"), ("epoll", "", "epoll_wait")],
     "never-spins": [
         ("nonblocking", "", "a read or accept returned EAGAIN"),
         ("poll_pause", "2 ms", "EAGAIN"),
