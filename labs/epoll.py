@@ -29,6 +29,7 @@ from findings.properties.turns import turns_of
 from findings.registrations import registrations
 from labs.kit import growth
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, turns, unavailable
+from probes.context import ServerRun
 from probes.kernel import syscalls
 from probes.words import count
 
@@ -119,32 +120,54 @@ def one_thread(run: Run) -> Finding:
 
     It tried only descriptors that epoll_wait had reported, left no data unread, and closed each connection that had ended.
     """
-    if broken := broken_of(run, *FOR_EACH_CONNECTION):
-        return failed(broken)
-    if run.udp:
-        return unavailable("datagrams of all clients arrive at 1 socket: without --udp there are connections")
-    if len(run.connections) < 2:
-        return unavailable("a single connection is not many: use --clients 2 or more")
-    if len(run.result.threads) > 1:
-        return failed(f"the server has {count(len(run.result.threads), 'thread')}")
+    broken = broken_of(run, *FOR_EACH_CONNECTION)
+    if why := _few(run):
+        return failed(broken) if broken else unavailable(why)
     connections, served = turns(run.reads)
     at_once = _most_open(run)
-    if connections and len(run.result.messages) <= connections:
-        return unavailable(f"each of {connections} connections sent 1 message: --messages 2 shows the order of service")
-    tried, reported = tries(run)
     words = (
-        f"1 thread, {at_once} of {count(len(run.connections), 'connection')} open at the same time and served in"
-        f" {count(served, 'turn')}"
+        f"{count(len(run.result.threads), 'thread')}, {at_once} of {count(len(run.connections), 'connection')} open at the same"
+        f" time and served in {count(served, 'turn')}"
     )
+    if fault := broken or _busy(run):
+        return failed(f"{words}; {fault}")
+    thread = run.server
+    on_cpu = 1 - (thread.wait + thread.sched_delay + thread.preempted) / max(thread.wall, 1)
+    words += f"; the thread was on a CPU for {on_cpu:.1%} of the time{_memory(run)}"
+    good = len(run.result.threads) == 1 and at_once > 1 and served > connections
+    return confirmed(words) if good else failed(words)
+
+
+def _few(run: Run) -> str:
+    """Why this traffic does not show the order of service; "" where it does."""
+    if run.udp:
+        return "datagrams of all clients arrive at 1 socket: without --udp there are connections"
+    if len(run.connections) < 2:
+        return "a single connection is not many: use --clients 2 or more"
+    connections, _ = turns(run.reads)
+    if connections and len(run.result.messages) <= connections:
+        return f"each of {connections} connections sent 1 message: --messages 2 shows the order of service"
+    return ""
+
+
+def _busy(run: Run) -> str:
+    """What a thread does that tries descriptors without result, or computes most of the time; "" for another thread."""
+    tried, reported = tries(run)
     if tried > 1.5 * reported:
-        return failed(f"{words}; the thread tried {count(tried, 'descriptor')}, of which {reported} had been reported")
+        return f"the thread tried {count(tried, 'descriptor')}, of which {reported} had been reported"
     thread = run.server
     ran_or_slept = max(thread.wall - thread.sched_delay - thread.preempted, 1)  # without the time that others took from it
     if thread.user > 0.5 * ran_or_slept:
-        return failed(f"{words}; the thread was for {thread.user / ran_or_slept:.0%} of its life in user code")
-    on_cpu = 1 - (thread.wait + thread.sched_delay + thread.preempted) / max(thread.wall, 1)
-    words += f"; the thread was on a CPU for {on_cpu:.1%} of the time"
-    return confirmed(words) if at_once > 1 and served > connections else failed(words)
+        return f"the thread was for {thread.user / ran_or_slept:.0%} of its life in user code"
+    return ""
+
+
+def _memory(run: Run) -> str:
+    """The memory of the server's processes at the end of the traffic, as an addition to evidence."""
+    context = run.result.context
+    if not isinstance(context, ServerRun) or context.witness is None:
+        return ""
+    return f", and the process had {context.witness.memory_bytes / 1e6:.1f} MB of memory"
 
 
 @LAB.check("epoll shares its events with the process by mmap", claims=("C37",))
