@@ -30,7 +30,7 @@ WRONG = {
     "mixed_with_select": "by select",
     "one_by_one": "1 of 3 connections open at the same time",
     "scans_all": "had been reported",
-    "first_half": "were never echoed",
+    "first_half": "read 192 bytes and sent 96",
     "reads_one_byte": "asked for 1 byte",
     "ignores_the_end": "a descriptor was reported as ready and no data moved",
     "forgets_to_close": "never closed 3 of 3 connections",

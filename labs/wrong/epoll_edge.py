@@ -25,7 +25,7 @@ WRONG = {
     "never_armed_again": "EPOLLONESHOT registrations were never armed again",
     "sleeping_handler": "in clock_nanosleep",
     "mixed_with_select": "by select",
-    "first_half": "were never echoed",
+    "first_half": "read 192 bytes and sent 96",
     "reads_one_byte": "asked for 1 byte",
     "forgets_to_close": "never closed 3 of 3 connections",
 }
