@@ -5,7 +5,6 @@ from __future__ import annotations
 import select as python_select
 
 from findings import evidence
-from findings.properties.lets_no_connection_wait import LETS_NO_CONNECTION_WAIT
 from labs.kit import efficiency, growth, loop, walks
 from labs.kit.arguments import Kept
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, unavailable
@@ -38,7 +37,7 @@ LAB = Lab(
 )
 
 
-@LAB.check("the thread sleeps in poll while it has nothing to do, and nowhere else", claims=("C22", "C24"))
+@LAB.check("the thread sleeps in poll while it has nothing to do, and nowhere else", claims=("C22",))
 def asleep(run: Run) -> Finding:
     """The thread slept in poll only. It did not spin, did not poll after short time-outs, and no handler blocked."""
     return loop.sleeps_only_in(run, "poll")
@@ -118,7 +117,10 @@ def cheaper(run: Run) -> Finding:
     return efficiency.poll_is_cheaper(run, calls_of(run))
 
 
-LAB.holds(LETS_NO_CONNECTION_WAIT, claims=("C24",))
+@LAB.check("one thread serves all connections, and keeps none of them waiting", claims=("C24",))
+def serves(run: Run) -> Finding:
+    """The thread accepts, reads and closes all connections; it neither sleeps nor computes while one of them has data."""
+    return loop.serves_all(run)
 
 
 def calls_of(run: Run) -> list[Call]:

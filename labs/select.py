@@ -12,7 +12,6 @@ from dataclasses import asdict
 from typing import Any
 
 from findings import evidence
-from findings.properties.lets_no_connection_wait import LETS_NO_CONNECTION_WAIT
 from labs.kit import asides, growth, loop, walks
 from labs.kit.arguments import Overwritten
 from labs.kit.experiment import later
@@ -47,7 +46,7 @@ LAB = Lab(
 )
 
 
-@LAB.check("the thread sleeps in select while it has nothing to do, and nowhere else", claims=("C22", "C24"))
+@LAB.check("the thread sleeps in select while it has nothing to do, and nowhere else", claims=("C22",))
 def asleep(run: Run) -> Finding:
     """The thread slept in select only. It did not spin, did not poll after short time-outs, and no handler blocked."""
     return loop.sleeps_only_in(run, "select")
@@ -139,7 +138,10 @@ def grows(run: Run) -> Finding:
     return growth.cost_grows(run, "select", calls_of(run))
 
 
-LAB.holds(LETS_NO_CONNECTION_WAIT, claims=("C24",))
+@LAB.check("one thread serves all connections, and keeps none of them waiting", claims=("C24",))
+def serves(run: Run) -> Finding:
+    """The thread accepts, reads and closes all connections; it neither sleeps nor computes while one of them has data."""
+    return loop.serves_all(run)
 
 
 def calls_of(run: Run) -> list[Call]:

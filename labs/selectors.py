@@ -9,7 +9,6 @@ import selectors
 from typing import Any
 
 from findings import evidence
-from findings.properties.lets_no_connection_wait import LETS_NO_CONNECTION_WAIT
 from labs.kit import loop
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, unavailable
 from probes.measure.result import Verdict
@@ -67,7 +66,7 @@ def elsewhere(run: Run) -> Finding:
     )
 
 
-@LAB.check("the thread sleeps in epoll_wait while it has nothing to do, and nowhere else", claims=("C22", "C24"))
+@LAB.check("the thread sleeps in epoll_wait while it has nothing to do, and nowhere else", claims=("C22",))
 def asleep(run: Run) -> Finding:
     """The thread slept in epoll_wait only. It did not spin, did not poll after short time-outs, and no handler blocked."""
     return loop.sleeps_only_in(run, "epoll")
@@ -97,7 +96,10 @@ def reactor(run: Run) -> Finding:
     return refined(f"{words}. The kernel sees the order of wait and handler; the callbacks themselves exist only in Python")
 
 
-LAB.holds(LETS_NO_CONNECTION_WAIT, claims=("C24",))
+@LAB.check("one thread serves all connections, and keeps none of them waiting", claims=("C24",))
+def serves(run: Run) -> Finding:
+    """The thread accepts, reads and closes all connections; it neither sleeps nor computes while one of them has data."""
+    return loop.serves_all(run)
 
 
 def preference() -> dict[str, Any]:

@@ -9,9 +9,9 @@ from findings.properties.accepts_every_connection import ACCEPTS_EVERY_CONNECTIO
 from findings.properties.blocks_in_its_reads import BLOCKS_IN_ITS_READS
 from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
 from findings.properties.closes_ended_connections import CLOSES_ENDED_CONNECTIONS
+from findings.properties.computes_little import COMPUTES_LITTLE
 from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
 from findings.properties.leaves_no_data_unread import LEAVES_NO_DATA_UNREAD
-from findings.properties.lets_no_connection_wait import LETS_NO_CONNECTION_WAIT
 from findings.properties.needs_no_short_time_out import NEEDS_NO_SHORT_TIME_OUT
 from findings.properties.never_spins import NEVER_SPINS
 from findings.properties.non_blocking_connections import NON_BLOCKING_CONNECTIONS
@@ -29,7 +29,7 @@ ALL = (
     BLOCKS_IN_ITS_READS,
     BLOCKS_ONLY_IN_ITS_WAIT,
     LEAVES_NO_DATA_UNREAD,
-    LETS_NO_CONNECTION_WAIT,
+    COMPUTES_LITTLE,
     SERVES_IN_TURN,
     ONE_MECHANISM,
     NON_BLOCKING_CONNECTIONS,

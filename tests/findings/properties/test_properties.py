@@ -9,8 +9,8 @@ import dataclasses
 import pytest
 
 from findings.properties import ALL, Holds, Property
+from findings.properties.computes_little import COMPUTES_LITTLE
 from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
-from findings.properties.lets_no_connection_wait import LETS_NO_CONNECTION_WAIT
 from findings.properties.never_spins import NEVER_SPINS
 from findings.view import Run
 from probes.context import Seen, ServerRun, TraceRun
@@ -51,7 +51,7 @@ HOLDING = {
         ("signal_driven", ""),
         ("short_write", "mended"),
     ],
-    "lets-no-connection-wait": [("epoll", ""), ("select", ""), ("asyncio", ""), ("thundering_herd", "in epoll")],
+    "computes-little": [("epoll", ""), ("select", ""), ("asyncio", ""), ("thundering_herd", "in epoll")],
     "serves-in-turn": [("epoll", ""), ("edge_starvation", "mended"), ("threads", "")],
     "one-mechanism": [("epoll", ""), ("select", ""), ("signal_driven", ""), ("io_uring", "single")],
     "non-blocking-connections": [("epoll", ""), ("asyncio", ""), ("poll", ""), ("blocking_accepted", "event loop, mended")],
@@ -83,7 +83,7 @@ CHANGED = {
     "echoes-every-byte",
     "accepts-every-connection",
     "closes-ended-connections",
-    "lets-no-connection-wait",
+    "computes-little",
     "reads-large-pieces",
 }
 
@@ -162,33 +162,6 @@ def test_small_reads_that_leave_data_are_counted() -> None:
     assert "asked for 8 bytes each on average" in seen.evidence and "7 reads per message" in seen.evidence
 
 
-def test_a_message_that_was_unread_when_the_thread_went_to_sleep_waits() -> None:
-    """As in a server that serves one connection after the other: the data came before the thread's last sleep began."""
-    result = measured("select")
-    run = Run(result)
-    late = max(result.messages, key=lambda message: message.read)
-    sleeps = [sleep for call in run.waits for sleep in call.sleeps if sleep.off < late.read]
-    early = dataclasses.replace(late, ready=sleeps[-2].off - 1)
-    others = [message for message in result.messages if message is not late]
-    seen = LETS_NO_CONNECTION_WAIT.observe(Run(dataclasses.replace(result, messages=(*others, early))))
-    assert seen.holds is Holds.BROKEN
-    assert f"1 message of {len(result.messages)} had unread data when the thread went to sleep" in seen.evidence
-
-
-def test_a_connection_that_lacks_room_to_send_is_left_unread_on_purpose() -> None:
-    result = measured("select")
-    late = max(result.messages, key=lambda message: message.read)
-    sleeps = [sleep for call in Run(result).waits for sleep in call.sleeps if sleep.off < late.read]
-    early = dataclasses.replace(late, ready=sleeps[-2].off - 1)
-    calls = [
-        dataclasses.replace(call, result=call.args[2] - 1) if call.name == "sendto" and call.fd == late.fd else call
-        for call in result.calls
-    ]
-    others = [message for message in result.messages if message is not late]
-    short = dataclasses.replace(result, calls=tuple(calls), messages=(*others, early))
-    assert LETS_NO_CONNECTION_WAIT.observe(Run(short)).holds is Holds.HELD
-
-
 def test_messages_that_arrive_while_the_thread_computes_wait() -> None:
     """The calls of each turn take 100 ns here, so that its user code is most of it; each message arrives within a turn."""
     result = measured("select")
@@ -197,7 +170,7 @@ def test_messages_that_arrive_while_the_thread_computes_wait() -> None:
     ]
     messages = [dataclasses.replace(message, ready=message.read) for message in result.messages]
     computing = Run(dataclasses.replace(result, calls=tuple(calls), messages=tuple(messages)))
-    seen = LETS_NO_CONNECTION_WAIT.observe(computing)
+    seen = COMPUTES_LITTLE.observe(computing)
     assert seen.holds is Holds.BROKEN
     assert "the thread computed for up to" in seen.evidence
 

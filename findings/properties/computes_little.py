@@ -1,0 +1,84 @@
+"""A thread with a multiplexer does not compute while other connections wait: its handlers are short."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from findings.properties.property import Observation, Property, broken, held, not_shown
+from findings.view import Run, ended_by_signal
+from probes.kernel import syscalls
+from probes.measure.result import Call
+from probes.words import count, ms
+
+# A handler's user code takes a few times as long as its system calls: 2 to 10 times in Python. Longer user code computes.
+_COMPUTES = 30
+_MANY = 0.1  # the share of the messages that may arrive during a long computation: a busy machine lengthens a few of them
+
+
+@dataclass(frozen=True)
+class _Work:
+    """From the return of one wait to the start of the next: the user code, and the calls in the kernel, ns."""
+
+    begin: int
+    end: int
+    user: int
+    kernel: int
+
+    @property
+    def computes(self) -> bool:
+        """Was most of it user code, far more than its system calls need?"""
+        return self.user > _COMPUTES * max(self.kernel, 1)
+
+
+def observe(run: Run) -> Observation:
+    """Counts the messages that arrived while their thread computed between two waits."""
+    work = {thread: _work(calls, waits) for thread, calls in run.calls_of.items() if (waits := _waits(calls))}
+    messages = [message for message in run.result.messages if message.thread in work]
+    if not messages:
+        return not_shown("no thread with a multiplexer read a message")
+    met = [found for message in messages if (found := _computed_at(work[message.thread], message.ready))]
+    if len(met) > max(2, _MANY * len(messages)):
+        return broken(
+            f"the thread computed for up to {ms(max(found.user for found in met))} between two waits;"
+            f" {count(len(met), 'message')} of {len(messages)} arrived meanwhile and waited for it"
+        )
+    return held(
+        f"{len(met)} of {count(len(messages), 'message')} arrived while the thread computed for more than {_COMPUTES} times the"
+        " duration of its calls"
+    )
+
+
+def _waits(calls: Sequence[Call]) -> list[Call]:
+    return [call for call in calls if call.name in syscalls.MULTIPLEXERS and not (call.open or ended_by_signal(call))]
+
+
+def _work(calls: Sequence[Call], waits: Sequence[Call]) -> list[_Work]:
+    """What one thread did between its waits, in order. Nothing for a thread with bursts: their calls lie among other calls."""
+    if any(call.histogram for call in calls):
+        return []
+    enters = [call.enter for call in calls]
+    work = []
+    for wait, following in itertools.pairwise(waits):
+        between = calls[bisect.bisect_left(enters, wait.exit) : bisect.bisect_left(enters, following.enter)]
+        if between:
+            user = following.enter - wait.exit - sum(call.total for call in between)
+            work.append(_Work(wait.exit, following.enter, user, sum(call.kernel + call.copy for call in between)))
+    return work
+
+
+def _computed_at(work: Sequence[_Work], at: int) -> _Work | None:
+    """What the thread did at that time, if it computed."""
+    index = bisect.bisect_right(work, at, key=lambda each: each.begin) - 1
+    found = work[index] if index >= 0 else None
+    return found if found and at < found.end and found.computes else None
+
+
+COMPUTES_LITTLE = Property(
+    id="computes-little",
+    statement="no handler computes while other connections wait",
+    remedy="give long computations to another thread or process, or divide them into parts between two waits",
+    observe=observe,
+)
