@@ -207,6 +207,5 @@ LAB.ask(
     COPIES.at("multishot"),
     COPIES.at("worker"),
     COPIES.at("SQPOLL"),
-    CALLS.at("SQPOLL"),
     READERS.at("single"),
 )
