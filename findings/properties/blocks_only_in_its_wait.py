@@ -11,9 +11,12 @@ from probes.measure.queues import place
 from probes.measure.result import Call
 from probes.words import count, ms
 
-# A sleep on these queues lets others decide when the thread goes on. Page faults, the kernel's own locks and RCU are not the
-# program's choice.
+# A sleep on these queues lets others decide when the thread goes on. Page faults outside a call, the kernel's own locks and RCU
+# are not the program's choice.
 _BLOCKING = {"socket", "accept", "connect", "send buffer", "futex", "pipe", "eventfd", "timer", "child", "flock", "signal"}
+# A regular file has no "not ready": a call that needs the device sleeps for it, also with O_NONBLOCK (man 2 open).
+_DEVICE = {"disk", "page", "completion"}
+_OF_FILES = syscalls.READS | syscalls.WRITES | {"fsync", "fdatasync", "syncfs", "sync_file_range", "msync"}
 
 _SHORT_NS = 1_000_000  # a lock that the program itself waits for is held for longer, on average
 
@@ -27,7 +30,7 @@ def observe(run: Run) -> Observation:
         waiting += 1
         for call in calls:
             for sleep in call.sleeps if call.name not in syscalls.LOOP_WAITS else ():
-                if sleep.queue in _BLOCKING:
+                if sleep.queue in _BLOCKING or (sleep.queue in _DEVICE and call.name in _OF_FILES):
                     asleep[call.name, sleep.queue] += 1
                     lasted[call.name, sleep.queue] += sleep.wait
     if not waiting:

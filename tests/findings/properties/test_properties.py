@@ -14,6 +14,7 @@ from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
 from findings.properties.never_spins import NEVER_SPINS
 from findings.view import Run
 from probes.context import Seen, ServerRun, TraceRun
+from probes.measure.result import Sleep
 from tests.conftest import measured
 
 # For each property: recordings (and their case) that hold it, and others that break it with words of their evidence.
@@ -117,6 +118,17 @@ def test_a_property_is_broken(name: str, lab: str, case: str, words: str) -> Non
     seen = by_id(name).observe(run_of(lab, case))
     assert seen.holds is Holds.BROKEN, seen.evidence
     assert words in seen.evidence
+
+
+def test_an_event_loop_that_waits_for_the_disk_blocks() -> None:
+    result = measured("epoll")
+    at = next(at for at, call in enumerate(result.calls) if call.name == "sendto")
+    sleep = Sleep(1, 2_000_001, 2_000_002, "disk", ("io_schedule",), None)
+    written = dataclasses.replace(result.calls[at], name="fsync", sleeps=(sleep,), socket=None)
+    slow = dataclasses.replace(result, calls=(*result.calls[:at], written, *result.calls[at:]))
+    seen = by_id("blocks-only-in-its-wait").observe(Run(slow))
+    assert seen.holds is Holds.BROKEN
+    assert "1 time in fsync" in seen.evidence or "once in fsync" in seen.evidence
 
 
 def test_bytes_that_never_came_back_are_counted() -> None:
