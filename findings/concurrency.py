@@ -13,6 +13,7 @@ from findings.asleep import slept_besides, slept_in
 from findings.evidence import created, sleeps_while_unread
 from findings.spans import most_at_once
 from findings.view import Finding, Run, confirmed, failed, unavailable
+from probes.context import TrafficRun
 from probes.kernel import syscalls
 from probes.measure.result import Call, Thread
 from probes.words import count, ms, plural
@@ -145,7 +146,7 @@ def at_most(run: Run, workers: int) -> Finding:
     if not made or len(made) > workers:
         return failed(evidence)
     if connections <= workers:
-        return unavailable(f"{evidence}, which are no more than the pool has threads: use --clients {workers + 2}")
+        return unavailable(f"{evidence}, no more than the pool has threads: use --clients {workers + 2}")
     return confirmed(f"{evidence}, {average:.0f} us of clone each")
 
 
@@ -167,6 +168,8 @@ def ceiling(run: Run, workers: int, unit: str) -> Finding:
     if together > workers or len(readers) > workers:
         return failed(evidence)
     full, idle = _waited_for_an_end(run, served, workers)
+    if idle and not _paced(run):
+        return unavailable(f"{evidence}; the clients made no pauses, so that all waited for a CPU: use a --gap-ms above 0")
     if idle:
         accepting = sorted({call.thread for call in run.connections})
         besides = slept_besides(call for thread in accepting for call in run.calls_of[thread])
@@ -176,6 +179,11 @@ def ceiling(run: Run, workers: int, unit: str) -> Finding:
     if not full:
         return unavailable(f"{evidence}; no client connected while {workers} were served: use --messages 3 or more")
     return confirmed(f"{evidence}; {count(len(full), 'connection')} waited for the end of another, for up to {ms(max(full))}")
+
+
+def _paced(run: Run) -> bool:
+    """Did the clients pause between their messages?"""
+    return isinstance(run.result.context, TrafficRun) and run.result.context.traffic.gap_ms > 0
 
 
 def _waited_for_an_end(run: Run, served: list[Service], workers: int) -> tuple[list[int], list[int]]:

@@ -1,10 +1,14 @@
 """Non-blocking I/O: what does it cost never to sleep?"""
 
-from collections import Counter
+from dataclasses import dataclass
 
 from findings import evidence
-from labs.kit.lab import Finding, Lab, Run, confirmed, failed, waited
+from findings.asleep import slept_in
+from findings.properties.property import Holds
+from findings.properties.serves_in_turn import SERVES_IN_TURN
+from labs.kit.lab import Finding, Lab, Run, confirmed, failed, unavailable
 from probes.kernel import syscalls
+from probes.measure.result import Call
 from probes.words import count
 
 LAB = Lab(
@@ -28,18 +32,15 @@ LAB = Lab(
 
 @LAB.check("a call without data gets EAGAIN at once, and no call sleeps", claims=("C05", "C17"))
 def never_asleep(run: Run) -> Finding:
-    """Calls without data got EAGAIN, and no call slept for its peer or in a multiplexer."""
+    """Calls without data got EAGAIN, and no call slept: not on a socket, in a multiplexer or for a time."""
     refused = sum(call.count for call in run.result.calls if call.errno == "EAGAIN")
-    slept = [call for call in run.result.calls if waited(call) or (call.sleeps and call.name in syscalls.MULTIPLEXERS)]
-    messages = len(run.result.messages)
-    words = (
-        f"{count(messages, 'message')}: {count(refused, 'call')} got EAGAIN,"
-        f" {count(len(slept), 'call')} slept until the peer did something"
-    )
-    return confirmed(words) if refused > 10 * messages and not slept else failed(words)
+    words = f"{count(len(run.result.messages), 'message')}: {count(refused, 'call')} got EAGAIN"
+    if asleep := slept_in(run.result.calls):
+        return failed(f"{words}; the server {asleep[0].words}")
+    return (confirmed if refused else failed)(f"{words}, 0 calls slept")
 
 
-@LAB.check("the call that succeeds copies the data itself", claims=("C18",))
+@LAB.check("the call that succeeds copies the data itself", claims=("C06", "C18"))
 def copies(run: Run) -> Finding:
     """The recvfrom that returns the data makes the copy, without a sleep."""
     return evidence.read_without_waiting(run)
@@ -55,27 +56,47 @@ def whole_core(run: Run) -> Finding:
     return confirmed(words) if runnable > 0.95 * server.wall else failed(words)
 
 
-@LAB.check("each round makes one call for every connection, ready or not", claims=("C21",))
+@LAB.check("each round makes one call for every connection, ready or not", claims=("C17", "C21"))
 def call_each(run: Run) -> Finding:
-    """A round begins with accept and then reads every connection, even a connection whose last read got EAGAIN."""
-    reads: Counter[int] = Counter()
-    without_data: Counter[int] = Counter()
-    repeated: Counter[int] = Counter()  # EAGAIN, right after EAGAIN from the same connection
-    with_data = 0
-    last: dict[int, str | None] = {}
-    for call in run.result.named("recvfrom"):
-        if call.fd is not None:
-            reads[call.fd] += call.count
-            with_data += call.bytes > 0
-            if call.errno == "EAGAIN":
-                without_data[call.fd] += call.count
-                repeated[call.fd] += call.count - (last.get(call.fd) != "EAGAIN")
-            last[call.fd] = call.errno
-    rounds = sum(call.count for call in run.result.named("accept4"))
-    each = ", ".join(f"{number:,}" for number in reads.values())
-    words = (
-        f"{count(rounds, 'round')}; {count(len(reads), 'connection')}, each read in its turn ({each} reads);"
-        f" {count(with_data, 'read')} returned data"
+    """A round begins with accept and then reads every connection, even a connection whose last read got EAGAIN.
+
+    So no connection has more reads than the server has rounds, and between the arrival of a message and its read there is at
+    most one round of reads of other connections.
+    """
+    if run.udp:
+        return unavailable("datagrams of all clients arrive at 1 socket: without --udp there are connections")
+    accepted = {call.result for call in run.connections}
+    polls = {fd: _Polls() for fd in accepted if fd is not None}
+    for call in run.result.named(*syscalls.READS):
+        if call.fd in polls:
+            polls[call.fd].add(call)
+    rounds = sum(call.count for call in run.result.named(*syscalls.ACCEPTS))
+    words = f"{count(rounds, 'round')} of {count(len(run.connections), 'connection')}"
+    if len(run.connections) < 2:
+        return unavailable(f"{words}: use --clients 2 or more")
+    numbers = sorted(each.reads for each in polls.values())
+    with_data = sum(each.with_data for each in polls.values())
+    in_turn = SERVES_IN_TURN.observe(run)
+    words += (
+        f"; each descriptor was read {numbers[0]:,} to {numbers[-1]:,} times, {count(with_data, 'read')} returned data;"
+        f" {in_turn.evidence}"
     )
-    good = reads and all(repeated[fd] for fd in reads) and without_data.total() > with_data
-    return confirmed(words) if good else failed(words)
+    repeated = all(each.repeated for each in polls.values()) and sum(numbers) > 2 * with_data
+    return confirmed(words) if repeated and numbers[-1] <= rounds and in_turn.holds is not Holds.BROKEN else failed(words)
+
+
+@dataclass
+class _Polls:
+    """The reads of one descriptor, in order."""
+
+    reads: int = 0
+    with_data: int = 0
+    repeated: int = 0  # EAGAIN, right after EAGAIN
+    last: str | None = None
+
+    def add(self, call: Call) -> None:
+        self.reads += call.count
+        self.with_data += call.bytes > 0
+        if call.errno == "EAGAIN":
+            self.repeated += call.count - (self.last != "EAGAIN")
+        self.last = call.errno

@@ -54,11 +54,11 @@ class Signals:
 
 @dataclass(frozen=True)
 class Crowd:
-    """What labs.kit.crowd returns for some threads or processes: what they took to create, their memory, and their
+    """What labs.kit.crowd returns for some threads or processes: the CPU time to create them, their memory, and their
     voluntary switches for a message each.
     """
 
-    ns: int
+    cpu_ns: int
     bytes: int
     switches: int
 

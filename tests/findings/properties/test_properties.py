@@ -75,7 +75,7 @@ BREAKING = {
         ("edge_undrained", "broken", "beside 744 unread bytes (3 sockets)"),
         ("lost_signal", "broken", "had unread data while the thread slept in its wait"),
     ],
-    "serves-in-turn": [("edge_starvation", "broken", "reads of the busiest connection")],
+    "serves-in-turn": [("edge_starvation", "broken", "reads of other connections while data was unread")],
     "one-mechanism": [("files", "", "2 times by select and 2 times by poll")],
     "non-blocking-connections": [("blocking_accepted", "event loop", "no call set O_NONBLOCK for 4 of 4 connections")],
 }

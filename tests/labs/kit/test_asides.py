@@ -27,8 +27,8 @@ def test_the_shipped_data_pass(lab: str, recorded: Callable[[str], Recording]) -
         ("epoll", {"mmap": "ENODEV"}, "aside.epoll_wait is missing"),
         ("epoll", {"growth_skipped": "no"}, "aside.epoll_wait is missing"),
         ("poll", {"fd": 3, "events": 1, "revents": 1, "growth": {"select": {"10": 1}}}, "lacks a call or a size"),
-        ("threads", {"crowd": {"thread": {"10": {"ns": 1, "bytes": 1, "switches": 1}}}}, "lacks a unit or a size"),
-        ("threads", {"crowd": {"thread": {"10": {"ns": 1}}}}, "bytes"),
+        ("threads", {"crowd": {"thread": {"10": {"cpu_ns": 1, "bytes": 1, "switches": 1}}}}, "lacks a unit or a size"),
+        ("threads", {"crowd": {"thread": {"10": {"cpu_ns": 1}}}}, "bytes"),
         ("delivery", {"unread": {}}, "aside.unread is not a list"),
     ],
 )
