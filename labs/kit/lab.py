@@ -112,6 +112,8 @@ class Lab:
 
         @functools.wraps(cited.observe, assigned=("__doc__",), updated=())
         def check(run: Run) -> Finding:
+            if self.cases and not run.cases:
+                return unavailable("0 servers ran here")
             return cited.check(run)
 
         self.checks.append((cited.statement, claims, check))
