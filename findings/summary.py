@@ -60,4 +60,6 @@ def ready_list(result: Result) -> ReadyListFigures | None:
     """The figures of epoll's callback; None where no probe reports it."""
     if result.listed is None:
         return None
-    return ReadyListFigures(len(result.listed), times(one.at - one.ready for one in result.listed if one.ready is not None))
+    return ReadyListFigures(
+        len(result.listed), times(listed.at - listed.ready for listed in result.listed if listed.ready is not None)
+    )

@@ -69,10 +69,10 @@ def drains(run: Run) -> Finding:
     left = left_unread(mended)
     refused = sum(call.count for call in mended.reads if call.errno == "EAGAIN")
     words = (
-        f"{count(len(left), 'read')} left data in the socket, and {sum(1 for one in left if one.waits)} of them were followed"
+        f"{count(len(left), 'read')} left data in the socket, and {sum(1 for rest in left if rest.waits)} of them were followed"
         f" by a wait; {count(refused, 'read')} got EAGAIN; {echoes(mended)}"
     )
-    good = left and refused and not any(one.waits for one in left) and all_echoed(mended)
+    good = left and refused and not any(rest.waits for rest in left) and all_echoed(mended)
     return confirmed(words) if good else failed(words)
 
 
@@ -83,7 +83,7 @@ def level(run: Run) -> Finding:
         return unavailable(SHORT)
     case = run.case("level")
     left = left_unread(case)
-    reported = [one for one in left if one.waits and not one.slept]
+    reported = [rest for rest in left if rest.waits and not rest.slept]
     words = (
         f"{count(len(left), 'read')} left data in the socket; after {len(reported)} of them epoll_wait reported it without a"
         f" sleep; {echoes(case)}"

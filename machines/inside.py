@@ -30,7 +30,7 @@ def _costs() -> dict[str, Any]:
     from probes.capture import cost
 
     try:
-        return {"costs": [dataclasses.asdict(one) for one in cost.measure()], "why": ""}
+        return {"costs": [dataclasses.asdict(hook) for hook in cost.measure()], "why": ""}
     except Exception as error:  # BCC raises plain ones
         return {"costs": [], "why": str(error)}
 

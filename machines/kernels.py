@@ -142,10 +142,10 @@ def names(only: str, arch: str) -> list[str]:
     """The kernels meant by --only (names or suites with commas between; "" is all that there are for the architecture)."""
     every = list(debian.SUITES) if arch == "amd64" else [arm.KERNEL]
     suites = {suite: name for name, suite in debian.SUITES.items()}
-    chosen = [suites.get(one, one) for one in only.split(",")] if only else every
-    for one in chosen:
-        if one not in debian.SUITES:
-            raise WrongUsage(f"there is no kernel {one!r} to boot", f"--only takes {', '.join(debian.SUITES)}")
+    chosen = [suites.get(kernel, kernel) for kernel in only.split(",")] if only else every
+    for kernel in chosen:
+        if kernel not in debian.SUITES:
+            raise WrongUsage(f"there is no kernel {kernel!r} to boot", f"--only takes {', '.join(debian.SUITES)}")
     return list(dict.fromkeys(chosen))
 
 
@@ -164,7 +164,7 @@ def to_run(labs: str, every: Sequence[str], arch: str) -> list[str]:
     """The labs meant by --labs: names with commas between, none, or "": `every` one, but for arm64 a few."""
     if labs == "none":
         return []
-    return [one for one in labs.split(",") if one] or list(every if arch == "amd64" else arm.LABS)
+    return [lab for lab in labs.split(",") if lab] or list(every if arch == "amd64" else arm.LABS)
 
 
 def to_test(tests: str, arch: str) -> str | None:
@@ -315,12 +315,14 @@ def merged(trials: Iterable[Trial]) -> list[Trial]:
             trial = dataclasses.replace(trial, labs=before.labs | trial.labs, **kept)
         found[trial.release, trial.arch] = trial
     order = list(debian.SUITES)
-    return sorted(found.values(), key=lambda one: (one.arch, order.index(one.kernel) if one.kernel in order else len(order)))
+    return sorted(
+        found.values(), key=lambda trial: (trial.arch, order.index(trial.kernel) if trial.kernel in order else len(order))
+    )
 
 
 def _tests_of(before: Trial, later: Trial) -> dict[str, Any]:
     """The fields about tests of two trials in one."""
-    runs = [one for one in (before, later) if one.tests or one.status is not None]
+    runs = [trial for trial in (before, later) if trial.tests or trial.status is not None]
     if runs and not runs[-1].chosen:  # the later one tried them all
         runs = runs[-1:]
     statuses = [run.status for run in runs if run.status is not None]
@@ -340,8 +342,8 @@ def load(path: str) -> list[Trial]:
         known = {field.name for field in dataclasses.fields(Trial)}
         trials = []
         for row in data["kernels"]:
-            labs = {name: Tried(**one) for name, one in row["labs"].items()}
-            tests = {name: Tested(**one) for name, one in row["tests"].items()}
+            labs = {name: Tried(**lab) for name, lab in row["labs"].items()}
+            tests = {name: Tested(**test) for name, test in row["tests"].items()}
             fields = {key: value for key, value in row.items() if key in known}
             trials.append(Trial(**fields | {"labs": labs, "tests": tests}))
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -335,9 +335,9 @@ def _sweep(folder: int) -> None:
         listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
         held.callback(os.close, listing)
         for name in filter(_HALF.fullmatch, os.listdir(listing)):
-            with contextlib.suppress(OSError), ExitStack() as one:
+            with contextlib.suppress(OSError), ExitStack() as opened:
                 half = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-                one.callback(os.close, half)
+                opened.callback(os.close, half)
                 status = os.fstat(half)
                 if stat.S_ISREG(status.st_mode) and places.trusted(status.st_uid):
                     fcntl.flock(half, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -49,7 +49,9 @@ def visible(text: str) -> str:
     >>> print(visible("worker\x1b[2J\n"), visible("caf\u00e9"))
     worker\x1b[2J\n café
     """
-    return text if text.isprintable() else "".join(one if one.isprintable() else _escaped(one) for one in text)
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else _escaped(character) for character in text)
 
 
 def visible_lines(text: str) -> str:
@@ -62,5 +64,5 @@ def visible_lines(text: str) -> str:
     return "\n".join(map(visible, text.split("\n")))
 
 
-def _escaped(one: str) -> str:
-    return one.encode("unicode_escape").decode("ascii")
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

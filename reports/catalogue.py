@@ -62,16 +62,21 @@ def write_claims(claims: Sequence[ClaimEntry], file: IO[str], json: bool = False
     """Every claim with the checks that stand for it, and their verdicts where they have just been run."""
     if json:
         rows = [
-            {"id": one.id, "chapter": one.chapter, "claim": one.text, "checks": [_support(each) for each in one.supports]}
-            for one in claims
+            {
+                "id": claim.id,
+                "chapter": claim.chapter,
+                "claim": claim.text,
+                "checks": [_support(each) for each in claim.supports],
+            }
+            for claim in claims
         ]
         _json(file, verdicts={verdict.value: words.meaning for verdict, words in VERDICTS.items()}, claims=rows)
         return
     with printing(file) as out:
         _verdicts(out)
-        width = max(len(one.id) for one in claims)
-        for chapter, of_chapter in itertools.groupby(claims, lambda one: one.chapter):
-            pairs(out, [_chapter(chapter), *((Text(one.id, style="bold"), _claim(one)) for one in of_chapter)], width)
+        width = max(len(claim.id) for claim in claims)
+        for chapter, of_chapter in itertools.groupby(claims, lambda claim: claim.chapter):
+            pairs(out, [_chapter(chapter), *((Text(claim.id, style="bold"), _claim(claim)) for claim in of_chapter)], width)
 
 
 def _verdicts(out: Screen) -> None:
@@ -82,20 +87,20 @@ def _verdicts(out: Screen) -> None:
     out.print()
 
 
-def _support(one: Support) -> dict[str, Any]:
-    verdict = {} if one.check is None else {"verdict": one.check.verdict, "evidence": one.check.evidence}
-    return {"lab": one.lab, "name": one.name, **verdict}
+def _support(support: Support) -> dict[str, Any]:
+    verdict = {} if support.check is None else {"verdict": support.check.verdict, "evidence": support.check.evidence}
+    return {"lab": support.lab, "name": support.name, **verdict}
 
 
 def _claim(claim: ClaimEntry) -> Text:
     words = Text(claim.text)
-    for one in claim.supports:
-        place = one.lab if one.lab == COMPARE else f"lab {one.lab}"
-        if one.check is None:
-            words.append(f"\n{place}: {one.name}", style="green")
+    for support in claim.supports:
+        place = support.lab if support.lab == COMPARE else f"lab {support.lab}"
+        if support.check is None:
+            words.append(f"\n{place}: {support.name}", style="green")
         else:
-            style = VERDICT_STYLE[one.check.verdict]
-            words.append(f"\n{VERDICTS[one.check.verdict].word}: {visible(one.check.evidence)} ({place})", style=style)
+            style = VERDICT_STYLE[support.check.verdict]
+            words.append(f"\n{VERDICTS[support.check.verdict].word}: {visible(support.check.evidence)} ({place})", style=style)
     if not claim.supports:
         words.append("\nno lab checks this claim yet", style="dim")
     return words
@@ -105,7 +110,8 @@ def write_doctor(machine: Machine, file: IO[str], json: bool = False) -> None:
     """Every capability with its remedy, and which labs run here."""
     if json:
         rows = [
-            {"name": one.name, "state": one.state, "found": one.found, "remedy": one.remedy} for one in machine.capabilities
+            {"name": capability.name, "state": capability.state, "found": capability.found, "remedy": capability.remedy}
+            for capability in machine.capabilities
         ]
         _json(file, can_trace=machine.can_trace, capabilities=rows, labs=list(machine.labs))
         return
@@ -129,13 +135,13 @@ def _capabilities(found: Sequence[Capability], out: Screen) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column()
-    for one in found:
-        state, words = Text(one.state, style=_STATE_STYLE[one.state]), Text(visible_lines(one.found))
-        if one.remedy:
-            words.append(f"\n{visible_lines(with_command_name(one.remedy))}", style="dim")
+    for capability in found:
+        state, words = Text(capability.state, style=_STATE_STYLE[capability.state]), Text(visible_lines(capability.found))
+        if capability.remedy:
+            words.append(f"\n{visible_lines(with_command_name(capability.remedy))}", style="dim")
         if out.width < USUAL:
-            out.print(Text.assemble((one.name, "bold"), "  ", state))
+            out.print(Text.assemble((capability.name, "bold"), "  ", state))
             out.print(indented(words))
-        table.add_row(one.name, state, words)
+        table.add_row(capability.name, state, words)
     if out.width >= USUAL:
         out.print(table)

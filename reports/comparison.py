@@ -47,13 +47,13 @@ def document(comparison: Comparison) -> dict[str, object]:
         "link": dataclasses.asdict(comparison.link) if comparison.link else None,
         "missing": comparison.missing,
         "models": [
-            dataclasses.asdict(one) | {"phase_1": waiting(one.phase_1), "phase_2": copying(one.phase_2)}
-            for one in comparison.rows
+            dataclasses.asdict(row) | {"phase_1": waiting(row.phase_1), "phase_2": copying(row.phase_2)}
+            for row in comparison.rows
         ],
-        "crowds": [_crowd_document(one) for one in comparison.crowds],
+        "crowds": [_crowd_document(crowd) for crowd in comparison.crowds],
         "checks": [
-            {"name": one.name, "claims": list(one.claims), "verdict": one.verdict, "evidence": one.evidence}
-            for one in comparison.checks
+            {"name": check.name, "claims": list(check.claims), "verdict": check.verdict, "evidence": check.evidence}
+            for check in comparison.checks
         ],
     }
 
@@ -169,16 +169,16 @@ def _crowds(comparison: Comparison, out: Screen) -> None:
     crowds = comparison.crowds
     if not crowds:
         return
-    columns = [Column(count(one.connections, "connection")) for one in crowds]
-    _rankings("round trip", columns, [one.round_trip_ns for one in crowds], out)
-    _rankings("CPU", columns, [one.cpu_per_message_ns for one in crowds], out)
+    columns = [Column(count(crowd.connections, "connection")) for crowd in crowds]
+    _rankings("round trip", columns, [crowd.round_trip_ns for crowd in crowds], out)
+    _rankings("CPU", columns, [crowd.cpu_per_message_ns for crowd in crowds], out)
     note(out, _crowds_caption())
     out.print()
 
 
 def _rankings(title: str, columns: list[Column], rankings: list[Ranking], out: Screen) -> None:
     names = rankings[0].figures
-    figures(out, title, columns, [[name, *(_with_rounds(one.figures[name]) for one in rankings)] for name in names])
+    figures(out, title, columns, [[name, *(_with_rounds(ranking.figures[name]) for ranking in rankings)] for name in names])
     out.print()
 
 

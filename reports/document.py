@@ -127,14 +127,14 @@ def _row(row: CallRow) -> dict[str, Any]:
         "copy_out_max_ns": row.copy_out_max,
         "slept_on": [
             {
-                "queue": one.queue,
-                "count": one.count,
-                "ns": one.ns,
-                "queues": one.queues,
-                "woken_by": [chain for chain, _ in one.woken_by],
-                "woken_by_count": [number for _, number in one.woken_by],
+                "queue": slept.queue,
+                "count": slept.count,
+                "ns": slept.ns,
+                "queues": slept.queues,
+                "woken_by": [chain for chain, _ in slept.woken_by],
+                "woken_by_count": [number for _, number in slept.woken_by],
             }
-            for one in row.slept_on
+            for slept in row.slept_on
         ],
     }
 
@@ -156,7 +156,7 @@ def _thread(thread: Thread) -> dict[str, Any]:
         "involuntary_switches": thread.involuntary_switches,
         "ended": thread.ended,
         "kernel_worker": thread.kernel_worker,
-        "slept_on": [{"queue": one.queue, "count": one.count, "ns": one.ns} for one in thread.slept_on],
+        "slept_on": [{"queue": slept.queue, "count": slept.count, "ns": slept.ns} for slept in thread.slept_on],
     }
 
 

@@ -45,7 +45,7 @@ def _joined(*parts: str) -> str:
 
 def _for_students(content: Page) -> list[str]:
     heading = "The experiment" if content.experiment else "The server" if len(content.sources) == 1 else "The servers"
-    read = "the experiment below" if content.experiment else _list([_link(one) for one in content.sources])
+    read = "the experiment below" if content.experiment else _list([_link(source) for source in content.sources])
     return [
         "## Predict",
         f"Write your answers down before you run anything. Read this first: {read}.",
@@ -56,9 +56,9 @@ def _for_students(content: Page) -> list[str]:
         "Then try:",
         "\n".join(f"- `{command.replace('invoke ', './iolab ', 1)}`" for command, _reason in content.try_next),
         f"## {heading}",
-        *(f"`{one.path}`\n\n```python\n{one.text}```" for one in content.sources),
+        *(f"`{source.path}`\n\n```python\n{source.text}```" for source in content.sources),
         "## Further reading",
-        "\n".join(f"- {one}" for one in content.reading),
+        "\n".join(f"- {text}" for text in content.reading),
     ]
 
 
@@ -136,10 +136,10 @@ def _report(example: Report) -> str:
 def _statements(content: Page) -> list[str]:
     """Each check with the claims that it stands for; a claim's text is given once."""
     found, quoted = [], set[str]()
-    for one in content.statements:
-        claims = "\n".join(f"> {claim} {text if claim not in quoted else '(above)'}" for claim, text in one.claims)
-        quoted.update(claim for claim, _text in one.claims)
-        found.append(f"**{one.name}** ({VERDICTS[one.verdict].word} above)\n\n{claims}\n\n{one.about}")
+    for statement in content.statements:
+        claims = "\n".join(f"> {claim} {text if claim not in quoted else '(above)'}" for claim, text in statement.claims)
+        quoted.update(claim for claim, _text in statement.claims)
+        found.append(f"**{statement.name}** ({VERDICTS[statement.verdict].word} above)\n\n{claims}\n\n{statement.about}")
     return found
 
 

@@ -40,7 +40,7 @@ def probe_rows(trials: Sequence[Trial]) -> Rows:
             cells.append(f"{found['quality']}{kind}" if found else "-")
         rows.append([name, *cells])
     for name in _ASKED_OF_DOCTOR:
-        states = [next((one["state"] for one in trial.doctor if one["name"] == name), "-") for trial in trials]
+        states = [next((finding["state"] for finding in trial.doctor if finding["name"] == name), "-") for trial in trials]
         rows.append([name, *("no" if state == "info" else state for state in states)])
     return rows
 
@@ -91,15 +91,17 @@ def remarks(trials: Sequence[Trial]) -> list[str]:
     for trial in trials:
         found += [f"{trial.release}: {why}" for why in (trial.broken, trial.unfinished) if why]
         found += [f"{trial.release}: the live tests did not finish"] if trial.untested else []
-        found += [f"{trial.release}, lab {name}: {one.words}" for name, one in trial.labs.items() if one.verdict != "pass"]
-        found += [f"{trial.release}, {name}: {one.why}" for name, one in trial.tests.items() if one.outcome == "failed"]
+        found += [f"{trial.release}, lab {name}: {lab.words}" for name, lab in trial.labs.items() if lab.verdict != "pass"]
+        found += [f"{trial.release}, {name}: {test.why}" for name, test in trial.tests.items() if test.outcome == "failed"]
     return [" ".join(line.split())[:600] for line in found]
 
 
 def skip_rows(trials: Sequence[Trial]) -> Rows:
     """A row for each reason why live tests were skipped, with the number of tests in each kernel."""
-    told = [Counter(test.why for test in trial.tests.values() if test.outcome == "skipped") for trial in trials]
-    return [[reason, *(str(one[reason] or "-") for one in told)] for reason in dict.fromkeys(itertools.chain(*told))]
+    reasons = [Counter(test.why for test in trial.tests.values() if test.outcome == "skipped") for trial in trials]
+    return [
+        [reason, *(str(counts[reason] or "-") for counts in reasons)] for reason in dict.fromkeys(itertools.chain(*reasons))
+    ]
 
 
 def _heads(trials: Sequence[Trial]) -> list[str]:

@@ -19,7 +19,7 @@ def write(lab: str, seed: int, asked: Sequence[Question], file: IO[str]) -> None
         "lab": lab,
         "seed": seed,
         "read_first": predict.read_first(lab),
-        "questions": [_question(one) for one in asked],
+        "questions": [_question(question) for question in asked],
     }
     json.dump(document, file, indent=1)
     file.write("\n")
@@ -38,9 +38,9 @@ def marks(found: Prediction | None) -> dict[str, Any] | None:
             | {"answer": mark.answer, "truth": mark.truth, "right": mark.right, "evidence": mark.evidence}
             for mark in found.marks
         ],
-        "left_out": [{"id": one.id, "question": one.text, "reason": reason} for one, reason in found.left_out],
+        "left_out": [{"id": question.id, "question": question.text, "reason": reason} for question, reason in found.left_out],
     }
 
 
-def _question(one: Question) -> dict[str, Any]:
-    return {"id": one.id, "question": one.text, "options": predict.lettered(one)}
+def _question(question: Question) -> dict[str, Any]:
+    return {"id": question.id, "question": question.text, "options": predict.lettered(question)}

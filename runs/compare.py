@@ -84,12 +84,12 @@ class Comparison:
 
     def row(self, model: str) -> Row:
         """One model's row."""
-        return next(one for one in self.rows if one.model == model)
+        return next(row for row in self.rows if row.model == model)
 
     @property
     def sound(self) -> bool:
         """Nothing was lost in any run."""
-        return all(one.sound for one in self.rows)
+        return all(row.sound for row in self.rows)
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
@@ -105,12 +105,12 @@ class Comparison:
         """As Result.verdict: pass, fail or inconclusive."""
         if not self.sound:
             return "inconclusive"
-        return "fail" if any(one.verdict is Verdict.FAILED for one in self.checks) else "pass"
+        return "fail" if any(check.verdict is Verdict.FAILED for check in self.checks) else "pass"
 
     @property
     def ready_to_notified(self) -> Ranking:
         """The models by the time that data was unread before a thread was notified."""
-        return Ranking({one.model: one.ready_to_notified_ns for one in self.rows if one.ready_to_notified_ns})
+        return Ranking({row.model: row.ready_to_notified_ns for row in self.rows if row.ready_to_notified_ns})
 
     @property
     def highlights(self) -> Highlights:
@@ -174,8 +174,10 @@ def rows(traffic: Traffic, progress: Callable[[str], None], link: Link | None = 
         row(
             name,
             [
-                Round(of_process(result, one.pid), len(one.traffic_seen.exchanges), one.witness.memory_bytes)
-                for one in seen[name]
+                Round(
+                    of_process(result, round_seen.pid), len(round_seen.traffic_seen.exchanges), round_seen.witness.memory_bytes
+                )
+                for round_seen in seen[name]
             ],
         )
         for name in names
@@ -199,10 +201,10 @@ def crowds(progress: Callable[[str], None], link: Link | None = None) -> tuple[C
         for connections in CONNECTIONS:
             for name in _turned(RIVALS, number % len(RIVALS)):
                 seen = run.serve(Case(name, name), crowd_traffic(connections), None, link, steady=True)
-                later = [one.round_trip for client in seen.traffic_seen.clients for one in client.exchanges[1:]]
+                later = [exchange.round_trip for client in seen.traffic_seen.clients for exchange in client.exchanges[1:]]
                 trips[connections, name].append(summary.times(later).p50 or 0)
                 cpu[connections, name].append(seen.steady_cpu_ns)
-    return tuple(Crowd(one, _ranking(trips, one), _ranking(cpu, one)) for one in CONNECTIONS)
+    return tuple(Crowd(connections, _ranking(trips, connections), _ranking(cpu, connections)) for connections in CONNECTIONS)
 
 
 def _ranking(figures: dict[tuple[int, str], list[int]], connections: int) -> Ranking:
@@ -226,16 +228,18 @@ def _faster(ranking: Ranking) -> bool:
 def few_connections(comparison: Comparison) -> Finding:
     """Compares the calls per message, under the instrument, and the round trips at 1 and at 10 connections, untraced."""
     alone, epoll, select = (comparison.row(name).calls_per_message for name in ("blocking", "epoll", "select"))
-    few = [one for one in comparison.crowds if one.connections <= FEW]
+    few = [crowd for crowd in comparison.crowds if crowd.connections <= FEW]
     found = f"calls per message: blocking {alone}, epoll {epoll}, select {select}; round trip: " + "; ".join(
-        f"at {_connections(one)} {_figures(one.round_trip_ns)}" for one in few
+        f"at {_connections(crowd)} {_figures(crowd.round_trip_ns)}" for crowd in few
     )
     if not few or not alone + 0.5 < min(epoll, select):
         return failed(found)
-    faster = [one for one in few if _faster(one.round_trip_ns)]
+    faster = [crowd for crowd in few if _faster(crowd.round_trip_ns)]
     if faster:
         return refuted(found) if len(faster) == len(few) else refined(found)
-    unclear = [_connections(one) for one in few if one.round_trip_ns.wide(*RIVALS) and len(one.round_trip_ns.lowest) > 1]
+    unclear = [
+        _connections(crowd) for crowd in few if crowd.round_trip_ns.wide(*RIVALS) and len(crowd.round_trip_ns.lowest) > 1
+    ]
     if unclear:
         return unavailable(f"{found}; at {joined(unclear)} the rounds of one model differ by more than a factor of 2")
     return confirmed(found)
@@ -246,8 +250,8 @@ def crossing(comparison: Comparison) -> Finding:
     """From how many connections on a multiplexer answers faster, or takes less CPU time, than a thread for each connection."""
     crowds = comparison.crowds
     advantages = {
-        "round trip": [_faster(one.round_trip_ns) for one in crowds],
-        "CPU time": [_faster(one.cpu_per_message_ns) for one in crowds],
+        "round trip": [_faster(crowd.round_trip_ns) for crowd in crowds],
+        "CPU time": [_faster(crowd.cpu_per_message_ns) for crowd in crowds],
     }
     found = "advantage of the better multiplexer over threads, beyond the spread of the rounds: " + "; ".join(
         f"{measure}: {_where(crowds, there)}" for measure, there in advantages.items()
@@ -260,7 +264,7 @@ def crossing(comparison: Comparison) -> Finding:
 
 def _where(crowds: Sequence[Crowd], there: Sequence[bool]) -> str:
     """At which numbers of connections the advantage is there, and between which numbers it begins."""
-    numbers = [one.connections for one in crowds]
+    numbers = [crowd.connections for crowd in crowds]
     found = [str(number) for number, here in zip(numbers, there, strict=True) if here]
     lacking = [str(number) for number, here in zip(numbers, there, strict=True) if not here]
     words = ", ".join(
@@ -277,9 +281,9 @@ def _where(crowds: Sequence[Crowd], there: Sequence[bool]) -> str:
 @check("what each model does in phase 1 and in phase 2 is measured, and the models differ in phase 1", claims=("C47",))
 def figure(comparison: Comparison) -> Finding:
     """The comparison figure of UNP 6.2: where each model waits in phase 1, and whose call makes the copy in phase 2."""
-    waits = collections.Counter(kind_of_waiting(one.phase_1) for one in comparison.rows if one.phase_1)
-    unknown = [one.model for one in comparison.rows if not one.phase_1 or not one.phase_2]
-    workers = [one.model for one in comparison.rows if one.phase_2 and one.phase_2.worker]
+    waits = collections.Counter(kind_of_waiting(row.phase_1) for row in comparison.rows if row.phase_1)
+    unknown = [row.model for row in comparison.rows if not row.phase_1 or not row.phase_2]
+    workers = [row.model for row in comparison.rows if row.phase_2 and row.phase_2.worker]
     found = f"{count(len(comparison.rows), 'model')}; phase 1: " + ", ".join(
         f"{number} {kind}" for kind, number in waits.most_common()
     )
@@ -293,18 +297,18 @@ def figure(comparison: Comparison) -> Finding:
 @check("all models but asynchronous I/O are synchronous: phase 2 holds a thread of the process", claims=("C43",))
 def synchronous(comparison: Comparison) -> Finding:
     """Whose call makes the copy: in the synchronous models, and behind the interfaces that are called asynchronous."""
-    rows = [one for one in comparison.rows if one.model not in ASYNCHRONOUS]
-    held = [one.model for one in rows if one.phase_2]
+    rows = [row for row in comparison.rows if row.model not in ASYNCHRONOUS]
+    held = [row.model for row in rows if row.phase_2]
     found = f"{len(held)} of {len(rows)} synchronous models: a thread of the process makes the copy inside a system call"
     if len(held) < len(rows) or not rows:
         return failed(found)
-    others = [one for one in comparison.rows if one.model in ASYNCHRONOUS and one.phase_2]
+    others = [row for row in comparison.rows if row.model in ASYNCHRONOUS and row.phase_2]
     if not others:
         return confirmed(found)
     whose = [
-        f"in {one.model} {'a helper thread' if one.phase_2.worker else 'the thread that waited'} (in {one.phase_2.call})"
-        for one in others
-        if one.phase_2
+        f"in {row.model} {'a helper thread' if row.phase_2.worker else 'the thread that waited'} (in {row.phase_2.call})"
+        for row in others
+        if row.phase_2
     ]
     return refined(
         f"{found}; on Linux a thread of the process makes it behind asynchronous interfaces, too: {', '.join(whose)}"

@@ -68,8 +68,8 @@ class Shape:
         >>> str(Shape(delay=1500, loss=10_000, rate=10_000_000)), str(Shape())
         ('delay=1500us,loss=1%,rate=10mbit', 'delay=0us')
         """
-        told = [field for field in fields(self) if getattr(self, field.name)] or fields(self)[:1]
-        return ",".join(f"{one.name}={_words(getattr(self, one.name), one.metadata['units'])}" for one in told)
+        named = [field for field in fields(self) if getattr(self, field.name)] or fields(self)[:1]
+        return ",".join(f"{field.name}={_words(getattr(self, field.name), field.metadata['units'])}" for field in named)
 
     @property
     def round_trip(self) -> float:
@@ -95,17 +95,17 @@ def parse(text: str) -> Shape:
     >>> parse("delay=20ms,loss=0.5%,rate=1.5mbit")
     Shape(delay=20000, jitter=0, loss=5000, rate=1500000)
     """
-    known, given = {field.name: field.metadata for field in fields(Shape)}, dict[str, int]()
+    known, values = {field.name: field.metadata for field in fields(Shape)}, dict[str, int]()
     for part in text.split(","):
-        name, _, value = (one.strip() for one in part.partition("="))
+        name, _, value = (piece.strip() for piece in part.partition("="))
         if name not in known:
             raise WrongUsage(f"--link does not know {name or part!r}: it takes {', '.join(known)}", _EXAMPLE)
-        if name in given:
+        if name in values:
             raise WrongUsage(f"--link says {name} twice", _EXAMPLE)
-        given[name] = _value(name, value, **known[name])
-    if given.get("jitter", 0) > given.get("delay", 0):
+        values[name] = _value(name, value, **known[name])
+    if values.get("jitter", 0) > values.get("delay", 0):
         raise WrongUsage("--link: a jitter larger than the delay would deliver packets before they are sent", _EXAMPLE)
-    return Shape(**given)
+    return Shape(**values)
 
 
 def _value(name: str, text: str, units: dict[str, int], low: str, high: str) -> int:
@@ -285,8 +285,8 @@ def _shape(end: Any, shape: Shape) -> dict[str, str]:
         else:
             missing["rate"] = "tbf (CONFIG_NET_SCH_TBF)"
     unsure = {name: getattr(shape, name) for name in ("delay", "jitter", "loss") if getattr(shape, name)}
-    told = {name: value / 10_000 if name == "loss" else value for name, value in unsure.items()}  # us, and percent
-    if told and not _has(end, "netem", index, "2:", limit=_ROOM // 1_500, **told, **below):
+    options = {name: value / 10_000 if name == "loss" else value for name, value in unsure.items()}  # us, and percent
+    if options and not _has(end, "netem", index, "2:", limit=_ROOM // 1_500, **options, **below):
         missing |= dict.fromkeys(unsure, "netem (CONFIG_NET_SCH_NETEM)")
     return missing
 

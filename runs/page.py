@@ -128,16 +128,17 @@ def _with_what_it_uses(text: str, function: str) -> str:
             defined[statement.name] = statement
         elif isinstance(statement, ast.Assign | ast.AnnAssign):
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            defined |= {one.id: statement for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+            defined |= {node.id: statement for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
     used, open_names = set[ast.stmt](), [function]
     while open_names:
         statement = defined[open_names.pop()]
         if statement not in used:
             used.add(statement)
-            names = {one.id for one in ast.walk(statement) if isinstance(one, ast.Name)}
+            names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
             open_names += [name for name in names if name in defined and name != "LAB"]
     lines, source = text.splitlines(), ""
-    for one in sorted(used, key=lambda one: one.lineno):
-        constant = isinstance(one, ast.Assign | ast.AnnAssign)
-        source += "\n" * (0 if constant or not source else 2) + "\n".join(lines[one.lineno - 1 : one.end_lineno]) + "\n"
+    for statement in sorted(used, key=lambda statement: statement.lineno):
+        constant = isinstance(statement, ast.Assign | ast.AnnAssign)
+        written = "\n".join(lines[statement.lineno - 1 : statement.end_lineno])
+        source += "\n" * (0 if constant or not source else 2) + written + "\n"
     return source

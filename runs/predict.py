@@ -37,7 +37,7 @@ def questions(lab: str, seed: int) -> tuple[Question, ...]:
     chance = random.Random(f"{lab}/{seed}")
     always, some = rules.of(lab)
     chosen = sorted(chance.sample(range(len(some)), min(MOST - len(always), len(some))))
-    return tuple(_shuffled(one, chance) for one in [*always, *(some[index] for index in chosen)])
+    return tuple(_shuffled(question, chance) for question in [*always, *(some[index] for index in chosen)])
 
 
 def sources(lab: str) -> list[tuple[str, str, str]]:
@@ -98,15 +98,15 @@ def read(place: str) -> Any:
         raise WrongUsage(f"the answers in {where} are not JSON ({error})", _FORM) from error
 
 
-def answers(asked: Sequence[Question], given: Any) -> dict[str, str]:
+def answers(asked: Sequence[Question], letters: Any) -> dict[str, str]:
     """What was answered, as the options' texts, from an object of letters or texts. Raises WrongUsage.
 
     null and "" are no answers.
     """
-    if not isinstance(given, dict):
+    if not isinstance(letters, dict):
         raise WrongUsage("the answers are not a JSON object", _FORM)
-    found, known = {}, {one.id: one for one in asked}
-    for name, answer in given.items():
+    found, known = {}, {question.id: question for question in asked}
+    for name, answer in letters.items():
         if name not in known:
             raise WrongUsage(f"there is no question {name!r}", f"for this lab and seed there are: {', '.join(known)}")
         if not isinstance(answer, str | None):
@@ -154,20 +154,20 @@ def mark(result: Result) -> Prediction | None:
     return against(result, questions(context.lab, seed), context.prediction.answers, seed)
 
 
-def against(result: Result, asked: Sequence[Question], given: Mapping[str, str], seed: int) -> Prediction:
+def against(result: Result, asked: Sequence[Question], chosen: Mapping[str, str], seed: int) -> Prediction:
     """Compares these answers with a run. Where events were lost, no answer is marked: the lost events may hold the truth."""
     run, marks, left_out = Run(result), [], []
-    for one in asked:
+    for question in asked:
         try:
             if not result.events.sound:
                 raise Undecided(f"{result.events.lost} events were lost, {result.events.unmatched} are unmatched")
             if result.events.full:
                 raise Undecided("the recording was full before the end")
-            truth = one.truth(run)
-            if truth.option not in one.options:
+            truth = question.truth(run)
+            if truth.option not in question.options:
                 raise Undecided(f"the truth is none of the options but {truth.option}: {truth.evidence}")
         except (Undecided, NotOffered) as why:
-            left_out.append((one, str(why)))
+            left_out.append((question, str(why)))
         else:
-            marks.append(Mark(one, given.get(one.id), truth.option, truth.evidence))
+            marks.append(Mark(question, chosen.get(question.id), truth.option, truth.evidence))
     return Prediction(seed, tuple(marks), tuple(left_out))

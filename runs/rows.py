@@ -68,13 +68,13 @@ class Row:
 
 def row(model: str, rounds: Sequence[Round]) -> Row:
     """What the rounds say about their model."""
-    figures = [summary.messages(one.result) for one in rounds]
-    messages = [message for one in rounds for message in one.result.messages]
-    waits = collections.Counter(waiting for one in rounds if (waiting := _phase_1(one.result)))
-    copies = collections.Counter(copying for one in rounds if (copying := _phase_2(one.result)))
-    late = [one.all_ready - one.ready for one in messages if one.arrivals > 1 and one.all_ready is not None]
-    segments = round(statistics.median([one.arrivals for one in messages] or [0]))
-    cpu = spread(_on_cpu(one.result) // max(one.answered, 1) for one in rounds)
+    figures = [summary.messages(round_.result) for round_ in rounds]
+    messages = [message for round_ in rounds for message in round_.result.messages]
+    waits = collections.Counter(waiting for round_ in rounds if (waiting := _phase_1(round_.result)))
+    copies = collections.Counter(copying for round_ in rounds if (copying := _phase_2(round_.result)))
+    late = [message.all_ready - message.ready for message in messages if message.arrivals > 1 and message.all_ready is not None]
+    segments = round(statistics.median([message.arrivals for message in messages] or [0]))
+    cpu = spread(_on_cpu(round_.result) // max(round_.answered, 1) for round_ in rounds)
     assert cpu is not None, "a model without a round has no row"
     return Row(
         model=model,
@@ -82,25 +82,29 @@ def row(model: str, rounds: Sequence[Round]) -> Row:
         phase_2=copies.most_common(1)[0][0] if copies else None,
         rounds=len(rounds),
         messages=len(messages),
-        calls_per_message=_per_message(rounds, lambda result: sum(one.calls for one in result.threads)),
-        ready_to_notified_ns=spread(one.ready_to_notified.p50 for one in figures if one.ready_to_notified.p50 is not None),
-        notified_to_copied_ns=spread(one.notified_to_copied.p50 for one in figures if one.notified_to_copied.p50 is not None),
+        calls_per_message=_per_message(rounds, lambda result: sum(thread.calls for thread in result.threads)),
+        ready_to_notified_ns=spread(
+            figure.ready_to_notified.p50 for figure in figures if figure.ready_to_notified.p50 is not None
+        ),
+        notified_to_copied_ns=spread(
+            figure.notified_to_copied.p50 for figure in figures if figure.notified_to_copied.p50 is not None
+        ),
         segments=segments,
         ready_to_all_ready_ns=round(statistics.median(late)) if late and segments > 1 else None,
         cpu_per_message_ns=cpu,
-        switches_per_message=_per_message(rounds, lambda result: sum(one.voluntary_switches for one in result.threads)),
-        threads=max(len(one.result.threads) for one in rounds),
-        memory_bytes=max(one.memory_bytes for one in rounds),
-        sound=all(one.result.events.sound for one in rounds),
+        switches_per_message=_per_message(rounds, lambda result: sum(thread.voluntary_switches for thread in result.threads)),
+        threads=max(len(round_.result.threads) for round_ in rounds),
+        memory_bytes=max(round_.memory_bytes for round_ in rounds),
+        sound=all(round_.result.events.sound for round_ in rounds),
     )
 
 
 def _per_message(rounds: Iterable[Round], counted: Callable[[Result], int]) -> float:
-    return round(statistics.median(counted(one.result) / max(one.answered, 1) for one in rounds), 1)
+    return round(statistics.median(counted(round_.result) / max(round_.answered, 1) for round_ in rounds), 1)
 
 
 def _on_cpu(result: Result) -> int:
-    return sum(one.user + one.kernel + one.copy for one in result.threads)
+    return sum(thread.user + thread.kernel + thread.copy for thread in result.threads)
 
 
 def _merged(waits: collections.Counter[Waiting]) -> Waiting | None:
@@ -114,8 +118,8 @@ def _merged(waits: collections.Counter[Waiting]) -> Waiting | None:
 def _phase_1(result: Result) -> Waiting | None:
     """What was done while no data was there: the calls that waited for it, or polled for it."""
     polling = syscalls.READS | syscalls.ACCEPTS
-    empty = sum(one.count for one in result.calls if one.errno == "EAGAIN" and one.name in polling)
-    with_data = sum(1 for one in result.calls if one.bytes and one.socket)  # a large message takes many reads
+    empty = sum(call.count for call in result.calls if call.errno == "EAGAIN" and call.name in polling)
+    with_data = sum(1 for call in result.calls if call.bytes and call.socket)  # a large message takes many reads
     if empty > _POLLING * max(len(result.messages), with_data):
         return Waiting(polls=empty // max(len(result.messages), 1))
     packets: collections.Counter[Waiting] = collections.Counter()
@@ -133,7 +137,7 @@ def _phase_2(result: Result) -> Copying | None:
     """Whose call made the copy."""
     first_thread = result.threads[0].serial
     copying = collections.Counter(
-        Copying(one.name, one.thread != first_thread) for one in result.calls if one.copied is not None
+        Copying(call.name, call.thread != first_thread) for call in result.calls if call.copied is not None
     )
     return copying.most_common(1)[0][0] if copying else None
 

@@ -26,14 +26,14 @@ def serve(listener: socket.socket) -> None:
     arm(listener)
     connections: dict[int, socket.socket] = {}
     unsent: dict[int, bytes] = {}
-    told = [listener.fileno()]  # no signal reports connections from before arm(): check once
+    reported = [listener.fileno()]  # no signal reports connections from before arm(): check once
     while True:
-        for fd in told:
+        for fd in reported:
             if fd == listener.fileno():
                 while connection := accept(listener):
                     arm(connection)
                     connections[connection.fileno()] = connection
-                    told.append(connection.fileno())
+                    reported.append(connection.fileno())
             elif fd in connections:
                 rest = drain(connections[fd], unsent.pop(fd, b""))
                 if rest is None:
@@ -42,7 +42,7 @@ def serve(listener: socket.socket) -> None:
                     unsent[fd] = rest
         info = take({READY, LOST})
         # the kernel's si_fd has the place that Python shows as si_status
-        told = [info.si_status] if info.si_signo == READY else [listener.fileno(), *connections]
+        reported = [info.si_status] if info.si_signo == READY else [listener.fileno(), *connections]
 
 
 def serve_udp(sock: socket.socket) -> None:

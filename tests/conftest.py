@@ -120,7 +120,7 @@ def follow(kernel: None) -> Callable[..., Followed]:
     ) -> Followed:
         for _ in range(_AGAIN):
             with Instrument(wanted=wanted) as instrument:
-                line = [str(one) for one in command] + [str(instrument.invite())]
+                line = [str(word) for word in command] + [str(instrument.invite())]
                 with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
                     if beside:
                         beside(process)

@@ -60,7 +60,7 @@ def run(tree: Path, line: str) -> tuple[int, str]:
     words = shlex.split(line)
     if words[:2] == ["./iolab", "test"]:
         options = {"--pure": ["-m", "not live"]}
-        chosen = [one for word in words[2:] for one in options.get(word, [word])]
+        chosen = [option for word in words[2:] for option in options.get(word, [word])]
         line = shlex.join([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *chosen])
     done = subprocess.run(
         line, shell=True, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120 * PATIENCE
@@ -108,7 +108,7 @@ def test_each_missing_piece_is_named(tree: Path) -> None:
 
 @pytest.mark.live
 def test_the_page_leads_to_a_model(kernel: None, tree: Path) -> None:
-    follow(tree, [one for one in BLOCKS if "fails" not in one[0] and one not in promises_of_failures()])
+    follow(tree, [block for block in BLOCKS if "fails" not in block[0] and block not in promises_of_failures()])
 
 
 def promises_of_failures() -> list[tuple[str, str]]:

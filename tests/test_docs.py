@@ -21,9 +21,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 COMMAND = re.compile(r"(?:^|[`|(]|sudo |\$ )(?:\./iolab|invoke) ([a-z]\w*)([^`|\n]*)", re.MULTILINE)
 SOURCES = [ROOT / "iolab", ROOT / "tasks.py"] + [
-    one
+    path
     for room in ("commands", "findings", "labs", "machines", "probes", "reports", "runs", "servers")
-    for one in sorted((ROOT / room).rglob("*.py"))
+    for path in sorted((ROOT / room).rglob("*.py"))
 ]
 
 
@@ -96,7 +96,7 @@ def test_the_picture_in_the_readme_is_that_of_the_recording() -> None:
 def test_every_complaint_is_explained() -> None:
     known = [pattern(symptom) for symptom in symptoms("troubleshooting.md", "docker.md")]
     for place, words in complaints():
-        explained = any(re.search(one, squeezed(words)) for one in known)
+        explained = any(re.search(message, squeezed(words)) for message in known)
         assert explained, f"docs/troubleshooting.md: add a heading ### `{words}` ({place})"
 
 

@@ -28,8 +28,8 @@ def test_a_page_is_true(name: str) -> None:
 
 def test_the_index_is_true_and_nothing_is_left_over() -> None:
     assert (PAGES / "README.md").read_text() == handout.index(catalogue.all_labs()), AGAIN
-    assert {one.stem for one in PAGES.glob("*.md")} == {*labs.names(), "README"}, "docs/labs has a page of no lab"
-    assert {one.stem for one in (PAGES / "answers").glob("*.md")} == set(labs.names()), "docs/labs/answers: a page of no lab"
+    assert {path.stem for path in PAGES.glob("*.md")} == {*labs.names(), "README"}, "docs/labs has a page of no lab"
+    assert {path.stem for path in (PAGES / "answers").glob("*.md")} == set(labs.names()), "docs/labs/answers: a page of no lab"
 
 
 def test_a_page_is_the_same_on_a_wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

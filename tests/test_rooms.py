@@ -57,7 +57,7 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
 
 def sources() -> list[Path]:
     found = [ROOT / "tasks.py"]
-    for room in {one.split("/")[0] for one in MAY_IMPORT} - {"tasks.py"}:
+    for room in {room.split("/")[0] for room in MAY_IMPORT} - {"tasks.py"}:
         found += (ROOT / room).rglob("*.py")
     return sorted(found)
 

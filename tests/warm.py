@@ -27,14 +27,14 @@ def run(
     arguments: Sequence[str], stdin: str, timeout: float, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """As subprocess.run(..., capture_output=True, text=True) with that many seconds of time; raises TimeoutExpired."""
-    with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        given.write(stdin)
-        given.seek(0)
+    with tempfile.TemporaryFile("w+") as source, tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        source.write(stdin)
+        source.seek(0)
         sys.stdout.flush()
         sys.stderr.flush()
         child = os.fork()
         if child == 0:
-            _become(arguments, (given, out, err), environment)
+            _become(arguments, (source, out, err), environment)
         pid = os.pidfd_open(child)
         try:
             ended, _, _ = select.select([pid], [], [], timeout)

@@ -47,9 +47,9 @@ def observe(run: Run) -> Observation:
     ]
     if not run.result.calls:
         return not_shown("no thread made a system call")
-    worst = max(seen, key=lambda one: (one.polls, len(one.calls)), default=None)
+    worst = max(seen, key=lambda polling: (polling.polls, len(polling.calls)), default=None)
     if worst is None or not worst.polls:
-        return held(f"{count(sum(len(one.calls) for one in seen), 'sleep')} ended because a time-out was over")
+        return held(f"{count(sum(len(polling.calls) for polling in seen), 'sleep')} ended because a time-out was over")
     thread = worst.thread
     return broken(
         f"{count(len(worst.calls), 'sleep')} of thread {thread.name} in {worst.name} ended because a time-out was over,"

@@ -64,7 +64,9 @@ def observe(run: Run) -> Observation:
         return not_shown("no thread made a system call")
     worst = max(seen, key=lambda spinning: (spinning.spins, spinning.turns))
     if not worst.spins:
-        return held(f"{count(sum(one.turns for one in seen), 'turn')} without a sleep and without a result, for {messages}")
+        return held(
+            f"{count(sum(spinning.turns for spinning in seen), 'turn')} without a sleep and without a result, for {messages}"
+        )
     thread = worst.thread
     on_cpu = 1 - (thread.wait + thread.sched_delay + thread.preempted) / max(thread.wall, 1)
     kinds = (

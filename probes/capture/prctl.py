@@ -13,7 +13,7 @@ _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
 def _prctl(option: int, argument: int) -> None:
-    ctypes.CDLL(None).prctl(*(ctypes.c_long(one) for one in (option, argument, 0, 0, 0)))
+    ctypes.CDLL(None).prctl(*(ctypes.c_long(word) for word in (option, argument, 0, 0, 0)))
 
 
 def new_cookie() -> int:

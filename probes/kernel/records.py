@@ -253,17 +253,17 @@ def c_source() -> str:
         lines += [f"#define {prefix}_{member.name} {member.value}" for member in names]
     lines += [f"#define LOSSES {len(Loss)}", f"#define HITS {len(Hit)}", f"#define BURST_BUCKETS {BURST_BUCKETS}"]
     lines += [f"#define STACK_FRAMES {STACK_FRAMES}", f"#define COMM {COMM}"]
-    return "\n".join([*lines, *(one.c_struct() for one in LAYOUTS.values())]) + "\n"
+    return "\n".join([*lines, *(layout.c_struct() for layout in LAYOUTS.values())]) + "\n"
 
 
 def decode(data: bytes, layouts: Mapping[Kind, Layout] | None = None) -> Iterator[Any]:
     """Every record of a packed stream, in order. Raises ValueError on a stream that is cut or not ours."""
-    ways = {int(kind): (one.decode, one.codec.size) for kind, one in (layouts or LAYOUTS).items()}
+    ways = {int(kind): (layout.decode, layout.codec.size) for kind, layout in (layouts or LAYOUTS).items()}
     at, end = 0, len(data)
     while at < end:
         try:
-            one, size = ways[data[at]]
-            yield one(data, at)
+            decode, size = ways[data[at]]
+            yield decode(data, at)
         except (KeyError, struct.error) as error:
             raise ValueError(f"damaged record at byte {at}: {error}") from error
         at += size
@@ -271,16 +271,16 @@ def decode(data: bytes, layouts: Mapping[Kind, Layout] | None = None) -> Iterato
 
 def encode(record: Any, layouts: Mapping[Kind, Layout] | None = None) -> bytes:
     """The packed form of a record made by `decode` with the same layouts, or by hand (tests, rewriting)."""
-    one = (layouts or LAYOUTS)[Kind(record.kind)]
+    layout = (layouts or LAYOUTS)[Kind(record.kind)]
     flat: list[Any] = []
-    for (_name, ctype, length), value in zip(one.fields, record, strict=True):
+    for (_name, ctype, length), value in zip(layout.fields, record, strict=True):
         if ctype == "char":
             flat.append(value.encode()[: length - 1])
         elif length:
             flat.extend(value)
         else:
             flat.append(value)
-    return one.codec.pack(*flat)
+    return layout.codec.pack(*flat)
 
 
 def describe(layouts: Mapping[Kind, Layout]) -> dict[str, list[list[Any]]]:

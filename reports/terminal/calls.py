@@ -24,7 +24,7 @@ def show(result: Result, out: Screen, most: int) -> None:
     figures(out, "call", columns, (_cells(row, wide) for row in result.rows[:most]))
     if rest := result.rows[most:]:
         calls = count(len(rest), "other system call")
-        note(out, f"{calls} took {duration(sum(one.total for one in rest))} in total (--json lists them)")
+        note(out, f"{calls} took {duration(sum(call.total for call in rest))} in total (--json lists them)")
     without_errors = result.rows[most:] if wide else result.rows  # the rows whose errors the table does not show
     if failures := [f"{visible(row.name)} {_errors(row)}" for row in without_errors if row.errors]:
         note(out, "errors: " + "; ".join(failures))

@@ -66,15 +66,15 @@ def _number(value: float | None) -> str:
 
 Figures = dict[str, Callable[[CaseFigures], str]]
 _TIMES: Figures = {
-    "round trip,\nmedian": lambda one: _duration(one.round_trip.p50),
-    "round trip,\nlongest": lambda one: _duration(one.round_trip.longest),
-    "round trip,\nuntraced": lambda one: _duration(one.untraced_round_trip),
-    "unread,\nmedian": lambda one: _duration(one.messages.ready_to_notified.p50),
-    "unread,\nlongest": lambda one: _duration(one.messages.ready_to_notified.longest),
+    "round trip,\nmedian": lambda case: _duration(case.round_trip.p50),
+    "round trip,\nlongest": lambda case: _duration(case.round_trip.longest),
+    "round trip,\nuntraced": lambda case: _duration(case.untraced_round_trip),
+    "unread,\nmedian": lambda case: _duration(case.messages.ready_to_notified.p50),
+    "unread,\nlongest": lambda case: _duration(case.messages.ready_to_notified.longest),
 }
 _COUNTS: Figures = {
-    "calls\nper answer": lambda one: _number(one.calls_per_answer),
-    "switches\nper answer": lambda one: _number(one.switches_per_answer),
-    "awake": lambda one: share(one.awake, one.wall),
-    "threads": lambda one: f"{len(one.result.threads)}",
+    "calls\nper answer": lambda case: _number(case.calls_per_answer),
+    "switches\nper answer": lambda case: _number(case.switches_per_answer),
+    "awake": lambda case: share(case.awake, case.wall),
+    "threads": lambda case: f"{len(case.result.threads)}",
 }

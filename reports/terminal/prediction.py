@@ -20,7 +20,7 @@ def introduce(lab: str, question: str, traffic: str, out: Screen) -> None:
     out.print(Text.assemble((f"lab {lab}", "bold"), f": {question}"))
     if traffic:
         note(out, traffic)
-    out.print(Text("\n".join(["You may read first:", *(f"  {one}" for one in predict.read_first(lab))])))
+    out.print(Text("\n".join(["You may read first:", *(f"  {path}" for path in predict.read_first(lab))])))
     note(out, "Then predict: type a letter for each question, Enter to give no answer, Ctrl-D to leave.")
 
 
@@ -66,11 +66,11 @@ def _options(question: Question) -> Table:
 
 
 def show(found: Prediction, out: Screen) -> None:
-    """The marks, one by one, then the points."""
-    for number, one in enumerate(found.marks):
+    """Each mark, then the points."""
+    for number, mark in enumerate(found.marks):
         if number:
             out.print()
-        _mark(one, out)
+        _mark(mark, out)
     for question, reason in found.left_out:
         out.print()
         note(out, f"left out: {question.text}")
@@ -86,17 +86,17 @@ def _points(found: Prediction) -> Text:
     return Text.assemble((f"{found.points} of {len(found.marks)} points", "bold"), words)
 
 
-def _mark(one: Mark, out: Screen) -> None:
+def _mark(mark: Mark, out: Screen) -> None:
     right, wrong = ("right", "wrong") if out.plain else ("✓", "✗")
-    sign = Text(right, style="bold green") if one.right else Text(wrong, style="bold red")
+    sign = Text(right, style="bold green") if mark.right else Text(wrong, style="bold red")
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=5 if out.plain else 1)
     grid.add_column(width=11, style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row(sign, "question", Text(one.question.text, style="bold"))
-    said = "no answer" if one.answer is None else visible(one.answer)
-    grid.add_row("", "your answer", Text(said, style="green" if one.right else "red"))
-    if not one.right:
-        grid.add_row("", "measured", Text(one.truth, style="green"))
-    grid.add_row("", "evidence", Text(visible(one.evidence)))
+    grid.add_row(sign, "question", Text(mark.question.text, style="bold"))
+    said = "no answer" if mark.answer is None else visible(mark.answer)
+    grid.add_row("", "your answer", Text(said, style="green" if mark.right else "red"))
+    if not mark.right:
+        grid.add_row("", "measured", Text(mark.truth, style="green"))
+    grid.add_row("", "evidence", Text(visible(mark.evidence)))
     out.print(grid)

@@ -25,13 +25,13 @@ def show(result: Result, out: Screen, most: int = ROWS, title: bool = True) -> N
         section(out, "sleeps: on which wait queue, woken by what")
     else:
         out.print()
-    rows.sort(key=lambda one: -one[1].ns)
+    rows.sort(key=lambda row: -row[1].ns)
     for name, slept in rows[:most]:
         _sleep(name, slept, out)
     if rest := rows[most:]:
         note(
             out,
-            f"{count(len(rest), 'other row')} of sleeps, {duration(sum(one.ns for _, one in rest))} in total (all in --json)",
+            f"{count(len(rest), 'other row')} of sleeps, {duration(sum(row.ns for _, row in rest))} in total (all in --json)",
         )
 
 

@@ -15,7 +15,7 @@ from reports.words import duration, share
 def show(result: Result, out: Screen) -> None:
     """The threads that lived longest first."""
     section(out, "time of each thread")
-    threads = sorted(result.threads, key=lambda one: -one.wall)
+    threads = sorted(result.threads, key=lambda thread: -thread.wall)
     for thread in threads[:ROWS]:
         _thread(thread, out)
     if rest := threads[ROWS:]:
@@ -25,12 +25,12 @@ def show(result: Result, out: Screen) -> None:
 def account(thread: Thread) -> list[tuple[str, int]]:
     """Where a thread's time went, as the states of the picture, largest first; adds up to its wall time."""
     parts = [(label, int(getattr(thread, phase))) for label, phase in PHASES] + [("user code", thread.user)]
-    return sorted(parts, key=lambda one: -one[1])
+    return sorted(parts, key=lambda part: -part[1])
 
 
 def _thread(thread: Thread, out: Screen) -> None:
     line = Text.assemble((f"{visible(thread.name)} {thread.tid}", "bold"), f"  {duration(thread.wall)} =")
-    for index, (label, ns) in enumerate(one for one in account(thread) if one[1]):
+    for index, (label, ns) in enumerate(part for part in account(thread) if part[1]):
         line.append(" + " if index else " ")
         line.append(f"{label} {share(ns, thread.wall)}", style=STATES[label].style)
     out.print(line)

@@ -50,17 +50,17 @@ def one_each(sock: socket.socket) -> None:
 
 def raced(sock: socket.socket) -> None:
     """Checks the socket, and then sleeps."""
-    told = True  # no signal reports datagrams from before arm()
+    notified = True  # no signal reports datagrams from before arm()
 
     def on_signal(_number: int, _frame: object) -> None:
-        nonlocal told
-        told = True
+        nonlocal notified
+        notified = True
 
     signal.signal(signal.SIGIO, on_signal)
     arm(sock)
     while True:
-        while told:
-            told = False
+        while notified:
+            notified = False
             while answer(sock):
                 pass
         time.sleep(GAP)

@@ -13,22 +13,22 @@ SIZE = 1000  # bytes of a message in that recording
 def test_what_is_left_is_counted_in_bytes_and_time() -> None:
     run = Run(measured("edge_undrained")).case("broken")
     left = left_unread(run)
-    first = {one.socket: one for one in reversed(left)}
-    assert [one.bytes for one in first.values()] == [SIZE - PIECE] * len(run.clients)
-    for one in first.values():
-        assert 0 < one.slept <= one.ns and one.ns > 0.5e9 and one.waits, "the thread slept until the client gave up"
+    first = {rest.socket: rest for rest in reversed(left)}
+    assert [rest.bytes for rest in first.values()] == [SIZE - PIECE] * len(run.clients)
+    for rest in first.values():
+        assert 0 < rest.slept <= rest.ns and rest.ns > 0.5e9 and rest.waits, "the thread slept until the client gave up"
 
 
 def test_a_read_that_follows_at_once_leaves_nothing_to_a_wait() -> None:
     left = left_unread(Run(measured("edge_undrained")).case("mended"))
-    assert [one.bytes for one in left[:3]] == [744, 488, 232]
-    assert not any(one.waits or one.slept for one in left)
+    assert [rest.bytes for rest in left[:3]] == [744, 488, 232]
+    assert not any(rest.waits or rest.slept for rest in left)
 
 
 def test_a_wait_that_returns_at_once_is_no_sleep() -> None:
     left = left_unread(Run(measured("edge_undrained")).case("level"))
-    assert left and all(one.waits for one in left)
-    assert sum(one.slept for one in left) < 0.1 * sum(one.ns for one in left)
+    assert left and all(rest.waits for rest in left)
+    assert sum(rest.slept for rest in left) < 0.1 * sum(rest.ns for rest in left)
 
 
 def test_a_server_that_reads_all_at_once_leaves_nothing() -> None:

@@ -59,7 +59,7 @@ def test_a_wake_up_without_a_second_walk_would_end_the_call() -> None:
     assert call and len(call.sleeps) == 2
     result = measured("select_steps")
     trusting = dataclasses.replace(call, sleeps=call.sleeps[:1], result=1)
-    calls = tuple(trusting if one is call else one for one in result.calls)
+    calls = tuple(trusting if other is call else other for other in result.calls)
     (check,) = [
         check
         for check in labs.find("select_steps").judge(dataclasses.replace(result, calls=calls)).checks

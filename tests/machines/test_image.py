@@ -67,7 +67,7 @@ def test_the_guide_quotes_what_the_program_says() -> None:
         re.sub(r'"\n\s+f?"', "", path.read_text())
         for path in (*ROOT.glob("probes/**/*.py"), *ROOT.glob("machines/*.py"), ROOT / "iolab", ENTRY)
     )
-    quotes = [one for line in re.findall(r"^### (`.+`)$", GUIDE, re.MULTILINE) for one in re.findall("`([^`]*)`", line)]
+    quotes = [quote for line in re.findall(r"^### (`.+`)$", GUIDE, re.MULTILINE) for quote in re.findall("`([^`]*)`", line)]
     assert len(quotes) >= 8
     for quote in quotes:
         for part in quote.split("..."):

@@ -187,7 +187,7 @@ def test_each_live_test_is_told_when_it_has_ended(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     trial = _trial(epoll="pass")
     said = [trial.take(json.loads(line[line.index("{") :])) for line in done.stdout.splitlines() if '{"kind"' in line]
-    assert [one.split(": ", 1)[1].split(" (")[0] for one in said] == ["passed", "failed", "skipped", "failed"]
+    assert [line.split(": ", 1)[1].split(" (")[0] for line in said] == ["passed", "failed", "skipped", "failed"]
     assert trial.tests_words == "1 passed, 2 failed, 1 skipped (not to the end)"
     assert trial.tests["test_some.py::test_skipped"].why == "gcc is missing; apt-get install gcc"
     assert report.skip_rows([_trial(), trial]) == [["gcc is missing; apt-get install gcc", "-", "1"]]
@@ -253,7 +253,7 @@ def test_a_later_answer_replaces_what_it_tried_again(tmp_path: Path) -> None:
     again.doctor = []
     other = replace(_trial(epoll="pass"), arch="arm64")
     (whole, apart) = kernels.merged([_trial(epoll="pass", poll="fail"), other, again])
-    assert {name: one.verdict for name, one in whole.labs.items()} == {"epoll": "pass", "poll": "pass"}
+    assert {name: lab.verdict for name, lab in whole.labs.items()} == {"epoll": "pass", "poll": "pass"}
     assert whole.doctor and whole.verdict == "pass" and apart == other
     again.doctor, again.can_trace = [{"name": "BTF", "state": "no"}], False
     broken = _trial(epoll="pass")
@@ -304,7 +304,7 @@ def test_what_a_guest_writes_stays_in_it_and_its_words_come_out_apart(booted: de
     )  # fmt: skip
     assert (ended.status, ended.err) == (7, "problem\n")
     assert ended.out == f"{tmp_path}\na 'word'\ny\n"
-    assert [one.name for one in tmp_path.iterdir()] == ["kept"]
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
 def _kept(folder: Path) -> Path:
@@ -385,8 +385,8 @@ def test_an_interrupted_matrix_gives_what_it_has(booted: debian.Kernel, tmp_path
             if words.endswith("booting\n"):
                 break
         command.terminate()
-        told = command.stderr.read()
-    assert (command.returncode, told.splitlines()[-1]) == (130, "iolab: interrupted; nothing is left running")
+        errors = command.stderr.read()
+    assert (command.returncode, errors.splitlines()[-1]) == (130, "iolab: interrupted; nothing is left running")
     first, second = kernels.load(str(answer))
     assert first.release == booted.release and "in QEMU: it was interrupted" in first.unfinished
     assert second.unfinished == "it was interrupted before this kernel was booted" and second.verdict == "inconclusive"

@@ -25,7 +25,7 @@ def test_save_and_load_give_the_same(tmp_path: Path) -> None:
     again = load(tmp_path / "one.iolab")
     assert again.data == made.data
     assert again == made
-    assert [one.name for one in tmp_path.iterdir()] == ["one.iolab"]
+    assert [path.name for path in tmp_path.iterdir()] == ["one.iolab"]
 
 
 @pytest.mark.parametrize("name", ["epoll", "silent_client", "terms", "trace"])
@@ -48,21 +48,21 @@ def test_addresses_become_ordinals_and_equal_ones_stay_equal() -> None:
     ]
     data, stacks = without_addresses(b"".join(map(records.encode, stream)))
     left = list(records.decode(data))
-    assert [one.kind for one in left] == [Kind.CALL, Kind.SLEEP, Kind.CALL, Kind.CALL, Kind.CALL]
-    assert [one.socket for one in left if one.kind == Kind.CALL] == [1, 2, 1, 0]
+    assert [record.kind for record in left] == [Kind.CALL, Kind.SLEEP, Kind.CALL, Kind.CALL, Kind.CALL]
+    assert [record.socket for record in left if record.kind == Kind.CALL] == [1, 2, 1, 0]
     assert (left[1].stack, left[1].waker_stack) == (1, 2)
     assert stacks == {1: [ADDRESS, ADDRESS + 8]}
 
 
 @pytest.mark.parametrize("name", ["blocking", "epoll"])
 def test_a_real_recording_tells_no_kernel_address(name: str) -> None:
-    one = load(Path(__file__).parents[1] / "data" / f"{name}.iolab")
-    for found in records.decode(one.data, one.layouts):
+    recording = load(Path(__file__).parents[1] / "data" / f"{name}.iolab")
+    for found in records.decode(recording.data, recording.layouts):
         if found.kind == Kind.SLEEP:
             assert found.stack < 1000 and found.waker_stack < 1000
         if found.kind == Kind.CALL:
             assert found.socket < 1000
-    assert "0xffff" not in json.dumps(one.meta(), default=shapes.plain)
+    assert "0xffff" not in json.dumps(recording.meta(), default=shapes.plain)
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def holds(shape: Any, value: Any, where: str = "") -> None:
             holds(inner, value[key], f"{where}.{key}")
     elif isinstance(shape, list):
         assert isinstance(value, list), where
-        for one in value:
-            holds(shape[0], one, f"{where}[]")
+        for entry in value:
+            holds(shape[0], entry, f"{where}[]")
     else:
         assert isinstance(value, shape), f"{where} is {value!r}"
 

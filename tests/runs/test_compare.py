@@ -57,11 +57,11 @@ def test_every_server_is_compared() -> None:
 
 @pytest.mark.parametrize("name", sorted(PHASES))
 def test_the_two_phases_of_each_model(name: str, recorded: Callable[[str], Recording]) -> None:
-    one = made(name, recorded)
-    assert one.phase_1
-    assert (None if one.phase_1.polls else one.phase_1, one.phase_2) == PHASES[name]
-    assert one.messages > 0 and one.sound
-    assert one.ready_to_notified_ns is not None and one.notified_to_copied_ns is not None
+    row = made(name, recorded)
+    assert row.phase_1
+    assert (None if row.phase_1.polls else row.phase_1, row.phase_2) == PHASES[name]
+    assert row.messages > 0 and row.sound
+    assert row.ready_to_notified_ns is not None and row.notified_to_copied_ns is not None
 
 
 def ranking(width: int = 5, **medians: int) -> Ranking:
@@ -120,7 +120,7 @@ def test_multiplexers_without_the_second_call_fail_the_comparison(compared: Comp
 
 
 def with_trips(compared: Comparison, *trips: Ranking) -> Comparison:
-    return replace(compared, crowds=tuple(Crowd(10**at, one, one) for at, one in enumerate(trips)))
+    return replace(compared, crowds=tuple(Crowd(10**at, trip, trip) for at, trip in enumerate(trips)))
 
 
 def test_a_multiplexer_that_is_faster_beyond_the_spread_refutes_the_text(compared: Comparison) -> None:

@@ -33,8 +33,10 @@ def test_a_lab_that_the_machine_refuses_is_unavailable_and_the_others_run(kernel
     done = under_a_filter(compiled, "-c", JUDGE)
     assert done.returncode == 0, done.stderr
     verdict, judged = json.loads(done.stdout)
-    assert {one for one, _ in judged["io_uring"]} == {"unavailable"} and "seccomp" in judged["io_uring"][0][1]
-    assert judged["terms"] and not {one for one, _ in judged["terms"]} & {"unavailable", "inconclusive", "failed"}, judged
+    assert {verdict for verdict, _ in judged["io_uring"]} == {"unavailable"} and "seccomp" in judged["io_uring"][0][1]
+    assert judged["terms"] and not {verdict for verdict, _ in judged["terms"]} & {"unavailable", "inconclusive", "failed"}, (
+        judged
+    )
     assert verdict == "pass"
 
 

@@ -178,7 +178,7 @@ def spaces(pid: int) -> set[str]:
         for place in (Path(f"/proc/{pid}/ns/net"), *Path(f"/proc/{pid}/fd").iterdir()):
             with contextlib.suppress(OSError):
                 found.add(str(place.readlink()))
-    return {one for one in found if one.startswith("net:[")}
+    return {name for name in found if name.startswith("net:[")}
 
 
 def left_of(ours: set[str]) -> set[str]:

@@ -68,12 +68,12 @@ def test_every_lab_has_questions_that_its_own_run_decides(lab: str) -> None:
 
 @pytest.mark.parametrize("lab", labs.names())
 def test_questions_can_be_answered_in_one_line(lab: str) -> None:
-    names = [one.id for one in every(lab)]
+    names = [question.id for question in every(lab)]
     assert len(names) == len(set(names)), "two questions of one name"
-    for one in every(lab):
-        assert len({text.casefold() for text in one.options}) == len(one.options) >= 2
-        assert one.text.endswith("?") and one.id == one.id.replace(" ", "-")
-        for text in one.options:
+    for question in every(lab):
+        assert len({text.casefold() for text in question.options}) == len(question.options) >= 2
+        assert question.text.endswith("?") and question.id == question.id.replace(" ", "-")
+        for text in question.options:
             assert len(text) <= 72, text  # beside its letter, in 80 columns
             assert len(text) > 1 or text.isdigit(), "an option must not look like a letter"
 
@@ -139,8 +139,10 @@ def test_who_copies_is_found_for_each_way_to_use_io_uring(recorded: Callable[[st
 
 def test_every_rule_about_a_server_has_more_than_one_truth(recorded: Callable[[str], Recording]) -> None:
     found = [truths(measured(name), every("blocking")) for name in SERVED]
-    for one in every("blocking"):
-        assert len({each[one.id] for each in found if one.id in each}) > 1, f"{one.id} has one answer for every server"
+    for question in every("blocking"):
+        assert len({each[question.id] for each in found if question.id in each}) > 1, (
+            f"{question.id} has one answer for every server"
+        )
 
 
 @pytest.mark.parametrize("lab", [name for name in labs.names() if labs.find(name).cases and name != "thundering_herd"])
@@ -158,7 +160,7 @@ def test_sections_shifted_change_the_truth(lab: str, recorded: Callable[[str], R
     aside = lab_run(recorded(lab)).aside
     names = aside["sections"]
     shifted = recorded(lab).with_context(aside={**aside, "sections": names[1:] + names[:1]})
-    own, other = (truths(measure(one), every(lab)) for one in (recorded(lab), shifted))
+    own, other = (truths(measure(recording), every(lab)) for recording in (recorded(lab), shifted))
     assert own != other
 
 
@@ -172,7 +174,7 @@ def test_what_one_client_cannot_show_is_left_out(recorded: Callable[[str], Recor
         context=dataclasses.replace(result.context, traffic_seen=Seen(result.context.traffic_seen.clients[:1])),
     )
     found = predict.against(alone, every("epoll"), {}, 1)
-    assert {one.id for one, _ in found.left_out} == {"readers", "order"}
+    assert {question.id for question, _ in found.left_out} == {"readers", "order"}
     assert all(any(letter.isdigit() for letter in reason) for _, reason in found.left_out)
 
 
@@ -209,21 +211,22 @@ def test_points_are_the_right_answers(results: dict[str, Result], data: st.DataO
     right = truths(results[lab], list(asked))
     said: dict[str, str] = {}
     points = 0
-    for one in asked:
-        letters = {text: letter for letter, text in predict.lettered(one).items()}
+    for question in asked:
+        letters = {text: letter for letter, text in predict.lettered(question).items()}
         how = data.draw(st.sampled_from(["right", "wrong", "none"]))
-        if how == "none" or one.id not in right:
+        if how == "none" or question.id not in right:
             continue
-        wrong = [text for text in one.options if text != right[one.id]]
-        text = right[one.id] if how == "right" else data.draw(st.sampled_from(wrong))
-        said[one.id] = data.draw(st.sampled_from([text, text.upper(), letters[text], f" {letters[text].upper()} "]))
+        wrong = [text for text in question.options if text != right[question.id]]
+        text = right[question.id] if how == "right" else data.draw(st.sampled_from(wrong))
+        said[question.id] = data.draw(st.sampled_from([text, text.upper(), letters[text], f" {letters[text].upper()} "]))
         points += how == "right"
     found = predict.against(results[lab], asked, predict.answers(asked, said), seed)
     assert found.points == points
     assert {mark.question.id for mark in found.marks if mark.answer is None} == set(right) - set(said)
     # in whatever order the options stood when they were answered
     turned = [
-        dataclasses.replace(one, options=tuple(random.Random(seed).sample(one.options, len(one.options)))) for one in asked
+        dataclasses.replace(question, options=tuple(random.Random(seed).sample(question.options, len(question.options))))
+        for question in asked
     ]
     assert predict.against(results[lab], turned, predict.answers(asked, said), seed).points == points
 
@@ -246,7 +249,7 @@ def test_an_answer_that_is_no_longer_offered_is_wrong(recorded: Callable[[str], 
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("letters", "words"),
     [
         ({"cals": "b"}, "there are: calls, copies"),
         ({"calls": "z"}, "a  "),
@@ -254,9 +257,9 @@ def test_an_answer_that_is_no_longer_offered_is_wrong(recorded: Callable[[str], 
         (["b"], "not a JSON object"),
     ],
 )
-def test_answers_that_cannot_be_meant_are_wrong_usage(given: Any, words: str) -> None:
+def test_answers_that_cannot_be_meant_are_wrong_usage(letters: Any, words: str) -> None:
     with pytest.raises(WrongUsage, match=words.replace("(", r"\(")):
-        predict.answers(predict.questions("epoll", 1), given)
+        predict.answers(predict.questions("epoll", 1), letters)
 
 
 def test_no_answer_may_be_said_as_null_or_nothing() -> None:

@@ -244,8 +244,8 @@ def program(name: str) -> str:
 
 
 def row(found: dict[str, Any], *names: str) -> dict[str, Any]:
-    (one,) = [row for row in found["calls"] if row["name"] in names]
-    return dict(one)
+    (row,) = [row for row in found["calls"] if row["name"] in names]
+    return dict(row)
 
 
 def test_nginx(kernel: None, tmp_path: Path) -> None:
@@ -258,8 +258,8 @@ def test_nginx(kernel: None, tmp_path: Path) -> None:
     assert reads["bytes"] == 101 * len(request)
     assert found["messages"]["bytes"] == 101 * len(request)
     waits = row(found, "epoll_wait", "epoll_pwait")
-    assert {one["queue"] for one in waits["slept_on"]} == {"epoll"}
-    assert any("ep_poll_callback" in chain for one in waits["slept_on"] for chain in one["woken_by"])
+    assert {slept["queue"] for slept in waits["slept_on"]} == {"epoll"}
+    assert any("ep_poll_callback" in chain for slept in waits["slept_on"] for chain in slept["woken_by"])
 
 
 def test_redis(kernel: None, tmp_path: Path) -> None:

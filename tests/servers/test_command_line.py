@@ -39,7 +39,7 @@ def test_a_wrong_name_ends_with_2_and_says_what_there_is(arguments: tuple[str, .
 
 def test_helpers_are_no_servers() -> None:
     assert variants("io_uring") == ["multishot", "sqpoll", "worker"]
-    assert [variants(one) for one in ("epoll", "signal_driven", "asyncio", "blocking")] == [[], [], [], []]
+    assert [variants(model) for model in ("epoll", "signal_driven", "asyncio", "blocking")] == [[], [], [], []]
     assert find("signal_driven:arm", udp=True) is None
     assert find("io_uring:multishot", udp=True) is None
     assert missing("epoll") is None

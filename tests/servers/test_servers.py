@@ -27,8 +27,8 @@ SPINNING = {"nonblocking", "textbook.nonblocking:mended"}
 
 @pytest.fixture(params=[*models(), *VARIANTS, *TEXTBOOK])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with started(request.param) as one:
-        yield one
+    with started(request.param) as server:
+        yield server
 
 
 def connect(port: int) -> socket.socket:

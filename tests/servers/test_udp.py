@@ -35,8 +35,8 @@ IP_RECVERR = 11  # linux/in.h; Python has no name for it before 3.14
 
 @pytest.fixture(params=MODELS)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with started(request.param, "--udp") as one:
-        yield one
+    with started(request.param, "--udp") as server:
+        yield server
 
 
 def client(port: int) -> socket.socket:
@@ -118,7 +118,7 @@ def test_an_unconnected_socket_is_told_of_a_closed_port_if_it_wants_to_be() -> N
 @pytest.mark.parametrize("model", MODELS)
 def test_econnrefused_costs_no_datagram(model: str) -> None:
     """The server's socket is told of each "port unreachable" (IP_RECVERR), in place of the next receive or send."""
-    option = [str(one) for one in (socket.IPPROTO_IP, IP_RECVERR, 1)]
+    option = [str(word) for word in (socket.IPPROTO_IP, IP_RECVERR, 1)]
     line = [sys.executable, "-c", WITH_OPTION, model, *option]
     with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -128,9 +128,9 @@ def test_econnrefused_costs_no_datagram(model: str) -> None:
                 for number in range(100):
                     with client(port) as gone:
                         gone.send(b"x")
-                    data = [f"{number}:{one}".encode() for one in range(3)]
-                    for one in data:
-                        sock.send(one)
+                    data = [f"{number}:{datagram}".encode() for datagram in range(3)]
+                    for datagram in data:
+                        sock.send(datagram)
                     assert [sock.recv(65535) for _ in data] == data
             assert process.poll() is None
         finally:

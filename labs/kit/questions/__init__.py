@@ -18,9 +18,10 @@ def of(name: str) -> tuple[list[Question], list[Question]]:
     """The questions of a lab: those that are always asked, and those of which a seed chooses some."""
     lab = labs.find(name)
     if not lab.server:
-        return [], [one for one in lab.questions if sum(name in option for option in one.options) != 1]
+        return [], [question for question in lab.questions if sum(name in option for option in question.options) != 1]
     always, some = [WAITS_IN, CALLS, COPIES], [WOKEN_BY, SLEEPS, READERS, ORDER, AWAKE, *lab.questions]
-    return [one for one in always if not named(one, name)], [one for one in some if not named(one, name)]
+    unnamed = [[question for question in questions if not named(question, name)] for questions in (always, some)]
+    return unnamed[0], unnamed[1]
 
 
 def named(question: Question, name: str) -> str:

@@ -89,7 +89,7 @@ def test_a_required_probe_that_finds_none_stops_us_with_the_reason() -> None:
 
 def test_tracepoints_alone_are_enough() -> None:
     """What is more than them is said to be, and nothing else depends on functions."""
-    for one in PROBES:
-        by_points = [c for c in one.candidates if all(hook.kind == "tracepoint" for hook in c.hooks)]
-        assert bool(by_points) != one.optional, one.name
-    assert len({one.name for one in PROBES}) == len(PROBES)
+    for probe in PROBES:
+        by_points = [c for c in probe.candidates if all(hook.kind == "tracepoint" for hook in c.hooks)]
+        assert bool(by_points) != probe.optional, probe.name
+    assert len({probe.name for probe in PROBES}) == len(PROBES)

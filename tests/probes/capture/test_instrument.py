@@ -45,13 +45,13 @@ def test_sleeps_are_the_voluntary_switches(follow: Callable[..., Followed], comp
 def test_every_sleep_names_its_queue_and_its_waker(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
     run = follow(compiled("sleeps"), "53")
     asleep = [sleep for call in run.result.calls for sleep in call.sleeps]
-    slept = Counter(one.queue for one in asleep)
+    slept = Counter(sleep.queue for sleep in asleep)
     # what it waits for is there now and then before the thread has gone to sleep, where it is slow or loses its CPU
     fewest = 48 if PATIENCE == 1 else 40
     assert slept.keys() == {"timer", "pipe"} and all(fewest <= number <= 53 for number in slept.values()), slept
-    wakers = {(one.queue, one.waker.words) for one in asleep if one.waker}
+    wakers = {(sleep.queue, sleep.waker.words) for sleep in asleep if sleep.waker}
     assert wakers == {("timer", "timer"), ("pipe", "pipe")}
-    assert {one.waker.comm for one in asleep if one.queue == "pipe" and one.waker} == {"sleeps"}
+    assert {sleep.waker.comm for sleep in asleep if sleep.queue == "pipe" and sleep.waker} == {"sleeps"}
 
 
 def test_cpu_time_is_what_the_thread_was_charged(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
@@ -106,7 +106,7 @@ def test_counts_are_those_of_strace(compiled: Callable[..., Path], kernel: None,
     for name in ("read", "getpid", "gettid", "getppid", "openat", "mmap", "execve", "clone", "clone3", "wait4", "pipe2"):
         assert ours.get(name) == theirs.get(name), name
     differ = {name for name in ours | theirs if ours.get(name) != theirs.get(name)}
-    assert differ <= {"restart_syscall", "futex", "exit"}, {one: (ours.get(one), theirs.get(one)) for one in differ}
+    assert differ <= {"restart_syscall", "futex", "exit"}, {name: (ours.get(name), theirs.get(name)) for name in differ}
     assert ours["read"][1] == 997 and ours["getpid"][0] == 101 and ours["gettid"][0] == 53 and ours["getppid"][0] == 23
 
 
@@ -158,7 +158,7 @@ def test_half_a_million_records_lose_nothing(follow: Callable[..., Followed], co
         if run.result.events.sound:
             break
     assert run.result.events.sound, run.result.events
-    assert sum(one.count for one in run.result.named("getppid")) == calls
+    assert sum(row.count for row in run.result.named("getppid")) == calls
 
 
 def test_a_full_ring_is_counted_and_makes_the_run_unsound(kernel: None, compiled: Callable[..., Path]) -> None:
@@ -198,9 +198,9 @@ def test_the_stand_ins_alone_see_every_call(kernel: None, compiled: Callable[...
     from probes.capture.instrument import Instrument
     from probes.measure.measure import measure
 
-    def second(one: ProbeSpec) -> ProbeSpec:
-        hooks = [hook for candidate in one.candidates for hook in candidate.hooks if hook.stands_in]
-        return replace(one, candidates=(Candidate((replace(hooks[0], only_with=None),)),)) if hooks else one
+    def second(spec: ProbeSpec) -> ProbeSpec:
+        hooks = [hook for candidate in spec.candidates for hook in candidate.hooks if hook.stands_in]
+        return replace(spec, candidates=(Candidate((replace(hooks[0], only_with=None),)),)) if hooks else spec
 
     wanted = tuple(map(second, PROBES))
     assert sum(map(operator.ne, wanted, PROBES)) == 4
@@ -307,14 +307,14 @@ def test_children_threads_and_exec_are_followed_from_their_first_call(kernel: No
 
     recording, _ = trace.run([str(compiled("calls"))], lambda _words: None)
     result = measure(recording)
-    main, thread, child = sorted(result.threads, key=lambda one: one.start)
+    main, thread, child = sorted(result.threads, key=lambda thread: thread.start)
     assert thread.pid == main.pid and thread.tid != main.tid
     assert child.pid == child.tid != main.pid
     assert thread.parent == child.parent == main.serial
     assert (main.ended, thread.ended, child.ended) == (True, True, True)
     assert Counter(call.name for call in result.calls if call.thread == thread.serial)["getpid"] == 101
-    for one in result.threads:
-        assert one.wall == one.user + one.wait + one.sched_delay + one.preempted + one.copy + one.kernel
+    for thread in result.threads:
+        assert thread.wall == thread.user + thread.wait + thread.sched_delay + thread.preempted + thread.copy + thread.kernel
 
 
 def test_an_exec_from_a_thread_keeps_its_identity(kernel: None, compiled: Callable[..., Path]) -> None:

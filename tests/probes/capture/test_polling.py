@@ -27,9 +27,9 @@ N, M = 37, 11
 def taking(*kinds: str) -> tuple[ProbeSpec, ...]:
     """The probes as a kernel that takes only these kinds of hooks, beside tracepoints, would have them."""
 
-    def less(one: ProbeSpec) -> ProbeSpec:
-        kept = [candidate for candidate in one.candidates if {hook.kind for hook in candidate.hooks} <= {"tracepoint", *kinds}]
-        return ProbeSpec(one.name, one.hit, tuple(kept), one.without, one.required, one.optional, one.has_partner)
+    def less(spec: ProbeSpec) -> ProbeSpec:
+        kept = [candidate for candidate in spec.candidates if {hook.kind for hook in candidate.hooks} <= {"tracepoint", *kinds}]
+        return ProbeSpec(spec.name, spec.hit, tuple(kept), spec.without, spec.required, spec.optional, spec.has_partner)
 
     return tuple(map(less, PROBES))
 
@@ -76,12 +76,12 @@ def test_poll_and_select_ask_every_descriptor_and_epoll_only_the_ready(
 def test_copying_descriptors_in_and_answers_out_is_bounded(run: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
     found = run(compiled("multiplexes"), str(N), str(M))
     need(found, "poll methods", "wait queues")
-    told = {name: [one for one in found.result.named(name) if one.sleeps] for name in ("ppoll", "pselect6")}
-    for name, calls in told.items():
+    slept = {name: [call for call in found.result.named(name) if call.sleeps] for name in ("ppoll", "pselect6")}
+    for name, calls in slept.items():
         assert M - 2 <= len(calls) <= M, "but for one whose time was over before it slept"
         for call in calls:
             assert call.copy_in_max and call.copy_out_max and call.copy_in_max + call.copy_out_max < call.kernel, name
-    waits = [one for one in found.result.named("epoll_pwait", "epoll_wait") if one.result]
+    waits = [call for call in found.result.named("epoll_pwait", "epoll_wait") if call.result]
     assert all(wait.copy_in_max is None and wait.copy_out_max and wait.copy_out_max < wait.kernel for wait in waits)
     others = [call for call in found.result.calls if call.name not in ("ppoll", "pselect6", "epoll_pwait", "epoll_wait")]
     assert {(call.copy_in_max, call.copy_out_max) for call in others} == {(None, None)}
@@ -92,9 +92,9 @@ def test_epolls_callback_is_told_of_with_its_reason(run: Callable[..., Followed]
     need(found, "wait queues", "epoll's callback")
     assert found.result.listed is not None and len(found.result.listed) == M, "once for each byte written"
     (writer,) = found.result.threads
-    for one, write in zip(found.result.listed, found.result.named("write"), strict=True):
-        assert one.thread == writer.serial
-        assert one.ready is not None and write.enter < one.ready <= one.at < write.exit
+    for listed, write in zip(found.result.listed, found.result.named("write"), strict=True):
+        assert listed.thread == writer.serial
+        assert listed.ready is not None and write.enter < listed.ready <= listed.at < write.exit
 
 
 @pytest.mark.parametrize("size", [64, 1 << 20])
@@ -112,7 +112,7 @@ def test_the_copy_of_a_stream_is_measured(
     for call in found.result.named("recvfrom"):
         assert 0 < call.copy < call.total and call.copied is not None and call.enter < call.copied < call.exit
     if size > 64:
-        shares = [one.copy / (one.copy + one.kernel) for one in found.result.named("recvfrom")]
+        shares = [call.copy / (call.copy + call.kernel) for call in found.result.named("recvfrom")]
         assert statistics.median(shares) > 0.3, "most of reading a megabyte is copying it"
 
 

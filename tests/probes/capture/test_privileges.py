@@ -69,7 +69,7 @@ def test_less_is_enough_and_what_lacks_is_named(lost: tuple[str, ...], state: st
     found = without(*lost)
     assert found["refused"] is None
     assert found["found"]["privileges"][0] == state
-    assert all(f"CAP_{one.upper()}" in found["found"]["privileges"][1] for one in lost)
+    assert all(f"CAP_{name.upper()}" in found["found"]["privileges"][1] for name in lost)
 
 
 @pytest.mark.parametrize("other", ["bpf", "perfmon"])
@@ -92,7 +92,7 @@ def test_a_filter_that_refuses_bpf_is_named() -> None:
 
 def test_without_privileges_a_refused_bpf_says_nothing_more() -> None:
     state, words, _ = without("sys_admin", "bpf")["found"]["bpf()"]
-    assert state == "info" and "privileges that are missing" in words
+    assert state == "info" and "privileges are missing" in words
 
 
 def test_hidden_symbols_are_refused() -> None:

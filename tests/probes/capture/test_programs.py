@@ -46,10 +46,10 @@ def test_a_second_recording_compiles_nothing_and_holds_nothing_of_the_first(
 
 
 def test_two_recordings_at_once_have_programs_of_their_own(kernel: None, compiled: Callable[..., Path]) -> None:
-    with Instrument() as one, Instrument() as other:
-        subprocess.run([compiled("sleeps"), "11", str(one.invite())], check=True, stdout=subprocess.DEVNULL)
+    with Instrument() as first, Instrument() as other:
+        subprocess.run([compiled("sleeps"), "11", str(first.invite())], check=True, stdout=subprocess.DEVNULL)
         subprocess.run([compiled("sleeps"), "3", str(other.invite())], check=True, stdout=subprocess.DEVNULL)
-        results = [measure(instrument.stop()) for instrument in (one, other)]
+        results = [measure(instrument.stop()) for instrument in (first, other)]
     assert all(len(result.threads) == 1 and result.events.sound for result in results)
     assert results[0].threads[0].calls > results[1].threads[0].calls
 

@@ -24,8 +24,8 @@ def any_record(draw: st.DrawFn) -> Any:
         elif ctype == "char":
             values.append(draw(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=length - 1)))
         elif length:
-            one = st.integers(*LIMITS[ctype])
-            values.append(tuple(draw(st.lists(one, min_size=length, max_size=length))))
+            number = st.integers(*LIMITS[ctype])
+            values.append(tuple(draw(st.lists(number, min_size=length, max_size=length))))
         else:
             values.append(draw(st.integers(*LIMITS[ctype])))
     return layout.record(*values)

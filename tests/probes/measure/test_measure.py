@@ -34,10 +34,10 @@ def test_calls_and_threads_add_up_exactly(stream: list[Any]) -> None:
 
 
 def test_epolls_callbacks_are_the_threads_that_added_what_they_watch() -> None:
-    told = recording([record(Kind.THREAD, start=1), record(Kind.READY_LIST, ready=40, at=50), record(Kind.READY_LIST, at=20)])
-    assert measure(told).listed is None, "no probe, no answer"
+    listed = recording([record(Kind.THREAD, start=1), record(Kind.READY_LIST, ready=40, at=50), record(Kind.READY_LIST, at=20)])
+    assert measure(listed).listed is None, "no probe, no answer"
     probe = Probe("epoll's callback", "fentry:ep_poll_callback", Quality.MEASURED)
-    probed = measure(dataclasses.replace(told, probes=(*PROBES, probe)))
+    probed = measure(dataclasses.replace(listed, probes=(*PROBES, probe)))
     assert probed.listed == (
         ReadyListEvent(1, None, 20),
         ReadyListEvent(1, 40, 50),
@@ -48,7 +48,7 @@ def test_epolls_callbacks_are_the_threads_that_added_what_they_watch() -> None:
 def test_figures_that_no_probe_counts_are_none(counted: bool) -> None:
     attached = "fentry:sock_poll" if counted else None
     probes = (*PROBES, Probe("poll methods", attached, Quality.MEASURED if counted else Quality.UNAVAILABLE))
-    told = recording([record(Kind.THREAD, start=1), record(Kind.CALL, nr=NUMBERS["poll"], enter=10, exit=20, polled=5)])
-    result = measure(dataclasses.replace(told, probes=probes))
+    polled = recording([record(Kind.THREAD, start=1), record(Kind.CALL, nr=NUMBERS["poll"], enter=10, exit=20, polled=5)])
+    result = measure(dataclasses.replace(polled, probes=probes))
     assert result.calls[0].polled == result.rows[0].polled == (5 if counted else None)
     assert (result.rows[0].queued, result.listed) == (None, None)

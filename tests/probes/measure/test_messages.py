@@ -51,15 +51,15 @@ def test_messages_of_recvmmsg_are_notified_before_it_and_returned_with_it() -> N
     ]
     calls = [call("epoll_wait", 10, 110), batch, call("io_uring_enter", 200, 210)]
     found = list(messages_of_batches(calls, taken))
-    assert [(one.ready, one.notified, one.notified_by, one.copied, one.returned) for one in found] == [
+    assert [(message.ready, message.notified, message.notified_by, message.copied, message.returned) for message in found] == [
         (20, 20, "epoll_wait", 150, 190),
         (30, 30, "epoll_wait", 160, 190),
     ]
     assert not list(completions_of(calls, taken, {1: Family(0, 50)}))
 
 
-@pytest.mark.parametrize(("taker", "told"), [(1, 180), (2, 160), (3, 160), (4, 170), (5, None)])
-def test_a_completion_notifies_the_thread_that_asked_for_it(taker: int, told: int | None) -> None:
+@pytest.mark.parametrize(("taker", "notified"), [(1, 180), (2, 160), (3, 160), (4, 170), (5, None)])
+def test_a_completion_notifies_the_thread_that_asked_for_it(taker: int, notified: int | None) -> None:
     """Thread 3 works for thread 2; 4 hands in only, and another of its process waits; in the process of 5 nobody does."""
     families = {
         1: Family(0, 50), 2: Family(0, 50), 3: Family(2, 50), 4: Family(0, 60), 5: Family(0, 70), 6: Family(0, 60),
@@ -68,7 +68,7 @@ def test_a_completion_notifies_the_thread_that_asked_for_it(taker: int, told: in
     ends = {6: 170, 2: 160, 1: 180}
     calls = [call("io_uring_enter", 90, end, thread=thread, args=(5, 1, 1, 1)) for thread, end in ends.items()]
     calls.append(call("io_uring_enter", 300, 310, thread=4, args=(5, 1, 0, 0)))
-    assert [one.returned for one in completions_of(calls, taken, families)] == ([] if told is None else [told])
+    assert [message.returned for message in completions_of(calls, taken, families)] == ([] if notified is None else [notified])
 
 
 def test_a_multiplexer_that_a_signal_ended_notifies_of_nothing() -> None:

@@ -38,9 +38,9 @@ def test_each_datagram_is_a_message_with_its_own_arrival(
     assert len(run.result.messages) == len(timed) + 5
     (batch,) = run.result.named("recvmmsg")
     together = [message for message in run.result.messages if message.notified_by == "recvmmsg"]
-    assert len(together) == 5 and {(one.notified, one.returned) for one in together} == {(batch.enter, batch.exit)}
-    assert [one.ready for one in together] == sorted({one.ready for one in together})
-    assert all(one.ready < batch.enter < one.copied <= batch.exit for one in together)
+    assert len(together) == 5 and {(message.notified, message.returned) for message in together} == {(batch.enter, batch.exit)}
+    assert [message.ready for message in together] == sorted({message.ready for message in together})
+    assert all(message.ready < batch.enter < message.copied <= batch.exit for message in together)
     assert all(at < ready < enter for at, ready, enter in timed)
     prompt = sum(ready < after for (_, ready, _), (after, _, _) in itertools.pairwise(timed))
     assert prompt > 0.9 * len(timed), "loopback delivers before the next is sent, where no other softirq is at work"
@@ -59,26 +59,26 @@ def test_workers_of_the_kernel_are_followed(
         cannot("io_uring is refused here", "docker run --privileged, or kernel.io_uring_disabled=0")
     assert run.result.events.sound, run.result.events
     attached(run, "kernel worker")
-    told = {int(line.split()[0]): line.split()[1:] for line in run.output.splitlines()}
-    if not told:
+    printed = {int(line.split()[0]): line.split()[1:] for line in run.output.splitlines()}
+    if not printed:
         kernel_lacks("this kernel's io_uring has no threads in the process (kernel threads, until 5.11)")
     workers = {thread.tid: thread for thread in run.result.threads if thread.kernel_worker}
-    assert set(workers) == set(told)
+    assert set(workers) == set(printed)
     (main,) = [thread for thread in run.result.threads if not thread.kernel_worker]
-    for tid, (comm, cpu, delay, switches) in told.items():
-        one = workers[tid]
-        assert one.name == comm and comm.startswith(name) and one.pid == main.pid and one.parent == main.serial
-        assert (one.calls, one.user) == (0, 0)
-        assert one.wall == one.wait + one.sched_delay + one.preempted + one.copy + one.kernel
+    for tid, (comm, cpu, delay, switches) in printed.items():
+        worker = workers[tid]
+        assert worker.name == comm and comm.startswith(name) and worker.pid == main.pid and worker.parent == main.serial
+        assert (worker.calls, worker.user) == (0, 0)
+        assert worker.wall == worker.wait + worker.sched_delay + worker.preempted + worker.copy + worker.kernel
         # what our own work at each switch may take, and what a host may take from an emulated CPU between two clocks
         slack = max(5_000_000, (1_000_000 if PATIENCE == 1 else 3_000_000) * int(switches))
-        on_cpu, waited = one.kernel + one.copy, one.sched_delay + one.preempted
+        on_cpu, waited = worker.kernel + worker.copy, worker.sched_delay + worker.preempted
         assert on_cpu >= 0.9 * int(cpu) - slack and waited >= 0.8 * int(delay) - slack
         if how == "async":  # which is idle when it is asked; the submission thread spins on, or waits for a CPU, until its end
             assert on_cpu <= 1.1 * int(cpu) + slack
             if not run.result.events.reasons.get("unseen"):  # else an upper bound
                 assert waited <= 1.2 * int(delay) + 4 * slack
-        assert int(switches) <= one.voluntary_switches <= int(switches) + 1, "it ends after it was asked"
+        assert int(switches) <= worker.voluntary_switches <= int(switches) + 1, "it ends after it was asked"
     messages = run.result.messages
     assert len(messages) == 50 and sum(message.bytes for message in messages) == 50 * 64
     assert {message.thread for message in messages} <= {worker.serial for worker in workers.values()}, "they took the data"
@@ -114,5 +114,5 @@ def test_a_worker_of_the_kernel_still_alive_is_accounted_up_to_the_end(kernel: N
     for worker in workers:
         assert (worker.ended, worker.user) == (False, 0)
         assert worker.wall == worker.wait + worker.sched_delay + worker.preempted + worker.copy + worker.kernel
-    worker = max(workers, key=lambda one: one.wall)
+    worker = max(workers, key=lambda thread: thread.wall)
     assert worker.slept_on[0].queue == "io_uring worker" and worker.wait > worker.wall / 2

@@ -204,8 +204,8 @@ def test_native_aio_and_signals_are_notified_as_soon_as_epoll(kernel: None) -> N
     for name, _turn, served in seen:
         mine = {thread.serial for thread in result.threads if thread.pid == served.pid}
         found = [message for message in result.messages if message.thread in mine]
-        assert {one.notified_by for one in found} == {NOTIFIED_BY[name]}
-        times.setdefault(name, []).append(median(one.ready_to_notified for one in found))
+        assert {message.notified_by for message in found} == {NOTIFIED_BY[name]}
+        times.setdefault(name, []).append(median(message.ready_to_notified for message in found))
     medians = {name: median(several) for name, several in times.items()}
     assert max(medians.values()) < 3 * medians["epoll"], medians
 
@@ -223,8 +223,8 @@ def test_the_last_segment_of_a_large_message_is_ready_after_the_first(follow: Ca
         result = measure(instrument.stop())
     assert result.messages
     segmented = [message for message in result.messages if message.arrivals > 1]
-    assert sum(one.bytes for one in segmented) > 2_000_000
+    assert sum(message.bytes for message in segmented) > 2_000_000
     for message in segmented:
         assert message.all_ready is not None and message.ready < message.all_ready < message.copied
     sends = [exchange.sent for exchange in served.traffic_seen.exchanges]
-    assert all(any(sent < one.ready for sent in sends) for one in segmented)
+    assert all(any(sent < message.ready for sent in sends) for message in segmented)

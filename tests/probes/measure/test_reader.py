@@ -30,7 +30,7 @@ def test_a_worker_of_the_kernel_has_no_user_code() -> None:
     (thread,) = measure(recording(stream)).threads
     assert (thread.kernel_worker, thread.name, thread.user) == (True, "iou-wrk-7", 0)
     assert (thread.wait, thread.sched_delay, thread.copy, thread.kernel) == (100, 30, 20, 150)
-    assert [(one.queue, one.count, one.ns) for one in thread.slept_on] == [("epoll", 1, 100)]
+    assert [(slept.queue, slept.count, slept.ns) for slept in thread.slept_on] == [("epoll", 1, 100)]
     stream[-1] = record(Kind.EXIT, end=401, wait=100, delay=30, birth=150, copy=20, sleeps=1)
     assert not measure(recording(stream)).events.sound
 
@@ -60,5 +60,5 @@ def test_a_peek_moves_nothing_and_is_no_message() -> None:
 
 
 def test_a_call_of_a_32_bit_program_has_a_number_and_no_descriptor() -> None:
-    one = one_call("read", nr=3 | syscalls.COMPAT, ret=64).calls[0]
-    assert (one.name, one.fd, one.bytes) == ("compat_3", None, 0)
+    call = one_call("read", nr=3 | syscalls.COMPAT, ret=64).calls[0]
+    assert (call.name, call.fd, call.bytes) == ("compat_3", None, 0)

@@ -20,7 +20,7 @@ def test_every_loss_makes_the_run_unsound(loss: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "sound"),
+    ("skipped", "sound"),
     [
         ([{"copied": 15, "socket": 1}] * 2, True),
         ([{}], True),  # a pipe's, say: no read of this descriptor is told of, and nobody accepted or connected it
@@ -33,10 +33,10 @@ def test_every_loss_makes_the_run_unsound(loss: str) -> None:
         ([{"copied": 15, "socket": 1, "copies": 2}], False),
     ],
 )
-def test_a_skipped_event_counts_where_its_partner_stands_alone(told: list[dict[str, int]], sound: bool) -> None:
+def test_a_skipped_event_counts_where_its_partner_stands_alone(skipped: list[dict[str, int]], sound: bool) -> None:
     read = {"nr": NUMBERS["recvfrom"], "enter": 10, "exit": 20, "ret": 5, "args": (7, 0, 0, 0)}
-    stream = [record(Kind.THREAD, start=1), *(record(Kind.CALL, **read | one) for one in told)]
-    stream.append(record(Kind.EXIT, end=30 + 10 * len(told), calls=len(told)))
+    stream = [record(Kind.THREAD, start=1), *(record(Kind.CALL, **read | fields) for fields in skipped)]
+    stream.append(record(Kind.EXIT, end=30 + 10 * len(skipped), calls=len(skipped)))
     assert measure(recording(stream, PAIRED=3)).events.sound is sound
     stream.insert(1, record(Kind.SOCKET_COPY, socket=1, started=1, copied=2, bytes=5))
     assert not measure(recording(stream, PAIRED=1)).events.sound, "of what io_uring takes nothing else tells"

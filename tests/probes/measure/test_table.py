@@ -47,7 +47,7 @@ def test_a_row_is_as_good_as_the_worst_copy_in_it() -> None:
 def test_a_copy_whose_end_was_not_reported_is_an_upper_bound() -> None:
     exact = [Probe("copy", "fentry:skb_copy_datagram_iter", Quality.MEASURED)]
     late, whole = (one_call("recvfrom", ret=64, copied=15, copy=3, flags=flag).calls for flag in (CallFlag.COPY_LATE, 0))
-    assert [table(one, exact)[0].copy_quality for one in (whole, late)] == [Quality.MEASURED, Quality.BOUNDED]
+    assert [table(calls, exact)[0].copy_quality for calls in (whole, late)] == [Quality.MEASURED, Quality.BOUNDED]
     assert table([*whole, *late], exact)[0].copy_quality is Quality.BOUNDED
 
 

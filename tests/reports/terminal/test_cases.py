@@ -50,6 +50,6 @@ def test_json_tells_each_case(recorded: Callable[[str], Recording]) -> None:
 
 
 def test_a_server_without_an_answer_has_no_figure_per_answer(recorded: Callable[[str], Recording]) -> None:
-    (line,) = [one for one in written(recorded("edge_undrained")).splitlines() if one.startswith("calls per answer")]
+    (line,) = [row for row in written(recorded("edge_undrained")).splitlines() if row.startswith("calls per answer")]
     broken, mended, _level = line.removeprefix("calls per answer").split()
     assert broken == "-" and float(mended) > 1

@@ -51,9 +51,9 @@ def test_a_copy_is_seen_however_short(recorded: Callable[[str], Recording]) -> N
 
 @pytest.mark.parametrize("name", ["blocking", "epoll"])
 def test_the_steps_are_in_order_and_tell_both_phases(name: str, recorded: Callable[[str], Recording]) -> None:
-    told = steps(scene_of(recorded(name)))
-    assert [at for at, _ in told] == sorted(at for at, _ in told)
-    words = " | ".join(text for _, text in told)
+    lines = steps(scene_of(recorded(name)))
+    assert [at for at, _ in lines] == sorted(at for at, _ in lines)
+    words = " | ".join(text for _, text in lines)
     asleep = "recvfrom puts the thread to sleep" if name == "blocking" else "epoll_wait puts the thread to sleep"
     arrival = "in the socket's receive queue: ready"
     for part in (asleep, "the client calls send", arrival, "woken: packet", "on a CPU", "copied", "the program has the data"):
@@ -78,7 +78,7 @@ def test_no_message_no_picture(recorded: Callable[[str], Recording]) -> None:
 
 def test_states_have_their_glyphs() -> None:
     plain = [state.ascii for state in STATES.values()]
-    assert len(set(plain)) == len(plain) and all(one.isascii() for one in plain)
+    assert len(set(plain)) == len(plain) and all(drawing.isascii() for drawing in plain)
 
 
 def over_a_link(recording: Recording, flight: int) -> Scene:

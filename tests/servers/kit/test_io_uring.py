@@ -82,9 +82,9 @@ def ends_once(entries: int, flags: int, batches: list[int]) -> None:
             for _ in range(size):
                 nop(ring, asked)
                 asked += 1
-            back += [one.data for one in ring.wait()]
+            back += [completion.data for completion in ring.wait()]
         if rest := asked - len(back):
-            back += [one.data for one in ended(ring, rest)]
+            back += [completion.data for completion in ended(ring, rest)]
         assert sorted(back) == list(range(asked))
 
 
@@ -112,7 +112,10 @@ def test_thousands_of_messages_through_a_ring_of_four(pair: Pair) -> None:
             ring.request(RECV, here.fileno(), ctypes.addressof(memory), 8, data=2 * number)
             word = ctypes.create_string_buffer(number.to_bytes(8, "little"), 8)
             ring.request(SEND, there.fileno(), ctypes.addressof(word), 8, data=2 * number + 1)
-            assert {(one.data, one.result) for one in ended(ring, 2)} == {(2 * number, 8), (2 * number + 1, 8)}
+            assert {(completion.data, completion.result) for completion in ended(ring, 2)} == {
+                (2 * number, 8),
+                (2 * number + 1, 8),
+            }
             assert memory.raw == number.to_bytes(8, "little")
 
 
@@ -129,10 +132,10 @@ def test_completions_that_found_no_room_are_kept_by_the_kernel_and_fetched(entri
             nop(ring, number)
         ring._enter(0)
         assert _overflowed(ring), "that was to overflow"
-        assert sorted(one.data for one in ended(ring, count)) == list(range(count))
+        assert sorted(completion.data for completion in ended(ring, count)) == list(range(count))
         assert not _overflowed(ring)
         nop(ring, count)
-        assert [one.data for one in ended(ring, 1)] == [count]
+        assert [completion.data for completion in ended(ring, 1)] == [count]
 
 
 def test_completions_overflow_while_nobody_is_in_the_kernel(pair: Pair) -> None:
@@ -151,7 +154,11 @@ def test_completions_overflow_while_nobody_is_in_the_kernel(pair: Pair) -> None:
             found += ring.wait()
             if not found[-1].more and found[-1].result > 0:  # an overflow ended the multishot request
                 multishot(ring, here, buffers)
-        data = b"".join(ctypes.string_at(buffers.address(one.buffer or 0), one.result) for one in found if one.result)
+        data = b"".join(
+            ctypes.string_at(buffers.address(completion.buffer or 0), completion.result)
+            for completion in found
+            if completion.result
+        )
         assert data == b"".join(number.to_bytes(2, "little") for number in range(64))
 
 
@@ -162,7 +169,7 @@ def test_a_request_into_a_full_ring_with_overflow_loses_nothing() -> None:
             nop(ring, number)
             if number % 7 == 0:
                 ring._enter(0)
-        assert sorted(one.data for one in ended(ring, 50)) == list(range(50))
+        assert sorted(completion.data for completion in ended(ring, 50)) == list(range(50))
 
 
 def test_errors_come_as_results(pair: Pair) -> None:
@@ -173,10 +180,10 @@ def test_errors_come_as_results(pair: Pair) -> None:
     with Ring(4) as ring:
         for data, (operation, fd, address) in enumerate([(RECV, 9999, where), (RECV, here.fileno(), 1), (200, -1, where)]):
             ring.request(operation, fd, address, 8, data=data)
-        results = {one.data: one.result for one in ended(ring, 3)}
+        results = {completion.data: completion.result for completion in ended(ring, 3)}
         assert results == {0: -errno.EBADF, 1: -errno.EFAULT, 2: -errno.EINVAL}
         ring.request(RECV, there.fileno(), where, 8, data=3, message_flags=socket.MSG_DONTWAIT)  # nothing there
-        assert [one.result for one in ended(ring, 1)] == [-errno.EAGAIN]
+        assert [completion.result for completion in ended(ring, 1)] == [-errno.EAGAIN]
 
 
 def test_a_wrong_request_in_a_batch_stops_none_behind_it() -> None:
@@ -185,7 +192,9 @@ def test_a_wrong_request_in_a_batch_stops_none_behind_it() -> None:
         for number in range(8):
             ring.request(NOP if number != 3 else 200, -1, 0, 0, data=number)
         found = ended(ring, 8)
-    assert {one.data: one.result for one in found} == {number: 0 if number != 3 else -errno.EINVAL for number in range(8)}
+    assert {completion.data: completion.result for completion in found} == {
+        number: 0 if number != 3 else -errno.EINVAL for number in range(8)
+    }
 
 
 def test_setup_errors_name_their_reason() -> None:
@@ -233,7 +242,7 @@ def test_a_signal_ends_the_sleep_and_loses_nothing(pair: Pair) -> None:
             assert ring.wait() == []
             helper.join()
             there.send(b"12345678")
-            assert [(one.data, one.result) for one in ended(ring, 1)] == [(1, 8)]
+            assert [(completion.data, completion.result) for completion in ended(ring, 1)] == [(1, 8)]
     finally:
         signal.signal(signal.SIGUSR1, before)
 
@@ -270,7 +279,7 @@ def test_provided_buffers_in_use_end_the_receive_with_enobufs_and_given_back_go_
         assert first.buffer is not None and second.buffer is not None and {first.buffer, second.buffer} == {0, 1}
         assert ctypes.string_at(buffers.address(first.buffer), 4) == b"abcd"
         multishot(ring, here, buffers)  # still none: the same again, and no data lost
-        assert [one.result for one in ended(ring, 1)] == [-errno.ENOBUFS]
+        assert [completion.result for completion in ended(ring, 1)] == [-errno.ENOBUFS]
         buffers.give(second.buffer)
         multishot(ring, here, buffers)
         (third,) = ended(ring, 1)
@@ -312,9 +321,9 @@ def test_one_accept_request_gives_many_connections() -> None:
         ring.request(ACCEPT, listener.fileno(), 0, 0, data=1, priority=ACCEPT_MULTISHOT)
         clients = [socket.create_connection(listener.getsockname()) for _ in range(20)]
         found = ended(ring, 20)
-        assert all(one.result >= 0 and one.more for one in found)
-        for one in found:
-            os.close(one.result)
+        assert all(completion.result >= 0 and completion.more for completion in found)
+        for completion in found:
+            os.close(completion.result)
         for client in clients:
             client.close()
 
@@ -324,7 +333,7 @@ def test_a_cancelled_receive_ends_with_ecanceled(pair: Pair) -> None:
     with Ring(4) as ring:
         ring.request(RECV, pair[0].fileno(), ctypes.addressof(memory), 8, data=1)
         ring.request(CANCEL, -1, 1, 0, data=2)
-        assert {(one.data, one.result) for one in ended(ring, 2)} == {(1, -errno.ECANCELED), (2, 0)}
+        assert {(completion.data, completion.result) for completion in ended(ring, 2)} == {(1, -errno.ECANCELED), (2, 0)}
 
 
 def test_a_receive_by_a_worker(pair: Pair) -> None:
@@ -335,7 +344,7 @@ def test_a_receive_by_a_worker(pair: Pair) -> None:
         ring.request(RECV, here.fileno(), ctypes.addressof(memory), 8, data=1, flags=ASYNC)
         ring._enter(0)
         there.send(b"worker")
-        assert [(one.data, one.result) for one in ended(ring, 1)] == [(1, 6)]
+        assert [(completion.data, completion.result) for completion in ended(ring, 1)] == [(1, 6)]
         assert memory.raw[:6] == b"worker"
 
 
@@ -352,7 +361,7 @@ def test_the_sqpoll_thread_is_woken_when_it_sleeps(pair: Pair) -> None:
             _until(lambda: _asleep(ring))
             ring.request(RECV, here.fileno(), ctypes.addressof(memory), 8, data=number)
             there.send(b"wake up")
-            assert [(one.data, one.result) for one in ended(ring, 1)] == [(number, 7)]
+            assert [(completion.data, completion.result) for completion in ended(ring, 1)] == [(number, 7)]
 
 
 def test_the_sqpoll_thread_awake_needs_no_system_call() -> None:
@@ -364,7 +373,7 @@ def test_the_sqpoll_thread_awake_needs_no_system_call() -> None:
         assert not _asleep(ring)
         nop(ring, 2)
         _until(lambda: ring._words[ring._cq_head] != ring._words[ring._cq_tail], 5)
-        assert [one.data for one in ended(ring, 1)] == [2]
+        assert [completion.data for completion in ended(ring, 1)] == [2]
 
 
 def test_waiting_beside_the_sqpoll_thread_costs_the_process_nothing(pair: Pair) -> None:

@@ -28,8 +28,8 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @pytest.fixture
 def context() -> Iterator[Context]:
-    with contextlib.closing(Context(8)) as one:
-        yield one
+    with contextlib.closing(Context(8)) as context:
+        yield context
 
 
 def test_a_poll_tells_once_with_its_mask(context: Context, pair: tuple[socket.socket, socket.socket]) -> None:
@@ -109,10 +109,10 @@ def test_a_full_context_says_eagain(pair: tuple[socket.socket, socket.socket]) -
                 count += 1
         assert count >= 1
         pair[1].send(b"x")
-        told = 0
-        while told < count:
-            told += len(context.completions())
-        assert told == count, "each once"
+        completed = 0
+        while completed < count:
+            completed += len(context.completions())
+        assert completed == count, "each once"
 
 
 def test_closing_cancels_what_is_under_way_and_gives_the_context_back(pair: tuple[socket.socket, socket.socket]) -> None:
