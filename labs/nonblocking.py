@@ -53,8 +53,8 @@ def whole_core(run: Run) -> Finding:
     runnable = server.wall - server.wait
     on_cpu = runnable - server.sched_delay - server.preempted
     words = (
-        f"the thread was runnable for {runnable / server.wall:.1%} of its life: on a CPU for {on_cpu / server.wall:.1%}, and waiting"
-        f" for a CPU that other threads had for {(runnable - on_cpu) / server.wall:.1%}"
+        f"the thread was runnable for {runnable / server.wall:.1%} of its life: on a CPU for {on_cpu / server.wall:.1%}, and"
+        f" waiting for a CPU that other threads had for {(runnable - on_cpu) / server.wall:.1%}"
     )
     return confirmed(words) if runnable > 0.95 * server.wall else failed(words)
 
