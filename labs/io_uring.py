@@ -187,12 +187,14 @@ def sqpoll(run: Run) -> Finding:
 @LAB.check(ECHOES_EVERY_BYTE.statement, claims=("C42",))
 def echoes(run: Run) -> Finding:
     """Each of the servers sends all data back."""
+    if not run.cases:
+        run.case("single")  # raises NotOffered, with the reason
     seen = {name: ECHOES_EVERY_BYTE.check(case) for name, case in run.cases.items()}
     broken = [f"{name}: {found.evidence}" for name, found in seen.items() if found.verdict is Verdict.FAILED]
     if broken:
         return failed("; ".join(broken))
     held = [f"{name}: {found.evidence}" for name, found in seen.items()]
-    return confirmed("; ".join(held)) if held else unavailable("0 servers ran here")
+    return confirmed("; ".join(held))
 
 
 LAB.holds(NEVER_SPINS, claims=("C44",))
