@@ -74,7 +74,7 @@ class NeedsPreparing(CannotTrace):
 
 
 def prepare_process() -> None:
-    """Opens /dev/null on each of the descriptors 0 to 2 that is closed: no file of ours gets their numbers."""
+    """Opens /dev/null on each of the descriptors 0 to 2 that is closed: no file of iolab gets their numbers."""
     global _closed_at_start
     closed = []
     for descriptor in range(3):

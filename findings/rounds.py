@@ -73,7 +73,7 @@ class Ranking:
 
     @property
     def words(self) -> str:
-        """Which models are the lowest, as far as the rounds can tell.
+        """Which models are the lowest, as far as the rounds show.
 
         >>> Ranking({"epoll": Spread(5, 4, 6), "select": Spread(6, 5, 8), "threads": Spread(9, 9, 9)}).words
         'epoll and select are equal within the spread of the rounds, and threads is higher'
@@ -92,7 +92,7 @@ class Ranking:
         return name in self.lowest
 
     def wide(self, *names: str) -> bool:
-        """Do the rounds of one of these models differ too much to tell?"""
+        """Do the rounds of one of these models differ too much for a comparison?"""
         return any(self.figures[name].wide for name in names)
 
 

@@ -11,7 +11,7 @@ from probes.measure.result import Result
 
 @dataclass(frozen=True)
 class Times:
-    """Percentiles of several durations in ns; None where there is no duration."""
+    """Percentiles of several durations in ns; None without a duration."""
 
     p50: int | None
     p99: int | None

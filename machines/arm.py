@@ -1,7 +1,7 @@
-"""An arm64 Debian to try iolab on: a root of that architecture, made once and kept in the cache.
+"""An arm64 Debian to test iolab on: a root of that architecture, made once and kept in the cache.
 
-Nothing of it is ever configured or run on this machine: the packages are unpacked, as apt resolves them for a machine that has
-nothing, and that is enough for Python and BCC. Our pinned packages come from PyPI as wheels for that architecture.
+None of its packages is configured or run on this machine. apt resolves the packages for an empty machine, and they are only
+unpacked, which is enough for Python and BCC. Our pinned packages come from PyPI as wheels for that architecture.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from machines import debian
 from machines.guest import Share
 
-KERNEL = "6.12"  # of the suite that the root is of, too
-LABS = ("blocking", "epoll", "poll")  # a minute each, where every instruction is translated; --labs names others
+KERNEL = "6.12"  # the root is of the same suite
+LABS = ("blocking", "epoll", "poll")  # each lab takes a minute under emulation; --labs chooses other labs
 _PACKAGES = (
     "base-files", "base-passwd", "coreutils", "dash", "kmod", "python3", "python3-venv", "python3-bpfcc",
 )  # fmt: skip
@@ -58,7 +58,7 @@ def _fill_root(root: Path) -> None:
     with tempfile.TemporaryDirectory(dir=root.parent, prefix="unpack-") as folder:
         tree = Path(folder, "tree")
         tree.mkdir()
-        suite.unpack(packages, tree, first="base-files")  # it brings the links /bin -> usr/bin and the like
+        suite.unpack(packages, tree, first="base-files")  # this package has the links /bin -> usr/bin, /lib -> usr/lib
         masters = tree / "usr/share/base-passwd"
         for name in ("passwd", "group"):
             shutil.copy(masters / f"{name}.master", tree / "etc" / name)

@@ -15,7 +15,7 @@ from machines.docker import Docker
 
 
 class Unmet(Exception):
-    """A trial found something that is not as it must be."""
+    """A requirement of a trial is not met."""
 
 
 class Place:

@@ -1,5 +1,5 @@
-"""Debian's packages (kernels, an arm64 root, Docker), fetched by apt into a cache of ours: nothing of the machine's own package
-state is read or changed.
+"""Debian's packages (kernels, an arm64 root, Docker), fetched by apt into iolab's own cache. The machine's own package state is
+neither read nor changed.
 
 Each suite has an apt state of its own, on the mirror that this machine's apt is configured for; apt verifies the archive's
 signature and every package's checksum. Packages are found by the names that the suite's index gives, never by a version.
@@ -23,7 +23,7 @@ from probes.errors import CannotTrace
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "sid"}
 DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 _KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
-Progress = Callable[[str], None]  # takes a few words about what is being done
+Progress = Callable[[str], None]  # takes a few words about the current step
 _KERNEL_PARTS = re.compile(r"linux-(?:base|binary|image|modules)-\d\S*")  # one package until 6.12, then four
 
 
@@ -55,18 +55,18 @@ class Kernel:
 
 
 def cache(room: str = "kernels") -> Path:
-    """Where things stay: ~/.cache/iolab/ROOM, or below $XDG_CACHE_HOME."""
+    """The cache folder of that name: ~/.cache/iolab/NAME, or below $XDG_CACHE_HOME."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "iolab", room)
 
 
 def last_words(text: str) -> str:
-    """What a program that failed said last, in one line."""
+    """The last lines that a failed program printed, as one line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " | ".join(lines[-3:]) or "no word of why"
 
 
 def run(*command: str, remedy: str, **options: object) -> str:
-    """What the command printed; CannotTrace with its last words if it failed or doesn't exist."""
+    """The output of the command. Raises CannotTrace with its last lines if it failed or doesn't exist."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, **options)  # type: ignore[call-overload]
     except FileNotFoundError:
@@ -78,7 +78,7 @@ def run(*command: str, remedy: str, **options: object) -> str:
 
 
 def install(packages: dict[str, str]) -> None:
-    """Installs what is missing of {program: package} where we are root on a Debian, else says what to install (exit 4)."""
+    """Installs the missing ones of {program: package}, as root on Debian. Otherwise raises CannotTrace with their names."""
     missing = sorted({package for program, package in packages.items() if not _which(program)})
     if not missing:
         return
@@ -162,11 +162,11 @@ class Suite:
         self._apt("apt-get", "update")
 
     def depends(self, package: str) -> str:
-        """apt-cache's list of what the package needs, and what that needs in turn."""
+        """apt-cache's list of the package's dependencies, and of the dependencies of these."""
         return self._apt("apt-cache", "depends", "--recurse", "--important", package)
 
     def simulate(self, packages: Sequence[str]) -> str:
-        """What apt-get says it would install, on a machine that has nothing yet."""
+        """The packages that apt-get would install on a machine without any package."""
         return self._apt("apt-get", "--simulate", "--no-install-recommends", "install", *packages)
 
     def unpack(self, packages: Sequence[str], tree: Path, first: str = "") -> dict[str, str]:
@@ -194,7 +194,7 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def fetch(name: str, arch: str = "amd64", refresh: bool = False, say: Progress = lambda _words: None) -> Kernel:
-    """The kernel of SUITES by name, from the cache or, when it isn't there or `refresh` asks for it, from Debian."""
+    """The kernel of SUITES by name, from the cache. It comes from Debian if the cache does not have it, or with `refresh`."""
     suite = SUITES[name]
     place = cache() / f"{suite}-{arch}"
     with alone(place.with_suffix(".lock")):

@@ -34,7 +34,7 @@ _QEMU = {"amd64": ("qemu-system-x86_64", "qemu-system-x86"), "arm64": ("qemu-sys
 _MODULES = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay")
 _PORTS = ("out", "err", "status")
 _BOOT_SECONDS = 180  # measured: 4 to 9 s on two free cores
-_SILENT_SECONDS = 60  # the kernel's first words come within 2 s
+_SILENT_SECONDS = 60  # the kernel prints its first line within 2 s
 _LOOK_UP = 0.5  # seconds
 _LINES = 40  # of the console
 # the first line of a kernel's crash (kernel/panic.c, lib/bug.c, die() of each architecture); after a lockup the kernel goes on
@@ -172,7 +172,7 @@ def _has_kvm(arch: str) -> bool:
 
 
 def _machine(kernel: debian.Kernel, shares: Sequence[Share], initramfs: int, ports: Sequence[int]) -> list[str]:
-    """QEMU's command line. KVM where this machine has it for this architecture, else emulation with a thread per CPU."""
+    """QEMU's command line: with KVM if this machine has it for the architecture, otherwise a thread for each emulated CPU."""
     kvm = _has_kvm(kernel.arch)
     console, board = ("ttyS0", "q35") if kernel.arch == "amd64" else ("ttyAMA0", "virt")
     # five-level page tables and pointer authentication cost much under emulation, and no lab needs them; randomized addresses
@@ -225,7 +225,7 @@ def _run(
     err: Callable[[bytes], object] | None = None,
     stop: threading.Event | None = None,
 ) -> Ended:
-    """Boots the kernel, runs the command in `directory` (else: in ours), and returns how it ended.
+    """Boots the kernel, runs the command in `directory` (default: the current folder), and returns its end.
 
     `seconds` bounds the command, not the boot. `out` and `err` get what the command prints at once, too. `stop` ends
     it all from another thread. Raises LabBroken with what the console tells where the guest hangs, crashes or ends without a
@@ -359,7 +359,7 @@ def reason(lines: Sequence[str]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m machines.guest KERNEL -- CMD ARGS`: the command's own status is ours."""
+    """`python -m machines.guest KERNEL -- CMD ARGS`: exits with the status of the command."""
     if len(arguments) < 3 or arguments[1] != "--" or arguments[0] not in debian.SUITES:
         print(f"usage: python -m machines.guest {'|'.join(debian.SUITES)} -- CMD ARGS", file=sys.stderr)
         return 2

@@ -1,6 +1,6 @@
 """Builds the container image, runs the trials on it, and compares the host before and after.
 
-A container shares the kernel with its host, so the last row of the answer says whether the host is as it was before.
+A container shares the kernel with its host, so the last row of the report says whether the host is as it was before.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from probes.errors import CannotTrace, LabBroken, WrongUsage
 from probes.measure.result import worst
 
 SCHEMA_VERSION = 2
-SLOWER = 20  # how much more time everything gets in an emulated machine; measured: 10 to 15 times slower on free cores
+SLOWER = 20  # the factor of every time limit in an emulated machine, which was 10 to 15 times slower on free cores
 _PRELUDE_SECONDS, _LAB_SECONDS, _TEST_SECONDS = 900, 900, 7200  # bounds against a hang, not expectations
 _NOT_TRIED = "it was interrupted before this kernel was booted"
 ARCHITECTURES = {"amd64": "amd64", "x86_64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
@@ -38,7 +38,7 @@ class Tried:
 
     @property
     def words(self) -> str:
-        """Why it is not a pass, in one line."""
+        """The reason why the verdict is not pass, in one line."""
         wrong = [check for check in self.checks if check["verdict"] in ("failed", "inconclusive")]
         bad = [f"{check['name']}: {check['evidence']}" for check in wrong]
         return "; ".join([line for line in (" ".join(self.why.split()), *bad) if line])
@@ -55,9 +55,9 @@ class Tested:
 
 @dataclass
 class Trial:
-    """Everything that was tried in one kernel."""
+    """All results of one kernel."""
 
-    kernel: str  # as asked for: 6.1, newest
+    kernel: str  # the name that the user gives: 6.1, newest
     release: str
     package: str
     arch: str
@@ -70,9 +70,9 @@ class Trial:
     labs: dict[str, Tried] = field(default_factory=dict)
     tests: dict[str, Tested] = field(default_factory=dict)
     chosen: str = ""  # the expression that chose the tests; "": all
-    status: int | None = None  # pytest's; None: it did not come to its end, or was not started
-    broken: str = ""  # why a guest did not get to its end
-    unfinished: str = ""  # why not all was tried that was to be: a later trial makes up for it
+    status: int | None = None  # the exit status of pytest; None: pytest did not end, or was not started
+    broken: str = ""  # why a guest did not end as planned
+    unfinished: str = ""  # why a part of the plan was not tried: a later trial can add it
 
     def take(self, answer: dict[str, Any]) -> str:
         """Keeps one answer of machines.inside; returns a few words about it."""
@@ -108,7 +108,7 @@ class Trial:
 
     @property
     def untested(self) -> bool:
-        """Whether live tests are left that were to be run: pytest did not come to its end."""
+        """Whether pytest ended before all chosen live tests had run."""
         return bool(self.tests) and self.status is None
 
     @property
@@ -134,12 +134,12 @@ class Trial:
 
 
 def verdict(trials: Iterable[Trial]) -> str:
-    """Of the whole matrix: the worst one."""
+    """The worst verdict of all trials."""
     return worst(trial.verdict for trial in trials)
 
 
 def names(only: str, arch: str) -> list[str]:
-    """The kernels meant by --only (names or suites with commas between; "" is all that there are for the architecture)."""
+    """The kernels that --only names (kernels or suites, separated by commas; "": all kernels of the architecture)."""
     every = list(debian.SUITES) if arch == "amd64" else [arm.KERNEL]
     suites = {suite: name for name, suite in debian.SUITES.items()}
     chosen = [suites.get(kernel, kernel) for kernel in only.split(",")] if only else every
@@ -150,7 +150,7 @@ def names(only: str, arch: str) -> list[str]:
 
 
 def architecture(word: str) -> str:
-    """Debian's name of the architecture that --arch means; "": this machine's."""
+    """Debian's name of the architecture that --arch names; "": the architecture of this machine."""
     mine = ARCHITECTURES.get(platform.machine(), "amd64")
     if word and word not in ARCHITECTURES:
         raise WrongUsage(f"there is no kernel for {word!r} to boot", "--arch takes amd64 or arm64")
@@ -161,14 +161,14 @@ def architecture(word: str) -> str:
 
 
 def to_run(labs: str, every: Sequence[str], arch: str) -> list[str]:
-    """The labs meant by --labs: names with commas between, none, or "": `every` one, but for arm64 a few."""
+    """The labs that --labs names, separated by commas. 'none': no lab; "": `every` lab, on arm64 a few labs."""
     if labs == "none":
         return []
     return [lab for lab in labs.split(",") if lab] or list(every if arch == "amd64" else arm.LABS)
 
 
 def to_test(tests: str, arch: str) -> str | None:
-    """The tests meant by --tests: an expression ("": all), or None for none. Raises WrongUsage where there is no pytest."""
+    """The expression of --tests ("": all tests), or None for 'none'. Raises WrongUsage on an architecture without pytest."""
     if tests == "none" or (arch == "arm64" and not tests):
         return None
     if arch == "arm64":
@@ -190,8 +190,8 @@ def matrix(
     """Tries every kernel, `at_once` of them at a time, and adds a Trial for each to `trials`. `tests`: an expression for
     pytest's -k ("": all), or None for none.
 
-    Raises CannotTrace where this machine can't boot any; a kernel that can't be had or breaks is a Trial that says so.
-    Interrupted, it lets go of the machines, and `trials` has what was tried until then.
+    Raises CannotTrace if this machine can't boot any kernel. A kernel that can't be fetched, or that breaks, is a Trial with
+    that result. After an interrupt the machines end, and `trials` has the results until then.
     """
     guest.need_qemu(arch)
     fetched = _fetch(trials, kernels, arch, refresh, progress)
@@ -260,7 +260,7 @@ def _try(
 def _boot(
     kernel: debian.Kernel, trial: Trial, labs: Sequence[str], tests: str | None, stop: threading.Event, progress: Progress
 ) -> float:
-    """One machine's life; returns how long it took to boot. Raises LabBroken where it does not come to its end."""
+    """Boots one machine, runs the command, and returns the time of the boot. Raises LabBroken if the command does not end."""
     lines = bytearray()
 
     def hear(data: bytes) -> None:
@@ -291,14 +291,14 @@ def _boot(
 
 
 def as_data(trials: Sequence[Trial]) -> dict[str, Any]:
-    """The answer as --json gives it."""
+    """The report as --json writes it."""
     rows = [dataclasses.asdict(trial) | {"verdict": trial.verdict} for trial in trials]
     return {"schema_version": SCHEMA_VERSION, "iolab": VERSION, "verdict": verdict(trials), "kernels": rows}
 
 
 def merged(trials: Iterable[Trial]) -> list[Trial]:
-    """One trial for each kernel, the oldest first: a later answer's labs, tests and findings replace an earlier one's. That an
-    earlier one broke stays true, whatever came of the rest later; that it was not finished does not.
+    """One trial for each kernel, the oldest kernel first. The labs, tests and findings of a later trial replace those of an
+    earlier trial. If an earlier trial broke, the merged trial says so; if it was only unfinished, it does not.
     """
     found: dict[tuple[str, str], Trial] = {}
     for trial in trials:
@@ -334,7 +334,7 @@ def _tests_of(before: Trial, later: Trial) -> dict[str, Any]:
 
 
 def load(path: str) -> list[Trial]:
-    """The trials of an earlier answer (--json --out FILE)."""
+    """The trials of an earlier report (--json --out FILE)."""
     try:
         data = json.loads(Path(path).read_text())
         if data["schema_version"] != SCHEMA_VERSION:

@@ -20,7 +20,7 @@ def offset_ns() -> int:
     own, children = Path("/proc/self/ns/time"), Path("/proc/self/ns/time_for_children")
     if not own.exists() or own.stat().st_ino == _INITIAL_TIME_NAMESPACE:
         return 0
-    if own.stat().st_ino != children.stat().st_ino:  # /proc/self/timens_offsets tells of the children's namespace only
+    if own.stat().st_ino != children.stat().st_ino:  # /proc/self/timens_offsets describes the namespace of the children only
         raise CannotTrace("this process made a time namespace for its children, from within another", "start a new shell there")
     for line in Path("/proc/self/timens_offsets").read_text().splitlines():
         clock, seconds, nanoseconds = line.split()

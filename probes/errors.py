@@ -29,6 +29,6 @@ class CannotTrace(IolabError):
 
 
 class LabBroken(IolabError):
-    """A server or a client of ours did not do its part: no figure is valid."""
+    """A server or a client of iolab failed: no figure is valid."""
 
     code = 3

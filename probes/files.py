@@ -66,9 +66,9 @@ class Plan:
 
 
 def check(path: str) -> str:
-    """Raises WrongUsage if the file could not be written: before the work is done rather than after.
+    """Raises WrongUsage before the work if the file can't be written.
 
-    The answer is a sentence about what can't be promised for this file; "" if it will be whole or unchanged.
+    Returns a sentence about what can't be promised for this file; "" if it will be whole or unchanged.
     """
     with _refusals(path), _planned(path) as plan:
         return f"{path} {_CAUTION}" if plan.way is Way.IN_PLACE else ""
@@ -149,7 +149,7 @@ def _refuse_descriptor(number: int) -> None:
 
 
 def _refuse_unfit(path: str, place: places.Place, status: os.stat_result) -> None:
-    """Refuses what is no file, and a file that a stranger may have laid out for us (proc(5), protected_regular)."""
+    """Refuses what is no file, and a file that another user may have made as a trap (proc(5), protected_regular)."""
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if stat.S_ISSOCK(status.st_mode):
@@ -330,7 +330,7 @@ def _pour(half: int, target: int) -> None:
 
 
 def _sweep(folder: int) -> None:
-    """Removes what killed runs left in this folder: halves of ours that no living process has locked (flock(2))."""
+    """Removes what killed runs left in this folder: unfinished files of iolab that no living process has locked (flock(2))."""
     with contextlib.suppress(OSError), ExitStack() as held:
         listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
         held.callback(os.close, listing)

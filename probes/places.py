@@ -42,7 +42,7 @@ class Place:
 
 
 def caller() -> Caller | None:
-    """The user who called sudo (sudo(8), SUDO_UID and SUDO_GID). None if this process isn't root, or the values aren't ids."""
+    """The user who called sudo (sudo(8), SUDO_UID and SUDO_GID). None if this process is not root, or the values are no ids."""
     if os.geteuid() != 0:
         return None
     user, group = (os.environ.get(name, "") for name in ("SUDO_UID", "SUDO_GID"))

@@ -1,4 +1,4 @@
-"""A recording: everything a run left behind, in one file that any machine can show again.
+"""A recording: all records and the context of a run, in one file that any machine can show again.
 
 The file is a zip: meta.json (machine, probes, losses, the layouts of the records, kernel stacks as names, the context the run
 was made in) and records.bin (the records, packed). No kernel address is in it: stacks are names, sockets ordinals.
@@ -26,7 +26,7 @@ from probes.kernel.records import LAYOUTS, Kind, Layout
 from probes.kernel.syscalls import ARCHITECTURES
 
 FORMAT = 1
-# What recordings of iolab 0.1.0 called otherwise: kinds of records, their fields, and a probe's own keys.
+# Names in recordings of iolab 0.1.0, with their current names: kinds of records, their fields, and a probe's keys.
 _OLD_KINDS = {"RUN": "BURST", "TAKEN": "SOCKET_COPY", "LISTED": "READY_LIST"}
 _OLD_FIELDS = {"handed_in": "copy_in_max", "handed_out": "copy_out_max", "runs": "bursts"}
 _OLD_PROBE_KEYS = {"more": "optional"}
@@ -59,7 +59,7 @@ class Probe:
     quality: Quality
     reason: str = ""
     hits: int | None = None
-    optional: bool = False  # shows what no tracepoint can; many kernels have no place for it
+    optional: bool = False  # shows what tracepoints can't show; many kernels have no place for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ def _recording(meta: dict[str, Any], data: bytes) -> Recording:
 
 
 def _with_new_names(meta: dict[str, Any]) -> dict[str, Any]:
-    """The same, with the names of today."""
+    """The same recording with the current names."""
     layouts, probes = meta.get("layouts"), meta.get("probes")
     if isinstance(layouts, dict):
         layouts = {_OLD_KINDS.get(kind, kind): _renamed(fields) for kind, fields in layouts.items()}
@@ -230,7 +230,7 @@ def _with_new_names(meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(fields: Any) -> Any:
-    """A layout's fields with the names of today; what is no list of fields stays as it is, for the check."""
+    """A layout's fields with the current names; what is no list of fields stays as it is, for the check."""
     if not isinstance(fields, list) or not all(
         isinstance(field, list) and field and isinstance(field[0], str) for field in fields
     ):

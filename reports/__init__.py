@@ -1,1 +1,1 @@
-"""A Result in the forms that people and programs read. Only this room knows rich."""
+"""A Result as text for people and as JSON for programs. Only this folder imports rich."""

@@ -59,7 +59,7 @@ def write_labs(labs: Sequence[LabEntry], file: IO[str], json: bool = False) -> N
 
 
 def write_claims(claims: Sequence[ClaimEntry], file: IO[str], json: bool = False) -> None:
-    """Every claim with the checks that stand for it, and their verdicts where they have just been run."""
+    """Every claim with the checks that test it, and their verdicts if they were run."""
     if json:
         rows = [
             {

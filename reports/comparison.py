@@ -192,7 +192,7 @@ def _crowds_caption() -> str:
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """What the figures of this run show, a sentence each."""
+    """Sentences about the figures of this run."""
     seen = comparison.highlights
     awake = " It never sleeps." if seen.busiest.phase_1 and seen.busiest.phase_1.polls else ""
     found = [f"{seen.busiest.model} takes {seen.times_the_median_cpu:,.0f} times the CPU time of the median model.{awake}"]
@@ -204,7 +204,7 @@ def sentences(comparison: Comparison) -> list[str]:
 
 
 def _latest(ranking: Ranking, latest: list[str]) -> str:
-    """In which model data is unread longest, as far as the rounds can tell."""
+    """In which model data is unread longest, as far as the rounds show."""
     name, figure = latest[0], ranking.figures[latest[0]]
     if len(latest) == 1:
         return f"Data is unread longest in {name}: {duration(figure.median)} (median) until the thread is notified."

@@ -47,12 +47,12 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def _plain(described: Machine | Sent | LinkUsed | Overhead | Witness | None) -> dict[str, Any] | None:
-    """The fields of what a recording knows of its run and its machine, by their names."""
+    """The recording's data about its run and its machine, by the names of the fields."""
     return dataclasses.asdict(described) if described else None
 
 
 def _instrument(result: Result) -> dict[str, Any]:
-    """What was attached, and what the kernel counted."""
+    """The attached probes, and the counters of the kernel side."""
     return {
         "probes": [
             {"name": p.name, "attached": p.attached, "quality": p.quality, "hits": p.hits, "reason": p.reason}
@@ -68,7 +68,7 @@ def _instrument(result: Result) -> dict[str, Any]:
 
 
 def _measured(result: Result, messages: MessageFigures) -> dict[str, Any]:
-    """What the probes saw of these calls, messages and threads."""
+    """The calls, messages and threads as JSON data."""
     return {
         "calls": [_row(row) for row in result.rows],
         "messages": {

@@ -23,12 +23,12 @@ _WIDTH = 80
 
 
 def page(content: Page) -> str:
-    """The page to hand out. It answers none of its questions."""
+    """The page for students, without the answers."""
     return _joined(f"# lab {content.name}: {content.question}", f"*{content.chapter}*", *_for_students(content))
 
 
 def answers(content: Page) -> str:
-    """The page that answers the questions of the other."""
+    """The page with the answers."""
     title = f"# lab {content.name}: the answers"
     return _joined(title, f"The questions: [{content.name}.md](../{content.name}.md).", *_for_instructors(content))
 

@@ -142,7 +142,7 @@ def _markdown(first: str, heads: Sequence[str], rows: Rows) -> str:
 
 
 def write_page(trials: Sequence[Trial], names: Sequence[str], file: IO[str]) -> None:
-    """The page for docs/, with a row for each lab of `names`: the tables, the day, the versions, and how it was made."""
+    """The page for docs/, with a row for each lab of `names`: the tables, the date, the versions, and the command."""
     heads = _heads(trials)
     problems = "".join(f"* {line}\n" for line in remarks(trials)) or "None: every trial passed.\n"
     parts = [

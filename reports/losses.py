@@ -1,4 +1,4 @@
-"""The words for what the probes lost or did not see: a sentence for each kind of loss that leaves the verdicts alone, and the
+"""The sentences about lost and unseen events: a sentence for each kind of loss that leaves the verdicts alone, and the
 remedy for the other kinds. probes/measure/soundness.py has the rules.
 """
 

@@ -11,7 +11,7 @@ from probes.measure.result import Verdict
 
 
 class VerdictWords(NamedTuple):
-    """What people read for a verdict, and what it says of the statement of a check."""
+    """The word for a verdict, and its meaning for the statement of a check."""
 
     word: str
     meaning: str

@@ -31,7 +31,7 @@ class LabEntry:
 
 @dataclass(frozen=True)
 class Support:
-    """A check that stands for a claim, in a lab or in the comparison. `check` has a verdict where it has just been run."""
+    """A check that tests a claim, in a lab or in the comparison. `check` has the verdict of this run; None: it was not run."""
 
     lab: str
     name: str
@@ -40,7 +40,7 @@ class Support:
 
 @dataclass(frozen=True)
 class ClaimEntry:
-    """One claim with the checks that stand for it."""
+    """One claim with the checks that test it."""
 
     id: str
     chapter: str
@@ -50,7 +50,7 @@ class ClaimEntry:
 
 @dataclass(frozen=True)
 class Capability:
-    """What doctor found of one thing, with the remedy where something is missing."""
+    """One finding of doctor, with the remedy if something is missing."""
 
     name: str
     state: str  # yes, limited, no, info
@@ -60,7 +60,7 @@ class Capability:
 
 @dataclass(frozen=True)
 class Machine:
-    """What this machine offers. `lacking` says for each lab that cannot run here what is missing."""
+    """The capabilities of this machine. `lacking` has, for each lab that cannot run here, the missing thing."""
 
     capabilities: tuple[Capability, ...]
     can_trace: bool
@@ -101,7 +101,7 @@ def all_claims(judged: Mapping[str, Mapping[str, Check]] | None = None) -> tuple
 
 
 def machine(findings: Sequence[Finding]) -> Machine:
-    """What doctor's findings mean for the labs."""
+    """The labs that run on a machine with these findings."""
     lacks = {name: run.lacks(labs.find(name)) for name in labs.names()}
     able = can_trace(list(findings))
     return Machine(

@@ -23,22 +23,22 @@ from probes.clock import now_ns
 from probes.context import Client, Exchange, Seen
 from probes.patience import PATIENCE
 
-_SENT_AT_MOST = 20  # times that one datagram is sent
+_SENT_AT_MOST = 20  # a datagram is sent this often, at most
 
 
 def message(payload: bytes, number: int, slow: bool) -> bytes:
-    """The client's message of that number: its payload, turned, so that no two in a row are the same."""
+    """The client's message of that number: its payload, rotated by that number, so that two messages in a row differ."""
     turned = payload[number % len(payload) :] + payload[: number % len(payload)]
     first = SLOW if slow else b"." if turned[:1] == SLOW else turned[:1]
     return first + turned[1:]
 
 
 class NeverEchoed(Exception):
-    """Bytes that the client sent will not come back, for the reason in its words."""
+    """Bytes that the client sent will not come back; the message is the reason."""
 
 
 class _Heard:
-    """When the last byte came from the server, to whichever client. Prints a line when half of the messages were echoed.
+    """The time of the last byte from the server to any client. Prints a line when half of the messages were echoed.
 
     With `hold` it prints another line when all were echoed, and no client closes its connection before the runner answers.
     """
@@ -74,13 +74,13 @@ class _Heard:
         self.at = time.monotonic()
 
     async def silence(self, seconds: float) -> None:
-        """Returns when no byte has come for so long."""
+        """Returns when no byte has come for that time."""
         while (left := self.at + seconds - time.monotonic()) > 0:
             await asyncio.sleep(left)
 
 
 async def _client(index: int, traffic: Traffic, address: tuple[str, int], heard: _Heard) -> Client:
-    """One client: what it saw. A client that is cancelled gives up, and says which bytes never came back."""
+    """Runs one client and returns its times. A cancelled client gives up, and names the bytes that never came back."""
     seeded = random.Random(f"{traffic.seed}/{index}")
     payload = seeded.randbytes(traffic.size)
     gap = traffic.gap_ms / 1000
@@ -124,7 +124,7 @@ async def _client(index: int, traffic: Traffic, address: tuple[str, int], heard:
 
 
 def _give_up_after(traffic: Traffic) -> float:
-    """Seconds of silence after which no further byte is expected."""
+    """The seconds of silence after which the client expects no further byte."""
     return (traffic.give_up_after + traffic.longest_pause) * PATIENCE
 
 
@@ -161,7 +161,7 @@ class _Connection:
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    """The client's end of UDP. What is not echoed in `lost_after` seconds is sent again; echoes of earlier ones are let go."""
+    """The client's end of UDP. A datagram is sent again after `lost_after` seconds without an echo; late echoes are ignored."""
 
     def __init__(self, heard: _Heard, lost_after: float) -> None:
         self.echoes: asyncio.Queue[bytes] = asyncio.Queue()
@@ -210,7 +210,7 @@ async def _silent(seconds: float, address: tuple[str, int]) -> None:
 
 
 async def _flood(seconds: float, address: tuple[str, int]) -> int:
-    """Sends without a pause, and reads what comes back; bytes sent."""
+    """Sends without a pause, and reads the echoes. Returns the number of bytes sent."""
     reader, writer = await asyncio.open_connection(*address)
     block, sent = b"f" * 65536, 0
 
@@ -224,13 +224,13 @@ async def _flood(seconds: float, address: tuple[str, int]) -> int:
         writer.write(block)
         sent += len(block)
         await writer.drain()
-    writer.transport.abort()  # what lies in the buffers would take long to come back
+    writer.transport.abort()  # the bytes in the buffers would take long to come back
     reading.cancel()
     return sent
 
 
 async def _late(seconds: float, address: tuple[str, int]) -> None:
-    """Sends LATE_BYTES and reads nothing for so long; then reads until all has come back, or the server has closed.
+    """Sends LATE_BYTES and reads nothing during the pause; then reads until all bytes are back, or the server has closed.
 
     Its receive buffer is small, so that the echoes fill it, and then the send buffer of the server.
     """
@@ -263,7 +263,7 @@ async def _all(traffic: Traffic, address: tuple[str, int], hold: bool) -> Seen:
     if traffic.late_ms:
         beside.append(asyncio.create_task(_late(traffic.late_ms / 1000, address)))
     if beside:
-        await asyncio.sleep(0.02)  # the others come when it is at work already
+        await asyncio.sleep(0.02)  # the other clients connect when the server is already at work
     heard = _Heard(traffic.clients * traffic.messages, hold)
     clients = [asyncio.create_task(_client(index, traffic, address, heard)) for index in range(traffic.clients)]
     silence = asyncio.create_task(heard.silence(_give_up_after(traffic)))
@@ -271,7 +271,7 @@ async def _all(traffic: Traffic, address: tuple[str, int], hold: bool) -> Seen:
     await asyncio.wait([all_done, silence], return_when=asyncio.FIRST_COMPLETED)
     silence.cancel()
     for client in clients:
-        client.cancel()  # of those that are not done: they give up
+        client.cancel()  # the clients that are not done give up
     seen = [await client for client in clients]
     heard.end()
     await asyncio.gather(*beside)

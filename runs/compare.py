@@ -143,7 +143,7 @@ def check(name: str, claims: tuple[str, ...]) -> Callable[[CompareCheck], Compar
 
 
 def compare(traffic: Traffic, progress: Callable[[str], None], link: Link | None = None) -> Comparison:
-    """Runs everything; some 40 seconds."""
+    """Runs all rounds, which takes some 40 seconds."""
     measured, missing = rows(traffic, progress, link)
     return Comparison(traffic, measured, crowds(progress, link), link.description if link else None, missing)
 

@@ -2,7 +2,7 @@
 
 On loopback a message arrives within the sender's own call. Over a link it takes time, may get lost, and waits for those
 before it, as between two machines: `--link delay=20ms,loss=1%,rate=10mbit`. Each figure is that of one direction, so that a
-delay of 20 ms makes a round trip of 40.
+delay of 20 ms makes a round trip of 40 ms.
 
 One process of ours holds both namespaces: it lives in the server's and keeps a descriptor of the clients'. They have no name
 under /run/netns, and the veth pair is made inside them, so that nothing of the machine's own network is used or changed. When
@@ -207,7 +207,7 @@ def words(link: LinkUsed) -> str:
 
 
 def examine() -> Finding:
-    """For doctor: what a link can do here, found out by making one. A module that the kernel loads for it stays loaded."""
+    """For doctor: makes a link, and reports which values it can have. A module that the kernel loads for it stays loaded."""
     try:
         with joined(Shape(delay=1_000, rate=10**9)) as link:
             description, used = link.description, link.used
@@ -265,7 +265,7 @@ def _join(shape: Shape) -> dict[str, Any]:
 
 
 def _address(end: Any, own: str, peer: tuple[str, str]) -> None:
-    """Brings one end up, and tells it where the other is, so that no first message waits for ARP."""
+    """Brings one end up, with the address of the other end in its neighbour table: no message waits for ARP."""
     (index,) = end.link_lookup(ifname="link")
     end.addr("add", index=index, address=own, prefixlen=30)
     end.link("set", index=index, state="up")
@@ -305,7 +305,7 @@ def _has(end: Any, discipline: str, index: int, handle: str, **options: Any) -> 
 
 
 def main() -> None:
-    """`python -m runs.link PARENT SHAPE`: makes the link, says so in JSON, and holds it until the process PARENT ends."""
+    """`python -m runs.link PARENT SHAPE`: makes the link, describes it in JSON, and holds it until the process PARENT ends."""
     end_with_parent(int(sys.argv[1]))
     name_me("link")
     try:

@@ -24,7 +24,7 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Statement:
-    """One check of the lab: its claims (id, text), what it looks at, and its verdict in the example."""
+    """One check of the lab: its claims (id, text), its description, and its verdict in the example."""
 
     name: str
     claims: tuple[tuple[str, str], ...]

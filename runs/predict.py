@@ -146,7 +146,7 @@ class Prediction:
 
 
 def mark(result: Result) -> Prediction | None:
-    """The answers that came with a run, marked; None for a run without answers."""
+    """The answers in the recording of a run, marked; None for a run without answers."""
     context = result.context
     if not isinstance(context, LabRun) or context.prediction is None:
         return None

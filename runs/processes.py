@@ -1,4 +1,4 @@
-"""Python modules of ours as processes: started, read from, and ended with the runner, even after kill -9."""
+"""iolab's Python modules as processes: started, read from, and ended with the runner, even after kill -9."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def python(module: str) -> list[str]:
 
 
 class ChildEnded(LabBroken):
-    """A process of ours ended before it printed its answer."""
+    """A process of iolab ended before it printed its result."""
 
     def __init__(self, name: str, status: int, complaint: str) -> None:
         how = f"was killed by {_signal(-status)}" if status < 0 else f"ended early with status {status}"
@@ -57,7 +57,7 @@ def _out_of_memory(status: int) -> str:
 
 
 class Child:
-    """A Python module of ours in a process of its own: `Child("servers", "epoll")` runs `python -m servers epoll`.
+    """A Python module of iolab in a process of its own: `Child("servers", "epoll")` runs `python -m servers epoll`.
 
     The runner reads its stdout, and keeps its stderr for the error message. At the end of the `with` block the process is
     killed, if it still runs. `invitation` is a cookie for the probes, handed over as `--follow FD`. `within` is a

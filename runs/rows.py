@@ -35,7 +35,7 @@ class Copying:
 
 @dataclass(frozen=True)
 class Round:
-    """One run of one model. `answered`: so many messages of the clients came back. Times are medians, ns."""
+    """One run of one model. `answered`: the number of messages that came back to the clients. Times are medians, ns."""
 
     result: Result
     answered: int
@@ -116,7 +116,7 @@ def _merged(waits: collections.Counter[Waiting]) -> Waiting | None:
 
 
 def _phase_1(result: Result) -> Waiting | None:
-    """What was done while no data was there: the calls that waited for it, or polled for it."""
+    """Phase 1: the calls that waited for data, or that polled for data."""
     polling = syscalls.READS | syscalls.ACCEPTS
     empty = sum(call.count for call in result.calls if call.errno == "EAGAIN" and call.name in polling)
     with_data = sum(1 for call in result.calls if call.bytes and call.socket)  # a large message takes many reads

@@ -1,6 +1,6 @@
 """Starts one of our modules as the main program: `python -I start.py MODULE ARGS...`, as `python -m MODULE` would.
 
--m would put the current folder first on the path, and with -I alone Python finds no module of ours. So this script adds the
+-m would put the current folder first on the path, and with -I alone Python finds no module of iolab. So this script adds the
 checkout, and nothing else: Python imports no file of the current folder, of PYTHONPATH or of the user's own packages.
 """
 

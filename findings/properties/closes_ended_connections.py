@@ -12,7 +12,7 @@ from probes.words import count
 
 
 def observe(run: Run) -> Observation:
-    """Looks for a close of each connection from which a read got 0 bytes.
+    """Each connection from which a read got 0 bytes must be closed.
 
     A signal ends the server: the closes after its last interrupted call belong to the end of the process. A read that was its
     thread's last call says nothing.

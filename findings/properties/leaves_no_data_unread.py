@@ -14,7 +14,7 @@ from probes.words import count, ms
 
 
 def observe(run: Run) -> Observation:
-    """Looks at what each read left, and at the sleeps after which a message was not read, or not all of it."""
+    """Checks the bytes that each read left, and the sleeps after which a message was not read, or only a part of it."""
     reads = [call for call in run.reads if call.socket and call.bytes]
     if not reads:
         return not_shown("no call read data from a socket")
@@ -45,7 +45,7 @@ def _slept_in_between(run: Run, message: Message) -> int:
     """How long the message's thread slept in its wait while the message was unread, or not read to its end, ns.
 
     The last wait before the first read is the one that reported the message: it may have begun at the moment of its arrival.
-    A server that waits for room in the connection's send buffer does not read more from it in the meantime: no fault.
+    A server that waits for room in the connection's send buffer does not read more from it in the meantime, which is no fault.
     """
     calls = run.calls_of.get(message.thread, [])
     at_ready = bisect.bisect_right(calls, message.ready, key=_enter)

@@ -25,8 +25,8 @@ class Spinning:
     """The turns of one thread that neither slept nor had a result, by kind."""
 
     thread: Thread
-    ready: int  # the wait reported a descriptor, and nothing came of it
-    completed: int  # the wait reported a signal or a completion, and nothing came of it
+    ready: int  # the wait reported a descriptor, but no data moved
+    completed: int  # the wait reported a signal or a completion, but no data moved
     empty: int  # the wait returned at once with nothing
     eagain: int  # a read or accept got EAGAIN, and the thread made no wait at all
     ends: int  # the most reads of 0 bytes on one connection before it was closed: a connection that has ended stays readable

@@ -10,7 +10,7 @@ from probes.words import count
 
 
 def observe(run: Run) -> Observation:
-    """Looks, for each accepted connection, at the flag of accept4, at fcntl and ioctl, and at the threads that read it.
+    """Checks, for each accepted connection, the flag of accept4, fcntl and ioctl, and the threads that read it.
 
     Linux does not pass O_NONBLOCK on from the listener (man 2 accept). A blocking connection may hold the thread even after the
     multiplexer has reported it: in a send for which the room is too small, or in a second read.

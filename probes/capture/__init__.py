@@ -1,1 +1,1 @@
-"""Loads, attaches and drains the probes, and follows processes: a run becomes a Recording. Only this room knows BCC."""
+"""Loads, attaches and drains the probes, and follows processes: a run becomes a Recording. Only this folder imports BCC."""

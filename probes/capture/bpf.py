@@ -1,4 +1,4 @@
-"""BPF by BCC: compiling without kernel headers, and what BCC and the kernel say when they refuse.
+"""BPF by BCC: compiles without kernel headers, and quotes BCC and the kernel when they refuse a program.
 
 BCC is used here, in image.py and in cost.py, and nowhere else.
 """
@@ -14,12 +14,12 @@ from typing import Any
 from probes.errors import CannotTrace
 
 KERNEL = Path(__file__).parents[1] / "kernel"  # the programs' sources
-ENDS = {"fentry": "kfunc", "fexit": "kretfunc"}  # BCC's words for the two ends of a function
+ENDS = {"fentry": "kfunc", "fexit": "kretfunc"}  # BCC's names for the two ends of a function
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[list[str]]:
-    """BCC and clang print their complaints to stdout and stderr by themselves: kept for the error message instead."""
+    """Keeps what BCC and clang print to stdout and stderr, for the error message."""
     said: list[str] = []
     with os.fdopen(os.memfd_create("iolab-bcc"), "w+b", buffering=0) as catch:
         saved = os.dup(1), os.dup(2)
@@ -36,7 +36,7 @@ def quiet() -> Iterator[list[str]]:
 
 
 def import_bcc() -> Any:
-    """The bcc module. Raises CannotTrace if there is none, or another package of that name."""
+    """The bcc module. Raises CannotTrace if it is missing, or if another package has that name."""
     try:
         import bcc
     except ImportError as error:
@@ -76,7 +76,7 @@ def compile_bpf(text: bytes, **options: Any) -> Any:
 
 
 def program_on(bpf: Any, prefix: str, function: str) -> bytes:
-    """The name that KFUNC_PROBE(function) gave to its program: newer BCCs put "vmlinux__" before the function's."""
+    """The name that KFUNC_PROBE(function) gave to its program: newer versions of BCC put "vmlinux__" before it."""
     names = [f"{prefix}__{module}{function}".encode() for module in ("vmlinux__", "")]
     return next(name for name in names if import_bcc().lib.bpf_function_start(bpf.module, name))
 

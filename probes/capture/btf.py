@@ -70,7 +70,7 @@ class Btf:
         return int(self._lib.btf__resolve_size(self._btf, found)) if found else None
 
     def offset(self, struct: str, member: str) -> int | None:
-        """Bytes from the start of the struct to the member (also one of an unnamed inner struct); None if there is none."""
+        """Bytes from the start of the struct to the member (also of an unnamed inner struct); None if it is missing."""
         found = self._find(struct, _STRUCT)
         return self._member(found, member) if found else None
 

@@ -1,4 +1,4 @@
-"""What this machine offers to the instrument, tested by loading real programs; each gap has its remedy."""
+"""The capabilities of this machine, tested by loading real programs; each gap has its remedy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _IO_URING_SETUP = 425  # the same number on every architecture
 
 
 def examine() -> list[Finding]:
-    """Everything that decides what can be traced here; loads real programs, and removes them again."""
+    """All findings about tracing on this machine. Loads real programs, and removes them again."""
     findings = [_system(), capabilities(), bpf_call(), _btf(), _bcc(), symbols()]
     findings += _probes()
     findings += [_fentry(), _kprobe(), _tracefs(), container(), _seccomp(), _io_uring(), *_limits()]

@@ -22,7 +22,7 @@ def _folders() -> list[tuple[Path, str]]:
 
 
 def memory_limit() -> int | None:
-    """The least that our group and those above it allow, bytes; None where nothing limits it."""
+    """The lowest memory limit of our group and the groups above it, in bytes; None without a limit."""
     limits = []
     for folder, name in _folders():
         for level in (folder, *folder.parents):

@@ -1,6 +1,6 @@
 """The numbers that the kernel side is compiled with, as C defines: offsets from this kernel's BTF, system calls, sizes.
 
-Only numbers: what is done with them stands in probes/kernel/kernel.h.
+This file has numbers only; probes/kernel/kernel.h has the accessors that use them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ REQUIRED = (
     ("TCP_RCV_NXT", "tcp_sock", "rcv_nxt"),
     ("TCP_COPIED_SEQ", "tcp_sock", "copied_seq"),
 )
-# Members inside members: the sum of two offsets. The second name, where there is one, is 0 or 1: whether the kernel has both.
+# Members inside members: the sum of two offsets. The second name, if any, is 1 if the kernel has both members, otherwise 0.
 NESTED = (
     ("SOCK_QUEUE_LENGTH", "", ("sock", "sk_receive_queue"), ("sk_buff_head", "qlen")),
     ("UDP_READER_LENGTH", "", ("udp_sock", "reader_queue"), ("sk_buff_head", "qlen")),
@@ -53,7 +53,7 @@ NESTED = (
 
 
 def defines(btf: Btf, sizes: Sizes) -> str:
-    """All of them, one #define a line. Raises CannotTrace where this kernel lacks what is needed."""
+    """All constants, one #define a line. Raises CannotTrace if this kernel lacks a required structure."""
     numbers = _offsets(btf) | _switch(btf) | _calls() | _sizes(sizes)
     return "".join(f"#define {name} {value}\n" for name, value in numbers.items())
 
@@ -86,7 +86,7 @@ def _offsets(btf: Btf) -> dict[str, int | str]:
 
 
 def _switch(btf: Btf) -> dict[str, int | str]:
-    """Where sched_switch has its arguments."""
+    """The positions of the arguments of sched_switch."""
     switch = btf.tracepoint("sched_switch")
     if switch is None:
         raise CannotTrace("the kernel has no tracepoint sched:sched_switch", "a kernel with CONFIG_TRACEPOINTS is needed")
@@ -101,7 +101,7 @@ def _switch(btf: Btf) -> dict[str, int | str]:
 
 
 def _calls() -> dict[str, int | str]:
-    """System calls by number, and where their arguments stand in the registers."""
+    """The numbers of system calls, and the registers of their arguments."""
     machine = syscalls.architecture()
     numbers = syscalls.numbers(machine.name)
 

@@ -129,7 +129,7 @@ def _compile(source: str, names: list[str], functions: dict[str, list[str]]) -> 
         except CannotTrace:
             raise
         except Exception as error:
-            failure = str(error)  # the exception itself would hold this frame until the garbage is collected
+            failure = str(error)  # the exception would keep this frame alive until the next garbage collection
         else:
             try:
                 return _dump(module, names, functions)
@@ -185,7 +185,7 @@ def _program(code: bytes, fds: dict[int, str]) -> Program:
 
 @contextlib.contextmanager
 def _folder() -> Iterator[int | None]:
-    """The cache's folder, opened; None where there is none that only we and root can write."""
+    """The cache's folder, opened; None if no folder is writable by this user and root only."""
     descriptor = None
     with contextlib.suppress(OSError):
         descriptor = _trusted(Path(os.environ.get("IOLAB_CACHE") or FOLDER))
@@ -226,7 +226,7 @@ def _trusted(path: Path) -> int | None:
 
 
 def _read(folder: int, key: str) -> Image | None:
-    """The image of that key; None if there is none, or none that is whole and ours."""
+    """The image of that key; None if the file is missing, damaged, or writable by others."""
     try:
         # O_NONBLOCK: to open a FIFO would wait for a writer
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK

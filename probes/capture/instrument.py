@@ -39,7 +39,7 @@ MOST_BYTES = 512 << 20  # of records: about 2.5 million calls, which take ten ti
 
 
 class Instrument:
-    """Follows processes from construction to `stop`. Raises CannotTrace where the machine can't."""
+    """Follows processes from construction to `stop`. Raises CannotTrace if this machine can't be traced."""
 
     def __init__(self, sizes: Sizes = SIZES, wanted: tuple[ProbeSpec, ...] = PROBES, most_bytes: int = MOST_BYTES) -> None:
         need_privileges()
@@ -102,9 +102,9 @@ class Instrument:
         return self._programs.table(name)
 
     def invite(self) -> int:
-        """A cookie for one process, which says it to be followed (prctl.follow_me). The kernel side accepts it once.
+        """A cookie, which one process presents to be followed (prctl.follow_me). The kernel side accepts it once.
 
-        Raises CannotTrace if too many processes have not said their cookies yet.
+        Raises CannotTrace if too many processes have not presented their cookies yet.
         """
         cookie = new_cookie()
         try:

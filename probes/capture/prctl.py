@@ -1,4 +1,4 @@
-"""What a process of iolab says about itself by prctl(2): follow me; end me with my parent; my name."""
+"""The calls of prctl(2) with which a process of iolab asks to be followed, to end with its parent, or to be renamed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _prctl(option: int, argument: int) -> None:
 
 
 def new_cookie() -> int:
-    """A number that no other process says by chance."""
+    """A secret number, which no other process presents by chance."""
     return int.from_bytes(os.urandom(7), "little") | 1  # the module secrets would load OpenSSL into each server
 
 

@@ -21,13 +21,13 @@ _CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24, "CAP_SYSLOG": 34, 
 _BPF_MAP_CREATE, _ARRAY = 0, 2  # uapi/linux/bpf.h: bpf_cmd, bpf_map_type
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO
 _INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO
-DESCRIPTORS = 100  # for 18 maps, 20 programs, as many links, and what the run itself opens
+DESCRIPTORS = 100  # for 18 maps, 20 programs, 20 links, and the files of the run itself
 MEMORY = 256 << 20  # bytes: 110 MB of maps, and Python for the runner, the server and the clients
 _WITH_PRIVILEGES = "docker run --privileged ..., as root of the image (no --user); docs/docker.md has the least that will do"
 
 
 class State(enum.StrEnum):
-    """Whether a capability is there."""
+    """How far a capability is available."""
 
     YES = "yes"
     LIMITED = "limited"  # the labs run, and show less than on other machines
@@ -37,7 +37,7 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One capability: its state in words, and the remedy where it is missing."""
+    """One capability: its state, a description, and the remedy if it is missing."""
 
     name: str
     state: State
@@ -63,7 +63,7 @@ def need_privileges() -> None:
 
 
 def need_bcc() -> None:
-    """Raises CannotTrace where BCC is not installed. It is not imported: a start that finds compiled programs needs none."""
+    """Raises CannotTrace where BCC is not installed. Does not import BCC: a start with cached programs does not need it."""
     if importlib.util.find_spec("bcc") is None:
         raise CannotTrace("BCC is missing", "apt-get install python3-bpfcc, or start by ./iolab, which does")
 
@@ -180,7 +180,7 @@ def _signs() -> list[str]:
 
 
 def container() -> Finding:
-    """Whether this is a container, and whether its root is the kernel's own."""
+    """Whether this is a container, and whether root in it is root of the initial user namespace."""
     signs = _signs()
     if _namespace("user") != _INITIAL_USER_NAMESPACE:
         return Finding(

@@ -1,7 +1,7 @@
 """The bpf() system call (bpf(2), include/uapi/linux/bpf.h): maps, programs, and where they are attached.
 
-Called directly, without BCC or libbpf: loading takes no compiler, and these commands are the same on every kernel from 5.10 on.
-Every function raises OSError with what the kernel said.
+The calls are direct, without BCC or libbpf: loading needs no compiler, and the commands are the same on every kernel from 5.10
+on. Every function raises OSError with the kernel's error number.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Map:
         return bpf(command, struct.pack("=IIQQQ", self.fd, 0, ctypes.addressof(held), address, 0))
 
     def lookup(self, key: bytes) -> bytes | None:
-        """The value of a key; None if there is none."""
+        """The value of a key; None if the map does not have the key."""
         value = ctypes.create_string_buffer(self.value_size)
         try:
             self._element(MAP_LOOKUP, key, value)
@@ -108,7 +108,7 @@ class Map:
                 yield value
 
     def total(self, index: int) -> int:
-        """Of a per-CPU array of u64: the sum over all CPUs."""
+        """The sum over all CPUs, of a per-CPU array of u64."""
         value = self.lookup(struct.pack("=I", index)) or b""
         return sum(struct.unpack(f"={len(value) // 8}Q", value))
 
@@ -169,7 +169,7 @@ def misses(program: int) -> int:
 
 
 def map_definition(fd: int) -> tuple[int, int, int, int, int]:
-    """Of a map that BCC made: kind, key size, value size, entries, flags (struct bpf_map_info)."""
+    """The description of a map that BCC made: kind, key size, value size, entries, flags (struct bpf_map_info)."""
     info = ctypes.create_string_buffer(128)
     bpf(OBJ_GET_INFO, struct.pack("=IIQ", fd, len(info), ctypes.addressof(info)))
     kind, _id, key_size, value_size, entries, flags = struct.unpack_from("=6I", info.raw)

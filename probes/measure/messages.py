@@ -33,7 +33,7 @@ _REPORTERS = syscalls.MULTIPLEXERS | _COMPLETES | _UNTIL_A_SIGNAL
 
 @dataclass(frozen=True)
 class Family:
-    """What a thread belongs to."""
+    """The process and the creator of a thread."""
 
     works_for: int  # the thread that a worker of the kernel works for; 0 for any other thread
     process: int
@@ -215,7 +215,7 @@ def _reports(call: Call) -> bool:
 
 
 def _gets_completions(enter: Call) -> bool:
-    """Does the io_uring_enter fetch completions? A burst, which has no arguments, submitted nothing: what else could it do?"""
+    """Does the io_uring_enter fetch completions? A burst, which has no arguments, submitted nothing, so it fetches."""
     return len(enter.args) < 4 or bool(enter.args[3] & _GETEVENTS)
 
 

@@ -1,4 +1,4 @@
-"""Percentiles and medians of durations and counts. The one definition: a median is a value that was measured, never a mean."""
+"""Percentiles and medians of durations and counts. A median is always a measured value, never a mean of two values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def percentile_of(ordered: Sequence[int], share: float) -> int | None:
-    """The value that `share` of the sorted values stay below or at; None of nothing.
+    """The value that `share` of the sorted values stay below or at; None if there are no values.
 
     >>> percentile_of([1, 2, 3, 4], 0.5), percentile_of([], 0.5)
     (3, None)
@@ -15,5 +15,5 @@ def percentile_of(ordered: Sequence[int], share: float) -> int | None:
 
 
 def median(values: Iterable[int]) -> int | None:
-    """The middle value, of an even number the larger one of the two in the middle; None of nothing."""
+    """The middle value, of an even number the larger one of the two in the middle; None if there are no values."""
     return percentile_of(sorted(values), 0.5)

@@ -11,7 +11,7 @@ import itertools
 
 
 class Queue(enum.StrEnum):
-    """What a thread sleeps on, by the words that reports, checks and JSON have for it."""
+    """The things that a thread sleeps on, with their names in reports, checks and JSON."""
 
     IO_URING = "io_uring"
     NATIVE_AIO = "native aio"
@@ -48,7 +48,7 @@ class Queue(enum.StrEnum):
 
 
 class Link(enum.StrEnum):
-    """A step of a wake-up's way from the cause to the thread, by the words that reports, checks and JSON have for it."""
+    """The steps of a wake-up from the cause to the thread, with their names in reports, checks and JSON."""
 
     TIMER = "timer"
     PACKET = "packet"
@@ -226,7 +226,7 @@ def queue_name(stack: tuple[str, ...]) -> str:
 
 
 def place(queue: str) -> str:
-    """In words, where a thread sleeps; `queue` is a name by queue_name.
+    """The place where a thread sleeps, in words; `queue` is a name by queue_name.
 
     >>> place("accept"), place("poll")
     ('on the queue of accept', 'in poll, on the queues of all its descriptors')

@@ -44,7 +44,7 @@ class Life:
 
     @property
     def family(self) -> Family:
-        """What the thread belongs to."""
+        """The process and the creator of the thread."""
         worker = bool(getattr(self.birth, "worker", 0))
         return Family(self.birth.parent if worker else 0, self.birth.ns_tgid, tuple(self.outside) if worker else ())
 
@@ -318,7 +318,7 @@ def _peeks(record: Any, name: str) -> bool:
 
 
 def _errno(name: str, result: int) -> str | None:
-    # rt_sigreturn "returns" whatever the interrupted code had in that register
+    # the result of rt_sigreturn is the interrupted code's value of that register
     return syscalls.errno_name(result) if result < 0 and name != "rt_sigreturn" else None
 
 

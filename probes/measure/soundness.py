@@ -1,4 +1,4 @@
-"""Whether a recording is complete: what each kind of loss voids. The one place with these rules."""
+"""Whether a recording is complete, and which figures each kind of loss voids. No other file has rules about losses."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A Report for the eye: each section of the page has a file here, and `page.py` puts them in order."""
+"""A Report on the terminal. Each section of the page has a file here; `page.py` puts the sections in order."""
