@@ -17,9 +17,7 @@ def image(only: str = "", whole: bool = False, json: bool = False, out: str = ""
     from machines import image as trying
 
     shared.check(out)
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # SIGTERM ends the command as Ctrl-C does: it removes what it made
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the command removes what it made
     rows = list(trying.tried(shared.progress, only, whole))
     with shared.output(out) as file:
         trying.write(rows, file, json)

@@ -48,9 +48,7 @@ def kernels(
     names = [] if only == "none" else machines.names(only, architecture)
     try:
         if names:
-            signal.signal(
-                signal.SIGTERM, signal.default_int_handler
-            )  # SIGTERM ends the command as Ctrl-C does: it keeps the trials of hours
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the finished trials are kept
             machines.matrix(
                 trials, names, architecture, chosen, chosen_tests,
                 at_once=machines_at_once, refresh=refresh, progress=shared.progress,

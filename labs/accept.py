@@ -71,7 +71,7 @@ def waits(run: Run) -> Finding:
 
 
 def _waited(run: Run, prefix: str, kind: Set[str], queue: str) -> tuple[bool, bool, str]:
-    """Of the calls of a kind: did each blocking call sleep on the queue until a packet came, did each other get EAGAIN?"""
+    """Did each blocking call of a kind sleep on the queue until a packet came, and did each non-blocking call get EAGAIN?"""
     blocking, other = (
         [call for call in run.sections.get(f"{prefix}{name}", []) if call.name in kind] for name in ("blocking", "non-blocking")
     )

@@ -1,4 +1,4 @@
-"""Blocking I/O: where does the thread wait, and what does its wait mean for the other clients?
+"""Blocking I/O: where does the thread wait, and which other clients wait with it?
 
 The server's thread sleeps in accept until a client connects, and in recvfrom until data arrives. The kernel shows on which wait
 queue it sleeps, and what wakes it.

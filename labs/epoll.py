@@ -227,7 +227,7 @@ def _most_open(run: Run) -> int:
 
 
 def try_to_share() -> dict[str, Any]:
-    """Tries what the claim says: maps an epoll descriptor; and has epoll_wait write its events to address 1."""
+    """Tests the claim: maps an epoll descriptor, and lets epoll_wait write its events to address 1."""
     outcome: dict[str, Any] = {}
     reader, writer = os.pipe()
     with contextlib.closing(select.epoll()) as epoll:

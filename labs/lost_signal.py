@@ -44,7 +44,7 @@ def taken(run: Run) -> int:
 
 
 def resent(run: Run) -> int:
-    """How many answers came only after the client had sent its datagram again."""
+    """The number of answers that came only after the client had sent its datagram again."""
     return sum(client.resent for client in run.clients)
 
 

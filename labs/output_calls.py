@@ -98,7 +98,7 @@ def slept_for_room(call: Call) -> bool:
 
 @LAB.check("every blocking output call sleeps until the send buffer has room", claims=("C08",))
 def asleep(run: Run) -> Finding:
-    """In its section each call slept on the queue of the send buffer until a packet came, and then had sent all bytes."""
+    """In its section each call slept on the queue of the send buffer until a packet came, and then sent all bytes."""
     good = []
     for name in CALLS:
         calls = [call for call in run.sections.get(f"{name}, blocking", []) if call.name == SYSTEM_CALLS[name]]

@@ -46,7 +46,7 @@ def late_answers(run: Run) -> int:
 
 @LAB.check("connections beyond the pool's size wait", claims=("C16",))
 def ceiling(run: Run) -> Finding:
-    """The server served at most four connections at the same time; the other first answers came when one of these had ended."""
+    """The server served at most four connections at the same time; the other clients had to wait for the end of one."""
     broken = run.case("broken")
     if min(len(client.exchanges) for client in broken.clients) < 2:
         return unavailable(TOO_SHORT)
@@ -72,7 +72,7 @@ def no_ceiling(run: Run) -> Finding:
 
 @LAB.check("one thread that waits in epoll has no ceiling", claims=("C24",))
 def multiplexed(run: Run) -> Finding:
-    """A connection in epoll needs no thread of its own, and threads are what a pool is short of."""
+    """A connection in epoll needs no thread of its own, so the number of threads is no ceiling."""
     case = run.case("one thread")
     if len(case.result.threads) > 1:
         return failed(f"the server has {count(len(case.result.threads), 'thread')}")

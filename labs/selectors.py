@@ -53,7 +53,7 @@ def epoll(run: Run) -> Finding:
 
 @LAB.check("on other systems DefaultSelector waits in kqueue, /dev/poll or select", claims=("C62",))
 def elsewhere(run: Run) -> Finding:
-    """Linux has only one of them and cannot show the others: what is known here is what the standard library's source says."""
+    """Linux has only epoll, and cannot show the other multiplexers. The evidence quotes the source of the standard library."""
     if not any(call.name.startswith("epoll") for call in run.waits):
         return failed("this server made 0 calls of epoll_wait: it does not use DefaultSelector")
     if not run.aside:

@@ -110,7 +110,7 @@ def _sets_o_async(name: str, args: tuple[int, ...]) -> bool:
 
 
 def _lacking(accepted: list[int | None], asynchronous: list[int | None]) -> int:
-    """How many connections there were beyond those whose descriptor got O_ASYNC. A descriptor's number may come again."""
+    """The number of connections without O_ASYNC on their descriptor. A descriptor's number may be used again."""
     return sum(max(accepted.count(fd) - asynchronous.count(fd), 0) for fd in set(accepted))
 
 

@@ -110,7 +110,7 @@ def computing(run: Run) -> Finding:
     inside = [call for call in run.result.calls if call.thread == begin.thread and begin.exit <= call.enter < end.enter]
     slept = [sleep for sleep in sleeps(inside) if sleep.queue != "futex"]
     duration = end.enter - begin.exit
-    words = f"{ms(duration)} of computing with {count(len(slept), 'sleep')}, without those for the interpreter's lock"
+    words = f"{ms(duration)} of computing with {count(len(slept), 'sleep')}, not counting sleeps on the interpreter's lock"
     return confirmed(words) if not slept and duration > 10e6 else failed(words)
 
 
@@ -150,7 +150,7 @@ def asleep_while_computing(run: Run) -> Truth:
     if "computing" not in run.sections:
         raise Undecided("0 computations in the recording")
     slept = [sleep for sleep in sleeps(run.sections["computing"]) if sleep.queue != "futex"]
-    words = f"{count(len(slept), 'sleep')} during the computation, without those for the interpreter's lock"
+    words = f"{count(len(slept), 'sleep')} during the computation, not counting sleeps on the interpreter's lock"
     return Truth(ASLEEP if slept else NEVER_ASLEEP, words)
 
 

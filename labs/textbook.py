@@ -125,7 +125,7 @@ def works(run: Run) -> Finding:
 
 
 def rounds_of(run: Run) -> tuple[int, float, float]:
-    """How many rounds of polling the server made, how long a round lasted, and how much of it was user code, ns (averages).
+    """The number of polling rounds, the duration of a round and its time in user code, ns (averages).
 
     Each round ends with an accept that gets EAGAIN.
     """
@@ -154,7 +154,7 @@ def twice(run: Run) -> Finding:
 
 
 def after_select(run: Run) -> tuple[int, int]:
-    """How many answers came after a select that followed their read, and all answers."""
+    """The number of answers with a select between their read and their send, and the number of all answers."""
     begins = [call.enter for call in run.calls(*SELECTS)]
     after = answers = 0
     for connection in connections(run):
@@ -279,7 +279,7 @@ ALL, FIRST, PART = "all bytes", "what each client sends first, and no more", "a 
 
 
 def comes_back(run: Run) -> Truth:
-    """How much of what the clients sent came back."""
+    """The bytes that came back, of those that the clients sent."""
     if not run.clients:
         raise Undecided("0 clients")
     exchanges = [len(client.exchanges) for client in run.clients]

@@ -43,14 +43,14 @@ _COUNTED = 50  # messages of a round trip's median, at least
 
 
 def crowd_traffic(connections: int) -> Traffic:
-    """The same load whatever the number of connections: one message each `_PAUSE_MS`, in turn on each connection."""
+    """The same load at each number of connections: one message every `_PAUSE_MS`, in turn on each connection."""
     each = max(1, -(-_COUNTED // connections))
     return Traffic(clients=connections, messages=1 + each, gap_ms=_PAUSE_MS * connections, jitter=0)
 
 
 @dataclass(frozen=True)
 class Crowd:
-    """Untraced: what the clients of each rival saw at that many connections, and what it cost the server.
+    """Untraced runs at one number of connections: the round trips of each rival's clients, and the server's CPU time.
 
     The first message of each connection is not in the round trips: a server may still be creating the connection's thread. The
     CPU time is that of the second half of the messages, so that no connection is set up or closed in it.

@@ -89,8 +89,8 @@ def speaks_udp(model: str) -> bool:
     return find(model, udp=True) is not None
 
 
-def main() -> int:
-    """Runs the server that the command line names. Returns the exit status."""
+def _options() -> argparse.Namespace:
+    """The command line, and in `serve` the server that it names. Ends the process with status 2 for wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m servers", description="An echo server of one I/O model.")
     parser.add_argument("model", metavar="MODEL", nargs="?", help=f"one of {', '.join(models())}, or MODEL:VARIANT")
     parser.add_argument("--host", default="127.0.0.1", help="loopback, unless in a network namespace of its own")
@@ -105,22 +105,31 @@ def main() -> int:
         parser.error(f"--port {options.port} is out of range; give 0 (any free port) to 65535")
     if not options.model:
         parser.error(f"name the server to start: {', '.join(models())}")
-    serve = find(options.model, options.udp)
-    if serve is None:
-        if options.udp and find(options.model):
-            parser.error(f"{options.model} has no server for UDP; servers for UDP: {', '.join(filter(speaks_udp, models()))}")
-        if (model := options.model.partition(":")[0]) in models() and (names := variants(model, options.udp)):
-            parser.error(
-                f"there is no server {options.model!r}; the servers of {model}: {model}, {model}:{f', {model}:'.join(names)}"
-            )
-        module, other = options.model.partition(":")[0], not options.udp
-        if find(options.model, other):
-            parser.error(f"{options.model} serves {'datagrams: add --udp' if other else 'connections: leave out --udp'}")
-        if _load(module) and (names := variants(module) or variants(module, udp=True)):
-            parser.error(f"there is no server {options.model!r}; the servers: {module}:{f', {module}:'.join(names)}")
-        near = difflib.get_close_matches(options.model, models(), 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        parser.error(f"there is no server {options.model!r}; {hint}the servers: {', '.join(models())}")
+    options.serve = find(options.model, options.udp)
+    if options.serve is None:
+        parser.error(_no_server(options.model, options.udp))
+    return options
+
+
+def _no_server(name: str, udp: bool) -> str:
+    """The error message for a name without a server: what exists with a similar name."""
+    if udp and find(name):
+        return f"{name} has no server for UDP; servers for UDP: {', '.join(filter(speaks_udp, models()))}"
+    module, other = name.partition(":")[0], not udp
+    if module in models() and (names := variants(module, udp)):
+        return f"there is no server {name!r}; the servers of {module}: {module}, {module}:{f', {module}:'.join(names)}"
+    if find(name, other):
+        return f"{name} serves {'datagrams: add --udp' if other else 'connections: leave out --udp'}"
+    if _load(module) and (names := variants(module) or variants(module, udp=True)):
+        return f"there is no server {name!r}; the servers: {module}:{f', {module}:'.join(names)}"
+    near = difflib.get_close_matches(name, models(), 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"there is no server {name!r}; {hint}the servers: {', '.join(models())}"
+
+
+def main() -> int:
+    """Runs the server that the command line names. Returns the exit status."""
+    options = _options()
     if lacking := missing(options.model, options.udp):
         print(f"servers: {options.model} can't run here: {lacking}", file=sys.stderr)
         return 2
@@ -146,7 +155,7 @@ def main() -> int:
             follow_me(invitation)
         print(f"ready {host} {port}", flush=True)
         try:
-            serve(listener)
+            options.serve(listener)
         except SystemExit:  # _Ended, or raised by a server that waits for signals itself
             pass
     return 0

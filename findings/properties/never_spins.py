@@ -1,4 +1,4 @@
-"""No thread polls in a loop: calls that neither sleep nor find anything to do."""
+"""No thread polls in a loop: calls without a sleep and without a result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a property is, and what a run says about it."""
+"""A property of a server, and the verdict of a run about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Holds(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Observation:
-    """What a run says about a property: the verdict, and the figures that it rests on."""
+    """A run's verdict about a property, and the figures for it."""
 
     holds: Holds
     evidence: str
@@ -37,7 +37,7 @@ def broken(evidence: str) -> Observation:
 
 
 def not_shown(why: str) -> Observation:
-    """The run cannot show the property; `why` says what is missing."""
+    """The run cannot show the property; `why` is the reason."""
     return Observation(Holds.NOT_SHOWN, why)
 
 

@@ -2,7 +2,7 @@
 
 Client and server are one thread, so that the calls of a round are always the same: the client sends a message on each
 connection, the server echoes them all, the client reads the echoes. The rounds of the servers take turns. The third server is
-level-triggered and drains all the same: it tells what is due to the draining, and what to the edge.
+level-triggered and drains, too: it separates the effect of the draining from the effect of the edge.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 reported  With time-out 0 the call counts the ready descriptors among many. The kernel knows the state of a descriptor only from
           its poll method.
-replaced  While the call sleeps, dup2 puts a ready descriptor in the place of each quiet one. dup2 wakes nobody, and the call
+replaced  While the call sleeps, dup2 puts a ready descriptor in the place of each quiet one. dup2 wakes no task, and the call
           keeps the file that it had before. So the call can report the new files only if it looks up each number again and
           polls it (fs/select.c: do_select and do_pollfd call fdget for each descriptor, in each walk).
 woken     A byte to each of the pipes in turn: each ends a sleep of the call, so that the call had an entry in each queue.

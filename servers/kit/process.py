@@ -1,4 +1,4 @@
-"""What a server says to the kernel about itself, by prctl(2): its name; whom to follow; with whom it ends."""
+"""The calls of prctl(2) with which a server sets its name, asks to be followed, and ends with its parent."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import socket
 
 
 def broken(listener: socket.socket) -> None:
-    """Serves one message of each connection, and takes whatever the first recv returns for this message."""
+    """Serves one message of each connection, and treats the result of the first recv as this message."""
     while True:
         connection, _address = listener.accept()
         try:

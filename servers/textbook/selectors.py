@@ -1,9 +1,9 @@
-"""The selectors server of many courses, with a callback for each event: it sends and does not look at what send returns.
+"""The selectors server of many courses, with a callback for each event: it sends, and ignores the result of send.
 
 In `broken` the connections are non-blocking. A client that does not read fills the send buffer. Then send takes a part of the
-data and returns its size, which nobody looks at, and the next send gets EAGAIN. The program catches that error with all others,
-and closes a connection that has no fault. `mended` keeps what was not sent, waits for room (EVENT_WRITE), and reads no more of
-that connection until then.
+data and returns its size, which the program ignores, and the next send gets EAGAIN. The program catches that error with all
+others, and closes a connection that has no fault. `mended` keeps what was not sent, waits for room (EVENT_WRITE), and reads no
+more of that connection until then.
 """
 
 import selectors
