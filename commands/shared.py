@@ -56,10 +56,12 @@ VALUES = {
     "only": "NAMES",
     "out": "FILE",
     "recording": "FILE",
+    "rounds": "N",
     "save": "FILE",
     "seed": "N",
     "size": "BYTES",
     "tests": "EXPRESSION",
+    "tools": "NAMES",
     "write": "FILE",
 }
 
