@@ -28,8 +28,8 @@ LAB = Lab(
     chapter="Multiplexing",
     server="epoll_edge",
     question="What changes when epoll reports each arrival only once?",
-    watch="the last recvfrom for every message gets EAGAIN, which tells the server that the socket is drained. (On a stream a"
-    " read that returns less than it asked for tells the same; man 7 epoll.)",
+    watch="the last recvfrom for every message gets EAGAIN, which shows the server that the socket is drained. (On a stream a"
+    " read that returns less than requested shows the same; man 7 epoll.)",
     try_next=(
         "invoke lab epoll  level-triggered",
         "invoke lab epoll_edge --size 1000000  many reads for one report",

@@ -123,12 +123,12 @@ _SEGMENTS: Cells = [
 _CAPTION = """\
 Per message: the system calls, the voluntary context switches and the CPU time. "threads" and "MB" (memory) are those of all \
 processes of the server; memory that several processes share is counted in parts (PSS). "ready to notified" is the time from \
-the first byte in the socket to the thread that, on a CPU, can know of it. The definition is the same for all models, and the \
-probe's own work is subtracted. "notified to copied" is the time from there to the last byte copied. Each time is the median \
-of the rounds, then the lowest..highest round."""
+the first byte in the socket until the thread, on a CPU, can know of the data. The definition is the same for all models, and \
+the probe's own work is subtracted. "notified to copied" is the time from that moment until the last byte is copied. Each time \
+is the median of the rounds, followed by the lowest..highest round."""
 _SEGMENTED = """\
 A message arrived in several segments. "ready" is its first byte, and "all ready" its last: "notified to copied" contains the \
-time until the client had sent the last byte, and is no figure of the model."""
+time until the client had sent the last byte, which the model does not decide."""
 
 
 def _figures(comparison: Comparison, out: Screen) -> None:
@@ -210,8 +210,8 @@ def _latest(ranking: Ranking, latest: list[str]) -> str:
         return f"Data is unread longest in {name}: {duration(figure.median)} (median) until the thread is notified."
     others = joined(latest[1:]) if len(latest) <= _SEVERAL else count(len(latest) - 1, "other model")
     return (
-        f"In which model data is unread longest, these rounds do not show: the rounds of {name}, {duration(figure.low)} to"
-        f" {duration(figure.high)}, overlap with those of {others}."
+        f"These rounds do not show in which model data is unread longest: the rounds of {name}, {duration(figure.low)} to"
+        f" {duration(figure.high)}, overlap with the rounds of {others}."
     )
 
 

@@ -259,7 +259,7 @@ def crossing(comparison: Comparison) -> Finding:
     first, last = [[there[at] for there in advantages.values()] for at in (0, -1)]
     if any(first):
         return refuted(found) if all(first) else refined(found)
-    return confirmed(found) if any(last) else unavailable(f"{found}; so this run shows no advantage that could disappear")
+    return confirmed(found) if any(last) else unavailable(f"{found}; this run shows no advantage that could disappear")
 
 
 def _where(crowds: Sequence[Crowd], there: Sequence[bool]) -> str:
@@ -269,12 +269,12 @@ def _where(crowds: Sequence[Crowd], there: Sequence[bool]) -> str:
     lacking = [str(number) for number, here in zip(numbers, there, strict=True) if not here]
     words = ", ".join(
         f"{word} at {joined(at)} {'connection' if at == ['1'] else 'connections'}"
-        for word, at in (("there", found), ("none", lacking))
+        for word, at in (("an advantage", found), ("none", lacking))
         if at
     )
     first = there.index(True) if any(there) else 0
     if first and all(there[first:]):
-        words += f", so the crossing is between {numbers[first - 1]} and {numbers[first]}"
+        words += f"; it begins between {numbers[first - 1]} and {numbers[first]} connections"
     return words
 
 

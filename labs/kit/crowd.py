@@ -156,7 +156,7 @@ def hundreds_cost(run: Run, unit: str) -> Finding:
     evidence = (
         f"{', '.join(map(str, CROWDS))} {plural(unit)} took {_list(costs, 'cpu_ns', 1e6)} ms of CPU to create,"
         f" {_list(costs, 'bytes', 1e6)} MB of memory, and made {_list(costs, 'switches', 1, 0)} voluntary"
-        f" switches for a message each; of {CROWDS[-1]}, each cost {most['cpu_ns'] / CROWDS[-1] / 1e3:.0f} us and"
+        f" switches for a message each; each of {CROWDS[-1]} cost {most['cpu_ns'] / CROWDS[-1] / 1e3:.0f} us and"
         f" {most['bytes'] / CROWDS[-1] / 1e3:.0f} kB"
     )
     grows = {figure: most[figure] > _GROWS * max(costs[0][figure], 0) for figure in ("cpu_ns", "bytes", "switches")}

@@ -22,7 +22,7 @@ def show(result: Result, out: Screen, most: int = ROWS, title: bool = True) -> N
     if not rows:
         return
     if title:
-        section(out, "sleeps: on which wait queue, woken by what")
+        section(out, "sleeps, by wait queue and waker")
     else:
         out.print()
     rows.sort(key=lambda row: -row[1].ns)

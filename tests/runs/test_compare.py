@@ -178,7 +178,7 @@ def test_the_advantage_must_be_there_to_disappear(compared: Comparison) -> None:
     ):
         assert verdicts(with_trips(compared, *crowds))[1] is verdict
     crossed = with_trips(compared, threads, threads, epoll)
-    assert "there at 100 connections, none at 1 and 10 connections, so the crossing is between 10 and 100" in (
+    assert "an advantage at 100 connections, none at 1 and 10 connections; it begins between 10 and 100 connections" in (
         crossed.checks[1].evidence
     )
 
@@ -221,7 +221,7 @@ def test_data_is_unread_longest_in_one_model_only_beyond_the_spread(compared: Co
         return " ".join(written(replace(compared, rows=rows)).split())
 
     assert "Data is unread longest in native_aio: 101 us" in late(native_aio=101_000)
-    assert "these rounds do not show: the rounds of native_aio, 30.0 us to 40.0 us, overlap with those of 15 other" in (
+    assert "unread longest: the rounds of native_aio, 30.0 us to 40.0 us, overlap with the rounds of 15 other" in (
         late(native_aio=35_000)
     )
 

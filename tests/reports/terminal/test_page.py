@@ -42,7 +42,7 @@ def test_everything_that_was_promised_is_there(name: str, recorded: Callable[[st
     text = shown(recorded(name))
     for words in (
         "phase 1: wait for data", "phase 2: copy to the process", "|send", "|ready", "asleep", "run queue",
-        "the thread is woken: packet", "system calls, in ms", "sleeps: on which wait queue, woken by what",
+        "the thread is woken: packet", "system calls, in ms", "sleeps, by wait queue and waker",
         "time of each thread", "psutil:", "cost of tracing:", "0 lost, 0 unmatched", "statements checked",
         "try next:  invoke lab",
     ):  # fmt: skip
