@@ -110,7 +110,7 @@ class Followed:
 
 @pytest.fixture
 def follow(kernel: None) -> Callable[..., Followed]:
-    """Runs a program that says the cookie itself (its last argument), and returns what was recorded."""
+    """Runs a program that presents the cookie itself (its last argument), and returns the recording."""
     from probes.capture.instrument import Instrument
 
     def run(
@@ -146,10 +146,10 @@ def _lost() -> NoReturn:
 
 
 def whole(run: Callable[[], subprocess.CompletedProcess[str]]) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-    """A run of a lab with --json, and its answer; another one where the kernel did not let the probes see all.
+    """A run of a lab with --json, and its report. The run is repeated if the probes lost events.
 
-    Linux 7.2 may preempt a program of ours half-way, and then skips it for other threads on that CPU. The run says so itself,
-    and the remedy is a user's, too: another one. On an emulated machine, where a program takes long, that may never do.
+    Linux 7.2 may preempt a program of iolab, and then skips the program for other threads on that CPU. The run reports the
+    loss, and the remedy is another run. On an emulated machine, where a program takes long, each run may lose events.
     """
     for _ in range(_AGAIN):
         done = run()
@@ -160,8 +160,8 @@ def whole(run: Callable[[], subprocess.CompletedProcess[str]]) -> tuple[subproce
     return (done, found) if PATIENCE == 1 else _lost()
 
 
-def told(found: dict[str, Any]) -> str:
-    """What to read where a lab did not hold."""
+def failures(found: dict[str, Any]) -> str:
+    """The failed checks of a lab with their evidence, as an assertion message."""
     wrong = [check for check in found["checks"] if check["verdict"] in ("failed", "inconclusive")]
     bad = [f"{check['name']}: {check['evidence']}" for check in wrong]
     return "; ".join([found["verdict"], str(found["events"]), *bad])

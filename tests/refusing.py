@@ -16,7 +16,7 @@ _ERRNO, _ALLOW = 0x50000, 0x7FFF0000
 
 
 def refuse(number: int, error: int) -> None:
-    """From now on the call of that number fails with this errno, for this process and what it executes."""
+    """From now on the call of that number fails with this errno, in this process and in the programs that it executes."""
     steps = [(_LOAD, 0, 0, 0), (_JUMP_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | error), (_RETURN, 0, 0, _ALLOW)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
     program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))

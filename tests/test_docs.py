@@ -1,4 +1,4 @@
-"""The documents speak of what is there: commands and options exist, quoted messages are said, named functions stand."""
+"""The documents are true to the code: commands, options, quoted messages and named functions exist."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_every_symptom_is_a_message_of_the_code() -> None:
 
 
 def complaints() -> Iterator[tuple[str, str]]:
-    """Every message with which our errors are raised, and where; `...` for what is put in."""
+    """Every message of iolab's errors, and its file; `...` for each inserted value."""
     for path in SOURCES[1:]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"CannotTrace", "WrongUsage", "LabBroken"}:

@@ -135,7 +135,7 @@ def pack(path: Path, meta: dict[str, Any] | bytes, data: bytes) -> None:
 
 
 def damaged(number: int, path: Path) -> str:
-    """Writes damage `number`; what it is, in words."""
+    """Writes the recording with damage `number`. Returns the damage in words."""
     chance = random.Random(SEED * 1_000_003 + number)
     source = chance.choice(FILES)
     how = number % 7

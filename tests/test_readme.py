@@ -1,4 +1,4 @@
-"""README.md says what is there: every lab, every command, and nothing that isn't."""
+"""README.md names every lab and every command, and no command that does not exist."""
 
 from __future__ import annotations
 

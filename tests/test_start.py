@@ -81,14 +81,14 @@ def start(bare: Path, *arguments: str, before: list[str] | None = None) -> subpr
     )
 
 
-def test_macos_is_told_what_to_do(bare: Path) -> None:
+def test_on_macos_the_error_names_the_remedy(bare: Path) -> None:
     fake(bare, "uname", "echo Darwin")
     done = start(bare, "lab", "epoll")
     assert done.returncode == 4
     assert "tracing needs a Linux kernel; this is Darwin" in done.stderr and "container" in done.stderr
 
 
-def test_another_distribution_is_told_the_package(bare: Path) -> None:
+def test_on_another_distribution_the_error_names_the_package(bare: Path) -> None:
     done = start(bare, "lab", "epoll")
     assert done.returncode == 4 and "dnf install python3-bcc" in done.stderr
 

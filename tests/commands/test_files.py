@@ -1,4 +1,4 @@
-"""The commands write through probes/files.py: what they leave belongs to the caller of sudo."""
+"""The commands write through probes/files.py: their files belong to the caller of sudo."""
 
 from __future__ import annotations
 

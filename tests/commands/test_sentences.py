@@ -30,7 +30,7 @@ def test_doctor_of_another_user_names_what_is_missing() -> None:
     assert "CAP_BPF" in done.stdout and "Failed to compile" not in done.stdout
 
 
-def test_without_venv_another_user_is_told_what_to_do() -> None:
+def test_without_venv_the_error_names_the_remedy_for_another_user() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Signals to the runner: however it ends, no process of ours is left running."""
+"""Signals to the runner: at any end of the runner, no process of iolab is left running."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.live
 
 
 def ended_by(line: Sequence[str], at_work: Callable[[list[str]], bool], signals: Sequence[int]) -> tuple[int, str]:
-    """Sends the signals to a runner whose children are at work, by their names; its status, and what it printed.
+    """Sends the signals, by name, to a runner whose children are at work. Returns its status and its output.
 
     The children are stopped before: a stopped process ends by SIGKILL only, so none of them ends by itself. A server's process
     may be stopped before it asks the kernel to end with the runner: it continues then, and must end at once.

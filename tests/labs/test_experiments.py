@@ -1,4 +1,4 @@
-"""The checks of the experiments refuse a program that does something else than the statement says, in one point each."""
+"""Each check of an experiment refuses a program that differs from the statement in one point."""
 
 from __future__ import annotations
 

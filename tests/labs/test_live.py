@@ -18,7 +18,7 @@ import pytest
 import labs
 from probes.patience import PATIENCE
 from servers.__main__ import speaks_udp
-from tests.conftest import COMMAND, ROOT, iolab, readable_by_all, told, whole
+from tests.conftest import COMMAND, ROOT, failures, iolab, readable_by_all, whole
 
 pytestmark = pytest.mark.live
 PHASES = ("wait_ns", "sched_delay_ns", "preempted_ns", "copy_ns", "kernel_ns")
@@ -26,7 +26,7 @@ PHASES = ("wait_ns", "sched_delay_ns", "preempted_ns", "copy_ns", "kernel_ns")
 
 def run(lab: str, *options: str) -> dict[str, Any]:
     done, document = whole(lambda: iolab("lab", lab, "--json", *options))
-    assert done.returncode == 0, told(document)
+    assert done.returncode == 0, failures(document)
     return document
 
 
@@ -102,7 +102,7 @@ def test_every_server_of_a_lab_answers_and_its_checks_hold(kernel: None, lab: st
 @pytest.mark.parametrize("lab", sorted(name for name in SERVED if speaks_udp(name)))
 def test_a_lab_holds_over_udp(kernel: None, lab: str) -> None:
     document = run(lab, "--udp", "--messages", "7", "--gap-ms", "5")
-    assert read_by(document) >= 3 * 7 * 64  # a client sends again what it takes for lost
+    assert read_by(document) >= 3 * 7 * 64  # a client sends a datagram again if it seems lost
     assert document["events"]["lost"] == document["events"]["unmatched"] == 0
 
 
@@ -120,7 +120,7 @@ def test_two_hundred_clients(kernel: None, lab: str) -> None:
 
 @pytest.mark.parametrize("lab", ["blocking", "epoll"])
 def test_one_message_each_disproves_no_order(kernel: None, lab: str) -> None:
-    """Most often nobody comes while another is served, and the order is unavailable; on a busy machine somebody may."""
+    """Usually no client connects while another client is served, so the order is unavailable; on a busy machine it may."""
     verdicts = {check["verdict"] for check in run(lab, "--messages", "1", "--gap-ms", "60")["checks"]}
     assert "failed" not in verdicts and verdicts & {"unavailable", "confirmed"}
 

@@ -24,7 +24,7 @@ NARROWEST = 80 - len("try next:  ") - len("./iolab") + len("invoke") - 2  # what
 
 
 def texts(name: str) -> Iterator[str]:
-    """Everything that a lab says before it runs."""
+    """All texts of a lab that are printed before it runs."""
     lab = labs.find(name)
     yield from (lab.question, lab.watch, *lab.try_next, *(check for check, _, _ in lab.checks))
     for question in (question for part in questions.of(name) for question in part):

@@ -1,4 +1,4 @@
-"""What boots machines and starts daemons is not for inside of a container of ours."""
+"""Tests that boot machines and start daemons are skipped inside iolab's own container."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ def test_not_begun(broken): pass
 """
 
 
-def test_each_live_test_is_told_when_it_has_ended(tmp_path: Path) -> None:
+def test_each_live_test_is_reported_when_it_has_ended(tmp_path: Path) -> None:
     (tmp_path / "test_some.py").write_text(TESTED)
     script = f"import sys, pytest; sys.path.insert(0, {str(ROOT)!r}); from machines import inside\n"
     script += "pytest.main(['-q', '-p', 'no:cacheprovider', 'test_some.py'], plugins=[inside._Reporter()])"
@@ -266,7 +266,7 @@ def test_a_later_answer_replaces_what_it_tried_again(tmp_path: Path) -> None:
 
 
 def test_the_documented_table_has_no_lab_that_is_gone() -> None:
-    """A new one gets its row when the kernels are tried again: hours that nobody who adds a lab has to spend."""
+    """A new lab gets its row at the next run of the kernels, which takes hours: adding a lab does not require it."""
     gone = set(report.documented_labs(PAGE.read_text())) - set(labs.names())
     assert not gone, f"docs/kernels.md has {gone}: {report.AGAIN}"
 

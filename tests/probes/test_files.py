@@ -1,4 +1,4 @@
-"""Files are whole or not there; devices, links and other people's files are left what they are."""
+"""A file is written whole or not at all; devices, links and other users' files do not change."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def as_user(user: int, function: Callable[[], object]) -> None:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder of ours that other users may enter, unlike pytest's."""
+    """A folder that other users may enter, unlike pytest's folders."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -289,7 +289,7 @@ def test_a_link_of_ours_in_another_users_folder_is_not_followed(folder: Path) ->
     target = made(folder / "secret")
     (folder / "theirs").mkdir()
     os.chown(folder / "theirs", NOBODY, NOBODY)
-    (folder / "theirs" / "answer").symlink_to(target)  # its owner can rename it to whatever name we were told
+    (folder / "theirs" / "answer").symlink_to(target)  # its owner can rename it to the name that the command line gives
     refused(folder / "theirs" / "answer", "symbolic link under the control of nobody")
 
 

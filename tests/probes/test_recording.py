@@ -1,4 +1,4 @@
-"""A recording keeps what it was given, tells no kernel address, and is refused when damaged."""
+"""A recording keeps its data, contains no kernel address, and is refused when damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words for losses: each kind that leaves the verdicts alone is explained, except a stack, whose label says it."""
+"""The words for losses: each kind that does not change a verdict has a sentence, except a lost stack, which its label names."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ JUDGE = """
 import json
 from runs import every
 judged, verdict = every.judge(["io_uring", "terms"], lambda words: None)
-told = {name: [[one.verdict, one.evidence] for one in checks.values()] for name, checks in judged.items()}
-print(json.dumps([verdict, told]))
+evidence = {name: [[check.verdict, check.evidence] for check in checks.values()] for name, checks in judged.items()}
+print(json.dumps([verdict, evidence]))
 """
 
 

@@ -27,7 +27,7 @@ from probes.errors import CannotTrace, WrongUsage
 from probes.patience import PATIENCE
 from runs.lab import serve
 from runs.link import Link, Shape, examine, joined, parse, words
-from tests.conftest import COMMAND, ROOT, cannot, iolab, readable_by_all, told, whole
+from tests.conftest import COMMAND, ROOT, cannot, failures, iolab, readable_by_all, whole
 
 SHAPES = st.builds(
     Shape, delay=st.integers(1_000, 2_000_000), jitter=st.integers(0, 1_000), loss=st.integers(0, 300_000),
@@ -240,7 +240,7 @@ def test_two_labs_at_the_same_time_each_on_its_own_link(kernel: None) -> None:
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
         for done, found in pool.map(lab, range(2)):
-            assert done.returncode == 0, told(found)
+            assert done.returncode == 0, failures(found)
             assert found["messages"]["bytes"] == 3 * 5 * 64
             assert found["link"]["wanted"] == "delay=1ms,rate=50mbit"
 
@@ -249,7 +249,7 @@ def test_two_labs_at_the_same_time_each_on_its_own_link(kernel: None) -> None:
 @pytest.mark.parametrize("lab", ["blocking", "processes", "io_uring", "slow_handler"])
 def test_a_lab_holds_over_a_link(kernel: None, lab: str) -> None:
     done, found = whole(lambda: iolab("lab", lab, "--json", "--link", "rate=50mbit"))
-    assert done.returncode == 0, told(found)
+    assert done.returncode == 0, failures(found)
     assert found["link"]["used"] == "rate=50mbit" or found["link"]["missing"] == "rate=50mbit"
     assert f"iolab: {words(found['link'])}\n" in done.stderr
 
@@ -267,7 +267,7 @@ def test_a_lab_without_clients_has_no_use_for_a_link(kernel: None) -> None:
 
 
 @pytest.mark.live
-def test_who_may_not_make_namespaces_is_told_what_to_do() -> None:
+def test_without_the_right_to_make_namespaces_the_error_names_the_remedy() -> None:
     readable_by_all()
     line = [sys.executable, "-m", "runs.link", str(os.getpid()), "delay=1ms"]
     with subprocess.Popen(

@@ -39,7 +39,7 @@ SERVED = [name for name in labs.names() if labs.find(name).server]
 
 
 def every(lab: str) -> list[Question]:
-    """All questions of a lab, whatever the seed."""
+    """All questions of a lab, for any seed."""
     always, some = rules.of(lab)
     return always + some
 
@@ -98,7 +98,7 @@ def test_another_process_asks_the_same() -> None:
         ]
 
 
-# The truth is the run's: what is said of each server, by the very same questions.
+# The truth comes from the run: the right answer of each question, for each server.
 ON_ITSELF = "recvfrom or read, on the connection itself"
 FIRST, OTHER_THREAD, OTHER_PROCESS = (
     "the server's first thread, in a call that reads (recvfrom, read)",
@@ -223,7 +223,7 @@ def test_points_are_the_right_answers(results: dict[str, Result], data: st.DataO
     found = predict.against(results[lab], asked, predict.answers(asked, said), seed)
     assert found.points == points
     assert {mark.question.id for mark in found.marks if mark.answer is None} == set(right) - set(said)
-    # in whatever order the options stood when they were answered
+    # in any order of the options
     turned = [
         dataclasses.replace(question, options=tuple(random.Random(seed).sample(question.options, len(question.options))))
         for question in asked
@@ -352,7 +352,7 @@ def test_answers_are_marked_and_kept(kernel: None, tmp_path: Path) -> None:
     saved = tmp_path / "run.iolab"
     said = json.dumps({"calls": "2", "waits-in": "epoll_wait"})
     done = iolab("lab", "blocking", "--messages", "5", "--answers", "-", "--json", "--save", str(saved), stdin=said)
-    assert done.returncode == 0, done.stderr  # the lab's own verdict, whatever was said
+    assert done.returncode == 0, done.stderr  # the lab's own verdict, with any answers
     found = json.loads(done.stdout)["prediction"]
     marks = {question["id"]: question for question in found["questions"]}
     assert (found["seed"], found["points"], found["of"]) == (1, 1, len(marks))

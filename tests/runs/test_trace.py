@@ -194,7 +194,7 @@ def test_what_is_killed_with_us_is_the_program(kernel: None) -> None:
         pytest.fail("the traced program outlived the tracer")
 
 
-# -- servers that nobody here wrote ------------------------------------------------------------------------------------
+# -- servers of other projects -----------------------------------------------------------------------------------------
 
 NGINX = """
 worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/errors;
@@ -209,7 +209,7 @@ def free_port() -> int:
 
 
 def serving(command: list[str], port: int, requests: list[bytes], answer: bytes, answer_file: Path) -> dict[str, Any]:
-    """Traces a server, asks it, ends it, and returns what was measured."""
+    """Traces a server, sends a request, ends the server, and returns the result."""
     line = [*INVOKE, "trace", "--json", "--out", str(answer_file), "--", *command]
     with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as runner:
         deadline = time.monotonic() + 30 * PATIENCE

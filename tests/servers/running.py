@@ -23,7 +23,7 @@ Server = tuple[subprocess.Popen[str], int]
 
 @contextlib.contextmanager
 def started(*arguments: str) -> Iterator[Server]:
-    """`python -m servers ARGUMENTS` and its port. Skips the test where the server says that the machine can't run it."""
+    """`python -m servers ARGUMENTS` and its port. Skips the test if this machine can't run the server."""
     line = [sys.executable, "-m", "servers", *arguments, "--port", "0", "--with-parent", str(os.getpid())]
     with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout and process.stderr
@@ -41,7 +41,7 @@ def started(*arguments: str) -> Iterator[Server]:
 
 
 def ended(process: subprocess.Popen[str], how: signal.Signals) -> int | None:
-    """Its status. Python may look just before a signal comes and sleep just after (runs/processes.py): then once more."""
+    """The exit status. A signal may come between Python's check and its sleep (runs/processes.py): then it waits again."""
     for _ in range(3):
         process.send_signal(how)
         with contextlib.suppress(subprocess.TimeoutExpired):

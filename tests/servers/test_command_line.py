@@ -1,4 +1,4 @@
-"""How a server starts, or says why it doesn't: names, variants, UDP, and what the machine refuses."""
+"""The start of a server, and the errors: names, variants, UDP, and refusals of the machine."""
 
 from __future__ import annotations
 

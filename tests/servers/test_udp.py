@@ -87,7 +87,7 @@ def test_a_client_that_vanished_harms_nobody(server: Server) -> None:
 
 
 def test_a_client_without_a_port_harms_nobody(server: Server) -> None:
-    """A datagram whose source port is 0 can't be answered: sendto says EINVAL."""
+    """A datagram whose source port is 0 can't be answered: sendto fails with EINVAL."""
     try:
         raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
     except PermissionError:
@@ -99,17 +99,17 @@ def test_a_client_without_a_port_harms_nobody(server: Server) -> None:
         assert sock.recv(65535) == b"still there?"
 
 
-def told_of_errors(sock: socket.socket) -> None:
+def receive_errors(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
 
 
-def test_an_unconnected_socket_is_told_of_a_closed_port_if_it_wants_to_be() -> None:
+def test_an_unconnected_socket_gets_the_error_of_a_closed_port_with_ip_recverr() -> None:
     """The ground of the next test, on a socket of our own: the error comes at the next call, and once."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
         gone.bind(("127.0.0.1", 0))
         address = gone.getsockname()
         gone.close()
-        told_of_errors(sock)
+        receive_errors(sock)
         sock.sendto(b"x", address)
         with pytest.raises(ConnectionRefusedError):
             sock.recvfrom(1)
@@ -117,7 +117,7 @@ def test_an_unconnected_socket_is_told_of_a_closed_port_if_it_wants_to_be() -> N
 
 @pytest.mark.parametrize("model", MODELS)
 def test_econnrefused_costs_no_datagram(model: str) -> None:
-    """The server's socket is told of each "port unreachable" (IP_RECVERR), in place of the next receive or send."""
+    """The server's socket gets each "port unreachable" (IP_RECVERR) as the error of its next receive or send."""
     option = [str(word) for word in (socket.IPPROTO_IP, IP_RECVERR, 1)]
     line = [sys.executable, "-c", WITH_OPTION, model, *option]
     with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

@@ -1,4 +1,4 @@
-"""The clients: what they refuse, and that the same seed sends the same."""
+"""The clients: wrong options are refused, and the same seed sends the same bytes."""
 
 from __future__ import annotations
 

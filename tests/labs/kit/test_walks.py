@@ -1,4 +1,4 @@
-"""The experiments on the walks of select and poll: what they show here, and what they would show of a call without walks."""
+"""The experiments on the walks of select and poll: their results here, and their results for a call without walks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidates in order: the first that the kernel takes whole; what it refuses is named, and only the required ones stop us."""
+"""The first candidate that the kernel accepts whole is used. Refusals are named; only a required probe stops the command."""
 
 from __future__ import annotations
 

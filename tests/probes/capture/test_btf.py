@@ -1,4 +1,4 @@
-"""The running kernel's own types, held against what the system says by other ways."""
+"""The running kernel's types, compared with other sources of the same facts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_functions_are_those_of_the_symbol_table(btf: Btf) -> None:
         assert btf.has_function(name) == (name in text), name
 
 
-def test_a_machine_without_libbpf_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_libbpf_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(name: str) -> None:
         raise OSError(f"{name}: cannot open shared object file")
 

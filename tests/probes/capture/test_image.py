@@ -1,4 +1,4 @@
-"""The compiled programs on disk: what is kept is what was made, and nothing is believed that others could have written."""
+"""The compiled programs on disk: the file holds the compiled programs, and a file that others could have written is ignored."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_the_key_changes_with_everything_that_the_programs_depend_on(tmp_path: P
 
 
 def test_without_a_known_bcc_nothing_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What can't be told apart from another BCC's work is compiled at each start."""
+    """If the version of BCC is unknown, the programs are compiled at each start."""
     monkeypatch.setattr(image, "_bcc_library", lambda: None)
     monkeypatch.setattr(image, "_compile", lambda *_: MADE)
     monkeypatch.setattr(image, "_known", {})
@@ -227,7 +227,7 @@ def test_starts_at_once_and_a_damaged_cache_harm_nobody(kernel: None, folder: Pa
 
 @pytest.mark.live
 def test_a_warm_start_needs_no_bcc(kernel: None, folder: Path) -> None:
-    """What was kept is loaded without clang: the module bcc is not even imported."""
+    """A cached image is loaded without clang, and without an import of the module bcc."""
     script = (
         "import sys; from probes.capture.instrument import Instrument\n"
         "with Instrument() as one: print('bcc' in sys.modules, sorted(p.name for p in one.probes if p.attached))"

@@ -46,7 +46,7 @@ def test_every_sleep_names_its_queue_and_its_waker(follow: Callable[..., Followe
     run = follow(compiled("sleeps"), "53")
     asleep = [sleep for call in run.result.calls for sleep in call.sleeps]
     slept = Counter(sleep.queue for sleep in asleep)
-    # what it waits for is there now and then before the thread has gone to sleep, where it is slow or loses its CPU
+    # a slow or preempted thread may find its event before it has gone to sleep
     fewest = 48 if PATIENCE == 1 else 40
     assert slept.keys() == {"timer", "pipe"} and all(fewest <= number <= 53 for number in slept.values()), slept
     wakers = {(sleep.queue, sleep.waker.words) for sleep in asleep if sleep.waker}
@@ -153,7 +153,7 @@ def test_half_a_million_polls_a_second_lose_nothing(follow: Callable[..., Follow
 def test_half_a_million_records_lose_nothing(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
     """Calls that can't be folded into runs go through the ring one by one, twice its size in all (less in a slow machine)."""
     calls = round(500_000 / PATIENCE)
-    for _ in range(3):  # on a machine that is busy with something else, the reader may come too late, and the run says so
+    for _ in range(3):  # on a busy machine the reader may come too late, and the run reports the loss
         run = follow(compiled("counts"), str(calls))
         if run.result.events.sound:
             break
@@ -256,7 +256,7 @@ def test_nothing_of_other_processes_enters(follow: Callable[..., Followed], comp
 
 
 def test_an_invitation_is_good_for_one_process_and_once(kernel: None, compiled: Callable[..., Path]) -> None:
-    """Who guesses, says 0, or replays a cookie that was said already is not followed, and the recording counts the tries."""
+    """A process with a guessed cookie, with 0, or with a used cookie is not followed, and the recording counts the attempts."""
     from probes.capture.instrument import Instrument
     from probes.measure.measure import measure
 

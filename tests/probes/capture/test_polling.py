@@ -87,7 +87,7 @@ def test_copying_descriptors_in_and_answers_out_is_bounded(run: Callable[..., Fo
     assert {(call.copy_in_max, call.copy_out_max) for call in others} == {(None, None)}
 
 
-def test_epolls_callback_is_told_of_with_its_reason(run: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+def test_epolls_callback_is_reported_with_its_reason(run: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
     found = run(compiled("multiplexes"), str(N), str(M))
     need(found, "wait queues", "epoll's callback")
     assert found.result.listed is not None and len(found.result.listed) == M, "once for each byte written"

@@ -1,4 +1,4 @@
-"""What a process says of itself by prctl, seen from outside and by the kernel."""
+"""The calls of prctl, checked from outside the process and by the kernel."""
 
 from __future__ import annotations
 

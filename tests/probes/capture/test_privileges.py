@@ -1,4 +1,4 @@
-"""What is said where tracing is not allowed: by real processes with fewer capabilities, or root of their namespace only."""
+"""The errors where tracing is not allowed, in real processes with fewer capabilities or as root of a user namespace."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ print(json.dumps({"found": found, "refused": refused}))
 
 
 def asked(*wrapper: str) -> dict[str, Any]:
-    """What a process that another program has started with less than ours finds, and how it is refused."""
+    """The findings of a process with fewer capabilities, and the error that it gets."""
     if os.geteuid() != 0 or capabilities().state is not State.YES:
         pytest.skip("only who has all privileges can start a process with fewer; run the tests as root")
     done = subprocess.run([*wrapper, sys.executable, "-c", ASK, str(ROOT)], cwd=ROOT, capture_output=True, text=True)
@@ -82,7 +82,7 @@ def test_too_little_is_refused_with_what_to_do(other: str) -> None:
 
 
 def test_a_filter_that_refuses_bpf_is_named() -> None:
-    """Podman's own does, also to who holds CAP_BPF."""
+    """Podman's own filter refuses it, even to a process with CAP_BPF."""
     call = numbers(platform.machine())["bpf"]
     found = asked(sys.executable, "-m", "tests.refusing", str(call), str(errno.EPERM))
     code, problem, remedy = found["refused"]

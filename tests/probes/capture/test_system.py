@@ -1,4 +1,4 @@
-"""The bpf() system call against the running kernel: maps, and what the verifier says of a program that it refuses."""
+"""The bpf() system call against the running kernel: maps, and the verifier's message about a refused program."""
 
 from __future__ import annotations
 

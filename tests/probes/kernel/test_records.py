@@ -1,4 +1,4 @@
-"""One definition for both sides: what is encoded is decoded, and a damaged stream is refused."""
+"""One definition for both sides: encoded records are decoded unchanged, and a damaged stream is refused."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.live
 
 
 def attached(run: Followed, name: str) -> bool:
-    """Is that probe there? Where this kernel has no place for it, the test says so."""
+    """Skips the test if this kernel has no place for the probe, and names the reason."""
     (probe,) = [probe for probe in run.result.probes if probe.name == name]
     if probe.quality is Quality.UNAVAILABLE:
         kernel_lacks(f"{name}: {probe.reason}")

@@ -23,7 +23,7 @@ def test_every_loss_makes_the_run_unsound(loss: str) -> None:
     ("skipped", "sound"),
     [
         ([{"copied": 15, "socket": 1}] * 2, True),
-        ([{}], True),  # a pipe's, say: no read of this descriptor is told of, and nobody accepted or connected it
+        ([{}], True),  # for example a pipe: no probe reports its reads, and no call accepted or connected it
         ([{"copied": 15, "socket": 1}, {"copied": 15}], False),
         ([{"copied": 15, "socket": 1}, {"socket": 1}], False),
         ([{"copied": 15, "socket": 1}, {}], False),

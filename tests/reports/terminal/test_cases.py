@@ -34,7 +34,7 @@ def test_every_case_has_its_column_and_its_calls_in_80_columns(lab: str, recorde
         assert f" {case.name} " in f" {table} ".replace("\n", " ") and f"{case.name}: system calls" in text
 
 
-def test_a_case_that_could_not_be_run_is_told(recorded: Callable[[str], Recording]) -> None:
+def test_a_case_that_could_not_be_run_is_reported(recorded: Callable[[str], Recording]) -> None:
     first, second, *rest = cases_of(recorded("silent_client"))
     skipped = ServedCase(second.name, second.server, skipped="no such thing here")
     text = written(recorded("silent_client").with_context(cases=(first, skipped, *rest)))

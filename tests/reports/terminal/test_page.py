@@ -1,4 +1,4 @@
-"""The report for the eye, on recordings: it fits the width, is plain in a pipe, and says what must not be missed."""
+"""The report on the terminal, from recordings: it fits the width, has no colours in a pipe, and has all its sections."""
 
 from __future__ import annotations
 

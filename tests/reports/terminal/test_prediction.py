@@ -1,4 +1,4 @@
-"""The questions and the marks for the eye and as JSON: nothing is told before it is asked, and they fit the width."""
+"""The questions and the marks, on the terminal and as JSON: no answer is shown before its question, and each line fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The section about the quality of the measurement: what it says of losses, and what it says of events that are no loss."""
+"""The section about the quality of the measurement: its sentences about losses, and about events that are no loss."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def _overflowed(ring: Ring) -> bool:
 
 @pytest.mark.parametrize("entries", [1, 4, 32])
 def test_completions_that_found_no_room_are_kept_by_the_kernel_and_fetched(entries: int) -> None:
-    """Nobody takes completions while a thousand requests end: most find the ring full."""
+    """A thousand requests end before the process takes a completion: most of them find the ring full."""
     count = 1000
     with Ring(entries) as ring:
         for number in range(count):
@@ -163,7 +163,7 @@ def test_completions_overflow_while_nobody_is_in_the_kernel(pair: Pair) -> None:
 
 
 def test_a_request_into_a_full_ring_with_overflow_loses_nothing() -> None:
-    """The submission queue is full and so is the completion ring: the one that asks takes what is there, to make room."""
+    """The submission queue and the completion ring are full: a new request first takes the completions, which makes room."""
     with Ring(1) as ring:
         for number in range(50):
             nop(ring, number)
@@ -187,7 +187,7 @@ def test_errors_come_as_results(pair: Pair) -> None:
 
 
 def test_a_wrong_request_in_a_batch_stops_none_behind_it() -> None:
-    """Kernels end the submission at an invalid one (before IORING_SETUP_SUBMIT_ALL): what is left goes with the next wait."""
+    """Kernels end the submission at an invalid one (before IORING_SETUP_SUBMIT_ALL): the rest goes with the next wait."""
     with Ring(8) as ring:
         for number in range(8):
             ring.request(NOP if number != 3 else 200, -1, 0, 0, data=number)

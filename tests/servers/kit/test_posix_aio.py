@@ -36,7 +36,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield here, there
 
 
-def told() -> int:
+def next_descriptor() -> int:
     """The descriptor that the next signal carries."""
     info = signal.sigtimedwait({DONE}, 10)
     assert info, "no signal came"
@@ -49,7 +49,7 @@ def test_a_read_ends_with_a_signal_that_names_the_descriptor(pair: tuple[socket.
     request.read()
     assert request.result() is None, "nothing is there yet"
     there.send(b"twelve bytes")
-    assert told() == here.fileno()
+    assert next_descriptor() == here.fileno()
     assert request.result() == 12
 
 
@@ -57,7 +57,7 @@ def test_a_bad_descriptor_is_an_error_of_the_request() -> None:
     """glibc takes it, and the helper thread finds out."""
     request = Request(9999, DONE)
     request.read()
-    assert told() == 9999
+    assert next_descriptor() == 9999
     with pytest.raises(OSError) as caught:
         request.result()
     assert caught.value.errno == errno.EBADF
@@ -67,7 +67,7 @@ def test_a_file_opened_for_reading_only_can_not_be_written() -> None:
     with Path("/dev/null").open() as file:
         request = Request(file.fileno(), DONE)
         request.write(1)
-        assert told() == file.fileno()
+        assert next_descriptor() == file.fileno()
         with pytest.raises(OSError) as caught:
             request.result()
         assert caught.value.errno == errno.EBADF
@@ -82,7 +82,7 @@ def test_a_wrong_priority_is_refused_at_once(pair: tuple[socket.socket, socket.s
 
 
 def test_a_write_that_finds_no_room_goes_on_when_there_is(pair: tuple[socket.socket, socket.socket]) -> None:
-    """A megabyte fits into no socket: nobody reads, the request stays under way; then every byte comes, and one end."""
+    """A megabyte does not fit into a socket: the request ends, once, only after a reader has taken the bytes."""
     here, there = pair
     request = Request(here.fileno(), DONE, size=SIZE)
     request._buffer.raw = data = os.urandom(SIZE)
@@ -91,20 +91,20 @@ def test_a_write_that_finds_no_room_goes_on_when_there_is(pair: tuple[socket.soc
     assert request.result() is None and request.writing
     while len(back) < SIZE:
         back += there.recv(SIZE)
-    assert told() == here.fileno()
+    assert next_descriptor() == here.fileno()
     assert request.result() == SIZE
     assert back == data
 
 
 def test_a_partial_write_goes_on_by_itself(pair: tuple[socket.socket, socket.socket]) -> None:
-    """A non-blocking socket takes what fits; the request asks again for the rest, until EAGAIN says that none does."""
+    """A non-blocking socket takes what fits; the request sends the rest again, until EAGAIN."""
     here, _there = pair
     here.setblocking(False)
     request = Request(here.fileno(), DONE, size=SIZE)
     request.write(SIZE)
-    told()
+    next_descriptor()
     assert request.result() is None, "a part"
-    told()
+    next_descriptor()
     with pytest.raises(BlockingIOError):
         request.result()
 
@@ -114,7 +114,7 @@ def test_a_shut_down_socket_ends_the_read_that_waits_for_it(pair: tuple[socket.s
     request = Request(here.fileno(), DONE)
     request.read()
     here.shutdown(socket.SHUT_RDWR)
-    assert told() == here.fileno()
+    assert next_descriptor() == here.fileno()
     assert request.result() == 0
 
 
@@ -123,13 +123,13 @@ def test_a_reset_is_an_error_of_the_request(pair: tuple[socket.socket, socket.so
     there.close()
     request = Request(here.fileno(), DONE)
     request.write(10)
-    told()
+    next_descriptor()
     with pytest.raises(BrokenPipeError):
         request.result()
 
 
 def test_a_process_ends_with_reads_under_way() -> None:
-    """At its end nobody waits for the helper threads, which sleep in read."""
+    """The end of the process does not wait for the helper threads, which sleep in read."""
     script = (
         "import socket, sys; from servers.kit.posix_aio import Request\n"
         "pairs = [socket.socketpair() for _ in range(30)]\n"  # more than glibc's 20 helpers
