@@ -18,7 +18,7 @@ from runs.bench.tools import TOOLS, UNTRACED, Delivered, Tool, versions
 from runs.bench.workloads import SECONDS, WORKLOADS, Load, Place, Subject, Workload, compiled
 
 ROUNDS, MOST_ROUNDS = 3, 100
-_ATTACH, _REPORT = 20, 60  # seconds, at most
+_ATTACH, _REPORT = 20, 30  # seconds, at most
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO (include/linux/proc_ns.h)
 
 
@@ -133,6 +133,7 @@ def _wrapped(workload: Workload, tool: Tool, subject: Subject, place: Place) -> 
     with place.start(tool.words, command, tool.environment(place.folder)) as started:
         subject.ready(started)
         load = subject.work(tool.share)
+        started.sample()  # strace may end before the next sample
         subject.end()
         end = time.monotonic()
         ended = started.wait(_REPORT)
@@ -149,6 +150,7 @@ def _attached(workload: Workload, tool: Tool, subject: Subject, place: Place) ->
         with place.start(tool.words, command, tool.environment(place.folder)) as started:
             _await_attached(tool, started)
             load = subject.work(tool.share)
+            started.sample()
             subject.end()
             end = time.monotonic()
             started.interrupt()
