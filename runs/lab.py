@@ -86,7 +86,7 @@ def _untraced(lab: Lab, traffic: Traffic, progress: Progress, link: Link | None)
     """
     served, missing = {}, {}
     for case in lab.servers:
-        progress(f"{_label(case)}without tracing, to measure the cost of tracing: {_of(case, traffic).words}")
+        progress(f"{_label(case)}untraced, to measure the cost of tracing: {_of(case, traffic).words}")
         try:
             served[case.name] = serve(case, traffic, cookie=None, link=link)
         except NotHere as error:

@@ -219,7 +219,7 @@ def examine() -> Finding:
     return Finding(
         "link", State.LIMITED, f"--link can set {able}: {description.reason}",
         "Debian's kernels have netem as a module; other distributions have it in the package linux-modules-extra or"
-        " kernel-modules-extra. Without netem --link lets the clients pause instead of delaying packets",
+        " kernel-modules-extra. Without netem, the clients pause instead of the delay",
     )  # fmt: skip
 
 

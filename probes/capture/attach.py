@@ -215,7 +215,7 @@ def attach(
             why = "; ".join(reasons)
             if spec.required:
                 raise CannotTrace(f"the kernel takes no probe for {spec.name} ({why})", "invoke doctor says what is missing")
-            words = f"{why}; without it: {spec.without}"
+            words = f"{why}; missing without it: {spec.without}"
             attached.append(Probe(spec.name, None, Quality.UNAVAILABLE, words, optional=spec.optional))
     return attached
 

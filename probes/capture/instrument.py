@@ -223,7 +223,7 @@ def _probe_with_hits(probe: Probe, wanted: ProbeSpec, missed: int, hits: dict[Hi
     """The probe with its hits. An optional probe whose program was skipped counts as unavailable, and not as a loss."""
     if not probe.attached or not (wanted.optional and missed):
         return replace(probe, hits=hits[wanted.hit] if probe.attached and wanted.hit is not None else None)
-    reason = f"the kernel skipped its program {missed} times, as it was at work on that CPU; without it: {wanted.without}"
+    reason = f"the kernel skipped its program {missed} times (it was at work already); missing without it: {wanted.without}"
     return Probe(wanted.name, None, Quality.UNAVAILABLE, reason, optional=True)
 
 

@@ -94,7 +94,7 @@ def capabilities() -> Finding:
         return Finding(
             "privileges",
             state,
-            f"{user} has all needed capabilities" + (f"; without {', '.join(missing)}" if missing else ""),
+            f"{user} has all needed capabilities" + (f" (without {', '.join(missing)})" if missing else ""),
         )
     return Finding(
         "privileges", State.NO, f"{user} without {', '.join(missing)}",

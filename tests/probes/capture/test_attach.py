@@ -71,7 +71,8 @@ def test_what_is_not_there_is_not_tried() -> None:
 def test_no_candidate_left_is_unavailable_with_every_reason() -> None:
     attached, quality, reason = Kernel({"f"}, refuses={"fentry:f"}).attach(PAIR, BOUND)
     assert (attached, quality) == (None, Quality.UNAVAILABLE)
-    assert reason == ("fentry:f: Operation not permitted; tracepoint:skb:there: this kernel has none; without it: nothing")
+    reasons = "fentry:f: Operation not permitted; tracepoint:skb:there: this kernel has none"
+    assert reason == f"{reasons}; missing without it: nothing"
 
 
 def test_the_stand_in_comes_where_the_tracepoint_may_fault() -> None:
