@@ -24,7 +24,7 @@ _UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns"))
 
 def duration_words(plan: Plan) -> str:
     """What the benchmark is going to do, and how long that takes."""
-    seconds = plan.seconds
+    seconds = max(1, plan.seconds)
     time = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} minutes"
     runs = f"{count(plan.rounds, 'round')} of {count(len(plan.workloads), 'workload')}"
     return f"{runs}, each under {count(len(plan.tools), 'condition')}: about {time} on a quiet machine"

@@ -1,4 +1,4 @@
-"""Kills the process groups of a benchmark whose runner has died: `python -m runs.bench.guard`.
+"""Kills the process groups of a benchmark whose runner has died, and removes its files: `python -m runs.bench.guard FOLDER`.
 
 The runner writes a line "+GROUP" for each process group that it has started, and "-GROUP" once the group has ended. The pipe
 is at its end when the runner has ended, also by SIGKILL. Programs of others can't ask the kernel to end with the runner
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterable
@@ -34,3 +35,4 @@ if __name__ == "__main__":
     for group in left(sys.stdin):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
+    shutil.rmtree(sys.argv[1], ignore_errors=True)  # of mkdtemp(3): no other user can write into it

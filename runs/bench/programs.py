@@ -51,12 +51,11 @@ def _without_interrupt() -> Iterator[None]:
 
 
 class Guard:
-    """The process that kills the groups which are left when the runner dies."""
+    """The process that kills the groups which are left when the runner dies. At the end it removes the folder."""
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            python("runs.bench.guard"), stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True
-        )
+    def __init__(self, folder: Path) -> None:
+        line = [*python("runs.bench.guard"), str(folder)]
+        self._process = subprocess.Popen(line, stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True)
 
     def note(self, sign: str, group: int) -> None:
         """A group has started (+) or ended (-)."""

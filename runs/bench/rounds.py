@@ -76,11 +76,11 @@ def _hidden_pids(tool: Tool) -> str:
 
 
 def bench(what: Plan, progress: Callable[[str], None]) -> Bench:
-    """Runs the rounds. Each run has a folder of its own, which is removed at its end."""
+    """Runs the rounds. Each run has a folder of its own. The guard removes what is left."""
     host, outcomes = _host(), []
     with contextlib.ExitStack() as stack:
-        base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iolab-bench-")))
-        guard = stack.enter_context(Guard())
+        base = Path(tempfile.mkdtemp(prefix="iolab-bench-"))
+        guard = stack.enter_context(Guard(base))
         program = compiled(base)
         for number in range(what.rounds):
             for workload in what.workloads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -53,7 +54,8 @@ def test_the_answer_is_a_json_document_and_a_page(kernel: None, compiler: None, 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
 def test_nothing_is_left_after_the_end(kernel: None, compiler: None, number: signal.Signals, tmp_path: Path) -> None:
     line = [*COMMAND, "bench", "--only", "eagain", "--tools", "empty", "--rounds", "100"]
-    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as runner:
+    env = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env) as runner:
         assert runner.stderr
         while "round 2 of" not in runner.stderr.readline():
             assert runner.poll() is None
@@ -67,3 +69,4 @@ def test_nothing_is_left_after_the_end(kernel: None, compiler: None, number: sig
     for child in alive:
         child.kill()
     assert not alive
+    assert not list(tmp_path.iterdir())  # the guard, which has ended, removes the files

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +22,8 @@ SLEEPERS = ["sh", "-c", "trap '' INT TERM; sleep 600 & echo $!; wait"]
 
 
 @pytest.fixture
-def guard() -> Iterator[Guard]:
-    with Guard() as guard:
+def guard(tmp_path: Path) -> Iterator[Guard]:
+    with Guard(tmp_path) as guard:
         yield guard
 
 
@@ -79,8 +80,8 @@ RUNNER = """
 import os, sys
 from pathlib import Path
 from runs.bench.programs import Guard, Program
-with Guard() as guard:
-    folder = Path(sys.argv[1])
+folder = Path(sys.argv[1])
+with Guard(folder) as guard:
     ended = Program(guard, "ended", ["true"], folder, {"PATH": os.environ["PATH"]})
     with ended:
         ended.wait(10)
@@ -101,3 +102,6 @@ def test_nothing_outlives_a_runner_that_a_signal_ends(tmp_path: Path, number: si
         os.kill(runner.pid, number)
         runner.wait(30 * PATIENCE)
     assert gone(program) and gone(child)
+    deadline = time.monotonic() + 10 * PATIENCE
+    while tmp_path.exists():
+        assert time.monotonic() < deadline, "the guard left the folder"

@@ -22,7 +22,7 @@ EAGAIN = WORKLOADS[0]
 def place(tmp_path: Path) -> Iterator[Place]:
     if not (program := compiled(tmp_path)):
         cannot("gcc is missing", "apt-get install gcc libc6-dev")
-    with Guard() as guard:
+    with Guard(tmp_path) as guard:
         yield Place(tmp_path, guard, program)
 
 

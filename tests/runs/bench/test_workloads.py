@@ -21,7 +21,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     program = compiled(tmp_path)
     if not program:
         cannot("gcc is missing", "apt-get install gcc libc6-dev")
-    with Guard() as guard:
+    with Guard(tmp_path) as guard:
         yield Place(tmp_path, guard, program)
 
 
