@@ -251,7 +251,7 @@ def test_a_lab_holds_over_a_link(kernel: None, lab: str) -> None:
     done, found = whole(lambda: iolab("lab", lab, "--json", "--link", "rate=50mbit"))
     assert done.returncode == 0, failures(found)
     assert found["link"]["used"] == "rate=50mbit" or found["link"]["missing"] == "rate=50mbit"
-    assert f"iolab: {words(found['link'])}\n" in done.stderr
+    assert f"iolab: {words(LinkUsed(**found['link']))}\n" in done.stderr
 
 
 @pytest.mark.parametrize("line", [("lab", "epoll", "--link", "loss=200%"), ("compare", "--link", "delay=fast")])
