@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from findings.asleep import slept_besides, slept_in
 from findings.evidence import created, sleeps_while_unread
 from findings.spans import most_at_once
-from findings.view import Finding, Run, confirmed, failed, unavailable
+from findings.view import Finding, Run, confirmed, ended_by_signal, failed, unavailable
 from probes.context import TrafficRun
 from probes.kernel import syscalls
 from probes.measure.result import Call, Thread
@@ -129,9 +129,15 @@ def _start(thread: Thread) -> int:
 
 
 def _stayed(run: Run, thread: Thread) -> bool:
-    """Did the thread sleep after its last read, and not end by itself before the server did?"""
+    """Did the thread sleep after its last read, and not end by itself before a signal ended the server?
+
+    An executor lets its threads end when the server ends, so a thread's own exit proves nothing after that signal.
+    """
     calls = run.calls_of.get(thread.serial, [])
-    if calls and calls[-1].name in _ENDS:
+    signals = [
+        call.exit for call in run.calls_of.get(run.server.serial, []) if ended_by_signal(call) and call.name not in _ENDS
+    ]
+    if calls and calls[-1].name in _ENDS and (not signals or calls[-1].enter < signals[-1]):
         return False
     after = itertools.takewhile(lambda call: call.name not in syscalls.READS, reversed(calls))
     return bool(slept_in(after))

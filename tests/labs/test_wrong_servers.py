@@ -1,7 +1,7 @@
 """Wrong servers of the same model, run live: the lab of the model fails, by a check whose evidence names the fault.
 
 labs/wrong/MODEL.py has the servers, with the words that the evidence must contain, and right servers that are written
-differently. All servers of a model run one after the other under the same probes.
+differently. All servers of a model run under the same probes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import importlib
 import pkgutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -25,6 +26,7 @@ from probes.measure.result import Result, Verdict
 from probes.patience import PATIENCE
 from runs.lab import NotHere, Served, serve
 
+AT_ONCE = 3  # servers; most of their time they wait for their clients
 TRAFFIC = Traffic(clients=3, messages=11, gap_ms=10, give_up_after=1.5)
 MODULES = sorted(
     name
@@ -47,11 +49,13 @@ def traffic_of(model: str) -> Traffic:
 @functools.cache
 def judged(model: str) -> dict[str, Result]:
     """The result of each of a model's servers, with the verdicts of the model's lab."""
-    lab, seen = labs.find(model), {}
-    with Instrument() as instrument:
-        for name in servers(model):
-            place = f"labs.wrong.{model}:{name}"
-            seen[name] = serve(Case(name, place), traffic_of(model), instrument.invite())
+    lab, names = labs.find(model), servers(model)
+    with Instrument() as instrument, ThreadPoolExecutor(AT_ONCE) as pool:
+
+        def run(name: str) -> Served:
+            return serve(Case(name, f"labs.wrong.{model}:{name}"), traffic_of(model), instrument.invite())
+
+        seen = dict(zip(names, pool.map(run, names), strict=True))
         instrument.wait_until_gone(2 * PATIENCE)
         result = measure(instrument.stop())
     return {name: lab.judge(of_server(result, model, name, served)) for name, served in seen.items()}
