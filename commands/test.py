@@ -26,7 +26,9 @@ _STARTING = ("servers", "commands", "test_add_a_model.py")
 _PURE = ["pytest", "-m", "not live"]
 _OTHERS = [*_PURE, "tests", *(f"--ignore=tests/{name}" for name in _STARTING)]
 _LIVE = ["pytest", "-m", "live"]
-_MACHINES = "tests/machines"
+# Live tests for the other lane, so that both take about as long.
+_BESIDE = ["tests/machines", "tests/runs"]
+_TIMED = ["tests/test_start.py", "tests/probes/measure/test_notified.py"]  # compare durations, so they run alone
 
 
 def test(*, rest: list[str]) -> int:
@@ -42,9 +44,10 @@ def test(*, rest: list[str]) -> int:
     if for_pytest:
         chosen = _LIVE if options.live else _PURE if options.pure else ["pytest"]
         return subprocess.run([*_START, *chosen, *for_pytest], cwd=ROOT).returncode
+    status = 0 if options.pure else _run([[*_LIVE, *_TIMED]], None)
     shown, beside = _lanes(options.live, options.pure)
     with _beside(beside) as finished:
-        status = _run(shown, None)
+        status = max(status, _run(shown, None))
         return max(status, finished())
 
 
@@ -52,10 +55,11 @@ def _lanes(live: bool, pure: bool) -> tuple[list[list[str]], list[list[str]]]:
     """The lane whose output is shown at once, and the lane beside it."""
     starting = [*_PURE, *(f"tests/{name}" for name in _STARTING)]
     if pure:
-        return [*_LINTERS, _OTHERS], [starting]
+        return [_OTHERS], [*_LINTERS, starting]
+    shown = [*_LIVE, "tests", *(f"--ignore={path}" for path in (*_BESIDE, *_TIMED))]
     if live:
-        return [[*_LIVE, f"--ignore={_MACHINES}"]], [[*_LIVE, _MACHINES]]
-    return [*_LINTERS[:2], [*_LIVE, f"--ignore={_MACHINES}"]], [_LINTERS[2], _OTHERS, starting, [*_LIVE, _MACHINES]]
+        return [shown], [[*_LIVE, *_BESIDE]]
+    return [shown], [*_LINTERS, _OTHERS, starting, [*_LIVE, *_BESIDE]]
 
 
 def _run(lane: Sequence[Sequence[str]], output: IO[bytes] | None) -> int:

@@ -19,7 +19,7 @@ from typing import Any
 
 from labs.kit.experiment import PAUSE, Sections, later
 from labs.kit.growth import NOT_COUNTED
-from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refuted, sleeps
+from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refuted, sleeps, unavailable
 from labs.kit.questions.sections import what_it_does, what_wakes_it
 from probes.kernel.syscalls import EPOLL_WAITS
 from probes.measure.result import Call, Sleep
@@ -208,6 +208,9 @@ def sleeps_in_pieces(run: Run) -> Finding:
         f"no event: {outcome(long)}; a packet: {outcome(packet)}; a packet that is not the event asked for (EPOLLPRI):"
         f" {outcome(other)}"
     )
+    every = [*asleep(long), *asleep(packet), *asleep(other)]
+    if unseen := sum(1 for sleep in every if sleep.waker is None):
+        return unavailable(f"{words}; the kernel did not report what ended {count(unseen, 'sleep')}: run the lab again")
     if ends(asleep(long)) != ["timer"] or ends(asleep(packet)) != ["packet"] or ends(asleep(other)) != ["packet", "timer"]:
         return failed(words)
     functions = {name for call in (long, packet) for sleep in asleep(call) for name in sleep.stack}

@@ -6,6 +6,7 @@ import concurrent.futures
 import dataclasses
 import json
 import platform
+import signal
 import sys
 import threading
 from collections import Counter
@@ -202,8 +203,11 @@ def matrix(
     trials += new
     stop = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        # An interrupt inside submit leaves a thread that the pool does not know, and does not wait for.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         futures = [pool.submit(_try, *pair, labs, tests, stop, progress) for pair in zip(fetched, new, strict=True)]
         try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             for future in futures:
                 future.result()
         except BaseException:

@@ -14,9 +14,10 @@ from probes.words import count, ms
 # A sleep on these queues lets others decide when the thread goes on. Page faults outside a call, the kernel's own locks and RCU
 # are not the program's choice.
 _BLOCKING = {"socket", "accept", "connect", "send buffer", "futex", "pipe", "eventfd", "timer", "child", "flock", "signal"}
-# A regular file has no "not ready": a call that needs the device sleeps for it, also with O_NONBLOCK (man 2 open).
+# A regular file has no "not ready": a call that needs the device sleeps for it, also with O_NONBLOCK (man 2 open). Reads are
+# left out: an interpreter may load a module late.
 _DEVICE = {"disk", "page", "completion"}
-_OF_FILES = syscalls.READS | syscalls.WRITES | {"fsync", "fdatasync", "syncfs", "sync_file_range", "msync"}
+_OF_FILES = syscalls.WRITES | {"fsync", "fdatasync", "syncfs", "sync_file_range", "msync"}
 
 _SHORT_NS = 1_000_000  # a lock that the program itself waits for is held for longer, on average
 
