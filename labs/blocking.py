@@ -6,6 +6,7 @@ queue it sleeps, and what wakes it.
 
 from findings import evidence
 from findings.asleep import slept_in
+from findings.properties.blocks_in_its_reads import BLOCKS_IN_ITS_READS
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, sleeps, turns, unavailable, waited
 from probes.kernel import syscalls
 from probes.measure.result import Call
@@ -76,6 +77,9 @@ def sleeps_in_the_read(run: Run) -> Finding:
     if len(slept) < len(early):
         words += f" (the data of the other {len(early) - len(slept)} arrived before they slept)"
     return confirmed(f"{words}, each for up to {ms(max(sleep.wait for sleep in sleeps(slept)))}")
+
+
+LAB.holds(BLOCKS_IN_ITS_READS, claims=("C12",))
 
 
 @LAB.check("sockets block by default", claims=("C12",))

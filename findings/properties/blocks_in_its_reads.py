@@ -32,7 +32,7 @@ def observe(run: Run) -> Observation:
                 others[f"{call.name} without data (EAGAIN)"] += call.count
             elif call.name in syscalls.MULTIPLEXERS or call.name in _PAUSES:
                 others[call.name] += call.count
-    evidence = f"{count(len(readers), 'thread')} made {count(reads, 'read')} of connections, and {slept} of these slept"
+    evidence = f"{count(len(readers), 'thread')} made {count(reads, 'read')}, and {slept} of these slept"
     if others:
         words = ", ".join(f"{number:,} of {name}" for name, number in others.most_common())
         return broken(f"{evidence}; the same threads made other calls to wait: {words}")

@@ -12,6 +12,7 @@ import select
 import socket
 import struct
 import threading
+import time
 
 from servers.kit.echo import talk
 
@@ -23,6 +24,7 @@ WRONG = {
     "a_thread_each": "by 3 threads",
     "half_of_each_message": "were never echoed",
     "one_message": "the server closed the connection before its echo",
+    "sleeping_handler": "of clock_nanosleep",
 }
 RIGHT = ("recv_into_a_buffer", "as_a_file", "read_and_write")
 
@@ -127,3 +129,13 @@ def read_and_write(listener: socket.socket) -> None:
             while data := os.read(connection.fileno(), 65536):
                 while data:
                     data = data[os.write(connection.fileno(), data) :]
+
+
+def sleeping_handler(listener: socket.socket) -> None:
+    """Sleeps for 3 ms before each echo, so that the other clients wait even longer."""
+    while True:
+        connection, _address = listener.accept()
+        with connection:
+            while data := connection.recv(65536):
+                time.sleep(0.003)
+                connection.sendall(data)
