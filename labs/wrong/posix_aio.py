@@ -26,7 +26,7 @@ WRONG = {
     "suspends_for_zero": "a timer ended",
     "suspends_for_1_ms": "a timer ended",
     "reads_after_readiness": "slept on the socket in 0 of these",
-    "own_threads": "threads of the program's own made 36",
+    "own_threads": "threads of the program's own made",
     "reads_itself": "the thread that makes the requests read the sockets itself",
     "one_after_the_other": "at most 1 request waited for data at one moment",
     "non_blocking_sockets": "reads of helper threads got EAGAIN",
