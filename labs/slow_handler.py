@@ -41,7 +41,7 @@ def delayed(trips: list[int]) -> int:
     return sum(1 for duration in trips if duration > 0.2 * HANDLING_NS)
 
 
-@LAB.check("a slow handler stalls every other connection", claims=("C38",))
+@LAB.check("a slow handler stalls every other connection", claims=("C38", "C61"))
 def stalled(run: Run) -> Finding:
     """The loop's thread slept in the handler while other connections' data was unread."""
     broken = run.case("broken")
