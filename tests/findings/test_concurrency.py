@@ -10,7 +10,8 @@ import pytest
 
 from findings import concurrency
 from findings.view import Run
-from probes.measure.result import Verdict
+from probes.measure.queues import Queue
+from probes.measure.result import Sleep, Verdict
 from tests.conftest import measured
 
 
@@ -50,6 +51,23 @@ def test_threads_that_stay_after_their_connection_are_counted() -> None:
     assert "0 stayed after it" in concurrency.cost_of_each(run_of("threads"), "thread").evidence
     seen = concurrency.cost_of_each(run_of("thread_pool"), "thread")
     assert seen.verdict is Verdict.FAILED and "4 threads for 6 connections" in seen.evidence and "4 stayed" in seen.evidence
+
+
+def test_threads_that_slept_until_the_server_ended_stay_though_they_exit() -> None:
+    """As an executor's threads do: they wait for the next connection, and exit when a signal has ended the server's accept."""
+    run = run_of("threads")
+    (ended,) = [call.exit for call in run.calls_of[run.server.serial] if call.errno == "ERESTARTSYS"]
+    changed = []
+    for call in run.result.calls:
+        if call.name == "exit" and call.thread != run.server.serial:
+            sleep = Sleep(call.enter, ended, ended + 1, Queue.FUTEX, ("futex_wait",), None)
+            changed.append(dataclasses.replace(call, name="futex", exit=ended + 1, result=0, sleeps=(sleep,)))
+            changed.append(dataclasses.replace(call, enter=ended + 2, exit=ended + 2))
+        else:
+            changed.append(call)
+    seen = concurrency.cost_of_each(run_of("threads", calls=tuple(changed)), "thread")
+    assert seen.verdict is Verdict.FAILED
+    assert "6 stayed after it" in seen.evidence
 
 
 def test_processes_that_existed_before_are_counted() -> None:
