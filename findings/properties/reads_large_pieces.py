@@ -31,6 +31,6 @@ def observe(run: Run) -> Observation:
 READS_LARGE_PIECES = Property(
     id="reads-large-pieces",
     statement="no message is read in many small pieces",
-    remedy="give the read a larger buffer, as 64 KiB, and cut the data into messages afterwards",
+    remedy="give the read a larger buffer, for example 64 KiB, and cut the data into messages afterwards",
     observe=observe,
 )
