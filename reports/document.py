@@ -9,7 +9,7 @@ from typing import IO, Any
 from findings.side_by_side import CaseReport
 from findings.summary import MessageFigures, Times
 from probes.context import CasesRun, LabRun, LinkUsed, Overhead, Sent, ServerRun, TraceRun, TrafficRun, Witness
-from probes.measure.result import CallRow, Result, Thread
+from probes.measure.result import CallRow, Result, SleptOn, Thread
 from probes.recording import Machine
 from reports import questions
 from runs.report import Report
@@ -125,17 +125,18 @@ def _row(row: CallRow) -> dict[str, Any]:
         "unqueued": row.unqueued,
         "copy_in_max_ns": row.copy_in_max,
         "copy_out_max_ns": row.copy_out_max,
-        "slept_on": [
-            {
-                "queue": slept.queue,
-                "count": slept.count,
-                "ns": slept.ns,
-                "queues": slept.queues,
-                "woken_by": [chain for chain, _ in slept.woken_by],
-                "woken_by_count": [number for _, number in slept.woken_by],
-            }
-            for slept in row.slept_on
-        ],
+        "slept_on": [_slept(slept) for slept in row.slept_on],
+    }
+
+
+def _slept(slept: SleptOn) -> dict[str, Any]:
+    return {
+        "queue": slept.queue,
+        "count": slept.count,
+        "ns": slept.ns,
+        "queues": slept.queues,
+        "woken_by": [chain for chain, _ in slept.woken_by],
+        "woken_by_count": [number for _, number in slept.woken_by],
     }
 
 
@@ -156,7 +157,7 @@ def _thread(thread: Thread) -> dict[str, Any]:
         "involuntary_switches": thread.involuntary_switches,
         "ended": thread.ended,
         "kernel_worker": thread.kernel_worker,
-        "slept_on": [{"queue": slept.queue, "count": slept.count, "ns": slept.ns} for slept in thread.slept_on],
+        "slept_on": [_slept(slept) for slept in thread.slept_on],
     }
 
 

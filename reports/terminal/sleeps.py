@@ -1,9 +1,10 @@
-"""The sleeps of each call: on which wait queue, and what woke the thread."""
+"""The sleeps of each call, and the sleeps outside calls: on which wait queue, and what woke the thread."""
 
 from __future__ import annotations
 
 from rich.text import Text
 
+from findings.outside_calls import outside_calls
 from probes.measure.result import Result, SleptOn
 from probes.words import count, visible
 from reports.terminal.calls import ROWS
@@ -18,7 +19,7 @@ _TIME = 9  # columns
 def show(result: Result, out: Screen, most: int = ROWS, title: bool = True) -> None:
     """The `most` kinds of sleep with the longest total time."""
     rows = [(row.name, slept) for row in result.rows for slept in row.slept_on]
-    rows += [(thread.name, slept) for thread in result.threads if thread.kernel_worker for slept in thread.slept_on]
+    rows += [(row.thread + ("" if row.worker else ", outside calls,"), row.slept) for row in outside_calls(result)]
     if not rows:
         return
     if title:
