@@ -24,6 +24,8 @@ class LeftUnread:
     ns: int
     slept: int  # ns of this time in which the thread slept in its wait, with no unsent data of its own to wait for
     waits: int  # for events: of a multiplexer, for signals or completions
+    thread: int = 0  # that read last
+    since: int = 0  # the end of that read, ns
 
 
 def left_unread(run: Run) -> list[LeftUnread]:
@@ -49,7 +51,17 @@ def left_unread(run: Run) -> list[LeftUnread]:
             spans = list(_without((call.exit, until), no_room.get((call.thread, call.fd), [])))
             waits = asleep.waits(call.thread, call.exit, until)
             slept = sum(_common((sleep.off, sleep.woken), spans) for wait in waits for sleep in wait.sleeps)
-            found.append(LeftUnread(call.socket, call.unread, until - call.exit, int(slept), len(waits)))
+            found.append(
+                LeftUnread(
+                    socket=call.socket,
+                    bytes=call.unread,
+                    ns=until - call.exit,
+                    slept=int(slept),
+                    waits=len(waits),
+                    thread=call.thread,
+                    since=call.exit,
+                )
+            )
         following[call.socket] = call.enter
     return found[::-1]
 

@@ -1,6 +1,7 @@
-"""Properties of a server: one a file, each a statement that a recorded run holds, breaks, or doesn't show.
+"""Properties of a program: one a file, each a statement that a recorded run holds, breaks, or doesn't show.
 
-A lab cites a property as one of its checks (`LAB.holds`); `ALL` lists them.
+A lab cites a property as one of its checks (`LAB.holds`). `ALL` lists the properties of the labs' servers, `OF_ANY_PROGRAM`
+those that are looked for in every traced program (findings/diagnosis.py).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from findings.properties.property import Holds, Observation, Property
 from findings.properties.reads_large_pieces import READS_LARGE_PIECES
 from findings.properties.serves_in_turn import SERVES_IN_TURN
 
-__all__ = ["ALL", "Holds", "Observation", "Property"]
+__all__ = ["ALL", "OF_ANY_PROGRAM", "Holds", "Observation", "Property"]
 
 ALL = (
     ECHOES_EVERY_BYTE,
@@ -34,6 +35,17 @@ ALL = (
     ONE_MECHANISM,
     NON_BLOCKING_CONNECTIONS,
     ACCEPTS_EVERY_CONNECTION,
+    CLOSES_ENDED_CONNECTIONS,
+    READS_LARGE_PIECES,
+)
+
+OF_ANY_PROGRAM = (
+    LEAVES_NO_DATA_UNREAD,
+    BLOCKS_ONLY_IN_ITS_WAIT,
+    COMPUTES_LITTLE,
+    SERVES_IN_TURN,
+    NEVER_SPINS,
+    NEEDS_NO_SHORT_TIME_OUT,
     CLOSES_ENDED_CONNECTIONS,
     READS_LARGE_PIECES,
 )

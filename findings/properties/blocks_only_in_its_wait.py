@@ -2,63 +2,121 @@
 
 from __future__ import annotations
 
-import collections
+from dataclasses import dataclass, field
 
-from findings.properties.property import Observation, Property, broken, held, not_shown
+from findings.loops import Loop, OtherWaiters, event_loops, waits_for_connections
+from findings.properties.property import Cost, Gravity, Observation, Place, Property, broken, held, not_shown, place_of
 from findings.view import Run
+from probes.context import LabRun
 from probes.kernel import syscalls
 from probes.measure.queues import place
-from probes.measure.result import Call
+from probes.measure.result import Call, Sleep
 from probes.words import count, ms
 
 # A sleep on these queues lets others decide when the thread goes on. Page faults outside a call, the kernel's own locks and RCU
 # are not the program's choice.
 _BLOCKING = {"socket", "accept", "connect", "send buffer", "futex", "pipe", "eventfd", "timer", "child", "flock", "signal"}
+_FOR_PEERS = {"socket", "send buffer"}
 # A regular file has no "not ready": a call that needs the device sleeps for it, also with O_NONBLOCK (man 2 open). Reads are
 # left out: an interpreter may load a module late.
 _DEVICE = {"disk", "page", "completion"}
 _OF_FILES = syscalls.WRITES | {"fsync", "fdatasync", "syncfs", "sync_file_range", "msync"}
+_OTHER_WAITS = {"poll", "select"}  # the queues of a wait for one descriptor inside another wait's loop
 
 _SHORT_NS = 1_000_000  # a lock that the program itself waits for is held for longer, on average
+# In a program that is not known, a lock may be held for a few ms by a thread without a CPU: these take part in no finding.
+_LONG_NS = 20_000_000
+_SHARE, _OFTEN = 0.05, 10
+
+
+@dataclass
+class _Group:
+    """The sleeps of one thread in calls of one name on one queue, outside its wait."""
+
+    loop: Loop
+    name: str
+    queue: str
+    calls: list[Call] = field(default_factory=list)
+    sleeps: list[Sleep] = field(default_factory=list)
+
+    @property
+    def ns(self) -> int:
+        return sum(sleep.wait for sleep in self.sleeps)
+
+    @property
+    def longest(self) -> Sleep:
+        return max(self.sleeps, key=lambda sleep: sleep.wait)
+
+    @property
+    def delays(self) -> bool:
+        """Do they delay other events for a time that somebody notices?"""
+        share = self.ns / max(self.loop.end - self.loop.begin, 1)
+        often = len(self.sleeps) >= _OFTEN and self.ns >= len(self.sleeps) * _SHORT_NS
+        return self.longest.wait >= _LONG_NS or (often and share >= _SHARE)
 
 
 def observe(run: Run) -> Observation:
     """Counts the sleeps outside the wait between a thread's first wait and its last one, by call and queue."""
-    waiting = 0
-    asleep: collections.Counter[tuple[str, str]] = collections.Counter()
-    lasted: collections.Counter[tuple[str, str]] = collections.Counter()
-    for calls in _loops(run):
-        waiting += 1
-        for call in calls:
-            for sleep in call.sleeps if call.name not in syscalls.LOOP_WAITS else ():
-                if sleep.queue in _BLOCKING or (sleep.queue in _DEVICE and call.name in _OF_FILES):
-                    asleep[call.name, sleep.queue] += 1
-                    lasted[call.name, sleep.queue] += sleep.wait
-    if not waiting:
-        return not_shown("no thread waits in select, poll or epoll, for signals or for completions")
-    for place_of_sleep, number in list(asleep.items()):
-        if place_of_sleep[1] == "futex" and lasted[place_of_sleep] < number * _SHORT_NS:
-            del asleep[place_of_sleep]  # contention for a lock of a library (glibc's AIO) or of the interpreter
-    if not asleep:
+    loops = event_loops(run)
+    if not loops:
+        return not_shown("no thread waits for events of several descriptors, signals or completions")
+    lab, others = isinstance(run.result.context, LabRun), OtherWaiters(run)
+    groups = [group for loop in loops for group in _groups(loop, others, lab) if lab or group.delays]
+    if not groups:
+        slept = "0 sleeps" if lab else f"no sleep of {ms(_LONG_NS)} or more"
         return held(
-            f"{count(waiting, 'thread')} with an event loop: 0 sleeps in other calls between the first wait and the last"
+            f"{count(len(loops), 'thread')} with an event loop: {slept} in other calls between the first wait and the last"
         )
-    (name, queue), number = asleep.most_common(1)[0]
-    where = name if queue == "timer" else f"{name}, {place(queue)}"  # a pause is on no wait queue
+    worst = max(groups, key=lambda group: len(group.sleeps) if lab else group.ns)
+    number = sum(len(group.sleeps) for group in groups)
+    longest = "" if lab else _longest(run, worst)
     return broken(
-        f"the thread slept {count(number, 'time')} in {where}, for {ms(lasted[name, queue])} in all;"
-        f" {count(sum(asleep.values()), 'sleep')} outside its wait"
+        f"the thread slept {count(len(worst.sleeps), 'time')} in {_where(worst)}, for {ms(worst.ns)} in all{longest};"
+        f" {count(number, 'sleep')} outside its wait",
+        places=[_place(group) for group in groups],
     )
 
 
-def _loops(run: Run) -> list[list[Call]]:
-    """For each thread that waits for events: its calls from its first wait to its last."""
-    loops = []
-    for calls in run.calls_of.values():
-        waits = [at for at, call in enumerate(calls) if call.name in syscalls.LOOP_WAITS]
-        if waits:
-            loops.append(calls[waits[0] : waits[-1] + 1])
-    return loops
+def _groups(loop: Loop, others: OtherWaiters, lab: bool) -> list[_Group]:
+    """The sleeps outside the wait. The contention for a lock of a library (glibc's AIO) or of the interpreter is left out."""
+    groups: dict[tuple[str, str], _Group] = {}
+    of_peers = lab or waits_for_connections(loop)
+    devices = lab or loop.sources > 1
+    for call in loop.calls:
+        if not call.sleeps or loop.in_wait(call):
+            continue
+        for sleep in call.sleeps:
+            counts = sleep.queue in _BLOCKING and (of_peers or sleep.queue not in _FOR_PEERS)
+            counts |= devices and sleep.queue in _DEVICE and call.name in _OF_FILES
+            counts |= not lab and sleep.queue in _OTHER_WAITS
+            if counts and not others.waited(loop.thread.serial, sleep):
+                group = groups.setdefault((call.name, sleep.queue), _Group(loop, call.name, sleep.queue))
+                group.calls.append(call)
+                group.sleeps.append(sleep)
+    return [group for group in groups.values() if group.queue != "futex" or group.ns >= len(group.sleeps) * _SHORT_NS]
+
+
+def _where(group: _Group) -> str:
+    if group.queue in _OTHER_WAITS:
+        return f"{group.name}, for one descriptor alone, as a DNS query does"
+    return group.name if group.queue == "timer" else f"{group.name}, {place(group.queue)}"  # a pause is on no wait queue
+
+
+def _longest(run: Run, group: _Group) -> str:
+    """The longest of these sleeps, the thread that ended it, and the messages that arrived during it."""
+    sleep = group.longest
+    words = f", the longest {ms(sleep.wait)}"
+    if sleep.waker and sleep.queue in ("futex", "pipe", "eventfd"):
+        words += f" (woken by {sleep.waker.comm})"
+    serial = group.loop.thread.serial
+    late = [message for message in run.result.messages if message.thread == serial and sleep.off < message.ready < sleep.woken]
+    return words + (f"; {count(len(late), 'message')} arrived during that sleep" if late else "")
+
+
+def _place(group: _Group) -> Place:
+    call = max(group.calls, key=lambda call: call.wait)
+    cost = Cost(ns=group.ns, calls=len(group.sleeps))
+    return place_of(group.loop.thread, group.name, call.fd, group.longest.off, cost)
 
 
 BLOCKS_ONLY_IN_ITS_WAIT = Property(
@@ -66,4 +124,6 @@ BLOCKS_ONLY_IN_ITS_WAIT = Property(
     statement="a thread with an event loop blocks only in its wait",
     remedy="make every socket non-blocking, also the accepted ones, and let another thread do what takes long",
     observe=observe,
+    gravity=Gravity.LATE,
+    lab="slow_handler",
 )

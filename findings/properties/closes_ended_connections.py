@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from findings.connections import connections
-from findings.properties.property import Observation, Property, broken, held, not_shown
+from findings.connections import Connection, connections
+from findings.properties.property import Cost, Observation, Place, Property, broken, held, not_shown, place_of
 from findings.view import Run, ended_by_signal
 from probes.measure.result import Call
 from probes.words import count
@@ -24,8 +24,23 @@ def observe(run: Run) -> Observation:
     interrupted = {thread: _last_interrupted(calls) for thread, calls in run.calls_of.items()}
     left = [each for each in ended if not each.closed or each.closed.enter > interrupted[each.closed.thread]]
     if not left:
-        return held(f"the server closed {count(len(ended), 'connection')} that had ended")
-    return broken(f"the server never closed {len(left)} of {count(len(ended), 'connection')} that had ended")
+        return held(f"the program closed {count(len(ended), 'connection')} that had ended")
+    return broken(
+        f"the program never closed {len(left)} of {count(len(ended), 'connection')} that had ended", places=_places(run, left)
+    )
+
+
+def _places(run: Run, left: list[Connection]) -> list[Place]:
+    """A place for each thread that read the end of a connection and did not close it, with the first of them."""
+    threads = {thread.serial: thread for thread in run.result.threads}
+    ends: dict[int, list[Call]] = {}
+    for each in left:
+        if each.ended:
+            ends.setdefault(each.ended.thread, []).append(each.ended)
+    return [
+        place_of(threads[serial], ended[0].name, ended[0].fd, ended[0].exit, Cost(calls=len(ended)))
+        for serial, ended in ends.items()
+    ]
 
 
 def _last_interrupted(calls: list[Call]) -> float:
@@ -39,4 +54,5 @@ CLOSES_ENDED_CONNECTIONS = Property(
     statement="a connection that its client has ended is closed",
     remedy="close the socket when a read returns 0 bytes; else each client costs a descriptor, until none is left",
     observe=observe,
+    needs_all=True,
 )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from findings.properties.property import Observation, Property, broken, held, not_shown
+from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
 from findings.view import Run, ended_by_signal
 from probes.kernel import syscalls
-from probes.measure.result import Call
+from probes.measure.result import Call, Message
 from probes.words import count, ms
 
 # A handler's user code takes a few times as long as its system calls: 2 to 10 times in Python. Longer user code computes.
@@ -36,19 +36,34 @@ class _Work:
 def observe(run: Run) -> Observation:
     """Counts the messages that arrived while their thread computed between two waits."""
     work = {thread: _work(calls, waits) for thread, calls in run.calls_of.items() if (waits := _waits(calls))}
+    threads = {thread.serial: thread for thread in run.result.threads}
     messages = [message for message in run.result.messages if message.thread in work]
     if not messages:
         return not_shown("no thread with a multiplexer read a message")
-    met = [found for message in messages if (found := _computed_at(work[message.thread], message.ready))]
+    met = [(message, found) for message in messages if (found := _computed_at(work[message.thread], message.ready))]
     if len(met) > max(2, _MANY * len(messages)):
         return broken(
-            f"the thread computed for up to {ms(max(found.user for found in met))} between two waits;"
-            f" {count(len(met), 'message')} of {len(messages)} arrived meanwhile and waited for it"
+            f"the thread computed for up to {ms(max(found.user for _, found in met))} between two waits;"
+            f" {count(len(met), 'message')} of {len(messages)} arrived meanwhile and waited for it",
+            places=[
+                place_of(
+                    threads[serial],
+                    since=min(found.begin for message, found in met if message.thread == serial),
+                    cost=_waited(message for message, _ in met if message.thread == serial),
+                )
+                for serial in {message.thread for message, _ in met}
+            ],
         )
     return held(
         f"{len(met)} of {count(len(messages), 'message')} arrived while the thread computed for more than {_COMPUTES} times the"
         " duration of its calls"
     )
+
+
+def _waited(messages: Iterable[Message]) -> Cost:
+    """How long these messages waited, and how much data they were."""
+    waited = list(messages)
+    return Cost(ns=sum(message.ready_to_notified for message in waited), bytes=sum(message.bytes for message in waited))
 
 
 def _waits(calls: Sequence[Call]) -> list[Call]:
@@ -81,4 +96,6 @@ COMPUTES_LITTLE = Property(
     statement="no handler computes while other connections wait",
     remedy="give long computations to another thread or process, or divide them into parts between two waits",
     observe=observe,
+    gravity=Gravity.LATE,
+    lab="slow_handler",
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import bisect
+import collections
 from collections.abc import Sequence
 
-from findings.properties.property import Observation, Property, broken, held, not_shown
-from findings.unread import left_unread
+from findings.properties.property import Cost, Gravity, Observation, Place, Property, broken, held, not_shown, place_of
+from findings.unread import LeftUnread, left_unread
 from findings.view import Run
 from probes.kernel import syscalls
 from probes.measure.result import Call, Message
@@ -38,7 +39,27 @@ def observe(run: Run) -> Observation:
             f"{count(len(late), 'message')} had unread data while the thread slept in its wait, up to"
             f" {ms(max(asleep for _, asleep in late))}"
         )
-    return broken("; ".join(words))
+    return broken("; ".join(words), places=_places(run, left, late))
+
+
+def _places(run: Run, left: Sequence[LeftUnread], late: Sequence[tuple[Message, int]]) -> list[Place]:
+    """Each thread that slept beside unread data: how long, beside how much, and since when."""
+    costs: dict[int, Cost] = collections.defaultdict(Cost)
+    since: dict[int, int] = {}
+    for rest in left:
+        costs[rest.thread] += Cost(ns=rest.slept, calls=1, bytes=rest.bytes)
+        since[rest.thread] = min(rest.since, since.get(rest.thread, rest.since))
+    for message, asleep in late:
+        if not any(rest.socket == message.socket and rest.since <= message.copied for rest in left):
+            costs[message.thread] += Cost(ns=asleep, bytes=message.bytes)
+        since[message.thread] = min(message.ready, since.get(message.thread, message.ready))
+    threads = {thread.serial: thread for thread in run.result.threads}
+    fds = {(call.thread, call.socket): call.fd for call in run.reads}
+    sockets = {rest.thread: rest.socket for rest in left} | {message.thread: message.socket for message, _ in late}
+    return [
+        place_of(threads[serial], fd=fds.get((serial, sockets[serial])), since=since[serial], cost=cost)
+        for serial, cost in costs.items()
+    ]
 
 
 def _slept_in_between(run: Run, message: Message) -> int:
@@ -74,4 +95,6 @@ LEAVES_NO_DATA_UNREAD = Property(
     statement="no data stays unread in a socket while its thread sleeps",
     remedy="read until EAGAIN before the next wait; edge-triggered epoll reports an arrival only once",
     observe=observe,
+    gravity=Gravity.LATE,
+    lab="edge_undrained",
 )

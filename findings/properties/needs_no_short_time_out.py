@@ -7,8 +7,9 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from findings.properties.property import Observation, Property, broken, held, not_shown
+from findings.properties.property import Cost, Observation, Property, broken, held, not_shown, place_of
 from findings.view import Run
+from probes.context import LabRun
 from probes.kernel import syscalls
 from probes.measure.result import Call, Thread
 from probes.words import count, ms
@@ -16,6 +17,8 @@ from probes.words import count, ms
 _PAUSES = {"nanosleep", "clock_nanosleep"}
 _SHORT_NS = 100_000_000  # a time-out of 0.1 s or longer costs next to nothing, and may be there for a good reason
 _MANY = 10  # time-outs of a thread; fewer are no polling
+# A program that is not known may have timers of its own: a thread that wakes up more than 100 times a second polls.
+_SHORT_IN_ANY_PROGRAM_NS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class TimeOuts:
     thread: Thread
     name: str  # of the call
     calls: list[Call]
+    short: int  # ns: shorter time-outs poll
 
     @property
     def average(self) -> float:
@@ -34,13 +38,14 @@ class TimeOuts:
     @property
     def polls(self) -> bool:
         """Are they many, and short?"""
-        return len(self.calls) > _MANY and self.average < _SHORT_NS
+        return len(self.calls) > _MANY and self.average < self.short
 
 
 def observe(run: Run) -> Observation:
     """Counts the sleeps that ended without a result because their time was over."""
+    short = _SHORT_NS if isinstance(run.result.context, LabRun) else _SHORT_IN_ANY_PROGRAM_NS
     seen = [
-        TimeOuts(thread, name, [call for call in calls if call.name == name])
+        TimeOuts(thread, name, [call for call in calls if call.name == name], short)
         for thread in run.result.threads
         if (calls := polls_after_time_out(run.calls_of.get(thread.serial, ())))
         for name in sorted({call.name for call in calls})
@@ -53,7 +58,18 @@ def observe(run: Run) -> Observation:
     thread = worst.thread
     return broken(
         f"{count(len(worst.calls), 'sleep')} of thread {thread.name} in {worst.name} ended because a time-out was over,"
-        f" after {ms(worst.average)} on average, and the thread polled again"
+        f" after {ms(worst.average)} on average, and the thread polled again",
+        places=[
+            place_of(
+                polling.thread,
+                polling.name,
+                polling.calls[0].fd,
+                polling.calls[0].enter,
+                Cost(ns=sum(call.total - call.wait for call in polling.calls), calls=len(polling.calls)),
+            )
+            for polling in seen
+            if polling.polls
+        ],
     )
 
 
@@ -110,4 +126,5 @@ NEEDS_NO_SHORT_TIME_OUT = Property(
     statement="no thread polls after short time-outs: it sleeps until something happens",
     remedy="leave the time-out out (-1, None), or compute it from the next moment at which something must be done",
     observe=observe,
+    lab="time_out_polling",
 )

@@ -6,9 +6,10 @@ import collections
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from findings.properties.property import Observation, Property, broken, held, not_shown
-from findings.properties.turns import turns_of
+from findings.properties.property import Cost, Observation, Place, Property, broken, held, not_shown, place_of
+from findings.properties.turns import Turn, turns_of
 from findings.view import Run
+from probes.context import LabRun
 from probes.kernel import syscalls
 from probes.measure.result import Call, Thread
 from probes.words import count
@@ -17,6 +18,7 @@ from probes.words import count
 # of a burst of messages.
 _EACH = 10  # for an arrival of data
 _SOME = 30  # for a thread without messages
+_SHARE, _LONG_NS = 0.03, 500_000_000  # of a thread's life, or on a CPU in all: in a program that is not known
 _ENDS = 5  # reads of the end of one connection: one is enough, as nothing comes after it
 
 
@@ -32,6 +34,9 @@ class Spinning:
     ends: int  # the most reads of 0 bytes on one connection before it was closed: a connection that has ended stays readable
     messages: int  # of the thread's process: another thread may have read them
     arrivals: int  # of data, for these messages: a large message arrives in many parts
+    ns: int = 0  # on a CPU in these turns, and in these reads
+    outcome: str = ""  # of the call that followed most of the waits, with its number
+    first: Call | None = None
 
     @property
     def turns(self) -> int:
@@ -42,6 +47,11 @@ class Spinning:
     def spins(self) -> bool:
         """More of them than a correct loop makes."""
         return self.ends > _ENDS or self.turns > max(_SOME, _EACH * self.arrivals)
+
+    @property
+    def wasteful(self) -> bool:
+        """Did the turns take so much of a CPU that the machine notices?"""
+        return self.ns > _SHARE * self.thread.wall or self.ns > _LONG_NS
 
 
 def observe(run: Run) -> Observation:
@@ -62,15 +72,17 @@ def observe(run: Run) -> Observation:
         messages = count(len(run.result.messages), "message")
     if not seen:
         return not_shown("no thread made a system call")
-    worst = max(seen, key=lambda spinning: (spinning.spins, spinning.turns))
-    if not worst.spins:
+    lab = isinstance(run.result.context, LabRun)
+    spinning = [thread for thread in seen if thread.spins and (lab or thread.wasteful)]
+    worst = max(spinning, key=lambda spinning: spinning.turns, default=None)
+    if worst is None:
         return held(
-            f"{count(sum(spinning.turns for spinning in seen), 'turn')} without a sleep and without a result, for {messages}"
+            f"{count(sum(thread.turns for thread in seen), 'turn')} without a sleep and without a result, for {messages}"
         )
     thread = worst.thread
     on_cpu = 1 - (thread.wait + thread.sched_delay + thread.preempted) / max(thread.wall, 1)
     kinds = (
-        (worst.ready, "a descriptor was reported as ready and no data moved"),
+        (worst.ready, "a descriptor was reported as ready and no data moved" + worst.outcome),
         (worst.completed, "a signal or a completion came and no data moved"),
         (worst.empty, "the wait returned at once with nothing ready (time-out 0)"),
         (worst.eagain, "a read or accept returned EAGAIN"),
@@ -79,33 +91,63 @@ def observe(run: Run) -> Observation:
     words = "; ".join(f"{count(number, 'time')} {kind}" for number, kind in kinds if number)
     return broken(
         f"thread {thread.name} made {count(worst.turns, 'turn')} without a sleep and without a result"
-        f" for {count(worst.messages, 'message')} ({words}), and was on a CPU for {on_cpu:.0%} of its life"
+        f" for {count(worst.messages, 'message')} ({words}), and was on a CPU for {on_cpu:.0%} of its life",
+        places=[_place(thread) for thread in spinning],
     )
+
+
+def _place(spinning: Spinning) -> Place:
+    first = spinning.first
+    cost = Cost(ns=spinning.ns, calls=spinning.turns + spinning.ends)
+    if first is None:
+        return place_of(spinning.thread, cost=cost)
+    return place_of(spinning.thread, first.name, first.fd, first.enter, cost)
 
 
 def _of_thread(thread: Thread, calls: list[Call], messages: int, arrivals: int) -> Spinning:
     turns = [turn for turn in turns_of(calls) if not turn.slept and turn.without_result]
     reported = [turn for turn in turns if (turn.wait.result or 0) > 0]
+    eagain = _eagain(calls)
+    ends = _ends(calls)
+    spun = [turn.wait for turn in turns] + [call for turn in turns for call in turn.calls] + eagain
     return Spinning(
         thread,
         ready=sum(turn.without_result for turn in reported if turn.wait.name in syscalls.MULTIPLEXERS),
         completed=sum(turn.without_result for turn in reported if turn.wait.name not in syscalls.MULTIPLEXERS),
         empty=sum(turn.without_result for turn in turns if (turn.wait.result or 0) <= 0),
-        eagain=_eagain(calls),
-        ends=_ends(calls),
+        eagain=sum(call.count for call in eagain),
+        ends=ends,
         messages=messages,
         arrivals=arrivals,
+        ns=min(
+            sum(turn.on_cpu for turn in turns) + sum(call.exit - call.enter for call in eagain),  # bursts overlap
+            thread.user + thread.kernel + thread.copy,
+        ),
+        outcome=_outcome(turns),
+        first=min(spun, key=lambda call: call.enter, default=None),
     )
 
 
-def _eagain(calls: Iterable[Call]) -> int:
-    """Reads and accepts of a thread that got EAGAIN at once; 0 for a thread that waits in a multiplexer."""
-    eagain = 0
+def _outcome(turns: Iterable[Turn]) -> str:
+    """The call that failed most often after a wait that reported a descriptor, in words; "" if none did."""
+    outcomes: collections.Counter[str] = collections.Counter()
+    for turn in turns:
+        for call in turn.calls:
+            if call.errno:
+                outcomes[f"{call.name} got {call.errno}"] += call.count
+            elif call.name in syscalls.READS and call.result == 0:
+                outcomes[f"{call.name} returned 0 bytes, the end of the file or connection"] += call.count
+    return "".join(f": {number:,} times {outcome}" for outcome, number in outcomes.most_common(1))
+
+
+def _eagain(calls: Iterable[Call]) -> list[Call]:
+    """Reads and accepts of a thread that got EAGAIN at once; none for a thread that waits in a multiplexer."""
+    eagain = []
     for call in calls:
         if call.name in syscalls.MULTIPLEXERS:
-            return 0
+            return []
         if call.errno == "EAGAIN" and not call.sleeps and call.name in syscalls.READS | syscalls.ACCEPTS:
-            eagain += call.count
+            eagain.append(call)
     return eagain
 
 
@@ -138,4 +180,5 @@ NEVER_SPINS = Property(
     statement="no thread polls in a loop: a thread without work sleeps",
     remedy="wait without a time-out, and wait for writability only while there is data left to send",
     observe=observe,
+    lab="always_writable",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from findings.properties.property import Observation, Property, broken, held, not_shown
+from findings.properties.property import Cost, Observation, Property, broken, held, not_shown, place_of
 from findings.view import Run
 from probes.kernel import syscalls
 from probes.words import count
@@ -24,7 +24,18 @@ def observe(run: Run) -> Observation:
     size = sum(call.bytes for call in small) / len(small)
     return broken(
         f"{count(len(small), 'read')} asked for {size:.0f} {'byte' if size < 1.5 else 'bytes'} each on average and left data in"
-        f" the socket: {len(small) / messages:.0f} reads per message"
+        f" the socket: {len(small) / messages:.0f} reads per message",
+        places=[
+            place_of(
+                thread,
+                own[0].name,
+                own[0].fd,
+                own[0].enter,
+                Cost(ns=sum(call.total - call.wait for call in own), calls=len(own), bytes=sum(call.bytes for call in own)),
+            )
+            for thread in run.result.threads
+            if (own := [call for call in small if call.thread == thread.serial])
+        ],
     )
 
 

@@ -6,7 +6,7 @@ import bisect
 import collections
 from dataclasses import dataclass
 
-from findings.properties.property import Observation, Property, broken, held, not_shown
+from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
 from findings.view import Run
 from probes.kernel import syscalls
 from probes.measure.result import Call, Message
@@ -21,6 +21,7 @@ class Overtaken:
 
     reads: int
     unread: int  # ns
+    message: Message | None = None
 
 
 def observe(run: Run) -> Observation:
@@ -31,7 +32,11 @@ def observe(run: Run) -> Observation:
     evidence = f"at most {count(most.reads, 'read')} of other connections while data was unread"
     evidence += f", for {ms(most.unread)}" if most.reads else ""
     connections = len({message.socket for message in run.result.messages})
-    return broken(evidence) if most.reads > _MANY + 2 * connections else held(evidence)
+    if most.reads <= _MANY + 2 * connections or most.message is None:
+        return held(evidence)
+    thread = next(thread for thread in run.result.threads if thread.serial == most.message.thread)
+    cost = Cost(ns=most.unread, calls=most.reads, bytes=most.message.bytes)
+    return broken(evidence, places=[place_of(thread, fd=most.message.fd, since=most.message.ready, cost=cost)])
 
 
 def most_overtaken(run: Run) -> Overtaken:
@@ -44,7 +49,7 @@ def most_overtaken(run: Run) -> Overtaken:
         reads = [call for call in run.calls_of.get(thread, []) if call.name in syscalls.READS]
         for message, number in _reads_within(reads, own):
             if number > worst.reads:
-                worst = Overtaken(number, message.read - message.ready)
+                worst = Overtaken(number, message.read - message.ready, message)
     return worst
 
 
@@ -78,4 +83,6 @@ SERVES_IN_TURN = Property(
     statement="all connections are served in turn",
     remedy="read each ready connection once, or at most a fixed number of bytes, before the next connection's turn",
     observe=observe,
+    gravity=Gravity.LATE,
+    lab="edge_starvation",
 )

@@ -38,6 +38,13 @@ class Turn:
         return max(self.wait.count - results, 0)
 
     @property
+    def on_cpu(self) -> int:
+        """From the start of the wait to the end of the last call, without sleeps and the time without a CPU, ns."""
+        calls = [self.wait, *self.calls]
+        off = sum(call.wait + call.sched_delay + call.preempted for call in calls)
+        return max(max(call.exit for call in calls) - self.wait.enter - off, 0)
+
+    @property
     def slept(self) -> bool:
         """Did the thread sleep in the wait?"""
         return bool(self.wait.sleeps)

@@ -1,0 +1,93 @@
+"""What is wrong with a program: every property that holds for any program, held against a run.
+
+`diagnose(result)` needs no knowledge of the program: which threads are event loops, which descriptors are connections, and who
+waits for whom follow from the recorded calls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from findings.properties import OF_ANY_PROGRAM
+from findings.properties.property import Cost, Gravity, Holds, Observation, Place, Property, not_shown
+from findings.view import Run
+from findings.whole import why_not_whole
+from probes.measure.result import Result
+
+
+@dataclass(frozen=True)
+class ProgramFinding:
+    """One property of the program: whether this run has it, and where and how dearly the program breaks it."""
+
+    id: str
+    verdict: Holds
+    statement: str
+    evidence: str
+    cost: Cost
+    places: tuple[Place, ...]  # the worst first; empty unless the property is broken
+    remedy: str
+    lab: str | None  # `./iolab lab NAME` shows a program that breaks it, and the same program mended
+    gravity: Gravity
+
+    @property
+    def place(self) -> Place | None:
+        """The worst place."""
+        return self.places[0] if self.places else None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All findings of a run: first those that are broken, the worst first, then those that hold, then those not shown."""
+
+    findings: tuple[ProgramFinding, ...]
+
+    @property
+    def broken(self) -> tuple[ProgramFinding, ...]:
+        """What is wrong, the worst first: lost data and lost processes, then lost time, then waste; each by its cost."""
+        return self._with(Holds.BROKEN)
+
+    @property
+    def held(self) -> tuple[ProgramFinding, ...]:
+        """What was looked for, and is right."""
+        return self._with(Holds.HELD)
+
+    @property
+    def not_shown(self) -> tuple[ProgramFinding, ...]:
+        """What this run can't show: the program did nothing of the kind, or the recording is not whole."""
+        return self._with(Holds.NOT_SHOWN)
+
+    def _with(self, verdict: Holds) -> tuple[ProgramFinding, ...]:
+        return tuple(finding for finding in self.findings if finding.verdict is verdict)
+
+
+def diagnose(result: Result) -> Diagnosis:
+    """Holds every property of any program against the run."""
+    run = Run(result)
+    findings = [_finding(each, _observe(each, run)) for each in OF_ANY_PROGRAM]
+    return Diagnosis(tuple(sorted(findings, key=_order)))
+
+
+def _observe(cited: Property, run: Run) -> Observation:
+    """The run's verdict; a property that rests on missing calls is not shown by a recording that is not whole."""
+    why = why_not_whole(run.result) if cited.needs_all else ""
+    return not_shown(why) if why else cited.observe(run)
+
+
+def _finding(cited: Property, seen: Observation) -> ProgramFinding:
+    return ProgramFinding(
+        id=cited.id,
+        verdict=seen.holds,
+        statement=cited.statement,
+        evidence=seen.evidence,
+        cost=seen.cost,
+        places=seen.places,
+        remedy=cited.remedy,
+        lab=cited.lab,
+        gravity=cited.gravity,
+    )
+
+
+def _order(finding: ProgramFinding) -> tuple[int, int, int, int, int]:
+    verdict = [Holds.BROKEN, Holds.HELD, Holds.NOT_SHOWN].index(finding.verdict)
+    cost = finding.cost
+    return verdict, finding.gravity if verdict == 0 else 0, -cost.ns, -cost.bytes, -cost.calls
