@@ -1,23 +1,27 @@
 """A recording: all records and the context of a run, in one file that any machine can show again.
 
-The file is a zip: meta.json (machine, probes, losses, the layouts of the records, kernel stacks as names, the context the run
-was made in) and records.bin (the records, packed). No kernel address is in it: stacks are names, sockets ordinals.
+The file (format 2) is a row of chunks (chunks.py): HEAD has what is known at the start (the machine, the probes, the layouts of
+the records, what is run); then come records as they were drained, and the names of kernel stacks; END has what is known at the
+end. So a writer can be fed while the program runs, and what it wrote can be shown even if it dies. No kernel address is in the
+file: stacks are names, sockets ordinals (addresses.py). Format 1, a zip file, is only read (zipped.py).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import io
 import json
-import struct
-import zipfile
+import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from probes import files, shapes
+from probes import bounds, chunks, files, shapes, zipped
+from probes.addresses import without_addresses as without_addresses
+from probes.chunks import ChunkKind
 from probes.context import Context
 from probes.context import read as read_context
 from probes.errors import WrongUsage
@@ -25,12 +29,10 @@ from probes.kernel import records
 from probes.kernel.records import LAYOUTS, Kind, Layout
 from probes.kernel.syscalls import ARCHITECTURES
 
-FORMAT = 1
-# Names in recordings of iolab 0.1.0, with their current names: kinds of records, their fields, and a probe's keys.
-_OLD_KINDS = {"RUN": "BURST", "TAKEN": "SOCKET_COPY", "LISTED": "READY_LIST"}
-_OLD_FIELDS = {"handed_in": "copy_in_max", "handed_out": "copy_out_max", "runs": "bursts"}
-_OLD_PROBE_KEYS = {"more": "optional"}
 _KEYS = {"machine", "probes", "losses", "seen", "stacks", "layouts", "end", "context"}
+_PIECE = 1 << 20  # bytes of records in a chunk
+_EVERY = 1.0  # seconds: so much of a quiet run is not in the file yet; a little more in a run of days, for fewer chunks
+_NAMES = 100  # stacks in a chunk: 64 names of 512 bytes each at most (KSYM_NAME_LEN)
 
 
 class Quality(enum.StrEnum):
@@ -48,6 +50,7 @@ class Missing(enum.StrEnum):
     SKIPPED = "SKIPPED"  # the kernel skipped the program at one end of a system call, and its stand-in too
     PAIRED = "PAIRED"  # the kernel skipped a program of a copy; the other program of the copy shows if it was followed
     FULL = "FULL"  # the recording was full before the end
+    CUT = "CUT"  # the file has no end: iolab was killed, or the copy is not complete
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,16 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Head:
+    """What is known when a recording begins."""
+
+    machine: Machine
+    probes: tuple[Probe, ...]  # as attached, without hits
+    context: Context  # what is run
+    layouts: Mapping[Kind, Layout] = field(default_factory=lambda: LAYOUTS)
+
+
+@dataclass(frozen=True)
 class Recording:
     """What the probes saw of one run, and what is known of the run beside it."""
 
@@ -90,30 +103,102 @@ class Recording:
         """The kernel functions of a stack, innermost first; empty for a stack that was not taken."""
         return self.stacks.get(number, ())
 
-    def meta(self) -> dict[str, Any]:
-        """What meta.json holds: plain data and dataclasses, for json.dumps with `shapes.plain`."""
-        return {
-            "format": FORMAT,
-            "machine": self.machine,
-            "probes": [dataclasses.asdict(probe) for probe in self.probes],  # also what is None, unlike shapes.plain
-            "losses": self.losses,
-            "seen": self.seen,
-            "stacks": {str(number): names for number, names in self.stacks.items()},
-            "layouts": records.describe(self.layouts),
-            "end": self.end,
-            "bytes": len(self.data),
-            "context": self.context,
-        }
-
     def with_context(self, **changes: Any) -> Recording:
         """The same recording with other values in these fields of its context."""
         return dataclasses.replace(self, context=dataclasses.replace(self.context, **changes))
 
     def save(self, path: str) -> None:
         """Writes the file, whole or not at all. Raises WrongUsage if the place can't be written."""
-        with files.whole(path, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("meta.json", json.dumps(self.meta(), indent=1, default=shapes.plain))
-            archive.writestr("records.bin", self.data)
+        try:
+            with files.whole(path, "wb") as file:
+                writer = Writer(file, Head(self.machine, self.probes, self.context, self.layouts))
+                writer.stacks(self.stacks)
+                writer.records(self.data)
+                writer.finish(self)
+        except ValueError as error:
+            raise WrongUsage(f"can't write {path}: {error}", "record less: fewer clients, or a shorter run") from error
+
+
+class Writer:
+    """Writes a recording piece by piece, also while the program runs: `load` opens the file from the first piece on.
+
+    A disk that is full does not end the run: after an OSError the writer writes nothing more, and `finish` raises the error.
+    """
+
+    def __init__(self, file: IO[bytes], head: Head) -> None:
+        self._chunks = chunks.Writer(file)
+        self._sizes = {int(kind): layout.codec.size for kind, layout in head.layouts.items()}
+        self._waiting, self._names = bytearray(), dict[int, tuple[str, ...]]()
+        self._bytes = 0
+        self._error: OSError | None = None
+        self._head = head
+        start = {"machine": head.machine, "layouts": records.describe(head.layouts)}
+        self._write(ChunkKind.HEAD, start | {"probes": _described(head.probes), "context": head.context})
+        self._due = time.monotonic() + _EVERY
+
+    def records(self, data: bytes) -> None:
+        """Takes packed records without addresses, each of them whole."""
+        for piece in self._pieces(data):
+            self._waiting += piece
+            if len(self._waiting) >= _PIECE or time.monotonic() >= self._due:
+                self.flush()
+
+    def stacks(self, stacks: Mapping[int, tuple[str, ...]]) -> None:
+        """Takes the names of stacks. They come into the file before the records that wait."""
+        self._names.update(stacks)
+
+    def flush(self) -> None:
+        """Puts into the file what waits."""
+        names = list(self._names.items())
+        for at in range(0, len(names), _NAMES):
+            self._write(ChunkKind.STACKS, {str(number): frames for number, frames in names[at : at + _NAMES]})
+        if self._waiting:
+            self._write_chunk(ChunkKind.RECORDS, bytes(self._waiting))
+            self._bytes += len(self._waiting)
+        self._waiting.clear()
+        self._names.clear()
+        self._due = time.monotonic() + _EVERY * (1 + self._chunks.number / 10_000)
+
+    def finish(self, recording: Recording) -> None:
+        """Writes the end: what `recording` has beside its records and its stacks, as far as the head does not say the same."""
+        self.flush()
+        end: dict[str, Any] = {"losses": recording.losses, "seen": recording.seen, "end": recording.end, "bytes": self._bytes}
+        if recording.probes != self._head.probes:
+            end["probes"] = _described(recording.probes)
+        if recording.context != self._head.context:
+            end["context"] = recording.context
+        self._write(ChunkKind.END, end)
+        if self._error:
+            raise self._error
+
+    def _write(self, kind: ChunkKind, content: Mapping[str, Any]) -> None:
+        self._write_chunk(kind, json.dumps(content, separators=(",", ":"), default=shapes.plain).encode())
+
+    def _write_chunk(self, kind: ChunkKind, payload: bytes) -> None:
+        if self._error is None:
+            try:
+                self._chunks.write(kind, payload)
+            except OSError as error:
+                self._error = error
+
+    def _pieces(self, data: bytes) -> Iterator[memoryview]:
+        """The records in pieces of at most _PIECE bytes and a record, so that each chunk has whole records."""
+        view, begin, at = memoryview(data), 0, 0
+        while len(data) - begin > _PIECE:
+            while at < len(data) and at - begin < _PIECE:
+                at += self._size(view[at])
+            yield view[begin:at]
+            begin = at
+        yield view[begin:]
+
+    def _size(self, kind: int) -> int:
+        if kind not in self._sizes:
+            raise ValueError("a record of it is damaged")
+        return self._sizes[kind]
+
+
+def _described(probes: tuple[Probe, ...]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(probe) for probe in probes]  # also what is None, unlike shapes.plain
 
 
 def load(path: Path) -> Recording:
@@ -121,61 +206,87 @@ def load(path: Path) -> Recording:
     damaged, or of a newer iolab.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            meta, data = _json(_member(archive, "meta.json", _LARGEST_META)), _member(archive, "records.bin", _LARGEST_DATA)
-        if not isinstance(meta, dict):
-            raise ValueError("meta.json is not an object")
-        if meta.get("format") != FORMAT:
-            raise WrongUsage(
-                f"{path} has another format than this iolab reads ({FORMAT})", "show it with the iolab that made it"
-            )
-        return _recording(_with_new_names(meta), data)
+        with path.open("rb") as file:
+            first = file.read(len(chunks.MAGIC))
+            if first != chunks.MAGIC:
+                file.seek(0)
+                return _recording(*zipped.read(file))
+            number = file.readline(8).rstrip(b"\n")
+            if number != b"%d" % chunks.FORMAT:
+                raise zipped.OtherFormat(number.decode("ascii", "backslashreplace"))
+            return _read(file)
+    except zipped.OtherFormat as error:
+        raise WrongUsage(
+            f"{path} has another format ({error}) than this iolab reads ({zipped.FORMAT} and {chunks.FORMAT})",
+            "show it with the iolab that made it",
+        ) from error
     except OSError as error:
         raise WrongUsage(f"can't read {path}: {error.strerror or error}", "name a file made by --save") from error
+    except MemoryError as error:
+        raise WrongUsage(f"{path} is too large for the memory of this machine", "show it on a larger machine") from error
     except _DAMAGE as error:
         why = str(error) or type(error).__name__
         raise WrongUsage(f"{path} is not a whole iolab recording ({why})", "name a file made by --save") from error
 
 
-# RuntimeError: an encrypted member; NotImplementedError: an unknown compression; RecursionError: JSON nested too deeply
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OverflowError, RuntimeError, NotImplementedError,
-    RecursionError,
-)  # fmt: skip
-_LARGEST_META, _LARGEST_DATA = 256 << 20, 1 << 30  # bytes; a recording in memory ends at 512 MB
-_DENSEST, _SMALL = 100, 16 << 20  # a larger member that was packed more than so many times is a zip bomb; a real one is 5 to 20
+# RecursionError: JSON nested too deeply
+_DAMAGE = (*zipped.DAMAGE, zlib.error, KeyError, ValueError, OverflowError, RecursionError)
 
 
-def _member(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
-    """One file of the archive, in bounded memory. The size in the directory is the most that zipfile unpacks."""
-    if archive.namelist().count(name) > 1:
-        raise ValueError(f"{name} is in it more than once")
-    info = archive.getinfo(name)
-    if info.compress_type not in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED):
-        raise ValueError(f"{name} is packed in another way than --save does")
-    if info.file_size > largest or info.file_size > max(_SMALL, _DENSEST * info.compress_size):
-        raise ValueError(f"{name} is too large")
-    return archive.read(info)
+def _read(file: IO[bytes]) -> Recording:
+    """The recording from the chunks after the first line. One that has no end is cut off: what is in it counts until then."""
+    meta: dict[str, Any] = {}
+    stacks: dict[str, Any] = {}
+    data, last = io.BytesIO(), ChunkKind.HEAD
+    for last, payload in chunks.read(file):
+        if last is ChunkKind.RECORDS:
+            data.write(payload)
+            continue
+        content = bounds.read_json(payload)
+        if not isinstance(content, dict):
+            raise ValueError(f"{last.name} is not an object")
+        if last is ChunkKind.STACKS:
+            stacks |= content
+            if len(stacks) > bounds.STACKS:
+                raise ValueError("it has too many stacks")
+        else:
+            meta |= content
+    whole = data.getvalue()  # without a copy: a BytesIO shares its bytes
+    if last is not ChunkKind.END:
+        if not whole:
+            raise ValueError("it was cut off before its first records")
+        seen, end = _extent(whole, records.from_description(meta.get("layouts")))
+        meta |= {"losses": {Missing.CUT: 1}, "seen": seen, "end": end}
+    return _recording(meta | {"stacks": stacks}, whole)
 
 
-def _json(text: bytes) -> Any:
-    """JSON without NaN, and without a key that stands twice in one object."""
+_TIMES = ("start", "exit", "last", "on", "end", "at", "copied")  # the fields that say when a record was written, in some kinds
 
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not a number")
 
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members = dict(pairs)
-        if len(members) != len(pairs):
-            raise ValueError("a key stands twice in one object")
-        return members
-
-    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
+def _extent(data: bytes, layouts: Mapping[Kind, Layout]) -> tuple[int, int]:
+    """How many records these are, and the latest time in them."""
+    sizes = {int(kind): layout.codec.size for kind, layout in layouts.items()}
+    places = {
+        int(kind): [
+            layout.offset(name) for name, ctype, length in layout.fields if name in _TIMES and (ctype, length) == ("u64", 0)
+        ]
+        for kind, layout in layouts.items()
+    }
+    number = at = latest = 0
+    while at < len(data):
+        kind = data[at]
+        if kind not in sizes:
+            raise ValueError(f"damaged record at byte {at}")
+        for place in places[kind]:
+            latest = max(latest, int.from_bytes(data[at + place : at + place + 8], "little"))
+        at += sizes[kind]
+        number += 1
+    return number, latest
 
 
 @dataclass(frozen=True)
 class _Meta:
-    """meta.json without its layouts and its context, which have checks of their own."""
+    """What a file has beside the records, without the layouts and the context, which have checks of their own."""
 
     machine: Machine
     probes: tuple[Probe, ...]
@@ -214,58 +325,3 @@ def _recording(meta: dict[str, Any], data: bytes) -> Recording:
         context=read_context(meta["context"]),
         layouts=records.from_description(meta["layouts"]),
     )
-
-
-def _with_new_names(meta: dict[str, Any]) -> dict[str, Any]:
-    """The same recording with the current names."""
-    layouts, probes = meta.get("layouts"), meta.get("probes")
-    if isinstance(layouts, dict):
-        layouts = {_OLD_KINDS.get(kind, kind): _renamed(fields) for kind, fields in layouts.items()}
-    if isinstance(probes, list):
-        probes = [
-            {_OLD_PROBE_KEYS.get(key, key): value for key, value in probe.items()} if isinstance(probe, dict) else probe
-            for probe in probes
-        ]
-    return meta | {name: value for name, value in (("layouts", layouts), ("probes", probes)) if value is not None}
-
-
-def _renamed(fields: Any) -> Any:
-    """A layout's fields with the current names; what is no list of fields stays as it is, for the check."""
-    if not isinstance(fields, list) or not all(
-        isinstance(field, list) and field and isinstance(field[0], str) for field in fields
-    ):
-        return fields
-    return [[_OLD_FIELDS.get(name, name), *rest] for name, *rest in fields]
-
-
-def without_addresses(data: bytes) -> tuple[bytes, dict[int, list[int]]]:
-    """Packed records with every kernel address replaced by a small number, and the frames (addresses) behind each stack.
-
-    The stack records themselves leave the stream: their frames are what is returned.
-    """
-    sizes = {int(kind): layout.codec.size for kind, layout in LAYOUTS.items()}
-    numbers: dict[int, int] = {0: 0}
-    objects: dict[int, int] = {0: 0}
-    sockets: dict[int, int] = {0: 0}
-    places = {
-        int(kind): [(LAYOUTS[kind].offset(name), known) for name, known in addresses.items()]
-        for kind, addresses in (
-            (Kind.SLEEP, {"stack": numbers, "waker_stack": numbers, "object": objects}),
-            (Kind.CALL, {"socket": sockets}),
-            (Kind.SOCKET_COPY, {"socket": sockets}),
-        )
-    }
-    stacks: dict[int, list[int]] = {}
-    word, source, kept, at, since = struct.Struct("<Q"), bytearray(data), bytearray(), 0, 0
-    while at < len(source):
-        kind = source[at]
-        if kind == Kind.STACK:
-            stack = LAYOUTS[Kind.STACK].decode(bytes(source[at : at + sizes[kind]]))
-            stacks[numbers.setdefault(stack.id, len(numbers))] = list(stack.frames[: stack.depth])
-            kept += source[since:at]
-            since = at + sizes[kind]
-        for place, known in places.get(kind, ()):
-            address = word.unpack_from(source, at + place)[0]
-            word.pack_into(source, at + place, known.setdefault(address, len(known)))
-        at += sizes[kind]
-    return bytes(kept + source[since:]), stacks

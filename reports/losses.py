@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 from probes.kernel.records import Loss
 from probes.measure.result import Events
+from probes.recording import Missing
 from probes.words import count
 
-_SENTENCES: dict[Loss, Callable[[int], str]] = {
+_SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
     Loss.UNSEEN: lambda number: (
         f"this machine hid {count(number, 'context switch')} from us; the run queue times of these switches are upper bounds"
     ),
@@ -29,6 +30,10 @@ _SENTENCES: dict[Loss, Callable[[int], str]] = {
         f"iolab refused {count(number, 'attempt')} of other processes to enter this recording"
         " (another iolab runs at the same time, or a program tried)"
     ),
+    Missing.CUT: lambda _number: (
+        "the recording is cut off: iolab was killed before it wrote the end, or the copy of the file is not complete;"
+        " later events are missing, and threads that lived then are shown as alive"
+    ),
 }
 
 
@@ -39,6 +44,8 @@ def notes(events: Events) -> list[str]:
 
 def remedy(events: Events) -> str:
     """What the user can do against lost events."""
+    if Missing.CUT.lower() in events.reasons:
+        return "Run it again, and let iolab end by itself or by Ctrl-C."
     if events.needs_room:
         return "The program needs more room than a table of the probes has: trace it with fewer clients, or for a shorter time."
     return "Run it again with less load on the machine."

@@ -51,6 +51,7 @@ class Soundness:
         Missing.SKIPPED: Voids.EVERYTHING,  # only where `_skipped_begin` is true
         Missing.PAIRED: Voids.COPIES,  # only where `_skipped_copy` is true
         Missing.FULL: Voids.EVERYTHING,  # the part before the end is complete: Events.full says so beside `lost`
+        Missing.CUT: Voids.EVERYTHING,
     }
 
     # The probes' tables of fixed size: the same program fills them again, however little else the machine does.

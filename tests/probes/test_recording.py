@@ -1,22 +1,33 @@
-"""A recording keeps its data, contains no kernel address, and is refused when damaged."""
+"""A recording keeps its data, contains no kernel address, can be cut off, and is refused when damaged."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
+import errno
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
-from probes import shapes
+from probes import chunks
+from probes.chunks import ChunkKind
+from probes.context import TraceRun
 from probes.errors import WrongUsage
 from probes.kernel import records
-from probes.kernel.records import STACK_FRAMES, Kind
-from probes.recording import load, without_addresses
-from tests.conftest import recording_of
+from probes.kernel.records import Kind
+from probes.measure.measure import measure
+from probes.recording import Head, Recording, Writer, load
+from reports import losses
+from tests.conftest import ROOT, recording_of
 from tests.probes.measure.streams import record, recording
-
-ADDRESS = 0xFFFFFFFF81234567
 
 
 def test_save_and_load_give_the_same(tmp_path: Path) -> None:
@@ -36,24 +47,6 @@ def test_a_real_recording_is_the_same_after_it_was_saved_again(name: str, tmp_pa
     assert load(tmp_path / "again.iolab") == real
 
 
-def test_addresses_become_ordinals_and_equal_ones_stay_equal() -> None:
-    stack = record(Kind.STACK, id=ADDRESS, depth=2, frames=(ADDRESS, ADDRESS + 8) + (0,) * (STACK_FRAMES - 2))
-    stream = [
-        record(Kind.CALL, socket=ADDRESS),
-        stack,
-        record(Kind.SLEEP, stack=ADDRESS, waker_stack=ADDRESS + 1),
-        record(Kind.CALL, socket=ADDRESS + 64),
-        record(Kind.CALL, socket=ADDRESS),
-        record(Kind.CALL),
-    ]
-    data, stacks = without_addresses(b"".join(map(records.encode, stream)))
-    left = list(records.decode(data))
-    assert [record.kind for record in left] == [Kind.CALL, Kind.SLEEP, Kind.CALL, Kind.CALL, Kind.CALL]
-    assert [record.socket for record in left if record.kind == Kind.CALL] == [1, 2, 1, 0]
-    assert (left[1].stack, left[1].waker_stack) == (1, 2)
-    assert stacks == {1: [ADDRESS, ADDRESS + 8]}
-
-
 @pytest.mark.parametrize("name", ["blocking", "epoll"])
 def test_a_real_recording_tells_no_kernel_address(name: str) -> None:
     recording = load(Path(__file__).parents[1] / "data" / f"{name}.iolab")
@@ -62,32 +55,138 @@ def test_a_real_recording_tells_no_kernel_address(name: str) -> None:
             assert found.stack < 1000 and found.waker_stack < 1000
         if found.kind == Kind.CALL:
             assert found.socket < 1000
-    assert "0xffff" not in json.dumps(recording.meta(), default=shapes.plain)
+    assert not re.search("ffff[0-9a-f]{12}", str(dataclasses.replace(recording, data=b"")))
 
 
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
         (lambda path: path.unlink(), "No such file"),
+        (lambda path: path.write_bytes(b""), "not a whole iolab recording"),
         (lambda path: path.write_bytes(b"PK nonsense"), "not a whole iolab recording"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "not a whole iolab recording"),
-        (lambda path: zipfile.ZipFile(path, "w").writestr("meta.json", "{}"), "not a whole iolab recording"),
+        (lambda path: path.write_bytes(path.read_bytes()[:100]), "cut off before its first records"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"x"), "bytes follow its end"),
+        (lambda path: path.write_bytes(b"iolab recording 2\n"), "cut off before its first records"),
+        (lambda path: zipfile.ZipFile(path, "w").writestr("meta.json", "{}"), "another format"),
+        (lambda path: path.write_bytes(b"iolab recording 33\n"), "another format .33. than this iolab reads .1 and 2."),
     ],
 )
-def test_a_damaged_file_is_refused_in_words(tmp_path: Path, damage: object, words: str) -> None:
+def test_a_damaged_file_is_refused_in_words(tmp_path: Path, damage: Callable[[Path], None], words: str) -> None:
     path = tmp_path / "one.iolab"
     recording([record(Kind.THREAD, start=1)]).save(str(path))
-    damage(path)  # type: ignore[operator]
+    damage(path)
     with pytest.raises(WrongUsage, match=words):
         load(path)
 
 
-def test_a_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as newer:
-        newer.setattr("probes.recording.FORMAT", 99)
-        recording([]).save(str(tmp_path / "new.iolab"))
-    with pytest.raises(WrongUsage, match="another format"):
-        load(tmp_path / "new.iolab")
+# A file that grows while the program runs
+
+
+def stream(times: int = 1) -> list[Any]:
+    """The records of one thread's life, the calls in the middle repeated."""
+    calls = [record(Kind.CALL, enter=at, exit=at + 1) for at in range(10, 10 + 3 * times, 3)]
+    return [record(Kind.THREAD, start=1), *calls, record(Kind.EXIT, end=10**6, calls=len(calls))]
+
+
+def writer_of(made: Recording, file: IO[bytes]) -> Writer:
+    return Writer(file, Head(made.machine, made.probes, TraceRun(command=("ls",))))
+
+
+def test_pieces_give_the_same_as_the_whole(tmp_path: Path) -> None:
+    made, path = recording(stream(5)), tmp_path / "one.iolab"
+    with path.open("wb") as file:
+        writer = writer_of(made, file)
+        for each in stream(5):
+            writer.records(records.encode(each))
+            writer.flush()
+        writer.stacks(made.stacks)
+        writer.finish(made)
+    assert load(path) == made
+
+
+def test_a_long_recording_has_pieces_of_whole_records(tmp_path: Path) -> None:
+    made, path = recording(stream(20_000)), tmp_path / "one.iolab"
+    made.save(str(path))
+    assert load(path) == made
+    with path.open("rb") as file:
+        file.readline()
+        pieces = [payload for kind, payload in chunks.read(file) if kind is ChunkKind.RECORDS]
+    assert len(pieces) > 3 and sum(len(list(records.decode(piece))) for piece in pieces) == 20_002
+
+
+def test_a_file_without_an_end_has_what_came_until_then(tmp_path: Path) -> None:
+    made, path = recording(stream(3)), tmp_path / "one.iolab"
+    with path.open("wb") as file:
+        writer = writer_of(made, file)
+        writer.stacks(made.stacks)
+        writer.records(b"".join(map(records.encode, stream(3)[:3])))
+        writer.flush()
+        writer.records(b"".join(map(records.encode, stream(3)[3:])))
+    cut = load(path)
+    assert list(records.decode(cut.data)) == stream(3)[:3]
+    assert (cut.losses, cut.seen, cut.end) == ({"CUT": 1}, 3, 14)
+    assert cut.stacks == made.stacks and cut.context == TraceRun(command=("ls",))
+    found = measure(cut)
+    assert not found.events.sound and found.events.reasons["cut"] == 1
+    assert any("cut off" in sentence for sentence in losses.notes(found.events))
+    assert "less load" not in losses.remedy(found.events)
+
+
+def test_a_writer_that_is_killed_leaves_a_recording(tmp_path: Path) -> None:
+    path = tmp_path / "one.iolab"
+    code = (
+        "import os, signal, sys\n"
+        "from tests.probes.test_recording import *\n"
+        "made = recording(stream(3))\n"
+        "with open(sys.argv[1], 'wb') as file:\n"
+        "    writer = writer_of(made, file)\n"
+        "    writer.records(made.data); writer.flush(); writer.records(made.data)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT)
+    assert done.returncode == -signal.SIGKILL
+    cut = load(path)
+    assert cut.data == recording(stream(3)).data and cut.losses == {"CUT": 1}
+
+
+def test_a_quiet_run_is_in_the_file_after_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, path, now = recording(stream()), tmp_path / "one.iolab", 100.0
+    monkeypatch.setattr("probes.recording.time.monotonic", lambda: now)
+    with path.open("wb") as file:
+        writer = writer_of(made, file)
+        writer.records(made.data)
+        before = path.stat().st_size
+        now += 1.1
+        writer.records(b"")
+        assert before < path.stat().st_size and load(path).data == made.data
+
+
+def test_a_full_disk_is_an_error_at_the_end_only() -> None:
+    made = recording(stream())
+    room = io.BytesIO()
+
+    class Disk(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            if room.tell() + len(data) > 1000:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return room.write(data)
+
+    writer = writer_of(made, io.BufferedWriter(Disk(), 16))
+    for _ in range(10):
+        writer.records(made.data)
+        writer.flush()
+    with pytest.raises(OSError, match="No space left"):
+        writer.finish(made)
+
+
+def test_what_no_reader_would_take_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probes.bounds.CHUNKS", 2)
+    with pytest.raises(WrongUsage, match="too large for a recording"):
+        recording(stream()).save(str(tmp_path / "one.iolab"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_place_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
