@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and that belong to the user who called.
+"""Files that are written whole or not at all, or that grow under a name of their own, and that belong to the user who called.
 
 `check` and `whole` make the same plan in the same way: the plan holds the very file that will be written to, so what can be
 refused is refused before the work. What an existing file keeps: owner, group, permissions, POSIX ACL, user.* attributes.
@@ -92,6 +92,58 @@ def whole(path: str, mode: str = "w") -> Iterator[IO[Any]]:
             file.flush()
             os.fsync(plan.half)  # a quota or a remote disk may say only now that there is no room (fsync(2))
         _publish(plan)
+
+
+@contextlib.contextmanager
+def growing(path: str) -> Iterator[IO[bytes]]:
+    """A file that keeps what was flushed to it even if this process is killed: for what can be read without its end.
+
+    A new file has its name from the start. An existing file stays until the new one is whole; until then the new one is called
+    FILE.part. An error leaves what was written, under the name that it has then. Where the file can't have a name before it is
+    whole, it is written as by `whole`. Raises WrongUsage where it can't be written.
+    """
+    with _refusals(path), _planned(path) as plan:
+        if plan.way is Way.THROUGH:
+            with os.fdopen(_open_through(plan.place), "wb") as file:
+                yield file
+            return
+        folder = plan.place.folder
+        _sweep(folder)
+        name = _show(plan)
+        try:
+            with os.fdopen(os.dup(plan.half), "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(plan.half)
+        except BaseException:
+            if name and not os.fstat(plan.half).st_size:
+                _remove(name, folder)
+            raise
+        if name != plan.place.name or not _is_called(plan.half, name, folder):
+            _publish(plan)
+        if name != plan.place.name and _is_called(plan.half, name, folder):
+            _remove(name, folder)
+
+
+def _show(plan: Plan) -> str:
+    """Gives the half its name for the time until it is whole. The name, or "" if it can't have one."""
+    if plan.way is Way.IN_PLACE:
+        return ""
+    name = plan.place.name + (".part" if plan.way is Way.REPLACE else "")
+    if plan.way is Way.REPLACE:
+        _sweep_part(name, plan.place.folder)
+    source = plan.half_name or f"/proc/self/fd/{plan.half}"
+    try:
+        os.link(source, name, src_dir_fd=plan.place.folder, dst_dir_fd=plan.place.folder, follow_symlinks=not plan.half_name)
+    except OSError:
+        return ""
+    return name
+
+
+def _is_called(half: int, name: str, folder: int) -> bool:
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(half), os.stat(name, dir_fd=folder, follow_symlinks=False))
+    return False
 
 
 def make_folder(path: str) -> None:
@@ -335,10 +387,15 @@ def _sweep(folder: int) -> None:
         listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
         held.callback(os.close, listing)
         for name in filter(_HALF.fullmatch, os.listdir(listing)):
-            with contextlib.suppress(OSError), ExitStack() as opened:
-                half = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-                opened.callback(os.close, half)
-                status = os.fstat(half)
-                if stat.S_ISREG(status.st_mode) and places.trusted(status.st_uid):
-                    fcntl.flock(half, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(name, dir_fd=folder)
+            _sweep_part(name, folder)
+
+
+def _sweep_part(name: str, folder: int) -> None:
+    """Removes one such file, if there is one and no living process has locked it."""
+    with contextlib.suppress(OSError), ExitStack() as opened:
+        half = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        opened.callback(os.close, half)
+        status = os.fstat(half)
+        if stat.S_ISREG(status.st_mode) and places.trusted(status.st_uid):
+            fcntl.flock(half, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(name, dir_fd=folder)
