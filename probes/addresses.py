@@ -35,16 +35,17 @@ class Ordinals:
     def replace(self, data: bytes) -> bytes:
         """Whole packed records with numbers instead of addresses, and without the stack records (`new_frames` has them)."""
         source, kept, at, since = bytearray(data), bytearray(), 0, 0
-        sizes, places, word = self._sizes, self._places, _WORD
-        while at < len(source):
+        sizes, places, read, write, end = self._sizes, self._places, _WORD.unpack_from, _WORD.pack_into, len(source)
+        while at < end:
             kind = source[at]
             if kind == Kind.STACK:
                 self._take_stack(source, at)
                 kept += source[since:at]
                 since = at + sizes[kind]
             for place, numbers in places[kind]:
-                address = word.unpack_from(source, at + place)[0]
-                word.pack_into(source, at + place, numbers.setdefault(address, len(numbers)))
+                (address,) = read(source, at + place)
+                if address:
+                    write(source, at + place, numbers.setdefault(address, len(numbers)))
             at += sizes[kind]
         return bytes(kept + source[since:] if since else source)
 
