@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from probes import files
 from probes.errors import CannotTrace, IolabError, WrongUsage
@@ -30,6 +30,12 @@ PREDICT_HELP = {
 }
 REPORT_HELP = {"json": "write the report as one JSON document", "out": "write the report to this file"}
 STACKS_HELP = {"stacks": "show the kernel stack behind each kind of sleep and wake-up"}
+VIEW_HELP = {
+    "brief": "write only the first screen of a trace: what the program is, where it waits, what is wrong",
+    "thread": "show only the threads with this id or name; a name may be a pattern (worker*); several, separated by commas",
+    "calls": "show only these system calls (recv*,epoll_wait), their sleeps and their threads",
+    "fd": "show only the calls on these descriptors, and the messages that these returned",
+}
 SAVE_HELP = {"save": "save the recording in this file; invoke show prints it again"}
 LINK_HELP = {
     "link": "put the clients and the server into two network namespaces, joined by a link; LINK lists its values for each"
@@ -46,7 +52,9 @@ VALUES = {
     "answers": "FILE",
     "arch": "ARCH",
     "at-once": "N",
+    "calls": "NAMES",
     "clients": "N",
+    "fd": "NUMBERS",
     "file": "FILE",
     "gap-ms": "MS",
     "labs": "NAMES",
@@ -61,6 +69,7 @@ VALUES = {
     "seed": "N",
     "size": "BYTES",
     "tests": "EXPRESSION",
+    "thread": "NAMES",
     "tools": "NAMES",
     "write": "FILE",
 }
@@ -190,6 +199,8 @@ def present(
     save: str,
     out: str,
     stacks: bool,
+    brief: bool = False,
+    part: Any = None,
     default: IO[str] | None = None,
     saved: Callable[[], None] = lambda: None,
 ) -> tuple[Any, int]:
@@ -204,24 +215,32 @@ def present(
         _keep(failed, lambda: recording.save(save))
     saved()
     result = measure_and_check(recording)
-    _keep(failed, lambda: _write(result, json, out, stacks, default))
+    _keep(failed, lambda: _write(result, json, out, View(stacks, brief, part), default))
     for error in failed:
         progress(str(error))
     return result, CANNOT_WRITE if failed else 0
 
 
-def _write(result: Any, json: bool, out: str, stacks: bool, default: IO[str] | None) -> None:
+class View(NamedTuple):
+    """What the user wants to see of a result: kernel stacks, the first screen alone, a part of the run."""
+
+    stacks: bool
+    brief: bool = False
+    part: Any = None
+
+
+def _write(result: Any, json: bool, out: str, view: View, default: IO[str] | None) -> None:
     from runs.report import report
 
     with output(out, default) as file:
         if json:
             from reports import document
 
-            document.write(report(result), file)
+            document.write(report(result, view.part), file)
         else:
             from reports.terminal import page
 
-            page.write(report(result), file, stacks)
+            page.write(report(result, view.part), file, view.stacks, brief=view.brief)
 
 
 def _keep(failed: list[IolabError], step: Callable[[], object]) -> None:
@@ -247,6 +266,16 @@ def number(option: str, text: str) -> Any:
         raise WrongUsage(
             f"--{option.replace('_', '-')} {text} is not a number", "for example --clients 3 --gap-ms 20"
         ) from None
+
+
+def part(thread: str = "", calls: str = "", fd: str = "") -> Any:
+    """The part of the run that these options name. Raises WrongUsage for a descriptor that is no number."""
+    from findings.narrow import Part
+
+    def each(text: str) -> tuple[str, ...]:
+        return tuple(filter(None, map(str.strip, text.split(","))))
+
+    return Part(threads=each(thread), calls=each(calls), fds=tuple(number("fd", text) for text in each(fd)))
 
 
 def predicted(lab: str | None, about: str, seed: int, predict: bool, answers: str) -> Answers | None:

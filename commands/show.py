@@ -9,6 +9,7 @@ from commands import shared
 HELP = (
     shared.REPORT_HELP
     | shared.STACKS_HELP
+    | shared.VIEW_HELP
     | shared.PREDICT_HELP
     | {
         "file": "a recording that --save wrote",
@@ -21,7 +22,11 @@ def show(
     file: str,
     json: bool = False,
     out: str = "",
+    thread: str = "",
     stacks: bool = False,
+    brief: bool = False,
+    calls: str = "",
+    fd: str = "",
     predict: bool = False,
     answers: str = "",
     seed: str = "",
@@ -31,6 +36,7 @@ def show(
     from probes.recording import load
 
     shared.check(out)
+    part = shared.part(thread, calls, fd)
     recording = load(Path(file))
     context = recording.context
     about, number = (context.traffic_words, context.traffic.seed) if isinstance(context, TrafficRun) else ("", 1)
@@ -41,5 +47,5 @@ def show(
     prediction = shared.predicted(lab_of(context), about, number, predict, answers)
     if prediction:
         recording = recording.with_context(prediction=prediction)
-    result, failed = shared.present(recording, json=json, save="", out=out, stacks=stacks)
+    result, failed = shared.present(recording, json=json, save="", out=out, stacks=stacks, brief=brief, part=part)
     return failed or shared.VERDICT_CODES[result.verdict]

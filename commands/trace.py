@@ -7,14 +7,26 @@ import sys
 from commands import shared
 from probes.errors import WrongUsage
 
-HELP = shared.REPORT_HELP | shared.STACKS_HELP | shared.SAVE_HELP
+HELP = shared.REPORT_HELP | shared.STACKS_HELP | shared.VIEW_HELP | shared.SAVE_HELP
 
 
-def trace(json: bool = False, save: str = "", out: str = "", stacks: bool = False, *, rest: list[str]) -> int:
+def trace(
+    json: bool = False,
+    save: str = "",
+    out: str = "",
+    thread: str = "",
+    stacks: bool = False,
+    brief: bool = False,
+    calls: str = "",
+    fd: str = "",
+    *,
+    rest: list[str],
+) -> int:
     """Trace any program: invoke trace -- CMD ARGS. The report goes to stderr; stdout belongs to the program."""
     if not rest:
         raise WrongUsage("trace needs a program to run", "invoke trace -- CMD ARGS, for example: invoke trace -- ls -l")
     shared.check(save, out)
+    part = shared.part(thread, calls, fd)
     shared.need_tracing()
     shared.outlive_the_terminal(save)
     from runs import trace as tracing
@@ -23,6 +35,14 @@ def trace(json: bool = False, save: str = "", out: str = "", stacks: bool = Fals
     signals = HeldSignals()
     recording, status = tracing.run(rest, shared.progress, shared.closed_at_start(), signals)
     result, failed = shared.present(
-        recording, json=json, save=save, out=out, stacks=stacks, default=sys.stderr, saved=signals.release
+        recording,
+        json=json,
+        save=save,
+        out=out,
+        stacks=stacks,
+        brief=brief,
+        part=part,
+        default=sys.stderr,
+        saved=signals.release,
     )
     return failed or (status if result.verdict != "inconclusive" else shared.VERDICT_CODES["inconclusive"])

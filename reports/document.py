@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from typing import IO, Any
 
+from findings.longest import longest
 from findings.side_by_side import CaseReport
 from findings.summary import MessageFigures, Times
+from findings.where import Where
 from probes.context import CasesRun, LabRun, LinkUsed, Overhead, Sent, ServerRun, TraceRun, TrafficRun, Witness
-from probes.measure.result import CallRow, Result, SleptOn, Thread
+from probes.measure.result import Call, CallRow, Result, SleptOn
 from probes.recording import Machine
-from reports import questions
+from reports import questions, threads
 from runs.report import Report
 
 SCHEMA_VERSION = 2
@@ -33,7 +36,10 @@ def document(report: Report) -> dict[str, Any]:
         "traffic": _plain(context.traffic if isinstance(context, TrafficRun) else None),
         "link": _plain(context.link if isinstance(context, TrafficRun) else None),
         **_instrument(result),
-        **_measured(result, report.messages),
+        "only": threads.part(report.part),
+        **_measured(result, report.messages, report.where),
+        "processes": threads.processes(report),
+        "start_up": _start_up(report),
         "epoll_callbacks": _ready_list(report),
         "classification": None,
         "overhead": _plain(context.overhead if isinstance(context, ServerRun) else None),
@@ -67,22 +73,22 @@ def _instrument(result: Result) -> dict[str, Any]:
     }
 
 
-def _measured(result: Result, messages: MessageFigures) -> dict[str, Any]:
+def _measured(result: Result, messages: MessageFigures, where: Where) -> dict[str, Any]:
     """The calls, messages and threads as JSON data."""
     return {
-        "calls": [_row(row) for row in result.rows],
+        "calls": _rows(result.rows, result.calls),
         "messages": {
             "count": messages.count,
             "ready_to_notified_ns": _times(messages.ready_to_notified),
             "notified_to_copied_ns": _times(messages.notified_to_copied),
             "bytes": messages.bytes,
         },
-        "threads": [_thread(thread) for thread in result.threads],
+        "threads": threads.threads(where),
     }
 
 
 def _times(times: Times) -> dict[str, int | None]:
-    return {"p50": times.p50, "p99": times.p99}
+    return {"p50": times.p50, "p99": times.p99, "longest": times.longest}
 
 
 def _case(case: CaseReport) -> dict[str, Any]:
@@ -93,7 +99,7 @@ def _case(case: CaseReport) -> dict[str, Any]:
         return about
     result, trips = case.figures.result, case.figures.round_trip
     trip = {"p50": trips.p50, "p99": trips.p99, "p100": trips.longest}
-    return about | _measured(result, case.figures.messages) | {"round_trip_ns": trip}
+    return about | _measured(result, case.figures.messages, Where(result)) | {"round_trip_ns": trip}
 
 
 def _ready_list(report: Report) -> dict[str, Any] | None:
@@ -101,6 +107,26 @@ def _ready_list(report: Report) -> dict[str, Any] | None:
     if report.ready_list is None:
         return None
     return {"count": report.ready_list.count, "ready_to_listed_ns": _times(report.ready_list.after_ready)}
+
+
+def _start_up(report: Report) -> dict[str, Any] | None:
+    """What the program did before it served; null for a program that does not serve. `calls` has these calls, too."""
+    start = report.start
+    if start is None:
+        return None
+    return {
+        "ns": start.ns,
+        "processes": start.processes,
+        "errors": dict(start.errors),
+        "calls": _rows(report.start_up_rows, start.calls),
+    }
+
+
+def _rows(rows: Iterable[CallRow], calls: Iterable[Call]) -> list[dict[str, Any]]:
+    longest_of = longest(calls)
+    return [
+        _row(row) | {"longest_ns": longest_of[row.name].call, "longest_sleep_ns": longest_of[row.name].sleep} for row in rows
+    ]
 
 
 def _row(row: CallRow) -> dict[str, Any]:
@@ -137,27 +163,6 @@ def _slept(slept: SleptOn) -> dict[str, Any]:
         "queues": slept.queues,
         "woken_by": [chain for chain, _ in slept.woken_by],
         "woken_by_count": [number for _, number in slept.woken_by],
-    }
-
-
-def _thread(thread: Thread) -> dict[str, Any]:
-    return {
-        "tid": thread.tid,
-        "pid": thread.pid,
-        "name": thread.name,
-        "wall_ns": thread.wall,
-        "user_ns": thread.user,
-        "wait_ns": thread.wait,
-        "sched_delay_ns": thread.sched_delay,
-        "preempted_ns": thread.preempted,
-        "copy_ns": thread.copy,
-        "kernel_ns": thread.kernel,
-        "calls": thread.calls,
-        "voluntary_switches": thread.voluntary_switches,
-        "involuntary_switches": thread.involuntary_switches,
-        "ended": thread.ended,
-        "kernel_worker": thread.kernel_worker,
-        "slept_on": [_slept(slept) for slept in thread.slept_on],
     }
 
 

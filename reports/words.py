@@ -62,6 +62,22 @@ def duration(ns: int) -> str:
     return f"{value:.{digits}f} {unit}"
 
 
+def size(number: int) -> str:
+    """A number of bytes with the unit that suits it, three significant digits.
+
+    >>> [size(number) for number in (0, 999, 1_900, 13_460_000, 2_000_000_000_000)]
+    ['0 B', '999 B', '1.90 kB', '13.5 MB', '2.00 TB']
+    """
+    value, unit = float(number), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1_000:
+            break
+        value, unit = value / 1_000, larger
+    if unit == "B":
+        return f"{number} B"
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+
+
 def milliseconds(ns: int) -> str:
     """For the columns of a table, where one unit makes figures comparable at a glance.
 

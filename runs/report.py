@@ -3,37 +3,99 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import labs
-from findings import scene, side_by_side, summary
+from findings import groups, narrow, scene, side_by_side, startup, summary, work
+from findings.groups import Group
+from findings.labels import Labels
+from findings.narrow import Part
 from findings.scene import Scene
 from findings.side_by_side import CaseReport
+from findings.startup import StartUp
 from findings.summary import MessageFigures, ReadyListFigures
+from findings.where import Where
+from findings.work import ProcessWork
 from probes.context import CasesRun, LabRun
-from probes.measure.result import Result
+from probes.measure.result import Call, CallRow, Result
+from probes.measure.table import table
 from runs import predict
 from runs.predict import Prediction
 
 
 @dataclass(frozen=True)
 class Report:
-    """One run, ready to be shown in any form. `picture` is None where the lab shows none, or no message arrived."""
+    """One run, ready to be shown in any form. `picture` is None where the lab shows none, or no message arrived.
+
+    `result` is the part that the user asked for; `whole` is the run.
+    """
 
     result: Result
+    whole: Result
+    part: Part
     messages: MessageFigures
     ready_list: ReadyListFigures | None
     picture: Scene | None
     cases: tuple[CaseReport, ...]
     prediction: Prediction | None
 
+    @cached_property
+    def start(self) -> StartUp | None:
+        """The start-up; None for a program that does not serve, for a lab, and for a part, whose calls the user chose."""
+        return None if self.part or isinstance(self.whole.context, LabRun) else startup.start_up(self.whole)
 
-def report(result: Result) -> Report:
-    """The report on a result."""
+    @cached_property
+    def service_calls(self) -> tuple[Call, ...]:
+        """The calls after the start-up."""
+        if not self.start:
+            return self.result.calls
+        process = {thread.serial: thread.pid for thread in self.result.threads}
+        return tuple(call for call in self.result.calls if not self.start.has(process[call.thread], call.enter))
+
+    @cached_property
+    def service_rows(self) -> tuple[CallRow, ...]:
+        """The table of the calls after the start-up."""
+        if not self.start:
+            return self.result.rows
+        return table(self.service_calls, self.result.probes)
+
+    @cached_property
+    def start_up_rows(self) -> tuple[CallRow, ...]:
+        """The table of the calls of the start-up."""
+        return table(self.start.calls, self.result.probes) if self.start else ()
+
+    @cached_property
+    def where(self) -> Where:
+        """Where each thread waits, start-up and service together."""
+        return Where(self.result, wakers=self.whole.threads)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The threads by their kinds, with where they wait in their service."""
+        return groups.groups(Where(self.result, self.start, self.whole.threads), self.start)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """The names of threads and groups."""
+        return Labels(self.whole, groups.groups(Where(self.whole), None) if self.part else self.groups)
+
+    @cached_property
+    def processes(self) -> tuple[ProcessWork, ...]:
+        """What each process did."""
+        return work.processes(self.result)
+
+
+def report(result: Result, part: Part | None = None) -> Report:
+    """The report on a result, or on a part of it."""
+    part = part or Part()
     context = result.context
     pictured = isinstance(context, LabRun) and not isinstance(context, CasesRun) and labs.find(context.lab).picture
+    shown = narrow.narrowed(result, part)
     return Report(
-        result=result,
-        messages=summary.messages(result),
+        result=shown,
+        whole=result,
+        part=part,
+        messages=summary.messages(shown),
         ready_list=summary.ready_list(result),
         picture=scene.choose(result) if pictured else None,
         cases=side_by_side.cases(result),

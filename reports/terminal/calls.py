@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from findings.longest import Longest
 from probes.context import LabRun
 from probes.measure.result import CallRow, Result
 from probes.recording import Quality
 from probes.words import count, visible
 from reports.terminal.screen import Column, Screen, figures, note
 from reports.terminal.states import PHASES, STATES
-from reports.words import duration, milliseconds
+from reports.words import duration, milliseconds, size
 from runs.report import Report
 
 ROWS = 14
 _WIDE = 110  # columns from which on the table has percentiles, bytes and errors, too
 _FIGURES = [Column("count"), Column("total"), *(Column(label, STATES[label].style) for label, _ in PHASES)]
+_DURATIONS = [
+    *(Column(title) for title in ("p50", "p99", "longest", "longest\nsleep", "bytes")),
+    Column("errors", left=True, wraps=True),
+]
 _MORE_FIGURES = [Column("p50"), Column("p99"), Column("bytes"), Column("errors", left=True)]
 
 
 def show(result: Result, out: Screen, most: int) -> None:
-    """The `most` calls with the longest total time."""
+    """The `most` calls with the longest total time, and the errors."""
     wide = out.width >= _WIDE
-    columns = _FIGURES + (_MORE_FIGURES if wide else [])
-    figures(out, "call", columns, (_cells(row, wide) for row in result.rows[:most]))
-    if rest := result.rows[most:]:
-        calls = count(len(rest), "other system call")
-        note(out, f"{calls} took {duration(sum(call.total for call in rest))} in total (--json lists them)")
+    phases(result.rows, out, most, wide)
     without_errors = result.rows[most:] if wide else result.rows  # the rows whose errors the table does not show
     if failures := [f"{visible(row.name)} {_errors(row)}" for row in without_errors if row.errors]:
         note(out, "errors: " + "; ".join(failures))
+
+
+def phases(rows: Sequence[CallRow], out: Screen, most: int, wide: bool = False) -> None:
+    """Where the time of the calls went; `wide`: with their durations, bytes and errors in the same table."""
+    columns = _FIGURES + (_MORE_FIGURES if wide else [])
+    figures(out, "call", columns, (_cells(row, wide) for row in rows[:most]))
+    if rest := rows[most:]:
+        calls = count(len(rest), "other system call")
+        note(out, f"{calls} took {duration(sum(call.total for call in rest))} in total (--json lists them)")
 
 
 def _cells(row: CallRow, wide: bool) -> list[str]:
@@ -44,6 +56,21 @@ def _copy(row: CallRow) -> str:
     if row.copy_quality is Quality.UNAVAILABLE:
         return f"{milliseconds(row.copy)}+" if row.copy else "n/a"
     return ("<" if row.copy_quality is Quality.BOUNDED and row.copy else "") + milliseconds(row.copy)
+
+
+def durations(rows: Sequence[CallRow], longest: Mapping[str, Longest], out: Screen, most: int) -> None:
+    """How long a call takes: percentiles, the longest call, the longest sleep in a call; and its bytes and errors."""
+    figures(out, "call", _DURATIONS, (_duration_cells(row, longest.get(row.name)) for row in rows[:most]))
+    if any(row.p_quality is Quality.BOUNDED for row in rows[:most]):
+        note(out, "~ marks an upper bound: many equal calls were recorded as a histogram")
+
+
+def _duration_cells(row: CallRow, longest: Longest | None) -> list[str]:
+    bound = "~" if row.p_quality is Quality.BOUNDED else ""
+    cells = [visible(row.name), bound + duration(row.p50), bound + duration(row.p99)]
+    cells += [duration(longest.call) if longest else "-", duration(longest.sleep) if longest and longest.sleep else "-"]
+    cells += [size(row.bytes) if row.bytes else "-"]
+    return [*cells, _errors(row) or "-"]
 
 
 def _errors(row: CallRow) -> str:

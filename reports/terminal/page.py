@@ -7,27 +7,42 @@ from typing import IO
 from rich.table import Table
 from rich.text import Text
 
-from probes.context import CasesRun, LabRun, TrafficRun
-from probes.words import count, visible
+from probes.context import CasesRun, LabRun, TraceRun, TrafficRun
+from probes.words import count
 from reports import words
-from reports.terminal import calls, cases, checks, picture, prediction, quality, sleeps, stacks, threads
+from reports.terminal import calls, cases, checks, overview, picture, prediction, quality, sleeps, stacks, threads, trace
 from reports.terminal.screen import Screen, note, printing, section
 from runs import link
 from runs.report import Report
 
-_COMMAND = 200  # characters of a traced program's command line
 
-
-def write(report: Report, file: IO[str], with_stacks: bool = False, width: int | None = None) -> None:
-    """The whole page into a terminal, a pipe or a file."""
+def write(report: Report, file: IO[str], with_stacks: bool = False, width: int | None = None, brief: bool = False) -> None:
+    """The whole page into a terminal, a pipe or a file; `brief`: of a trace its first screen alone."""
     with printing(file, width) as out:
-        show(report, out, with_stacks)
+        if brief and isinstance(report.result.context, TraceRun):
+            overview.show(report, out)
+        else:
+            show(report, out, with_stacks)
 
 
 def show(report: Report, out: Screen, with_stacks: bool = False) -> None:
     """The whole page. `with_stacks` adds the kernel stack behind each kind of sleep and wake-up."""
     result = report.result
-    _heading(report, out)
+    if isinstance(result.context, TraceRun):
+        trace.show(report, out)
+    else:
+        _lab_page(report, result.context, out)
+    if with_stacks:
+        stacks.show(result, out)
+    if result.checks:
+        checks.show(result.checks, out)
+    _try_next(report, out)
+
+
+def _lab_page(report: Report, context: LabRun, out: Screen) -> None:
+    """A lab from its question to the quality of the measurement."""
+    result = report.result
+    _lab(report, context, out)
     if report.prediction:
         section(out, "your answers, marked")
         prediction.show(report.prediction, out)
@@ -42,23 +57,6 @@ def show(report: Report, out: Screen, with_stacks: bool = False) -> None:
         sleeps.show(result, out)
         threads.show(result, out)
     quality.show(result, out)
-    if with_stacks:
-        stacks.show(result, out)
-    if result.checks:
-        checks.show(result.checks, out)
-    _try_next(report, out)
-
-
-def _heading(report: Report, out: Screen) -> None:
-    context = report.result.context
-    if isinstance(context, LabRun):
-        _lab(report, context, out)
-        return
-    line = Text.assemble(("trace ", "bold"), visible(" ".join(context.command or "?"))[:_COMMAND])
-    if context.status is not None:
-        line.append(f": ended with exit status {context.status}", style="bold" if context.status else "")
-    out.print(line)
-    note(out, count(len(report.result.threads), "thread"))
 
 
 def _lab(report: Report, context: LabRun, out: Screen) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Literal
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.segment import Segment
@@ -92,20 +93,26 @@ Cell = str | Text
 
 def figures(out: Screen, first: str, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
     """A table with a name in each row's first cell; a list of the rows where the table is wider than the screen."""
-    rows = list(rows)
+    texts = [list(map(_text, row)) for row in rows]
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
     wraps = any(column.wraps for column in columns)
-    table.add_column(first, no_wrap=not wraps)
-    for column in columns:
+    for index, column in enumerate([Column(first, left=True, wraps=wraps), *columns]):
         justify: Literal["left", "right"] = "left" if column.left else "right"
-        table.add_column(column.title, justify=justify, no_wrap=not column.wraps, style=column.style or None)
-    for name, *cells in rows:
-        table.add_row(_text(name), *map(_text, cells))
+        narrowest = _narrowest([Text(column.title), *(row[index] for row in texts)], column.wraps)
+        style = column.style or None
+        table.add_column(column.title, justify=justify, no_wrap=not column.wraps, style=style, min_width=narrowest)
+    for row in texts:
+        table.add_row(*row)
     width = out.measure(table, options=out.options.update(width=_UNLIMITED))
     if (width.minimum if wraps else width.maximum) <= out.width:
         out.print(table)
     else:
-        _list(out, columns, rows)
+        _list(out, columns, texts)
+
+
+def _narrowest(cells: Iterable[Text], wraps: bool) -> int:
+    """The columns that a column needs such that no figure and no word of it is cut."""
+    return max(cell_len(part) for cell in cells for part in (cell.plain.split() if wraps else cell.plain.split("\n")) or [""])
 
 
 def _text(cell: Cell) -> Text:

@@ -90,7 +90,7 @@ def test_shares_of_a_life_add_up(recorded: Callable[[str], Recording]) -> None:
 
 def test_a_trace_names_its_command(recorded: Callable[[str], Recording]) -> None:
     text = shown(recorded("trace"))
-    assert re.search(r"^trace sh -c .*ended with exit status 3", " ".join(text.split()))
+    assert re.search(r"^trace sh -c .*exit status 3", " ".join(text.split()))
     assert "phase 1" not in text
 
 

@@ -1,0 +1,70 @@
+"""A part of a Result: the calls of some threads, of some names, or on some descriptors. Every report shows the part alike."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass, replace
+
+from probes.measure.result import Call, Result, Thread
+from probes.measure.table import table
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a report is about: all that matches each of these; an empty field matches everything.
+
+    `threads`: ids, or patterns of names (as a shell matches file names). `calls`: patterns of names of system calls.
+    """
+
+    threads: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    fds: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.threads or self.calls or self.fds)
+
+    @property
+    def words(self) -> str:
+        """As in "thread 12, calls read and write, descriptor 5".
+
+        >>> Part(threads=("12", "pool*"), fds=(5,)).words
+        'thread 12 or pool*, descriptor 5'
+        """
+        parts = [("thread", self.threads), ("call", self.calls), ("descriptor", tuple(map(str, self.fds)))]
+        return ", ".join(f"{what} {' or '.join(wanted)}" for what, wanted in parts if wanted)
+
+    def has_thread(self, thread: Thread) -> bool:
+        """Does the part have that thread's calls?"""
+        ids = {str(thread.tid), str(thread.host_tid)}
+        return not self.threads or any(wanted in ids or fnmatch.fnmatchcase(thread.name, wanted) for wanted in self.threads)
+
+    def has_call(self, call: Call) -> bool:
+        """Does the part have that call, if it has its thread?"""
+        named = not self.calls or any(fnmatch.fnmatchcase(call.name, wanted) for wanted in self.calls)
+        return named and (not self.fds or call.fd in self.fds)
+
+
+def narrowed(result: Result, part: Part) -> Result:
+    """The part of the result. A thread of the part keeps the account of its whole life; threads without a call of the part
+    are left out.
+    """
+    if not part:
+        return result
+    threads = {thread.serial for thread in result.threads if part.has_thread(thread)}
+    calls = tuple(call for call in result.calls if call.thread in threads and part.has_call(call))
+    if part.calls or part.fds:
+        threads = {call.thread for call in calls}
+    return replace(
+        result,
+        calls=calls,
+        rows=table(calls, result.probes),
+        messages=tuple(
+            message for message in result.messages if message.thread in threads and (not part.fds or message.fd in part.fds)
+        ),
+        threads=tuple(_within(thread, part) for thread in result.threads if thread.serial in threads),
+    )
+
+
+def _within(thread: Thread, part: Part) -> Thread:
+    """The thread without its sleeps outside calls where the part is one of calls."""
+    return replace(thread, slept_on=()) if part.calls or part.fds else thread

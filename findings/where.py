@@ -1,0 +1,120 @@
+"""Where each thread waits: its sleeps by call and wait queue, how long they lasted, and what ended them."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from findings.causes import Cause, Causes
+from findings.startup import StartUp
+from findings.summary import Times, times
+from probes.measure.result import Result, Sleep, Thread
+
+OUTSIDE = ""  # the name of the call for sleeps outside calls: page faults, stops
+
+
+@dataclass(frozen=True)
+class Slept:
+    """All sleeps of some threads in calls of one name on one wait queue.
+
+    `lasted.longest` is None where only the sum of the sleeps is recorded. `histogram[n]` counts the sleeps of 2**n ns or more,
+    and less than 2**(n + 1) ns.
+    """
+
+    call: str
+    queue: str
+    count: int
+    ns: int
+    lasted: Times
+    longest_began: int | None
+    histogram: dict[int, int]
+    ended_by: tuple[tuple[Cause, int], ...]  # the most frequent cause first
+
+
+class Waits(NamedTuple):
+    """One thread with its sleeps, the longest in all first."""
+
+    thread: Thread
+    slept: tuple[Slept, ...]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where the threads of one run wait; with a start-up, where they wait in their service.
+
+    `wakers`: all threads of the run, where the result is a part of it.
+    """
+
+    result: Result
+    start: StartUp | None = None
+    wakers: tuple[Thread, ...] = ()
+
+    @cached_property
+    def _sleeps(self) -> dict[int, list[tuple[str, Sleep]]]:
+        """The sleeps of each thread in calls, with the name of the call."""
+        found: dict[int, list[tuple[str, Sleep]]] = collections.defaultdict(list)
+        process = {thread.serial: thread.pid for thread in self.result.threads}
+        for call in self.result.calls:
+            if call.sleeps and not (self.start and self.start.has(process[call.thread], call.enter)):
+                found[call.thread] += [(call.name, sleep) for sleep in call.sleeps]
+        return found
+
+    @cached_property
+    def _causes(self) -> Causes:
+        return Causes(self.wakers or self.result.threads)
+
+    @cached_property
+    def threads(self) -> tuple[Waits, ...]:
+        """Each thread with its sleeps, in the order of the result."""
+        return tuple(Waits(thread, self.of(thread)) for thread in self.result.threads)
+
+    def of(self, *threads: Thread) -> tuple[Slept, ...]:
+        """The sleeps of these threads together, by call and queue; the longest in all first."""
+        groups: dict[tuple[str, str], list[Sleep]] = collections.defaultdict(list)
+        for thread in threads:
+            for name, sleep in self._sleeps.get(thread.serial, ()):
+                groups[name, sleep.queue].append(sleep)
+        slept = [self._slept(name, queue, sleeps) for (name, queue), sleeps in groups.items()]
+        return tuple(sorted([*slept, *_outside(threads)], key=lambda group: -group.ns))
+
+    def _slept(self, name: str, queue: str, sleeps: Sequence[Sleep]) -> Slept:
+        longest = max(sleeps, key=lambda sleep: sleep.wait)
+        causes = collections.Counter(self._causes.of(sleep) for sleep in sleeps)
+        return Slept(
+            call=name,
+            queue=queue,
+            count=len(sleeps),
+            ns=sum(sleep.wait for sleep in sleeps),
+            lasted=times(sleep.wait for sleep in sleeps),
+            longest_began=longest.off,
+            histogram=dict(sorted(collections.Counter(max(sleep.wait, 1).bit_length() - 1 for sleep in sleeps).items())),
+            ended_by=tuple(causes.most_common()),
+        )
+
+
+def _outside(threads: Iterable[Thread]) -> list[Slept]:
+    """The sleeps outside calls, of which the sums are recorded."""
+    sums: dict[str, list[int]] = {}
+    chains: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for thread in threads:
+        for slept in thread.slept_on:
+            total = sums.setdefault(slept.queue, [0, 0])
+            total[0] += slept.count
+            total[1] += slept.ns
+            chains[slept.queue].update(dict(slept.woken_by))
+    return [
+        Slept(
+            call=OUTSIDE,
+            queue=queue,
+            count=number,
+            ns=ns,
+            lasted=Times(None, None, None),
+            longest_began=None,
+            histogram={},
+            ended_by=tuple((Cause(tuple(chain.split(" -> "))), n) for chain, n in chains[queue].most_common()),
+        )
+        for queue, (number, ns) in sums.items()
+    ]

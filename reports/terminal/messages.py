@@ -1,0 +1,29 @@
+"""The messages of a run: how long each was unread, and how long its data was on the way to the program."""
+
+from __future__ import annotations
+
+from findings.summary import Times
+from probes.words import count
+from reports.terminal.screen import Column, Screen, figures, note, section
+from reports.words import duration, size
+from runs.report import Report
+
+_COLUMNS = [Column("p50"), Column("p99"), Column("longest")]
+
+
+def show(report: Report, out: Screen) -> None:
+    """The section; nothing for a program that read no followed socket."""
+    messages = report.messages
+    if not messages.count:
+        return
+    section(out, "messages")
+    note(out, f"{count(messages.count, 'message')} arrived at sockets, {size(messages.bytes)}", "")
+    rows = [
+        ("data ready -> thread notified", messages.ready_to_notified),
+        ("thread notified -> data copied", messages.notified_to_copied),
+    ]
+    figures(out, "", _COLUMNS, ([name, *_cells(times)] for name, times in rows))
+
+
+def _cells(times: Times) -> list[str]:
+    return ["-" if ns is None else duration(ns) for ns in (times.p50, times.p99, times.longest)]

@@ -1,0 +1,108 @@
+"""The first screen of a trace: what the program is, where it waits, what is wrong with it. `--brief` prints nothing else."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from findings.groups import Group
+from findings.where import Slept
+from probes.context import TraceRun
+from probes.words import count, visible
+from reports import wakers
+from reports.terminal.screen import Screen, indented, note, section
+from reports.terminal.states import STATES
+from reports.words import duration, share
+from runs.report import Report
+
+_COMMAND = 200  # characters of a traced program's command line
+_GROUPS, _PLACES = 5, 2  # that the first screen lists; places of a group
+_TITLES = ("asleep", "no CPU", "on CPU", "messages")  # no CPU: in the run queue, or preempted
+_CELL = 9  # columns
+_LEAST = 0.01  # of the life of a group: a place with less is not on the first screen
+
+
+def show(report: Report, out: Screen) -> None:
+    """The first screen."""
+    _heading(report, out)
+    section(out, "where does it wait?")
+    _groups(report, out)
+
+
+def _heading(report: Report, out: Screen) -> None:
+    context = report.result.context
+    assert isinstance(context, TraceRun)
+    line = Text.assemble(("trace ", "bold"), visible(" ".join(context.command or "?"))[:_COMMAND])
+    if context.status is not None:
+        line.append(f": exit status {context.status}", style="bold" if context.status else "")
+    out.print(line)
+    threads = report.result.threads
+    wall = max((thread.end for thread in threads), default=0) - min((thread.start for thread in threads), default=0)
+    tasks = count(len(threads), "thread")
+    if len(report.processes) > 1 or len(threads) == 1:
+        tasks = count(len(report.processes), "process") + (f", {tasks}" if len(threads) > len(report.processes) else "")
+    words = f"{tasks}, {duration(wall)}"
+    if report.start:
+        words += f"; start-up: {duration(report.start.ns)}, {count(report.start.count, 'call')}"
+        words += f", {count(report.start.processes, 'process')}" if report.start.processes else ""
+    note(out, words)
+    if report.part:
+        note(out, f"only {visible(report.part.words)}", "yellow")
+
+
+def _groups(report: Report, out: Screen) -> None:
+    shown = [group for group in report.groups if not group.short_lived][:_GROUPS]
+    _row(Text("share of the time", style="dim"), [Text(title.rjust(_CELL), style="bold") for title in _TITLES], out)
+    for group in shown or report.groups[:1]:
+        _group(group, report, out)
+    if rest := [group for group in report.groups if group not in shown]:
+        named = ", ".join(visible(report.labels.group(group)) for group in rest[:_GROUPS])
+        note(out, f"and {named}" + (f", and {count(len(rest) - _GROUPS, 'other kind')}" if len(rest) > _GROUPS else ""))
+
+
+def _group(group: Group, report: Report, out: Screen) -> None:
+    """One kind of threads: its shares of time, and where it was asleep longest."""
+    line = Text(visible(report.labels.group(group)), style="bold")
+    wall = group.life["wall"]
+    if not wall:
+        line.append(": ended before the service began", style="dim")
+        out.print(line)
+        return
+    waiting = group.life["sched_delay"] + group.life["preempted"]
+    cells = [
+        Text(share(group.life["wait"], wall).rjust(_CELL), style=STATES["asleep"].style),
+        Text(share(waiting, wall).rjust(_CELL), style=STATES["run queue"].style),
+        Text(share(group.busy, wall).rjust(_CELL)),
+        Text((f"{group.messages:,}" if group.messages else "-").rjust(_CELL)),
+    ]
+    _row(line, cells, out)
+    for slept in [slept for slept in group.slept if slept.ns > _LEAST * wall][:_PLACES]:
+        _place(slept, group, report, out)
+
+
+def _row(name: Text, cells: list[Text], out: Screen) -> None:
+    """A name with its figures on the right; a long name has a line of its own."""
+    room = out.width - _CELL * len(cells)
+    if len(name) >= room:
+        out.print(name)
+        name = Text()
+    name.pad_right(room - len(name))
+    out.print(Text.assemble(name, *cells))
+
+
+def _place(slept: Slept, group: Group, report: Report, out: Screen) -> None:
+    """One place in which threads were asleep."""
+    words = Text(f"{share(slept.ns, group.life['wall'])} ", style=STATES["asleep"].style)
+    words.append(f"in {visible(place(slept))}", style="bold")
+    words.append(f", {count(slept.count, 'sleep')}")
+    if slept.lasted.longest is not None and slept.count > 1:
+        words.append(f", longest {duration(slept.lasted.longest)}")
+    if ended := wakers.most(slept.ended_by, lambda serial: report.labels.waker(serial, group)):
+        words.append(f", {visible(ended)}")
+    out.print(indented(words))
+
+
+def place(slept: Slept) -> str:
+    """Where threads slept: the call, and the wait queue if the call does not name it."""
+    if not slept.call:
+        return f"{slept.queue}, outside calls"
+    return slept.call if slept.call.startswith(slept.queue) else f"{slept.call} on {slept.queue}"
