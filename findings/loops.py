@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import collections
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ _WAITS = 3  # fewer waits are no loop
 _WAITS_OF_COMPLETIONS = syscalls.AIO_WAITS | {"io_uring_enter"}
 _POLLS = {"poll", "ppoll"}
 _SELECTS = {"select", "pselect6"}
+_RECEIVES = {"recvfrom", "recvmsg", "recvmmsg"}
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Loop:
     thread: Thread
     calls: list[Call]  # all calls in this time
     waits: frozenset[str]  # the calls in which it waits for events
-    sources: int  # how many descriptors it read from or accepted from
+    sources: int  # how many listeners and connections it took connections or data from
 
     @property
     def begin(self) -> int:
@@ -60,23 +62,31 @@ def _loop(thread: Thread, calls: list[Call]) -> Loop | None:
     if not waits:
         return None
     within = calls[waits[0] : waits[-1] + 1]
-    moved = {call.fd for call in within if call.name in syscalls.READS | syscalls.ACCEPTS and call.result and call.result > 0}
-    return Loop(thread, within, frozenset(call.name for call in within if call.name in syscalls.LOOP_WAITS), len(moved))
+    names = frozenset(call.name for call in within if call.name in syscalls.LOOP_WAITS)
+    return Loop(thread, within, names, len({call.fd for call in within if _takes(call)}))
+
+
+def _takes(call: Call) -> bool:
+    """Did the call take a connection, or data from a socket? Reads of files, pipes and eventfds are left out."""
+    if not call.result or call.result < 0:
+        return False
+    return call.name in syscalls.ACCEPTS | _RECEIVES or (call.name in syscalls.READS and call.socket is not None)
 
 
 def _serves_several(loop: Loop) -> bool:
     waits = [call for call in loop.calls if call.name in loop.waits]
     if sum(call.count for call in waits) < _WAITS:
         return False
-    names = collections.Counter(call.name for call in waits)
     if loop.waits & syscalls.EPOLL_WAITS:
-        # a process that serves one connection, or none, may wait for it in epoll beside its signals (PostgreSQL)
-        return loop.sources != 1 or any(call.name in syscalls.ACCEPTS for call in loop.calls)
-    if any(names[name] for name in _POLLS):
-        return any(call.name in _POLLS and not _polls_one(call) for call in waits) and loop.sources != 1
-    if any(names[name] for name in _WAITS_OF_COMPLETIONS):
+        # A process that serves one connection may wait for it in epoll beside its signals (PostgreSQL does). Time-outs show an
+        # event loop that has timers to serve.
+        accepts = any(call.name in syscalls.ACCEPTS for call in loop.calls)
+        return accepts or loop.sources > 1 or sum(call.result == 0 and bool(call.sleeps) for call in waits) >= _WAITS
+    if loop.waits & _POLLS:
+        return any(call.name in _POLLS and not _polls_one(call) for call in waits) and loop.sources > 1
+    if loop.waits & _WAITS_OF_COMPLETIONS:
         return True
-    return loop.sources > 1 if any(names[name] for name in _SELECTS) else loop.sources > 0
+    return loop.sources > 1 if loop.waits & _SELECTS else loop.sources > 0
 
 
 def _polls_one(call: Call) -> bool:
@@ -100,21 +110,26 @@ class OtherWaiters:
     """Threads that take turns in the wait for one epoll instance: while one handles an event, another waits."""
 
     def __init__(self, run: Run) -> None:
-        processes = {thread.serial: thread.pid for thread in run.result.threads}
-        self._process = processes
-        self._waits: dict[tuple[int, int | None], list[Call]] = collections.defaultdict(list)
+        self._process = {thread.serial: thread.pid for thread in run.result.threads}
+        self._waits: dict[tuple[int, int | None], dict[int, list[Call]]] = collections.defaultdict(
+            lambda: collections.defaultdict(list)
+        )
         self._of: dict[int, set[int | None]] = collections.defaultdict(set)
         for call in run.result.calls:
             if call.name in syscalls.EPOLL_WAITS:
-                self._waits[processes[call.thread], call.fd].append(call)
+                self._waits[self._process[call.thread], call.fd][call.thread].append(call)
                 self._of[call.thread].add(call.fd)
-        self._shared = {key for key, calls in self._waits.items() if len({call.thread for call in calls}) > 1}
 
     def waited(self, thread: int, sleep: Sleep) -> bool:
         """Did another thread wait in the same epoll instance during this sleep?"""
         return any(
-            other.thread != thread and other.enter < sleep.woken and other.exit > sleep.off
+            other != thread and _waits_within(calls, sleep)
             for fd in self._of.get(thread, ())
-            if (self._process[thread], fd) in self._shared
-            for other in self._waits[self._process[thread], fd]
+            for other, calls in self._waits[self._process[thread], fd].items()
         )
+
+
+def _waits_within(calls: list[Call], sleep: Sleep) -> bool:
+    """Is one of these calls of one thread, which are in order, under way during the sleep?"""
+    at = bisect.bisect_left(calls, sleep.woken, key=lambda call: call.enter) - 1
+    return at >= 0 and calls[at].exit > sleep.off
