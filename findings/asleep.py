@@ -7,16 +7,18 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from probes.kernel import syscalls
-from probes.measure.queues import place
+from probes.measure.queues import Queue, place
 from probes.measure.result import Call
 from probes.words import count, ms
 
 # A sleep on these queues is the program's choice: it waits for a peer, a thread, a time, a child. A page fault or a lock of
 # the kernel's may put any call to sleep.
-CHOSEN = frozenset(
+CHOSEN: frozenset[str] = frozenset(
     {
-        "socket", "accept", "connect", "send buffer", "select", "poll", "epoll", "io_uring", "native aio", "futex", "pipe",
-        "eventfd", "timer", "child", "flock", "signal",
+        Queue.SOCKET, Queue.ACCEPT, Queue.CONNECT, Queue.SEND_BUFFER, Queue.PEER_BUFFER, Queue.LINGER, Queue.SELECT, Queue.POLL,
+        Queue.EPOLL, Queue.IO_URING, Queue.NATIVE_AIO, Queue.FUTEX, Queue.PIPE, Queue.FIFO_END, Queue.EVENTFD, Queue.TIMER,
+        Queue.CHILD, Queue.FLOCK, Queue.RECORD_LOCK, Queue.LEASE, Queue.SEMAPHORE, Queue.MESSAGES, Queue.POSIX_MESSAGES,
+        Queue.SIGNAL,
     }
 )  # fmt: skip
 

@@ -6,8 +6,9 @@ import collections
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from probes.measure.queues import Link, of_interrupt, sent_by_waker
+from probes.measure.frames import of_interrupt
 from probes.measure.result import Sleep, Thread
+from probes.measure.wakers import Link, sent_by_waker
 
 # The ways of a wake-up that begin without a task: the task that was running then is not the cause.
 _WITHOUT_A_TASK = {Link.TIMER, Link.DISK}

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from findings.models.behaviour import Behaviour, Use, behaviour
 from findings.models.classify import classify_behaviour
 from findings.models.model import Architecture, Classification, Mechanism
-from probes.measure.queues import Link
 from probes.measure.result import Call, Result, Thread
+from probes.measure.wakers import Link
 from probes.words import count
 
 _DIGITS = re.compile(r"\d+")

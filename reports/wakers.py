@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from findings.causes import Cause
-from probes.measure.queues import Link
+from probes.measure.wakers import Link
 from probes.words import times
 
 # The way of a wake-up by a task; the first of a chain's links that is here counts.
@@ -13,7 +13,26 @@ _WAYS: dict[str, str] = {
     Link.TCP: "over TCP",
     Link.UDP: "over UDP",
     Link.UNIX_SOCKET: "through a unix socket",
+    Link.VSOCK: "over vsock",
     Link.PIPE: "through a pipe",
+    Link.FIFO_END: "through a FIFO",
+    Link.TERMINAL: "through a terminal",
+    Link.INOTIFY: "through inotify",
+    Link.FANOTIFY: "through fanotify",
+    Link.USERFAULTFD: "through a userfaultfd",
+    Link.SEMAPHORE: "through a System V semaphore",
+    Link.MESSAGES: "through a System V message queue",
+    Link.POSIX_MESSAGES: "through a POSIX message queue",
+    Link.FLOCK: "through a file lock (flock)",
+    Link.RECORD_LOCK: "through a file lock (fcntl)",
+    Link.LEASE: "through the lease of a file",
+    Link.SOCKET_LOCK: "through the lock of a socket",
+    Link.DIRECTORY: "through the look-up of a directory",
+    Link.JOURNAL: "through the journal of a file system",
+    Link.FUSE: "through FUSE",
+    Link.NFS: "through NFS",
+    Link.RANDOM: "through the entropy pool",
+    Link.RCU: "through an RCU grace period",
     Link.EVENTFD: "through an eventfd",
     Link.LOCK: "through a lock of the kernel",
     Link.FUTEX: "through a futex",
@@ -23,13 +42,24 @@ _WAYS: dict[str, str] = {
     Link.AIO_REQUEST: "through AIO",
     Link.AIO_COMPLETION: "through AIO",
     Link.KERNEL_WORKER: "through a worker of the kernel",
+    Link.WRITEBACK: "through the writeback of pages",
     Link.PAGE: "through a page",
+    Link.SOCKET: "through a socket",
+    Link.EPOLL_CALLBACK: "through epoll",
+    Link.POLL_CALLBACK: "through poll",
+    Link.COMPLETION: "through a completion of the kernel",
 }
 # What a task did that woke a thread, where no object lies between them; the first of a chain's links counts.
 _DEEDS: dict[str, str] = {
     Link.CHILD_END: "the end of",
+    Link.CHILD_STOP: "the stop of",
     Link.SIGNAL: "a signal of",
+    Link.TRACER: "the tracer",
+    Link.SUPERVISOR: "the seccomp supervisor",
+    Link.FREEZER: "the cgroup freezer, by",
     Link.END_OF_THE_PROCESS: "the end of the process by",
+    Link.END_OF_A_THREAD: "the end of",
+    Link.CORE_DUMP: "the core dump of",
     Link.VFORK_END: "the exec or exit of",
 }
 # What ended a sleep without a task.

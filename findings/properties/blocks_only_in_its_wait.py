@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from findings.asleep import CHOSEN
 from findings.loops import Loop, OtherWaiters, event_loops, waits_for_connections
 from findings.properties.property import Cost, Gravity, Observation, Place, Property, broken, held, not_shown, place_of
 from findings.view import Run
 from probes.context import LabRun
 from probes.kernel import syscalls
-from probes.measure.queues import place
+from probes.measure.queues import Queue, place
 from probes.measure.result import Call, Sleep
 from probes.words import count, ms
 
 # A sleep on these queues lets others decide when the thread goes on. Page faults outside a call, the kernel's own locks and RCU
 # are not the program's choice.
-_BLOCKING = {"socket", "accept", "connect", "send buffer", "futex", "pipe", "eventfd", "timer", "child", "flock", "signal"}
+_BLOCKING = CHOSEN - {Queue.EPOLL, Queue.SELECT, Queue.POLL, Queue.IO_URING, Queue.NATIVE_AIO}
 _FOR_PEERS = {"socket", "send buffer"}
 # A regular file has no "not ready": a call that needs the device sleeps for it, also with O_NONBLOCK (man 2 open). Reads are
 # left out: an interpreter may load a module late.
-_DEVICE = {"disk", "page", "completion"}
+_DEVICE = {Queue.DISK, Queue.PAGE, Queue.WRITEBACK, Queue.JOURNAL, Queue.COMPLETION}
 _OF_FILES = syscalls.WRITES | {"fsync", "fdatasync", "syncfs", "sync_file_range", "msync"}
 _OTHER_WAITS = {"poll", "select"}  # the queues of a wait for one descriptor inside another wait's loop
 

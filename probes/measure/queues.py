@@ -1,18 +1,20 @@
-"""Names for kernel stacks: on which wait queue a thread slept, and by which chain of wake-ups it was woken.
+"""Names for what a thread sleeps on, from the kernel stack of its switch-out.
 
-A stack is a tuple of function names, innermost first. The first rule that matches applies; a rule names functions of the
-kernel. A stack without a rule gets the name of its first function that is not the scheduler's own.
+The innermost function that is not a helper decides. A function of LOCKS or SHARED is called for many reasons: there the next
+function outward may say more. What no table has keeps the name of the kernel's function: an unknown wait gets no wrong word.
 """
 
 from __future__ import annotations
 
 import enum
-import itertools
+
+from probes.measure.frames import of_fault, telling
 
 
 class Queue(enum.StrEnum):
     """The things that a thread sleeps on, with their names in reports, checks and JSON."""
 
+    # descriptors
     IO_URING = "io_uring"
     NATIVE_AIO = "native aio"
     EPOLL = "epoll"
@@ -21,104 +23,173 @@ class Queue(enum.StrEnum):
     ACCEPT = "accept"
     CONNECT = "connect"
     SEND_BUFFER = "send buffer"
+    PEER_BUFFER = "peer's receive queue"
     SOCKET = "socket"
     SOCKET_LOCK = "socket lock"
-    FUTEX = "futex"
+    LINGER = "unsent data (SO_LINGER)"
     PIPE = "pipe"
+    FIFO_END = "other end of a FIFO"
     TERMINAL = "terminal"
     EVENTFD = "eventfd"
     TIMERFD = "timerfd"
     SIGNALFD = "signalfd"
     INOTIFY = "inotify"
+    FANOTIFY = "fanotify"
+    FANOTIFY_ANSWER = "fanotify permission"
+    USERFAULTFD = "userfaultfd"
+    SECCOMP_LISTENER = "seccomp notifications"
+    # locks and messages between processes
+    FUTEX = "futex"
+    SEMAPHORE = "System V semaphore"
+    MESSAGES = "System V message queue"
+    POSIX_MESSAGES = "POSIX message queue"
+    FLOCK = "flock"
+    RECORD_LOCK = "record lock"
+    LEASE = "lease"
+    # signals, times, tasks
     SIGNAL = "signal"
+    STOP = "stop by a signal"
+    PTRACE_STOP = "ptrace stop"
+    FREEZER = "freezer"
+    SUPERVISOR = "seccomp supervisor"
     TIMER = "timer"
     CHILD = "child"
     VFORK = "vfork"
     EXIT = "exit"
     EXEC = "exec"
+    CORE_DUMP = "core dump"
+    # memory, disks, the kernel's own
     PAGE = "page"
+    USERFAULT = "userfaultfd's page"
+    MMAP_LOCK = "mmap_lock"
+    VMA_LOCK = "VMA lock"
     DISK = "disk"
+    WRITEBACK = "writeback"
+    JOURNAL = "journal"
+    DIRECTORY = "directory lookup"
+    FUSE = "FUSE server"
+    NFS = "NFS server"
+    SMB = "SMB server"
+    NINE_P = "9P server"
     LOCK = "lock"
-    FLOCK = "flock"
     RCU = "rcu"
+    RANDOM = "entropy"
+    USER_MODE_HELPER = "usermode helper"
     KERNEL_WORKER = "kernel worker"
     COMPLETION = "completion"
     IO_URING_WORKER = "io_uring worker"
     IO_URING_SUBMISSION_THREAD = "io_uring submission thread"
 
 
-class Link(enum.StrEnum):
-    """The steps of a wake-up from the cause to the thread, with their names in reports, checks and JSON."""
-
-    TIMER = "timer"
-    PACKET = "packet"
-    TCP = "TCP"
-    UDP = "UDP"
-    UNIX_SOCKET = "unix socket"
-    PIPE = "pipe"
-    EVENTFD = "eventfd"
-    SIGNAL = "signal"
-    END_OF_THE_PROCESS = "end of the process"
-    DISK = "disk"
-    PAGE = "page"
-    CHILD_END = "child's end"
-    AIO_REQUEST = "AIO's request (aio_poll_wake)"
-    AIO_COMPLETION = "AIO's completion (aio_complete)"
-    IO_URING = "io_uring"
-    IO_URING_WORK_QUEUE = "io_uring's work queue"
-    IO_URING_COMPLETION = "io_uring's completion"
-    SOCKET = "socket"
-    EPOLL_CALLBACK = "epoll's callback (ep_poll_callback)"
-    EPOLL_QUEUE = "epoll's queue"
-    POLL_CALLBACK = "poll's callback (pollwake)"
-    FUTEX = "futex"
-    LOCK = "lock"
-    VFORK_END = "vfork's end"
-    KERNEL_WORKER = "kernel worker"
-    COMPLETION = "completion"
-
-
-# Where a thread slept: (the queue's name, functions that show it). Order matters: an io_uring wait may poll a socket.
+# Where a thread slept: (the queue's name, functions that show it if they are the innermost that is not a helper).
 QUEUES: tuple[tuple[Queue, tuple[str, ...]], ...] = (
-    (Queue.IO_URING, ("io_cqring_wait",)),
+    # by the call's own function where the compiler merged io_cqring_wait into it (5.10)
+    (Queue.IO_URING, ("io_cqring_wait", "__do_sys_io_uring_enter", "__se_sys_io_uring_enter", "__x64_sys_io_uring_enter",
+                      "__arm64_sys_io_uring_enter")),
     (Queue.NATIVE_AIO, ("read_events", "aio_read_events_ring", "do_io_getevents")),
-    (Queue.EPOLL, ("ep_poll", "do_epoll_wait", "ep_send_events")),
+    (Queue.EPOLL, ("ep_poll", "do_epoll_wait")),
     (Queue.SELECT, ("do_select", "core_sys_select")),
     (Queue.POLL, ("do_poll", "do_sys_poll")),
-    (Queue.ACCEPT, ("inet_csk_accept", "inet_csk_wait_for_connect", "unix_accept")),
-    (Queue.CONNECT, ("inet_stream_connect", "__inet_stream_connect", "inet_wait_for_connect", "unix_wait_for_peer")),
-    (Queue.SEND_BUFFER, ("sk_stream_wait_memory", "sock_alloc_send_pskb", "sock_wait_for_wmem")),
-    (Queue.SOCKET, ("sk_wait_data", "__skb_wait_for_more_packets", "unix_stream_read_generic", "unix_stream_data_wait")),
+    (Queue.ACCEPT, ("inet_csk_accept", "inet_csk_wait_for_connect", "inet_accept", "unix_accept", "vsock_accept")),
+    (Queue.CONNECT, ("inet_stream_connect", "__inet_stream_connect", "inet_wait_for_connect", "sk_stream_wait_connect",
+                     "unix_stream_connect", "unix_dgram_connect", "vsock_connect")),
+    (Queue.SEND_BUFFER, ("sk_stream_wait_memory", "sock_wait_for_wmem", "vsock_connectible_sendmsg", "vsock_stream_sendmsg")),
+    (Queue.SOCKET, ("sk_wait_data", "tcp_recvmsg_locked", "tcp_recvmsg", "mptcp_recvmsg", "mptcp_wait_data",
+                    "unix_stream_read_generic", "unix_stream_data_wait", "vsock_connectible_wait_data", "vsock_wait_data")),
     (Queue.SOCKET_LOCK, ("lock_sock_nested", "__lock_sock")),
-    (Queue.FUTEX, ("futex_wait_queue", "futex_wait_queue_me", "futex_wait", "do_futex", "futex_wait_multiple")),
-    (Queue.PIPE, ("pipe_read", "anon_pipe_read", "pipe_write", "anon_pipe_write", "pipe_wait_readable", "wait_for_partner")),
-    (Queue.TERMINAL, ("n_tty_read", "n_tty_write", "tty_read", "tty_write")),
-    (Queue.EVENTFD, ("eventfd_read",)),
+    (Queue.LINGER, ("sk_stream_wait_close",)),
+    (Queue.PIPE, ("pipe_read", "anon_pipe_read", "fifo_pipe_read", "pipe_write", "anon_pipe_write", "fifo_pipe_write",
+                  "pipe_wait_readable", "pipe_wait_writable", "wait_for_space", "splice_from_pipe_next", "ipipe_prep",
+                  "opipe_prep")),
+    (Queue.FIFO_END, ("wait_for_partner", "fifo_open")),
+    (Queue.TERMINAL, ("n_tty_read", "n_tty_write", "tty_read", "tty_write", "tty_wait_until_sent", "tty_port_block_til_ready",
+                      "tty_ldisc_ref_wait")),
+    (Queue.EVENTFD, ("eventfd_read", "eventfd_write")),
     (Queue.TIMERFD, ("timerfd_read_iter", "timerfd_read")),
-    (Queue.SIGNALFD, ("signalfd_read_iter", "signalfd_read")),
+    (Queue.SIGNALFD, ("signalfd_read_iter", "signalfd_read", "signalfd_dequeue")),
     (Queue.INOTIFY, ("inotify_read",)),
-    (Queue.SIGNAL, ("do_sigtimedwait", "sigsuspend", "do_sigsuspend", "__do_sys_pause", "__x64_sys_pause",
-                    "__ia32_sys_pause", "do_signal_stop")),
-    (Queue.TIMER, ("hrtimer_nanosleep", "do_nanosleep", "common_nsleep", "common_nsleep_timens")),
+    (Queue.FANOTIFY, ("fanotify_read",)),
+    (Queue.FANOTIFY_ANSWER, ("fanotify_handle_event", "fanotify_get_response")),
+    (Queue.USERFAULTFD, ("userfaultfd_read_iter", "userfaultfd_read", "userfaultfd_ctx_read")),
+    (Queue.SECCOMP_LISTENER, ("seccomp_notify_ioctl", "seccomp_notify_recv", "recv_wait_event")),
+    (Queue.FUTEX, ("futex_do_wait", "futex_wait_queue", "futex_wait_queue_me", "__futex_wait", "futex_wait", "do_futex",
+                   "futex_wait_multiple", "rt_mutex_wait_proxy_lock", "futex_lock_pi", "futex_wait_requeue_pi")),
+    (Queue.SEMAPHORE, ("__do_semtimedop", "do_semtimedop")),
+    (Queue.MESSAGES, ("do_msgrcv", "do_msgsnd")),
+    (Queue.POSIX_MESSAGES, ("wq_sleep", "do_mq_timedreceive", "do_mq_timedsend")),
+    (Queue.FLOCK, ("locks_lock_inode_wait", "flock_lock_inode_wait", "__do_sys_flock")),
+    (Queue.RECORD_LOCK, ("fcntl_setlk", "fcntl_setlk64", "do_lock_file_wait", "posix_lock_inode_wait")),
+    (Queue.LEASE, ("__break_lease",)),
+    (Queue.SIGNAL, ("do_sigtimedwait", "sigsuspend", "do_sigsuspend", "__do_sys_pause", "__se_sys_pause", "__x64_sys_pause",
+                    "__ia32_sys_pause")),
+    (Queue.STOP, ("do_signal_stop",)),
+    (Queue.PTRACE_STOP, ("ptrace_stop",)),
+    (Queue.FREEZER, ("do_freezer_trap", "__refrigerator")),
+    (Queue.SUPERVISOR, ("seccomp_do_user_notification", "__seccomp_filter")),
+    (Queue.TIMER, ("hrtimer_nanosleep", "do_nanosleep", "common_nsleep", "common_nsleep_timens", "alarmtimer_do_nsleep")),
     (Queue.CHILD, ("do_wait", "kernel_wait4", "kernel_waitid")),
     (Queue.VFORK, ("wait_for_vfork_done", "kernel_clone")),
-    (Queue.EXIT, ("exit_mm", "do_exit", "coredump_task_exit", "zap_pid_ns_processes")),
+    (Queue.EXIT, ("exit_mm", "do_exit", "zap_pid_ns_processes")),
     (Queue.EXEC, ("de_thread", "begin_new_exec")),
-    (Queue.PAGE, ("folio_wait_bit_common", "folio_wait_bit", "filemap_fault", "__lock_page", "wait_on_page_bit")),
-    (Queue.DISK, ("io_schedule", "io_schedule_timeout", "blk_mq_get_tag", "submit_bio_wait", "jbd2_log_wait_commit")),
-    (Queue.LOCK, ("__mutex_lock", "mutex_lock", "rwsem_down_read_slowpath", "rwsem_down_write_slowpath", "down_read",
-                  "down_write", "rt_mutex_slowlock")),
-    (Queue.FLOCK, ("locks_lock_inode_wait", "flock_lock_inode_wait")),
-    (Queue.RCU, ("synchronize_rcu", "wait_rcu_gp", "__wait_rcu_gp", "rcu_barrier", "synchronize_rcu_expedited")),
-    (Queue.KERNEL_WORKER, ("__flush_work", "flush_workqueue")),
-    (Queue.COMPLETION, ("wait_for_completion", "wait_for_completion_interruptible", "wait_for_completion_killable")),
-    # last, as they are in each stack of a worker (io_wqe_worker: until 6.6)
-    (Queue.IO_URING_WORKER, ("io_wq_worker", "io_wqe_worker")),
+    (Queue.CORE_DUMP, ("coredump_task_exit", "coredump_wait", "do_coredump")),
+    (Queue.PAGE, ("filemap_fault", "__lock_page", "wait_on_page_bit", "migration_entry_wait_on_locked")),
+    (Queue.USERFAULT, ("handle_userfault",)),
+    (Queue.VMA_LOCK, ("__vma_start_write", "__vma_enter_locked")),
+    (Queue.DISK, ("blk_mq_get_tag", "submit_bio_wait", "rq_qos_wait", "wbt_wait", "__sync_dirty_buffer", "__wait_on_buffer",
+                  "blkdev_issue_flush", "blk_execute_rq")),
+    (Queue.WRITEBACK, ("folio_wait_writeback", "wait_on_page_writeback", "wb_wait_for_completion", "balance_dirty_pages",
+                       "folio_wait_stable")),
+    (Queue.JOURNAL, ("jbd2_log_wait_commit", "jbd2_complete_transaction", "wait_transaction_locked",
+                     "wait_transaction_switching", "add_transaction_credits", "__jbd2_log_wait_for_space")),
+    (Queue.DIRECTORY, ("d_alloc_parallel", "d_wait_lookup")),
+    (Queue.FUSE, ("request_wait_answer", "__fuse_request_send", "fuse_simple_request")),
+    (Queue.NFS, ("rpc_wait_bit_killable", "__rpc_execute", "nfs_wait_bit_killable", "nfs_wait_on_request")),
+    (Queue.SMB, ("wait_for_response", "compound_send_recv", "wait_for_free_credits")),
+    (Queue.NINE_P, ("p9_client_rpc", "p9_virtio_request", "p9_client_zc_rpc")),
+    (Queue.RCU, ("synchronize_rcu", "wait_rcu_gp", "__wait_rcu_gp", "rcu_barrier", "synchronize_rcu_expedited",
+                 "synchronize_rcu_normal", "exp_funnel_lock", "__synchronize_srcu", "synchronize_srcu")),
+    (Queue.RANDOM, ("wait_for_random_bytes",)),
+    (Queue.USER_MODE_HELPER, ("call_usermodehelper_exec",)),
+    (Queue.KERNEL_WORKER, ("__flush_work", "flush_workqueue", "__flush_workqueue", "flush_work")),
+    (Queue.IO_URING_WORKER, ("io_wq_worker", "io_wqe_worker")),  # io_wqe_worker: until 6.6
     (Queue.IO_URING_SUBMISSION_THREAD, ("io_sq_thread",)),
-    # and what waits inside the call by a function that the compiler merged into it (io_cqring_wait on 5.10)
-    (Queue.IO_URING, ("__do_sys_io_uring_enter", "__se_sys_io_uring_enter", "__x64_sys_io_uring_enter",
-                      "__arm64_sys_io_uring_enter")),
 )  # fmt: skip
+
+# Functions that many callers share, with the name that holds where no table knows the caller.
+SHARED: tuple[tuple[Queue, tuple[str, ...]], ...] = (
+    (Queue.COMPLETION, ("wait_for_completion", "wait_for_completion_interruptible", "wait_for_completion_killable",
+                        "wait_for_completion_state", "wait_for_completion_timeout", "__wait_for_common", "wait_for_common",
+                        "wait_for_completion_interruptible_timeout", "wait_for_completion_killable_timeout",
+                        "do_wait_for_common")),
+    (Queue.DISK, ("io_schedule", "io_schedule_timeout", "wait_for_completion_io", "wait_for_completion_io_timeout")),
+    (Queue.PAGE, ("folio_wait_bit_common", "folio_wait_bit", "folio_wait_bit_killable", "__folio_lock",
+                  "__folio_lock_killable", "__folio_lock_or_retry")),
+    (Queue.SOCKET, ("__skb_wait_for_more_packets", "__skb_recv_datagram", "skb_recv_datagram")),
+    (Queue.SEND_BUFFER, ("sock_alloc_send_pskb", "sock_alloc_send_skb")),
+    (Queue.PEER_BUFFER, ("unix_wait_for_peer",)),
+)  # fmt: skip
+
+# The kernel's own locks (mutexes, rwsems, semaphores): the caller holds or wants the lock, and sleeps on nothing of its own.
+_LOCKS = {
+    "__mutex_lock", "mutex_lock", "mutex_lock_interruptible", "mutex_lock_killable", "mutex_lock_io", "mutex_lock_nested",
+    "__mutex_lock_slowpath", "__mutex_lock_interruptible_slowpath", "__mutex_lock_killable_slowpath", "__ww_mutex_lock",
+    "rwsem_down_read_slowpath", "rwsem_down_write_slowpath", "down_read", "down_read_interruptible", "down_read_killable",
+    "__down_read", "__down_write", "down_write", "down_write_killable", "down_write_nested", "rt_mutex_slowlock",
+    "__rt_mutex_lock", "rt_mutex_lock", "rt_mutex_lock_nested", "rwbase_read_lock", "rwbase_write_lock", "__down",
+    "__down_common", "down", "__down_interruptible", "down_interruptible", "down_killable", "down_timeout", "__down_killable",
+    "__down_timeout", "percpu_rwsem_wait", "__percpu_down_read", "percpu_down_write", "rwsem_down_read_slow",
+    "ldsem_down_read", "ldsem_down_read_slowpath", "ldsem_down_write",
+}  # fmt: skip
+# Who takes mm->mmap_lock (include/linux/mmap_lock.h: its functions are inline, so the caller comes next).
+_MMAP_LOCKS = {
+    "lock_mm_and_find_vma", "do_user_addr_fault", "get_mmap_lock_carefully", "vm_mmap_pgoff", "__vm_munmap", "vm_munmap",
+    "do_mprotect_pkey", "__do_sys_brk", "__x64_sys_brk", "do_madvise", "madvise_lock", "madvise_walk_vmas", "do_mlock",
+    "__do_sys_mremap", "__x64_sys_mremap", "__do_sys_msync", "do_shmat", "ksys_shmdt", "dup_mm", "dup_mmap", "exit_mmap",
+    "exit_mm", "__mm_populate", "mmap_write_lock_killable", "mmap_read_lock_killable", "__access_remote_vm", "m_start",
+    "do_mincore", "__do_sys_mincore", "apply_mlockall_flags", "__do_sys_mlockall", "userfaultfd_register",
+    "process_vm_rw_single_vec", "get_user_pages_unlocked", "internal_get_user_pages_fast", "acct_collect", "do_page_fault",
+    "do_mremap", "lock_vma_under_rcu", "do_munmap", "mmap_region", "mmap_read_lock", "mmap_write_lock",
+}  # fmt: skip
 
 # Queues that belong to the file behind the call's descriptor: each socket, eventpoll and pipe has a queue. (The readers of a
 # signalfd wait on a queue of their process; a lock and a page do not belong to a descriptor.)
@@ -132,84 +203,42 @@ OF_THE_OBJECT: set[str] = {
     Queue.EVENTFD,
     Queue.TIMERFD,
     Queue.INOTIFY,
+    Queue.FANOTIFY,
+    Queue.USERFAULTFD,
+    Queue.TERMINAL,
 }
+
+# Queues that any call may sleep on, whatever it was made for: memory, disks, and locks of the kernel's own.
+OF_ANY_CALL: frozenset[str] = frozenset(
+    {
+        Queue.PAGE, Queue.USERFAULT, Queue.MMAP_LOCK, Queue.VMA_LOCK, Queue.DISK, Queue.WRITEBACK, Queue.JOURNAL,
+        Queue.DIRECTORY, Queue.FUSE, Queue.NFS, Queue.SMB, Queue.NINE_P, Queue.LOCK, Queue.SOCKET_LOCK, Queue.RCU, Queue.STOP,
+        Queue.PTRACE_STOP, Queue.FREEZER, Queue.SUPERVISOR,
+    }
+)  # fmt: skip
 
 # Sleeps whose name is not the name of the queue.
 _PLACES: dict[str, str] = {
     Queue.EPOLL: "on epoll's own queue",
     Queue.SOCKET: "on the socket's queue",
     Queue.PIPE: "on the pipe's queue",
+    Queue.PEER_BUFFER: "on the queue of the peer, whose receive queue is full",
+    Queue.LINGER: "on the socket's queue, until the peer has the unsent data (SO_LINGER)",
+    Queue.FIFO_END: "on the FIFO's queue, until the other end is open",
     Queue.SELECT: "in select, on the queues of all its descriptors",  # __pollwait
     Queue.POLL: "in poll, on the queues of all its descriptors",
     Queue.SIGNAL: "for a signal, on no wait queue",
+    Queue.STOP: "stopped by a signal, on no wait queue",
+    Queue.PTRACE_STOP: "stopped for its tracer, on no wait queue",
+    Queue.FREEZER: "frozen with its cgroup, on no wait queue",
+    Queue.SUPERVISOR: "for its seccomp supervisor's answer",
     Queue.TIMER: "for a time, on no wait queue",
+    Queue.LOCK: "on the queue of a lock of the kernel",
+    Queue.MMAP_LOCK: "on the queue of mmap_lock, the lock of the process's memory map",
 }
 
-# How a wake-up travelled: (what the student reads, the functions that show it). "inner < outer" are two frames in a row.
-LINKS: tuple[tuple[Link, tuple[str, ...]], ...] = (
-    (Link.TIMER, ("hrtimer_wakeup", "process_timeout", "posix_timer_fn", "it_real_fn", "timerfd_tmrproc", "io_timeout_fn")),
-    (Link.PACKET, ("ip_rcv", "ip_local_deliver", "ip_local_deliver_finish", "ip_protocol_deliver_rcu", "tcp_v4_rcv",
-                   "ip6_input", "ipv6_rcv", "tcp_v6_rcv", "udp_rcv", "__udp4_lib_rcv", "netif_receive_skb")),
-    (Link.TCP, ("tcp_data_queue", "tcp_rcv_established", "tcp_data_ready", "tcp_rcv_state_process", "tcp_child_process",
-                "tcp_fin", "tcp_reset", "tcp_check_space", "tcp_new_space")),
-    (Link.UDP, ("udp_queue_rcv_skb", "udp_queue_rcv_one_skb", "__udp_enqueue_schedule_skb", "udp_unicast_rcv_skb")),
-    (Link.UNIX_SOCKET, ("unix_stream_sendmsg", "unix_dgram_sendmsg", "unix_release_sock", "unix_stream_connect",
-                        "unix_stream_read_generic", "unix_shutdown")),
-    (Link.PIPE, ("pipe_write", "anon_pipe_write", "pipe_read", "anon_pipe_read", "pipe_release")),
-    (Link.EVENTFD, ("eventfd_write", "eventfd_signal", "eventfd_signal_mask")),
-    (Link.SIGNAL, ("send_signal_locked", "__send_signal_locked", "__send_signal", "send_signal", "do_send_sig_info",
-                   "complete_signal", "send_sigqueue", "posixtimer_send_sigqueue")),
-    (Link.END_OF_THE_PROCESS, ("zap_other_threads", "zap_process")),
-    (Link.DISK, ("bio_endio", "blk_update_request", "blk_mq_end_request", "virtblk_done", "nvme_irq",
-                 "end_buffer_async_read_io")),
-    (Link.PAGE, ("wake_page_function", "folio_wake_bit", "wake_up_page_bit", "wake_bit_function")),
-    (Link.CHILD_END, ("do_notify_parent", "__wake_up_parent", "exit_notify")),
-    (Link.AIO_REQUEST, ("aio_poll_wake", "aio_poll_complete_work")),
-    (Link.AIO_COMPLETION, ("aio_complete", "aio_complete_rw")),
-    (Link.IO_URING, ("io_cqring_wake", "io_req_task_work_add", "__io_req_task_work_add", "io_req_normal_work_add",
-                     "io_req_local_work_add", "io_poll_wake")),
-    (Link.IO_URING_WORK_QUEUE, ("io_wq_enqueue", "io_wqe_enqueue", "io_wq_activate_free_worker", "io_wqe_activate_free_worker",
-                                 "io_queue_iowq", "io_queue_async_work")),
-    (Link.IO_URING_COMPLETION, ("io_cq_unlock_post", "__io_cq_unlock_post", "__io_submit_flush_completions",
-                                 "io_req_complete_post", "io_cqring_ev_posted", "__io_cqring_ev_posted")),
-    (Link.SOCKET, ("sock_def_readable", "sock_def_wakeup", "sk_stream_write_space", "sock_def_write_space",
-                   "sock_def_error_report", "sock_wfree", "unix_write_space")),
-    (Link.EPOLL_CALLBACK, ("ep_poll_callback",)),
-    (Link.EPOLL_QUEUE, ("ep_autoremove_wake_function",)),
-    (Link.POLL_CALLBACK, ("pollwake",)),
-    (Link.FUTEX, ("futex_wake", "wake_up_q", "do_futex", "futex_requeue", "futex_wake_op")),
-    (Link.LOCK, ("mutex_unlock", "__mutex_unlock_slowpath", "rwsem_wake", "up_write", "up_read", "rt_mutex_slowunlock")),
-    (Link.VFORK_END, ("complete_vfork_done", "complete < mm_release")),
-    (Link.KERNEL_WORKER, ("process_one_work", "worker_thread")),
-    (Link.COMPLETION, ("complete", "complete_all")),
-)  # fmt: skip
-
-_SCHEDULER = {
-    "schedule", "__schedule", "schedule_timeout", "schedule_hrtimeout_range", "schedule_hrtimeout_range_clock",
-    "schedule_hrtimeout", "wait_woken", "preempt_schedule_common", "schedule_idle", "schedule_preempt_disabled",
-    "__traceiter_sched_switch", "__traceiter_sched_waking", "try_to_wake_up", "default_wake_function", "wake_up_process",
-    "__wake_up_common", "__wake_up_common_lock", "__wake_up", "__wake_up_sync_key", "autoremove_wake_function",
-    "woken_wake_function", "wake_up_state", "poll_schedule_timeout", "futex_do_wait", "__wake_up_sync",
-    "perf_trace_sched_switch", "__bpf_trace_sched_switch", "__bpf_trace_sched_waking", "wake_up_q", "__futex_wait",
-}  # fmt: skip
-_OURS = ("bpf_prog_", "bpf_trace_run", "bpf_get_stack")
-# Where an interrupt enters: x86_64's stubs for device, timer and inter-processor interrupts; arm64's handlers, from kernel
-# (el1h) and from user mode (el0t). System calls enter elsewhere (entry_SYSCALL_64, el0t_64_sync).
-_INTERRUPTS = (
-    "asm_sysvec_",
-    "asm_common_interrupt",
-    "el1h_64_irq",
-    "el0t_64_irq",
-    "el1_irq",
-    "el0_irq",
-    "asm_fred_entrypoint_",
-)
-_SEND = {"tcp_sendmsg", "udp_sendmsg", "tcp_close", "__tcp_close", "tcp_shutdown", "inet_stream_connect", "tcp_v4_connect"}
-
-
-def own(stack: tuple[str, ...]) -> tuple[str, ...]:
-    """The stack without the frames of the probe itself."""
-    return tuple(name for name in stack if not name.startswith(_OURS) and not name.startswith("__traceiter"))
+_NAMES = {function: name for name, functions in QUEUES for function in functions}
+_SHARED = {function: name for name, functions in SHARED for function in functions}
 
 
 def queue_name(stack: tuple[str, ...]) -> str:
@@ -218,11 +247,18 @@ def queue_name(stack: tuple[str, ...]) -> str:
     >>> print(queue_name(("__schedule", "schedule", "schedule_hrtimeout_range_clock", "do_epoll_wait", "do_syscall_64")))
     epoll
     """
-    present = set(stack)
-    for name, functions in QUEUES:
-        if not present.isdisjoint(functions):
-            return name
-    return next((name for name in own(stack) if name not in _SCHEDULER), "unknown")
+    shared: Queue | None = None
+    locks = False
+    for name in telling(of_fault(stack)):
+        if name in _LOCKS:
+            locks = True
+        elif locks:
+            return Queue.MMAP_LOCK if name in _MMAP_LOCKS else Queue.LOCK
+        elif name in _SHARED:
+            shared = _SHARED[name]
+        else:
+            return _NAMES.get(name) or shared or name
+    return Queue.LOCK if locks else shared or "unknown"
 
 
 def place(queue: str) -> str:
@@ -232,34 +268,3 @@ def place(queue: str) -> str:
     ('on the queue of accept', 'in poll, on the queues of all its descriptors')
     """
     return _PLACES.get(queue, f"on the queue of {queue}")
-
-
-def of_interrupt(stack: tuple[str, ...]) -> tuple[str, ...]:
-    """The stack up to the entry of its interrupt. The other frames belong to the interrupted task, which is not the cause.
-
-    A packet's softirq that runs at the end of an interrupt is part of the interrupt.
-    """
-    at = next((index for index, name in enumerate(stack) if name.startswith(_INTERRUPTS)), len(stack))
-    return stack[:at]
-
-
-def wake_chain(stack: tuple[str, ...]) -> tuple[str, ...]:
-    """The way of a wake-up in words, from the cause on.
-
-    On loopback the sender's own task runs the whole way from its call to the receiver's queue. So the running task is the cause
-    only if the stack contains its send; otherwise an interrupt interrupted a task that is not the cause.
-
-    >>> print(*wake_chain(("try_to_wake_up", "sock_def_readable", "tcp_data_queue", "tcp_v4_rcv", "tcp_sendmsg")))
-    packet TCP socket
-    """
-    stack = of_interrupt(stack)
-    at = {f"{inner} < {outer}": index for index, (inner, outer) in enumerate(itertools.pairwise(stack), 1)}
-    at |= {name: index for index, name in reversed(list(enumerate(stack)))}  # the innermost of its name
-    shown = [(words, [at[function] for function in functions if function in at]) for words, functions in LINKS]
-    chain = tuple(words for words, places in sorted(shown, key=lambda link: -min(link[1], default=0)) if places)
-    return chain or (next((name for name in own(stack) if name not in _SCHEDULER), "unknown"),)
-
-
-def sent_by_waker(stack: tuple[str, ...]) -> bool:
-    """Did the task that was running send the packet itself (loopback), or was it only interrupted?"""
-    return not _SEND.isdisjoint(of_interrupt(stack))

@@ -16,10 +16,12 @@ from typing import Any
 
 from probes.kernel import records, syscalls
 from probes.kernel.records import CallFlag, Kind, SleepFlag
+from probes.measure.frames import own
 from probes.measure.messages import Family
-from probes.measure.queues import OF_THE_OBJECT, own, queue_name, wake_chain
+from probes.measure.queues import OF_THE_OBJECT, queue_name
 from probes.measure.result import PHASES, Call, ReadyListEvent, Sleep, SocketCopy, Thread, Waker
 from probes.measure.table import slept_on
+from probes.measure.wakers import wake_chain
 from probes.recording import Recording
 
 _UNFINISHED, _OPEN = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from probes.context import Context
-from probes.measure.queues import Link
+from probes.measure.wakers import Link
 from probes.recording import Machine, Probe, Quality
 
 PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")  # fields of Call and CallRow; the first is the sum

@@ -10,7 +10,7 @@ from collections.abc import Set
 
 from findings.view import Run
 from labs.kit.questions.question import Question, Truth, Undecided
-from probes.measure.queues import place
+from probes.measure.queues import OF_ANY_CALL, place
 from probes.measure.result import Call, Sleep
 from probes.words import count, ms
 
@@ -18,7 +18,6 @@ ANY_CALL: Set[str] = frozenset()  # the section is about whichever call slept lo
 _SLEEPS = "it sleeps until it has what it waits for"
 _FAILS = "it returns at once, with an error (EAGAIN or another)"
 _SUCCEEDS = "it returns at once, and has done what was asked"
-_IN_ANY_CALL = {"page", "lock", "disk", "rcu", "socket lock"}  # any call may sleep on these, whatever it waits for
 
 
 def _section_call(run: Run, name: str, kinds: Set[str]) -> Call:
@@ -31,7 +30,7 @@ def _section_call(run: Run, name: str, kinds: Set[str]) -> Call:
 
 
 def _sleeps(call: Call) -> list[Sleep]:
-    return [sleep for sleep in call.sleeps if sleep.queue not in _IN_ANY_CALL]
+    return [sleep for sleep in call.sleeps if sleep.queue not in OF_ANY_CALL]
 
 
 def _id(section: str) -> str:

@@ -1,13 +1,14 @@
-"""Names for stacks: the ones that FACTS of several kernels gave, and what no rule knows."""
+"""Names for what a thread sleeps on: stacks of several kernels, stacks that a shared helper made wrong, and unknown stacks."""
 
 from __future__ import annotations
 
 import pytest
 
-from probes.measure.queues import QUEUES, own, place, queue_name, sent_by_waker, wake_chain
+from probes.measure.queues import OF_ANY_CALL, OF_THE_OBJECT, QUEUES, SHARED, Queue, place, queue_name
 
 SLEEPS = [
     ("socket", "schedule_timeout wait_woken sk_wait_data tcp_recvmsg_locked tcp_recvmsg"),
+    ("socket", "schedule_timeout wait_woken tcp_recvmsg_locked tcp_recvmsg inet_recvmsg"),
     ("accept", "schedule_timeout inet_csk_accept inet_accept do_accept"),
     ("select", "schedule_hrtimeout_range_clock poll_schedule_timeout do_select core_sys_select"),
     ("poll", "schedule_hrtimeout_range_clock do_sys_poll __x64_sys_poll"),
@@ -21,10 +22,51 @@ SLEEPS = [
     ("io_uring submission thread", "schedule io_sq_thread ret_from_fork"),
     ("socket", "schedule_timeout sk_wait_data tcp_recvmsg io_recv io_wq_submit_work io_wq_worker ret_from_fork"),
     ("futex", "schedule futex_wait_queue __futex_wait futex_wait do_futex"),
+    ("futex", "rt_mutex_schedule rt_mutex_slowlock_block rt_mutex_wait_proxy_lock futex_lock_pi do_futex"),
     ("timer", "schedule do_nanosleep hrtimer_nanosleep"),
     ("completion", "schedule_timeout wait_for_completion __do_sys_io_destroy"),
     ("kernel worker", "schedule_timeout wait_for_completion __flush_work"),
-    ("a_new_function", "__schedule schedule a_new_function do_syscall_64"),
+    ("vfork", "schedule schedule_timeout __wait_for_common wait_for_completion_state kernel_clone __x64_sys_vfork"),
+    ("seccomp supervisor", "schedule schedule_timeout __wait_for_common wait_for_completion_interruptible __seccomp_filter"),
+    # one helper, three callers
+    ("peer's receive queue", "schedule_timeout unix_wait_for_peer unix_dgram_sendmsg __sys_sendto"),
+    ("connect", "schedule_timeout unix_wait_for_peer unix_stream_connect __sys_connect"),
+    ("connect", "schedule_timeout unix_wait_for_peer unix_dgram_connect __sys_connect"),
+    ("accept", "schedule_timeout __skb_wait_for_more_packets __skb_recv_datagram skb_recv_datagram unix_accept do_accept"),
+    ("socket", "schedule_timeout __skb_wait_for_more_packets __skb_recv_udp udp_recvmsg"),
+    ("page", "io_schedule folio_wait_bit_common filemap_get_pages filemap_read vfs_read"),
+    ("writeback", "io_schedule folio_wait_bit folio_wait_writeback __filemap_fdatawait_range do_fsync"),
+    ("writeback", "wb_wait_for_completion sync_inodes_sb sync_inodes_one_sb iterate_supers"),
+    ("disk", "io_schedule bit_wait_io __wait_on_bit out_of_line_wait_on_bit __sync_dirty_buffer ext4_write_inode"),
+    ("disk", "schedule_timeout io_schedule_timeout wait_for_completion_io_timeout submit_bio_wait"),
+    ("disk", "io_schedule a_new_function do_fsync"),
+    ("journal", "schedule jbd2_log_wait_commit ext4_sync_file"),
+    # locks of the kernel, inside calls whose own queues have other names
+    ("lock", "schedule schedule_preempt_disabled __mutex_lock anon_pipe_read vfs_read"),
+    ("lock", "schedule schedule_preempt_disabled __mutex_lock ep_send_events do_epoll_wait"),
+    ("lock", "schedule rwsem_down_write_slowpath down_write ext4_buffered_write_iter vfs_write"),
+    ("lock", "schedule __mutex_lock"),
+    (
+        "mmap_lock",
+        "schedule rwsem_down_read_slowpath down_read_killable lock_mm_and_find_vma do_user_addr_fault",
+    ),
+    ("mmap_lock", "schedule rwsem_down_write_slowpath down_write_killable vm_mmap_pgoff ksys_mmap_pgoff"),
+    ("mmap_lock", "schedule rwsem_down_write_slowpath down_write_killable __vm_munmap __x64_sys_munmap"),
+    ("VMA lock", "schedule __vma_start_write mprotect_fixup do_mprotect_pkey"),
+    ("directory lookup", "schedule d_alloc_parallel __lookup_slow walk_component"),
+    ("FUSE server", "schedule request_wait_answer __fuse_simple_request fuse_do_getattr"),
+    ("entropy", "schedule schedule_timeout wait_for_random_bytes __do_sys_getrandom"),
+    ("stop by a signal", "schedule do_signal_stop get_signal arch_do_signal_or_restart"),
+    ("ptrace stop", "schedule ptrace_stop ptrace_do_notify ptrace_notify"),
+    ("freezer", "schedule do_freezer_trap get_signal"),
+    # a page fault inside a call is not the call's own sleep
+    ("userfaultfd's page", "schedule handle_userfault handle_mm_fault asm_exc_page_fault _copy_from_iter anon_pipe_write"),
+    ("page", "io_schedule folio_wait_bit_common filemap_fault asm_exc_page_fault copyout tcp_recvmsg"),
+    ("a_new_fault", "schedule a_new_fault asm_exc_page_fault _copy_from_iter anon_pipe_write vfs_write"),
+    # what no rule knows keeps its name, whatever stands around it
+    ("a_new_function", "schedule a_new_function do_syscall_64"),
+    ("a_new_function", "schedule a_new_function do_epoll_wait"),
+    ("unknown", "do_syscall_64 entry_SYSCALL_64_after_hwframe"),
 ]
 
 
@@ -33,71 +75,19 @@ def test_a_stack_names_its_queue(name: str, stack: str) -> None:
     assert queue_name(("__schedule", *stack.split())) == name
 
 
-LOOPBACK = "tcp_data_queue tcp_rcv_established tcp_v4_rcv ip_local_deliver net_rx_action tcp_sendmsg_locked tcp_sendmsg"
-
-
-@pytest.mark.parametrize(
-    ("chain", "stack"),
-    [
-        (("packet", "TCP", "socket"), f"try_to_wake_up __wake_up_sync_key sock_def_readable {LOOPBACK}"),
-        (
-            ("packet", "TCP", "socket", "epoll's callback (ep_poll_callback)", "epoll's queue"),
-            f"try_to_wake_up ep_autoremove_wake_function ep_poll_callback sock_def_readable {LOOPBACK}",
-        ),
-        (("packet", "TCP", "socket", "poll's callback (pollwake)"), f"try_to_wake_up pollwake sock_def_readable {LOOPBACK}"),
-        (("timer",), "try_to_wake_up hrtimer_wakeup __hrtimer_run_queues"),
-        (("timer", "io_uring"), "try_to_wake_up io_req_normal_work_add io_timeout_fn __hrtimer_run_queues"),
-        (
-            ("timer",),
-            f"try_to_wake_up hrtimer_wakeup hrtimer_interrupt asm_sysvec_apic_timer_interrupt sock_def_readable {LOOPBACK}",
-        ),
-        (
-            ("packet", "TCP", "socket"),
-            f"try_to_wake_up sock_def_readable {LOOPBACK} handle_softirqs asm_common_interrupt pipe_read",
-        ),
-        (("signal",), "try_to_wake_up signal_wake_up_state complete_signal __send_signal_locked"),
-        (
-            ("packet", "TCP", "socket", "signal"),
-            f"complete_signal __send_signal_locked send_sigio kill_fasync sock_wake_async sock_def_readable {LOOPBACK}",
-        ),
-        (
-            ("packet", "TCP", "socket", "AIO's request (aio_poll_wake)", "AIO's completion (aio_complete)"),
-            f"autoremove_wake_function aio_complete aio_poll_wake __wake_up_sync_key sock_def_readable {LOOPBACK}",
-        ),
-        (
-            ("packet", "TCP", "socket", "io_uring"),
-            f"__io_req_task_work_add io_poll_wake __wake_up sock_def_readable {LOOPBACK}",
-        ),
-        (("child's end", "signal"), "signal_wake_up_state complete_signal __send_signal_locked do_notify_parent exit_notify"),
-        (("vfork's end", "completion"), "try_to_wake_up swake_up_locked complete mm_release begin_new_exec"),
-        (("futex",), "try_to_wake_up wake_up_q futex_wake do_futex mm_release do_exit"),
-        (("completion",), "try_to_wake_up complete free_ioctx_reqs percpu_ref_switch_to_atomic_rcu rcu_do_batch"),
-        (("kernel worker", "completion"), "try_to_wake_up complete process_one_work worker_thread"),
-        (("something_new",), "try_to_wake_up __wake_up_common something_new"),
-        (("unknown",), ""),
-    ],
-)
-def test_a_stack_tells_the_chain_of_the_wake_up(chain: tuple[str, ...], stack: str) -> None:
-    assert wake_chain(tuple(stack.split())) == chain
-
-
 def test_not_every_sleep_is_on_a_queue_of_its_name() -> None:
     assert {place(name) for name in ("signal", "timer")} == {"for a signal, on no wait queue", "for a time, on no wait queue"}
     assert "all its descriptors" in place("select") and place("accept") == "on the queue of accept"
-
-
-def test_the_running_task_is_the_cause_only_with_its_own_send() -> None:
-    assert sent_by_waker(("sock_def_readable", "tcp_v4_rcv", "tcp_sendmsg"))
-    assert not sent_by_waker(("sock_def_readable", "tcp_v4_rcv", "net_rx_action", "asm_common_interrupt"))
-    assert not sent_by_waker(("sock_def_readable", "tcp_v4_rcv", "net_rx_action", "asm_common_interrupt", "tcp_sendmsg"))
-
-
-def test_our_own_frames_go() -> None:
-    assert own(("bpf_prog_1234_on_switch", "bpf_trace_run4", "__traceiter_sched_switch", "schedule")) == ("schedule",)
+    assert "peer" in place(Queue.PEER_BUFFER)
 
 
 def test_no_function_shows_two_queues() -> None:
     seen: dict[str, str] = {}
-    for name, functions in QUEUES:
+    for name, functions in (*QUEUES, *SHARED):
         for function in functions:
             assert seen.setdefault(function, name) == name
+
+
+def test_every_queue_is_the_name_of_some_function() -> None:
+    shown = {name for name, _ in (*QUEUES, *SHARED)} | {Queue.LOCK, Queue.MMAP_LOCK}
+    assert shown == set(Queue) and shown > OF_THE_OBJECT | OF_ANY_CALL
