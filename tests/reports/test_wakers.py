@@ -16,7 +16,8 @@ def test_each_way_has_words(link: Link) -> None:
     assert "pool-7" in by_task and by_event
     alone = {Link.TIMER, Link.PACKET, Link.DISK}  # these ways begin without a task
     later = {Link.MPTCP, Link.EPOLL_QUEUE}  # other links with words stand before these
-    assert by_task != f"pool-7 through {link}" or link in alone | later, by_task
+    as_named = {Link.INOTIFY, Link.FANOTIFY, Link.IO_URING}
+    assert by_task != f"pool-7 through {link}" or link in alone | later | as_named, by_task
 
 
 def test_an_unknown_way_keeps_the_name_of_the_kernels_function() -> None:
