@@ -32,8 +32,9 @@ from findings.unread import left_unread
 from findings.view import Run
 from findings.waits import Tasks, sleeps_in_calls
 from probes.kernel import syscalls
-from probes.measure.queues import Link, Queue
+from probes.measure.queues import Queue
 from probes.measure.result import Call, Sleep, Thread
+from probes.measure.wakers import Link
 
 _DEVICES = {Queue.DISK, Queue.PAGE, Queue.LOCK, Queue.SOCKET_LOCK, Queue.FLOCK, Queue.SEND_BUFFER, Queue.RCU}
 _FOR_ONE_THREAD = {Queue.FUTEX, Queue.PIPE, Queue.EVENTFD, Queue.CHILD, Queue.VFORK, Queue.SOCKET}

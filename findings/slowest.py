@@ -17,8 +17,8 @@ from findings.idle import Idleness
 from findings.view import Run
 from findings.waits import Tasks, runs_for_itself
 from probes.kernel import syscalls
-from probes.measure.queues import Link
 from probes.measure.result import Call, Message, Result, Sleep, Thread
+from probes.measure.wakers import Link
 from probes.words import count, ms, visible
 
 _DEEPEST = 8  # threads on one path

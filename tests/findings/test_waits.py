@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from findings.view import Run
 from findings.waits import Tasks, sleeps_in_calls, waits_for
-from probes.measure.queues import Link
+from probes.measure.wakers import Link
 from tests.conftest import measured
 
 
