@@ -1,0 +1,75 @@
+"""One model's figure, as UNP 6.2 draws it: time goes down, the application is on the left, the kernel on the right.
+
+The thread's path is drawn to scale from the moment the client sends: in the application's lane it runs user code, in the
+kernel's lane it is in a system call. What came before (a long sleep, thousands of EAGAINs) is broken, at a fixed length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from findings.figure import Doing, Figure
+from reports.figures import before, labels, path
+from reports.figures.drawing import Drawing
+from reports.figures.letters import LINE, width, wrapped
+from reports.figures.paper import Paper
+from reports.figures.sizes import Size
+from reports.figures.style import CLASSES
+
+
+@dataclass(frozen=True)
+class Caption:
+    """The words around a figure: its title, and the run that it shows, in sentences."""
+
+    title: str
+    run: str
+
+
+def draw(figure: Figure, caption: Caption, size: Size) -> Paper:
+    """The figure on paper of this size; in a column it is as high as its labels need."""
+    run = wrapped(caption.run, size.small, size.width - 2 * size.margin)
+    foot = size.line * 2.4 + len(run) * size.small * LINE + size.margin
+    head = size.margin + (size.font * 2 if size.titled else 0) + size.line * 1.4
+    top = head + before.height(figure, size)
+    events = labels.events(figure, size)
+    room = size.height - top - foot - size.line if size.height else max(size.scaled, labels.height(events, size))
+    height = size.height or top + room + size.line + foot
+    paper = Paper((size.width, height), caption.title, caption.run)
+    drawing = Drawing(paper, figure, size, head, top, room)
+    _lanes(drawing, caption.title)
+    before.draw(drawing)
+    path.draw(drawing)
+    labels.draw(drawing, events)
+    _legend(drawing, height - foot + size.line * 1.1)
+    paper.lines((size.margin, height - size.margin - len(run) * size.small * LINE / 2), run, size.small, "soft")
+    return paper
+
+
+def _lanes(drawing: Drawing, title: str) -> None:
+    """The names of the lanes, and the lanes."""
+    paper, size = drawing.paper, drawing.size
+    if size.titled:
+        paper.text((size.margin, size.margin + size.font * 0.8), title, size.font * 1.35, bold=True)
+    middle = drawing.head - size.line * 0.7
+    application = width("application", size.font, bold=True)
+    paper.text((max(size.application - application / 2, size.margin), middle), "application", size.font, bold=True)
+    paper.text((size.kernel, middle), "kernel", size.font, anchor="middle", bold=True)
+    left = size.kernel + width("kernel", size.font, bold=True) / 2 + size.font * 0.8
+    network = width("network", size.font, bold=True)
+    paper.text((max(size.net - network / 2, left), middle), "network", size.font, bold=True)
+    for lane in (size.application, size.kernel, size.net):
+        paper.line([(lane, drawing.head), (lane, drawing.bottom)], "rule")
+
+
+def _legend(drawing: Drawing, middle: float) -> None:
+    """What the strokes of the path mean."""
+    paper, size = drawing.paper, drawing.size
+    shown = [doing for doing in Doing if any(stretch.doing is doing for stretch in drawing.figure.stretches)]
+    x = size.margin
+    for doing in shown:
+        wide = size.font * 1.8 + width(doing, size.small) + size.font * 0.9
+        if x + wide > size.width - size.margin:
+            x, middle = size.margin, middle + size.line
+        paper.line([(x + size.font * 0.2, middle), (x + size.font * 1.2, middle)], CLASSES[doing])
+        paper.text((x + size.font * 1.8, middle), doing, size.small, "soft")
+        x += wide
