@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from findings import scene
 from findings.registrations import EPOLL_CTL_ADD
 from findings.scene import Scene
-from probes.kernel import syscalls
 from probes.measure.result import Call, Message, Result
 
 F_SETFL, O_ASYNC = 4, 0o20000  # uapi/asm-generic/fcntl.h
 FIONBIO = 0x5421  # uapi/asm-generic/ioctls.h
+POLLING = 10  # calls without result for one message, from which on a thread polls
 
 
 class Doing(enum.StrEnum):
@@ -77,7 +77,7 @@ def of(result: Result, typical: Scene) -> Figure:
     return Figure(
         scene=typical,
         stretches=tuple(_stretches(typical, [call for call in mine if _polled(call)])),
-        polls=_polls(mine, message),
+        polls=None if at_start else _polls(mine, message),
         set_up=_set_up(result, message),
         asleep_since=at_start[1].off if at_start else None,
     )
@@ -131,9 +131,9 @@ def _polls(mine: Iterable[Call], message: Message) -> Polls | None:
     on_it = [call for call in mine if call.fd == message.fd and call.enter < message.read]
     since = max((call.exit for call in on_it if call.socket == message.socket and call.bytes), default=0)
     empty = [call for call in on_it if call.enter >= since and call.errno == "EAGAIN"]
-    if not empty:
-        return None
     number = sum(call.count for call in empty)
+    if number < POLLING:
+        return None
     return Polls(empty[-1].name, number, empty[-1].exit - empty[0].enter, "EAGAIN")
 
 
@@ -156,11 +156,3 @@ def _registers(call: Call, fd: int) -> bool:
     if call.name == "fcntl":
         return args[1] == F_SETFL and len(args) > 2 and bool(args[2] & O_ASYNC)
     return call.name == "ioctl" and args[1] == FIONBIO
-
-
-def after_ready(figure: Figure, at: int) -> int:
-    """A moment as ns after the data was ready."""
-    return at - figure.scene.message.ready
-
-
-WRITES = syscalls.WRITES

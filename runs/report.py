@@ -6,21 +6,33 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import labs
-from findings import groups, narrow, scene, side_by_side, startup, summary, work
+from findings import figure, groups, narrow, scene, side_by_side, startup, strips, summary, work
+from findings.figure import Figure
 from findings.groups import Group
 from findings.labels import Labels
 from findings.narrow import Part
 from findings.scene import Scene
 from findings.side_by_side import CaseReport
 from findings.startup import StartUp
+from findings.strips import Strips
 from findings.summary import MessageFigures, ReadyListFigures
 from findings.where import Where
 from findings.work import ProcessWork
+from labs.claims import CLAIMS
 from probes.context import CasesRun, LabRun
 from probes.measure.result import Call, CallRow, Result
 from probes.measure.table import table
 from runs import predict
 from runs.predict import Prediction
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The figure of a run, or of one server of a lab with several; `case` is then its name."""
+
+    case: str
+    result: Result
+    figure: Figure
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,30 @@ class Report:
     def start(self) -> StartUp | None:
         """The start-up; None for a program that does not serve, for a lab, and for a part, whose calls the user chose."""
         return None if self.part or isinstance(self.whole.context, LabRun) else startup.start_up(self.whole)
+
+    @cached_property
+    def figures(self) -> tuple[Drawn, ...]:
+        """The figures that the page of the run shows: of a lab where its picture is, of each server, or of a traced program."""
+        if self.cases:
+            runs = [(case.name, case.figures.result) for case in self.cases if case.figures]
+            found = [(case, result, figure.figure(result)) for case, result in runs]
+        elif self.picture:
+            found = [("", self.result, figure.of(self.result, self.picture))]
+        elif isinstance(self.result.context, LabRun):
+            found = []
+        else:
+            found = [("", self.result, figure.figure(self.result))]
+        return tuple(Drawn(case, result, drawn) for case, result, drawn in found if drawn)
+
+    @cached_property
+    def strips(self) -> Strips:
+        """Every message from its arrival to its return to the program."""
+        return strips.strips(self.result)
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """The claims of the checks: number and full text, in the order of the checks."""
+        return {claim: CLAIMS[claim].text for check in self.result.checks for claim in check.claims if claim in CLAIMS}
 
     @cached_property
     def service_calls(self) -> tuple[Call, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from findings.figure import Doing, Figure
 from probes.kernel import syscalls
 from probes.measure.result import Call
+from probes.words import count
 from reports.figures.paper import Paper
 from reports.figures.sizes import Size
 from reports.words import duration
@@ -73,15 +74,21 @@ class Drawing:
         )
 
 
-def returns(call: Call, reporter: bool) -> str:
+def returns(call: Call) -> str:
     """What a call returns, as the textbook's arrows say it."""
     if call.errno:
         return call.errno
     if call.bytes and call.name in syscalls.READS:
         return f"return OK, {call.bytes:,} B"
-    if reporter:
+    if call.result is None or call.result < 0:
+        return "return"
+    if call.name in syscalls.MULTIPLEXERS and call.result:
         return "return readable"
-    return "return" if call.result is None else f"return {call.result:,}"
+    if call.name in syscalls.SIGNAL_WAITS and call.result:
+        return f"signal {call.result}"
+    if call.name in syscalls.AIO_WAITS and call.result:
+        return count(call.result, "completion")
+    return f"return {call.result:,}"
 
 
 def lane_of(doing: Doing, size: Size) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from findings.figure import Doing, Figure
 from probes.measure.result import Call, Waker
+from probes.words import count
 from reports.figures.drawing import Drawing, returns
 from reports.figures.letters import cut, width, wrapped
 from reports.figures.places import spread
@@ -50,7 +51,8 @@ def _events(figure: Figure) -> Iterator[tuple[int, bool, str, str]]:
     if scene.sent is not None:
         yield scene.sent, True, "the client sends", ""
     several = message.arrivals > 1
-    yield message.ready, False, (f"first of {message.arrivals:,} segments" if several else f"data ready, {message.bytes:,} B"), ""
+    first = f"first of {message.arrivals:,} segments" if several else f"data ready, {message.bytes:,} B"
+    yield message.ready, False, first, ""
     if several and message.all_ready is not None:
         yield message.all_ready, False, f"all data ready, {message.bytes:,} B", ""
     found = scene.sleep_when_ready
@@ -98,20 +100,35 @@ def _events_beside(drawing: Drawing, found: Sequence[Event]) -> None:
 
 def _names(drawing: Drawing) -> None:
     """The names of the calls that begin in the picture, left of the application's lane, and the program's own work."""
-    scene, size, paper = drawing.figure.scene, drawing.size, drawing.paper
-    words = [(drawing.y(call.enter), call.name) for call in scene.calls if call.enter >= scene.start]
+    size, paper = drawing.size, drawing.paper
+    shown, left_out = _most_telling(drawing)
+    words = [(drawing.y(call.enter), call.name) for call in shown]
+    if left_out:
+        words.append((drawing.bottom, count(left_out, "other call")))
     words += _own_work(drawing)
     words.sort()
     x = size.application - size.font * 0.8
     wanted = [at for at, _ in words]
-    for (at, name), middle in zip(words, spread(wanted, [size.line] * len(words), drawing.top, drawing.bottom), strict=True):
-        shown = cut(name, size.font, size.names)
-        paper.text((x, middle), shown, size.font, "soft" if name in _WORK else "", "end")
+    places = spread(wanted, [size.line] * len(words), drawing.top, drawing.bottom)
+    for (at, name), middle in zip(words, places, strict=True):
+        paper.text((x, middle), cut(name, size.font, size.names), size.font, "soft" if name in _WORK else "", "end")
         if abs(middle - at) > 2:
             paper.line([(size.application - 2, at), (x + 2, middle)], "lead")
 
 
 _WORK = ("handles the data",)
+
+
+def _most_telling(drawing: Drawing) -> tuple[list[Call], int]:
+    """The calls whose names have room, and how many others there are: the calls of the message itself come first."""
+    scene = drawing.figure.scene
+    calls = [call for call in scene.calls if call.enter >= scene.start]
+    room = int(drawing.room / drawing.size.line) - len(_WORK)
+    if len(calls) <= room:
+        return calls, 0
+    telling = {call.enter for call in [*scene.reads, *scene.echoes[:1], *filter(None, [scene.reporter])]}
+    calls.sort(key=lambda call: (call.enter not in telling, call.enter))
+    return sorted(calls[: room - 1], key=lambda call: call.enter), len(calls) - room + 1
 
 
 def _own_work(drawing: Drawing) -> list[tuple[float, str]]:
@@ -131,7 +148,7 @@ def _on_arrows(drawing: Drawing) -> None:
     )
     for call in scene.calls:
         if call.exit <= scene.end:
-            _on_arrow(drawing, heights, drawing.y(call.exit), returns(call, call is scene.reporter))
+            _on_arrow(drawing, heights, drawing.y(call.exit), returns(call))
     for call in scene.calls:
         if call.enter >= scene.start:
             _on_arrow(drawing, heights, drawing.y(call.enter), "system call")
@@ -153,8 +170,9 @@ def _on_arrow(drawing: Drawing, heights: Sequence[float], at: float, words: str)
         return
     polling = any(s.doing is Doing.POLLING and drawing.y(s.end) > middle - need for s in drawing.figure.stretches)
     centre = (size.application + size.kernel) / 2
-    free = all(abs(box.top + box.bottom - 2 * middle) >= 2 * need or box.right < centre - room / 2 or box.left > centre + room / 2
-               for box in paper.boxes)  # fmt: skip
+    ends = centre - room / 2, centre + room / 2
+    beside = [box for box in paper.boxes if box.right > ends[0] and box.left < ends[1]]
+    free = all(abs(box.top + box.bottom - 2 * middle) >= 2 * need for box in beside)
     if free and not (polling and middle < at):
         paper.text((centre, middle), words, size.small, anchor="middle")
 

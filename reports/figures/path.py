@@ -49,7 +49,7 @@ def _calls(drawing: Drawing) -> None:
         if call.enter >= scene.start:
             drawing.arrow(drawing.y(call.enter), True, f"{call.name} begins at {drawing.moment(call.enter)}")
         if call.exit <= scene.end:
-            back = returns(call, call is scene.reporter)
+            back = returns(call)
             took = f"{call.name}: {back} at {drawing.moment(call.exit)}, after {duration(call.total)}"
             drawing.arrow(drawing.y(call.exit), False, took)
 

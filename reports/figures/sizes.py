@@ -70,10 +70,10 @@ class Size:
 
 
 COLUMN = Size(
-    width=700, height=0, font=12.5, blocks=84, names=108, lanes=112, network=50, times=58, labels=126, scaled=400,
+    width=720, height=0, font=12.5, blocks=102, names=110, lanes=112, network=50, times=58, labels=126, scaled=400,
 )  # fmt: skip
 SLIDE = Size(
     width=1280, height=720, font=17, blocks=140, names=150, lanes=180, network=100, times=84, labels=340, scaled=0, titled=True,
 )  # fmt: skip
-PHONE = Size(width=380, height=0, font=10.5, blocks=0, names=88, lanes=66, network=30, times=0, labels=104, scaled=420)
+PHONE = Size(width=380, height=0, font=10.5, blocks=0, names=92, lanes=60, network=28, times=0, labels=94, scaled=420)
 SIZES = {"slide": SLIDE, "column": COLUMN}

@@ -55,6 +55,7 @@ def _rules(dark: bool) -> str:
     rules = _SHAPES
     for name in CLASSES.values():
         rules += f".figure .l.{name}{{stroke:@{name};{_STROKES[name]}}}\n"
+    for name in (*CLASSES.values(), "preempted"):
         rules += f".figure .f-{name}{{fill:@{name}}}\n.figure text.{name}{{fill:@{name}}}\n"
     rules += ".figure .head.runq{fill:@runq}\n.figure .l.thin{stroke-width:1.6;stroke-dasharray:none}\n"
     for name, colours in sorted(COLOURS.items(), key=lambda colour: -len(colour[0])):
@@ -62,4 +63,4 @@ def _rules(dark: bool) -> str:
     return rules
 
 
-STYLE = f"{_rules(False)}@media (prefers-color-scheme:dark){{\n{_rules(True)}}}\n"
+STYLE = f"{_rules(False)}@media screen and (prefers-color-scheme:dark){{\n{_rules(True)}}}\n"

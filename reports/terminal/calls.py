@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from findings.longest import Longest
 from probes.context import LabRun
@@ -29,7 +29,7 @@ def show(result: Result, out: Screen, most: int) -> None:
     wide = out.width >= _WIDE
     phases(result.rows, out, most, wide)
     without_errors = result.rows[most:] if wide else result.rows  # the rows whose errors the table does not show
-    if failures := [f"{visible(row.name)} {_errors(row)}" for row in without_errors if row.errors]:
+    if failures := [f"{visible(row.name)} {errors(row)}" for row in without_errors if row.errors]:
         note(out, "errors: " + "; ".join(failures))
 
 
@@ -44,15 +44,16 @@ def phases(rows: Sequence[CallRow], out: Screen, most: int, wide: bool = False) 
 
 def _cells(row: CallRow, wide: bool) -> list[str]:
     cells = [visible(row.name), f"{row.count:,}", milliseconds(row.total)]
-    cells += [_copy(row) if phase == "copy" else milliseconds(getattr(row, phase)) for _, phase in PHASES]
+    cells += [copied(row) if phase == "copy" else milliseconds(getattr(row, phase)) for _, phase in PHASES]
     if wide:
         bound = "~" if row.p_quality is Quality.BOUNDED else ""
         cells += [bound + duration(row.p50), bound + duration(row.p99), f"{row.bytes:,}" if row.bytes else "-"]
-        cells.append(_errors(row) or "-")
+        cells.append(errors(row) or "-")
     return cells
 
 
-def _copy(row: CallRow) -> str:
+def copied(row: CallRow) -> str:
+    """The copying time in ms, with the sign that says how good the figure is."""
     if row.copy_quality is Quality.UNAVAILABLE:
         return f"{milliseconds(row.copy)}+" if row.copy else "n/a"
     return ("<" if row.copy_quality is Quality.BOUNDED and row.copy else "") + milliseconds(row.copy)
@@ -70,28 +71,34 @@ def _duration_cells(row: CallRow, longest: Longest | None) -> list[str]:
     cells = [visible(row.name), bound + duration(row.p50), bound + duration(row.p99)]
     cells += [duration(longest.call) if longest else "-", duration(longest.sleep) if longest and longest.sleep else "-"]
     cells += [size(row.bytes) if row.bytes else "-"]
-    return [*cells, _errors(row) or "-"]
+    return [*cells, errors(row) or "-"]
 
 
-def _errors(row: CallRow) -> str:
+def errors(row: CallRow) -> str:
+    """The errors by name, with their number."""
     return ", ".join(f"{name} {number:,}" for name, number in row.errors.items())
 
 
 def notes(report: Report, out: Screen) -> None:
     """What the signs in the table mean, and what it has no column for."""
+    for words in sentences(report):
+        note(out, words)
+
+
+def sentences(report: Report) -> Iterator[str]:
+    """The notes as sentences."""
     rows = report.result.rows
     if any(name.startswith("ERESTART") for row in rows for name in row.errors):
-        note(out, "ERESTART...: a signal interrupted the call; the program sees EINTR, or the kernel restarts the call")
+        yield "ERESTART...: a signal interrupted the call; the program sees EINTR, or the kernel restarts the call"
     if any(row.copy_quality is Quality.BOUNDED and row.copy for row in rows):
-        note(out, "< marks an upper bound: the probes around the copy measure a little more than the copy")
+        yield "< marks an upper bound: the probes around the copy measure a little more than the copy"
     if any(row.copy_quality is Quality.UNAVAILABLE and row.copy for row in rows):
-        note(out, "+ marks a copy that is measured in part; the rest is counted as kernel")
+        yield "+ marks a copy that is measured in part; the rest is counted as kernel"
     if any(row.copy_quality is Quality.UNAVAILABLE and not row.copy for row in rows):
-        note(out, "n/a: the copy is not measured; counted as kernel")
+        yield "n/a: the copy is not measured; counted as kernel"
     if isinstance(report.result.context, LabRun) and "sections" in report.result.context.aside:
-        note(out, "lseek EBADF: with these calls the experiment marks where a section begins")
-    for words in _in_functions(report):
-        note(out, words)
+        yield "lseek EBADF: with these calls the experiment marks where a section begins"
+    yield from _in_functions(report)
 
 
 def _in_functions(report: Report) -> list[str]:

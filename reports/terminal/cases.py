@@ -40,10 +40,14 @@ def table(report: Report, out: Screen) -> None:
         return
     columns = [Column(visible(case.name)) for case in report.cases]
     servers = ["server", *(visible(case.server.rpartition(":")[2]) for case in report.cases)]
-    rows = [
+    figures(out, "", columns, [servers, *rows(report)])
+
+
+def rows(report: Report) -> list[list[str]]:
+    """One row for each figure: its name, then the figure of each server."""
+    return [
         [label.replace("\n", " "), *(_cell(case, show) for case in report.cases)] for label, show in (_TIMES | _COUNTS).items()
     ]
-    figures(out, "", columns, [servers, *rows])
 
 
 def _rows(report: Report, out: Screen, shown: Figures) -> None:

@@ -32,7 +32,7 @@ _QUEUES = {
 def show(scene: Scene, out: Screen) -> None:
     """The section: picture, legend, steps."""
     section(out, f"one message of {scene.message.bytes:,} B, to scale from {'ready' if scene.sent is None else 'send'} on")
-    note(out, _which(scene))
+    note(out, which(scene))
     for line in draw(scene, out.width, out.plain):
         out.print(line, no_wrap=True, overflow="crop")
     out.print(legend(out.width, out.plain))
@@ -47,7 +47,7 @@ def show(scene: Scene, out: Screen) -> None:
         note(out, f'subtracted after "woken": {duration(scene.message.probed)} (the probe\'s own work)')
 
 
-def _which(scene: Scene) -> str:
+def which(scene: Scene) -> str:
     """Which message it is."""
     if scene.slept_for:
         return f"the median of the {scene.median_of:,} messages (of {scene.messages:,}) that found the thread asleep"

@@ -8,13 +8,13 @@ from probes.measure.result import Result, Sleep
 from probes.words import visible
 from reports.terminal.screen import Screen, indented, section
 
-_KINDS = 40
+KINDS = 40
 
 
 def show(result: Result, out: Screen) -> None:
     """Each pair of stacks once, the innermost function first."""
     section(out, "kernel stacks, innermost function first")
-    for name, sleep in kinds(result)[:_KINDS]:
+    for name, sleep in kinds(result)[:KINDS]:
         out.print(Text(f"{visible(name)} asleep on {visible(sleep.queue)}", style="bold"))
         out.print(indented(Text(" < ".join(map(visible, sleep.stack)), style="blue")))
         if sleep.waker:
