@@ -10,6 +10,7 @@ from probes.errors import WrongUsage
 
 HELP = (
     shared.REPORT_HELP
+    | shared.HTML_HELP
     | shared.STACKS_HELP
     | shared.PREDICT_HELP
     | shared.TRAFFIC_HELP
@@ -38,13 +39,14 @@ def lab(
     save: str = "",
     out: str = "",
     stacks: bool = False,
+    html: str = "",
     predict: bool = False,
     questions: bool = False,
     answers: str = "",
 ) -> int:
     """Run one lab: trace its server, and print a picture, a table of phases, and the checks."""
     shared.progress(f"lab {name}")
-    shared.check(save, out)
+    shared.check(save, out, html)
     changed = shared.numbers(clients=clients, messages=messages, size=size, gap_ms=gap_ms, seed=seed)
     traffic = _traffic(name, changed | ({"udp": True} if udp else {}), link)
     if questions:
@@ -61,7 +63,7 @@ def lab(
         recording = run.record(name, traffic, shared.progress, between)
     if prediction:
         recording = recording.with_context(prediction=prediction)
-    result, failed = shared.present(recording, json=json, save=save, out=out, stacks=stacks)
+    result, failed = shared.present(recording, json=json, save=save, out=out, stacks=stacks, html=html)
     return failed or shared.VERDICT_CODES[result.verdict]
 
 

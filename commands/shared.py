@@ -29,6 +29,7 @@ PREDICT_HELP = {
     " --questions of invoke lab prints the questions",
 }
 REPORT_HELP = {"json": "write the report as one JSON document", "out": "write the report to this file"}
+HTML_HELP = {"html": "write the report also as a page for a browser: one file with the figure, every message and every check"}
 STACKS_HELP = {"stacks": "show the kernel stack behind each kind of sleep and wake-up"}
 VIEW_HELP = {
     "brief": "write only the first screen of a trace: what the program is, where it waits, what is wrong",
@@ -57,6 +58,7 @@ VALUES = {
     "fd": "NUMBERS",
     "file": "FILE",
     "gap-ms": "MS",
+    "html": "FILE",
     "labs": "NAMES",
     "link": "LINK",
     "messages": "N",
@@ -201,6 +203,7 @@ def present(
     stacks: bool,
     brief: bool = False,
     part: Any = None,
+    html: str = "",
     default: IO[str] | None = None,
     saved: Callable[[], None] = lambda: None,
 ) -> tuple[Any, int]:
@@ -216,6 +219,8 @@ def present(
     saved()
     result = measure_and_check(recording)
     _keep(failed, lambda: _write(result, json, out, View(stacks, brief, part), default))
+    if html:
+        _keep(failed, lambda: _write_html(result, html, part))
     for error in failed:
         progress(str(error))
     return result, CANNOT_WRITE if failed else 0
@@ -241,6 +246,14 @@ def _write(result: Any, json: bool, out: str, view: View, default: IO[str] | Non
             from reports.terminal import page
 
             page.write(report(result, view.part), file, view.stacks, brief=view.brief)
+
+
+def _write_html(result: Any, html: str, part: Any) -> None:
+    from reports.html import page
+    from runs.report import report
+
+    with files.whole(html) as file:
+        page.write(report(result, part), file)
 
 
 def _keep(failed: list[IolabError], step: Callable[[], object]) -> None:

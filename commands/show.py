@@ -8,6 +8,7 @@ from commands import shared
 
 HELP = (
     shared.REPORT_HELP
+    | shared.HTML_HELP
     | shared.STACKS_HELP
     | shared.VIEW_HELP
     | shared.PREDICT_HELP
@@ -27,6 +28,7 @@ def show(
     brief: bool = False,
     calls: str = "",
     fd: str = "",
+    html: str = "",
     predict: bool = False,
     answers: str = "",
     seed: str = "",
@@ -35,7 +37,7 @@ def show(
     from probes.context import LabRun, TrafficRun, lab_of
     from probes.recording import load
 
-    shared.check(out)
+    shared.check(out, html)
     part = shared.part(thread, calls, fd)
     recording = load(Path(file))
     context = recording.context
@@ -47,5 +49,5 @@ def show(
     prediction = shared.predicted(lab_of(context), about, number, predict, answers)
     if prediction:
         recording = recording.with_context(prediction=prediction)
-    result, failed = shared.present(recording, json=json, save="", out=out, stacks=stacks, brief=brief, part=part)
+    result, failed = shared.present(recording, json=json, save="", out=out, stacks=stacks, brief=brief, part=part, html=html)
     return failed or shared.VERDICT_CODES[result.verdict]

@@ -7,7 +7,7 @@ import sys
 from commands import shared
 from probes.errors import WrongUsage
 
-HELP = shared.REPORT_HELP | shared.STACKS_HELP | shared.VIEW_HELP | shared.SAVE_HELP
+HELP = shared.REPORT_HELP | shared.HTML_HELP | shared.STACKS_HELP | shared.VIEW_HELP | shared.SAVE_HELP
 
 
 def trace(
@@ -19,13 +19,14 @@ def trace(
     brief: bool = False,
     calls: str = "",
     fd: str = "",
+    html: str = "",
     *,
     rest: list[str],
 ) -> int:
     """Trace any program: invoke trace -- CMD ARGS. The report goes to stderr; stdout belongs to the program."""
     if not rest:
         raise WrongUsage("trace needs a program to run", "invoke trace -- CMD ARGS, for example: invoke trace -- ls -l")
-    shared.check(save, out)
+    shared.check(save, out, html)
     part = shared.part(thread, calls, fd)
     shared.need_tracing()
     shared.outlive_the_terminal(save)
@@ -42,6 +43,7 @@ def trace(
         stacks=stacks,
         brief=brief,
         part=part,
+        html=html,
         default=sys.stderr,
         saved=signals.release,
     )

@@ -6,6 +6,7 @@ A step that looks through all calls for each message takes 16 times as long then
 from __future__ import annotations
 
 import functools
+import io
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,6 +20,7 @@ from probes.measure.measure import measure
 from probes.measure.result import Result
 from probes.recording import Recording
 from reports import document
+from reports.html import page
 from runs.lab import measure_and_check
 from runs.report import report
 from tests.conftest import lab_run
@@ -54,6 +56,7 @@ def steps(recording: Recording) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "report", lambda: report(result)
     whole = report(result)
     yield "document", lambda: document.document(whole)
+    yield "page", lambda: page.write(report(result), io.StringIO())
 
 
 def _on_a_new_run(function: Callable[[Run], Any], result: Result) -> Any:

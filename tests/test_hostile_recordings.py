@@ -22,6 +22,7 @@ from probes.errors import WrongUsage
 from probes.kernel import records
 from probes.recording import Recording, load
 from reports import document
+from reports.html import page as html
 from reports.terminal import page
 from runs.lab import measure_and_check
 from runs.report import report
@@ -57,6 +58,7 @@ def shown(path: Path) -> str:
         text = io.StringIO()
         page.write(found, text, with_stacks=True)
         document.write(found, text)
+        html.write(found, text)
     except WrongUsage as error:
         assert error.problem and "\n" not in error.problem and len(error.problem) < 1000, error.problem
         return ""

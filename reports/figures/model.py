@@ -28,7 +28,8 @@ class Caption:
 def draw(figure: Figure, caption: Caption, size: Size) -> Paper:
     """The figure on paper of this size; in a column it is as high as its labels need."""
     run = wrapped(caption.run, size.small, size.width - 2 * size.margin)
-    foot = size.line * 2.4 + len(run) * size.small * LINE + size.margin
+    keys = _keys(figure, size)
+    foot = size.line * (1.4 + len(keys)) + len(run) * size.small * LINE + size.margin
     head = size.margin + (size.font * 2 if size.titled else 0) + size.line * 1.4
     top = head + before.height(figure, size)
     events = labels.events(figure, size)
@@ -40,7 +41,7 @@ def draw(figure: Figure, caption: Caption, size: Size) -> Paper:
     before.draw(drawing)
     path.draw(drawing)
     labels.draw(drawing, events)
-    _legend(drawing, height - foot + size.line * 1.1)
+    _legend(drawing, keys, height - foot + size.line * 1.1)
     paper.lines((size.margin, height - size.margin - len(run) * size.small * LINE / 2), run, size.small, "soft")
     return paper
 
@@ -61,15 +62,33 @@ def _lanes(drawing: Drawing, title: str) -> None:
         paper.line([(lane, drawing.head), (lane, drawing.bottom)], "rule")
 
 
-def _legend(drawing: Drawing, middle: float) -> None:
+def _keys(figure: Figure, size: Size) -> list[list[Doing]]:
+    """The strokes that the figure has, in lines that are no wider than the paper."""
+    lines: list[list[Doing]] = [[]]
+    x = 0.0
+    for doing in Doing:
+        if not any(stretch.doing is doing for stretch in figure.stretches):
+            continue
+        if x + _key(doing, size) > size.width - 2 * size.margin:
+            lines.append([])
+            x = 0.0
+        lines[-1].append(doing)
+        x += _key(doing, size)
+    return lines
+
+
+def _key(doing: Doing, size: Size) -> float:
+    """The width of a stroke with its words."""
+    return size.font * 2.7 + width(doing, size.small)
+
+
+def _legend(drawing: Drawing, keys: list[list[Doing]], middle: float) -> None:
     """What the strokes of the path mean."""
     paper, size = drawing.paper, drawing.size
-    shown = [doing for doing in Doing if any(stretch.doing is doing for stretch in drawing.figure.stretches)]
-    x = size.margin
-    for doing in shown:
-        wide = size.font * 1.8 + width(doing, size.small) + size.font * 0.9
-        if x + wide > size.width - size.margin:
-            x, middle = size.margin, middle + size.line
-        paper.line([(x + size.font * 0.2, middle), (x + size.font * 1.2, middle)], CLASSES[doing])
-        paper.text((x + size.font * 1.8, middle), doing, size.small, "soft")
-        x += wide
+    for line in keys:
+        x = size.margin
+        for doing in line:
+            paper.line([(x + size.font * 0.2, middle), (x + size.font * 1.2, middle)], CLASSES[doing])
+            paper.text((x + size.font * 1.8, middle), doing, size.small, "soft")
+            x += _key(doing, size)
+        middle += size.line
