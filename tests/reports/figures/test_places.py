@@ -17,8 +17,8 @@ def test_labels_keep_their_order_and_do_not_overlap(labels: list[tuple[float, fl
     labels.sort()
     heights = [height for _, height in labels]
     centres = spread([at for at, _ in labels], heights, 0, 600)
-    for (one, high), (other, higher) in itertools.pairwise(zip(centres, heights, strict=True)):
-        assert other - one >= (high + higher) / 2 - 1e-6
+    for (centre, high), (other, higher) in itertools.pairwise(zip(centres, heights, strict=True)):
+        assert other - centre >= (high + higher) / 2 - 1e-6
     if labels and sum(heights) <= 600:
         assert centres[0] >= heights[0] / 2 - 1e-6 and centres[-1] <= 600 - heights[-1] / 2 + 1e-6
 
