@@ -1,28 +1,34 @@
-"""Threads of a kind, folded: two hundred threads of a pool are one line of a report.
+"""The threads of one role, folded, with where they waited: two hundred threads of a pool are one line of a report.
 
-Threads are of a kind if their processes are, if they have names alike, and if they wait longest in the same place. Processes
-are of a kind if their first threads are. What ended early and received nothing is short-lived, whatever its kind.
+What ended early and received nothing is short-lived, whatever its role.
 """
 
 from __future__ import annotations
 
 import collections
-import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from findings.roles import ProcessGroup, Role, Roles, ThreadGroup
 from findings.startup import PHASES, StartUp
 from findings.where import Slept, Where
 from probes.measure.result import Thread
 
 _SHORT = 5  # a process that lived less than one part in so many of the run is short-lived
+_NO_SERVICE = {Role.MAIN, Role.IDLE, Role.HELPER}  # roles of processes that may be short-lived
 
 
 @dataclass(frozen=True)
 class Group:
-    """Threads of a kind with their sleeps. `life`: how long they served, and each phase of that, by the fields of Thread."""
+    """Threads of one role with their sleeps. `life`: how long they served, and each phase of that, by the fields of Thread.
 
+    `processes`: the name of their processes; `words`: the role with the number of threads.
+    """
+
+    role: Role
+    words: str
     name: str
+    process: str
     threads: tuple[Thread, ...]
     slept: tuple[Slept, ...]
     life: dict[str, int]
@@ -40,77 +46,72 @@ class Group:
         return self.life["user"] + self.life["kernel"] + self.life["copy"]
 
 
-def groups(where: Where, start: StartUp | None) -> tuple[Group, ...]:
-    """All threads of the run by their kinds: the kind that worked most first, what is short-lived last."""
-    found = _Kinds(where, start)
-    folded: dict[Hashable, list[Thread]] = collections.defaultdict(list)
-    for thread in where.result.threads:
-        folded[found.kind(thread)].append(thread)
-    made = [found.group(threads) for threads in folded.values()]
-    return tuple(sorted(made, key=lambda group: (group.short_lived, not group.messages, -group.busy)))
+def groups(where: Where, start: StartUp | None, roles: Roles) -> tuple[Group, ...]:
+    """All threads of the run by their roles: the role that worked most first, idle threads and what is short-lived last."""
+    made = list(_Folding(where, start, roles).groups())
+    return tuple(sorted(made, key=lambda group: (group.short_lived, group.role is Role.IDLE, not group.messages, -group.busy)))
 
 
-class _Kinds:
-    """The kind of each thread of one run."""
-
-    def __init__(self, where: Where, start: StartUp | None) -> None:
-        self._where = where
+class _Folding:
+    def __init__(self, where: Where, start: StartUp | None, roles: Roles) -> None:
+        self._where, self._roles = where, roles
         self._spent = start.spent if start else {}
-        threads = where.result.threads
-        self._leaders: dict[int, Thread] = {}
-        for thread in threads:
-            if thread.tid == thread.pid or thread.pid not in self._leaders:
-                self._leaders[thread.pid] = thread
+        self._threads = {thread.serial: thread for thread in where.result.threads}
         self._messages = collections.Counter(message.thread for message in where.result.messages)
         self._short = self._short_lived(start)
 
     def _short_lived(self, start: StartUp | None) -> set[int]:
-        """The processes that lived a short time of the run, without a message and without service."""
+        """The processes that lived a short time of the run, and served nobody."""
         lives: dict[int, list[int]] = collections.defaultdict(list)
-        for thread in self._where.result.threads:
-            lives[thread.pid] += [thread.start, thread.end]
+        working = set(start.begins if start else ())
+        for thread in self._threads.values():
+            process = self._roles.process_of[thread.serial]
+            lives[process] += [thread.start, thread.end]
+            if self._roles.role_of[thread.serial] not in _NO_SERVICE or self._messages[thread.serial]:
+                working.add(process)
         moments = [moment for life in lives.values() for moment in life]
         span = max(moments, default=0) - min(moments, default=0)
-        serving = set(start.begins if start else ())
-        serving |= {thread.pid for thread in self._where.result.threads if self._messages[thread.serial]}
-        return {pid for pid, life in lives.items() if pid not in serving and _SHORT * (max(life) - min(life)) < span}
+        return {
+            process for process, life in lives.items() if process not in working and _SHORT * (max(life) - min(life)) < span
+        }
 
-    def kind(self, thread: Thread) -> Hashable:
-        """Equal for threads of a kind."""
-        leader = self._leaders[thread.pid]
-        if thread.pid in self._short:
-            return "short-lived"
-        process = _stem(leader.name), self._place(leader), leader.parent == 0
-        if thread is leader:
-            return process
-        return process, _stem(thread.name), self._place(thread), thread.kernel_worker
+    def groups(self) -> Iterator[Group]:
+        """The groups in the order of the tree."""
+        brief: list[int] = []
+        for processes, threads in _leaves(self._roles.tree):
+            lasting = [serial for serial in threads.threads if self._roles.process_of[serial] not in self._short]
+            brief += [serial for serial in threads.threads if self._roles.process_of[serial] in self._short]
+            if here := self._present(lasting):
+                yield self._group(processes, threads, here)
+        if here := self._present(brief):
+            yield self._group(self._roles.tree[0], self._roles.tree[0].threads[0], here, short_lived=True)
 
-    def _place(self, thread: Thread) -> tuple[str, str]:
-        """Where the thread slept longest."""
-        slept = self._where.of(thread)
-        return (slept[0].call, slept[0].queue) if slept else ("", "")
+    def _present(self, serials: Iterable[int]) -> list[Thread]:
+        """The threads that the part of the run has."""
+        return [self._threads[serial] for serial in serials if serial in self._threads]
 
-    def group(self, threads: Sequence[Thread]) -> Group:
-        """These threads as one group."""
+    def _group(self, processes: ProcessGroup, kind: ThreadGroup, threads: list[Thread], short_lived: bool = False) -> Group:
         before = [self._spent.get(thread.serial, (0,) * len(PHASES)) for thread in threads]
         life = {
             phase: sum(int(getattr(thread, phase)) - spent[index] for thread, spent in zip(threads, before, strict=True))
             for index, phase in enumerate(PHASES)
         }
+        serials = tuple(thread.serial for thread in threads)
         return Group(
-            name=threads[0].name if len({thread.name for thread in threads}) == 1 else f"{_stem(threads[0].name)}*",
+            role=kind.role,
+            words=ThreadGroup(kind.role, kind.name, serials, kind.mechanism).words,
+            name=kind.name,
+            process=processes.name,
             threads=tuple(threads),
             slept=self._where.of(*threads),
             life=life,
-            messages=sum(self._messages[thread.serial] for thread in threads),
-            short_lived=threads[0].pid in self._short,
+            messages=sum(self._messages[serial] for serial in serials),
+            short_lived=short_lived,
         )
 
 
-def _stem(name: str) -> str:
-    """A name without the number that tells it from others of its kind.
-
-    >>> _stem("pool-1-thread-12"), _stem("worker/3:1"), _stem("7")
-    ('pool-1-thread', 'worker', '7')
-    """
-    return re.sub(r"[-_/#.: ]*[\d:]+$", "", name) or name
+def _leaves(tree: Iterable[ProcessGroup]) -> Iterator[tuple[ProcessGroup, ThreadGroup]]:
+    for processes in tree:
+        for threads in processes.threads:
+            yield processes, threads
+        yield from _leaves(processes.children)

@@ -1,10 +1,12 @@
-"""Short names for the threads and groups of a run, each different from the others."""
+"""Short names for the threads of a run and for their groups, each different from the others."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from findings.groups import Group
+from findings.roles import Role
 from probes.measure.result import Result, Thread
 from probes.words import count
 
@@ -19,51 +21,48 @@ class Labels:
         self._groups = groups
 
     @cached_property
-    def _leaders(self) -> dict[int, Thread]:
-        leaders: dict[int, Thread] = {}
-        for thread in self._result.threads:
-            if thread.tid == thread.pid or thread.pid not in leaders:
-                leaders[thread.pid] = thread
-        return leaders
-
-    @cached_property
     def _group_of(self) -> dict[int, Group]:
         return {thread.serial: group for group in self._groups for thread in group.threads}
 
+    @cached_property
+    def _alone(self) -> set[int]:
+        """The processes with one thread."""
+        pids = [thread.pid for thread in self._result.threads]
+        return {pid for pid in pids if pids.count(pid) == 1}
+
     def thread(self, thread: Thread) -> str:
-        """The thread's name and id; a thread that is not its process's first has the process, too, if the names differ."""
+        """The thread's name and id."""
         return f"{thread.name} {thread.tid}"
 
     def group(self, group: Group) -> str:
-        """As in "nginx 12", "2 processes nginx (12, 13)", "7 threads of python3 12", "40 short-lived processes"."""
-        first, pids = group.threads[0], group.pids
+        """As in "2 workers of nginx (12, 13)", "event loop of redis-server 12", "ls 12", "40 short-lived processes"."""
+        pids = group.pids
         if group.short_lived:
             return count(len(pids), "short-lived process")
-        if self._leaders[first.pid].serial == first.serial:
-            return self.thread(first) if len(pids) == 1 else f"{count(len(pids), 'process')} {group.name} ({_ids(pids)})"
-        number = len(group.threads)
-        own = group.name != self._leaders[first.pid].name
-        kind = f"{count(number, 'io_uring worker')}" if first.kernel_worker else count(number, "thread")
-        name = f" {group.name}" if own and not first.kernel_worker else ""
-        return (
-            f"{kind}{name} of {self._processes(pids)}"
-            if number > 1
-            else f"thread {self.thread(first)} of {self._processes(pids)}"
-        )
-
-    def _processes(self, pids: tuple[int, ...]) -> str:
-        name = self._leaders[pids[0]].name
-        return f"{name} {pids[0]}" if len(pids) == 1 else f"{count(len(pids), 'process')} {name}"
+        if group.role is Role.MAIN and set(pids) <= self._alone:
+            return (
+                f"{group.process} {pids[0]}"
+                if len(pids) == 1
+                else f"{count(len(pids), 'process')} {group.process} ({ids(pids)})"
+            )
+        noun = f"{group.words} thread" if group.role in (Role.MAIN, Role.IDLE) and len(group.threads) == 1 else group.words
+        name = "" if group.name == group.process else f" {group.name}"
+        return f"{noun}{name} of {group.process} " + (str(pids[0]) if len(pids) == 1 else f"({ids(pids)})")
 
     def waker(self, serial: int, woken: Group | None = None) -> str:
         """The group of a thread that woke threads of the group `woken`."""
         waker = self._group_of[serial]
         if woken and len(woken.threads) > 1 and serial in {thread.serial for thread in woken.threads}:
             return "one another"
-        return self.group(waker)
+        words = self.group(waker)
+        return f"the {words}" if words.startswith(waker.role) else words
 
 
-def _ids(pids: tuple[int, ...]) -> str:
-    """As in "12, 13"; of many ids the first ones and the last."""
-    listed = list(map(str, pids))
+def ids(numbers: Sequence[int]) -> str:
+    """As in "12, 13"; of many ids the first ones and the last.
+
+    >>> ids([12, 13]), ids(range(10, 20))
+    ('12, 13', '10, 11 ... 19')
+    """
+    listed = list(map(str, numbers))
     return ", ".join(listed) if len(listed) <= _NAMED else f"{', '.join(listed[: _NAMED - 1])} ... {listed[-1]}"

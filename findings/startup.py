@@ -1,7 +1,7 @@
 """The start-up of a program, kept apart from its service: it loads, reads its configuration, creates its threads.
 
-A process begins to serve with its first wait in an event loop or for a connection. A process that never waits like that, and
-that ended before the first one served, belongs to the start-up. A program in which no process serves has no start-up.
+A server's process begins to serve with its first wait for clients (findings/roles.py); any other program with its first wait in
+an event loop. A process that never waits like that, and that ended before the first one served, belongs to the start-up.
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from findings.roles import Roles
 from probes.kernel import syscalls
 from probes.measure.result import Call, Result
 
-_SERVES = syscalls.LOOP_WAITS | syscalls.ACCEPTS
 PHASES = ("wall", "user", "wait", "sched_delay", "preempted", "copy", "kernel")  # fields of Thread; the first is the sum
 _OF_CALLS = operator.attrgetter("wait", "sched_delay", "preempted", "copy", "kernel")
 
 
 @dataclass(frozen=True)
 class StartUp:
-    """What came before the service. `begins`: the first moment of service of each process, ns; `spent`: the times of each
-    thread before that, in the order of PHASES.
+    """What came before the service. `begins`: the first moment of service of each process, ns, by the process's serial number;
+    `spent`: the times of each thread before that, in the order of PHASES.
     """
 
     begins: Mapping[int, int]
+    process_of: Mapping[int, int]
     spent: Mapping[int, tuple[int, ...]]
     calls: tuple[Call, ...]
     errors: Mapping[str, int]  # "openat ENOENT": how often
@@ -37,9 +38,9 @@ class StartUp:
         """How many calls were made."""
         return sum(call.count for call in self.calls)
 
-    def has(self, pid: int, moment: int) -> bool:
-        """Did that process not yet serve then? What ended before the first service counts as start-up."""
-        return moment < self.begins.get(pid, self.first)
+    def has(self, call: Call) -> bool:
+        """Did the call end before its process served, or, if that serves nobody, before the first service?"""
+        return call.exit <= self.begins.get(self.process_of[call.thread], self.first)
 
     @property
     def first(self) -> int:
@@ -47,25 +48,23 @@ class StartUp:
         return min(self.begins.values())
 
 
-def start_up(result: Result) -> StartUp | None:
+def start_up(result: Result, roles: Roles) -> StartUp | None:
     """The start-up of the run; None where no process serves."""
-    process = {thread.serial: thread.pid for thread in result.threads}
-    begins: dict[int, int] = {}
-    for call in result.calls:
-        if call.name in _SERVES and process[call.thread] not in begins:
-            begins[process[call.thread]] = call.enter
+    process = roles.process_of
+    begins = dict(roles.service) or _loops(result, process)
     if not begins:
         return None
     first = min(begins.values())
-    calls = tuple(call for call in result.calls if call.enter < begins.get(process[call.thread], first))
+    calls = tuple(call for call in result.calls if call.exit <= begins.get(process[call.thread], first))
     errors: collections.Counter[str] = collections.Counter()
     for call in calls:
         if call.errno:
             errors[f"{call.name} {call.errno}"] += call.count
-    ended = {thread.pid for thread in result.threads if thread.end < first} - set(begins)
+    ended = {process[thread.serial] for thread in result.threads if thread.end < first} - set(begins)
     return StartUp(
         begins=begins,
-        spent=_spent(result, begins, first, calls),
+        process_of=process,
+        spent=_spent(result, _begins(result, {thread: begins.get(own, first) for thread, own in process.items()}), calls),
         calls=calls,
         errors=dict(errors.most_common()),
         ns=first - min(thread.start for thread in result.threads),
@@ -73,7 +72,25 @@ def start_up(result: Result) -> StartUp | None:
     )
 
 
-def _spent(result: Result, begins: Mapping[int, int], first: int, calls: tuple[Call, ...]) -> dict[int, tuple[int, ...]]:
+def _begins(result: Result, begins: Mapping[int, int]) -> dict[int, int]:
+    """When each thread began to serve: a call that was under way when its process began to serve belongs to the service."""
+    found = dict(begins)
+    for call in result.calls:
+        if call.enter < begins[call.thread] < call.exit:
+            found[call.thread] = min(found[call.thread], call.enter)
+    return found
+
+
+def _loops(result: Result, process: Mapping[int, int]) -> dict[int, int]:
+    """When each process first waited in an event loop; for programs without clients."""
+    begins: dict[int, int] = {}
+    for call in result.calls:
+        if call.name in syscalls.LOOP_WAITS:
+            begins.setdefault(process[call.thread], call.enter)
+    return begins
+
+
+def _spent(result: Result, begins: Mapping[int, int], calls: tuple[Call, ...]) -> dict[int, tuple[int, ...]]:
     """The times of each thread before its service. Time between calls counts as user code, as far as the thread had any."""
     inside: dict[int, list[int]] = {}
     for call in calls:
@@ -82,7 +99,7 @@ def _spent(result: Result, begins: Mapping[int, int], first: int, calls: tuple[C
             sums[index] += ns
     spent = {}
     for thread in result.threads:
-        begin = begins.get(thread.pid, first)
+        begin = begins[thread.serial]
         if thread.end <= begin:
             spent[thread.serial] = tuple(int(getattr(thread, phase)) for phase in PHASES)
         elif thread.start < begin:

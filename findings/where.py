@@ -56,9 +56,8 @@ class Where:
     def _sleeps(self) -> dict[int, list[tuple[str, Sleep]]]:
         """The sleeps of each thread in calls, with the name of the call."""
         found: dict[int, list[tuple[str, Sleep]]] = collections.defaultdict(list)
-        process = {thread.serial: thread.pid for thread in self.result.threads}
         for call in self.result.calls:
-            if call.sleeps and not (self.start and self.start.has(process[call.thread], call.enter)):
+            if call.sleeps and not (self.start and self.start.has(call)):
                 found[call.thread] += [(call.name, sleep) for sleep in call.sleeps]
         return found
 

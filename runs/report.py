@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import labs
-from findings import figure, groups, narrow, scene, side_by_side, startup, strips, summary, work
+from findings import figure, groups, narrow, roles, scene, side_by_side, startup, strips, summary, work
+from findings.diagnosis import Diagnosis, diagnose
 from findings.figure import Figure
 from findings.groups import Group
 from findings.labels import Labels
 from findings.narrow import Part
+from findings.roles import Identity
 from findings.scene import Scene
 from findings.side_by_side import CaseReport
 from findings.startup import StartUp
@@ -54,7 +56,19 @@ class Report:
     @cached_property
     def start(self) -> StartUp | None:
         """The start-up; None for a program that does not serve, for a lab, and for a part, whose calls the user chose."""
-        return None if self.part or isinstance(self.whole.context, LabRun) else startup.start_up(self.whole)
+        return (
+            None if self.part or isinstance(self.whole.context, LabRun) else startup.start_up(self.whole, self.identity.roles)
+        )
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What the program is, and what its threads are for; of a part, too, the whole program."""
+        return roles.identify(self.whole)
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """What is wrong with the whole program."""
+        return diagnose(self.whole)
 
     @cached_property
     def figures(self) -> tuple[Drawn, ...]:
@@ -85,8 +99,7 @@ class Report:
         """The calls after the start-up."""
         if not self.start:
             return self.result.calls
-        process = {thread.serial: thread.pid for thread in self.result.threads}
-        return tuple(call for call in self.result.calls if not self.start.has(process[call.thread], call.enter))
+        return tuple(call for call in self.result.calls if not self.start.has(call))
 
     @cached_property
     def service_rows(self) -> tuple[CallRow, ...]:
@@ -108,12 +121,13 @@ class Report:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The threads by their kinds, with where they wait in their service."""
-        return groups.groups(Where(self.result, self.start, self.whole.threads), self.start)
+        return groups.groups(Where(self.result, self.start, self.whole.threads), self.start, self.identity.roles)
 
     @cached_property
     def labels(self) -> Labels:
         """The names of threads and groups."""
-        return Labels(self.whole, groups.groups(Where(self.whole), None) if self.part else self.groups)
+        of_all = groups.groups(Where(self.whole), None, self.identity.roles) if self.part else self.groups
+        return Labels(self.whole, of_all)
 
     @cached_property
     def processes(self) -> tuple[ProcessWork, ...]:

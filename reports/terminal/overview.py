@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
+from findings import labels
+from findings.diagnosis import ProgramFinding
 from findings.groups import Group
+from findings.properties.property import Place
 from findings.where import Slept
 from probes.context import TraceRun
 from probes.words import count, visible
 from reports import wakers
 from reports.terminal.screen import Screen, indented, note, section
 from reports.terminal.states import STATES
-from reports.words import duration, share
+from reports.words import duration, share, with_command_name
 from runs.report import Report
 
 _COMMAND = 200  # characters of a traced program's command line
-_GROUPS, _PLACES = 5, 2  # that the first screen lists; places of a group
+_GROUPS, _PLACES, _FAULTS = 5, 2, 3  # that the first screen lists; places are of a group
 _TITLES = ("asleep", "no CPU", "on CPU", "messages")  # no CPU: in the run queue, or preempted
 _CELL = 9  # columns
-_LEAST = 0.01  # of the life of a group: a place with less is not on the first screen
+_LEAST = 0.01, 0.05  # of the life of a group: its first and second place with less are not on the first screen
 
 
 def show(report: Report, out: Screen) -> None:
     """The first screen."""
     _heading(report, out)
+    if not report.part:
+        section(out, "what is it?")
+        _identity(report, out)
     section(out, "where does it wait?")
     _groups(report, out)
+    if not report.part:
+        section(out, "what is wrong?")
+        _faults(report, out)
 
 
 def _heading(report: Report, out: Screen) -> None:
@@ -47,6 +58,62 @@ def _heading(report: Report, out: Screen) -> None:
     note(out, words)
     if report.part:
         note(out, f"only {visible(report.part.words)}", "yellow")
+
+
+def _identity(report: Report, out: Screen) -> None:
+    """Model and architecture with the reasons, then the processes with the roles of their threads."""
+    found = report.identity.classification
+    sure = f" ({found.confidence})" if found.serves else ""
+    out.print(Text.assemble((visible(found.summary), "bold"), sure))
+    if found.serves and found.because:
+        note(out, f"because {visible('; '.join(found.because))}", "")
+    processes: dict[str, list[str]] = {}
+    for group in report.groups:
+        if not group.short_lived:
+            name = f"{group.process} {labels.ids(group.pids)}"
+            processes.setdefault(name, []).append(group.words)
+    lines = [f"{name}: {', '.join(words)}" for name, words in list(processes.items())[:_GROUPS]]
+    if len(processes) > 1 or len(report.whole.threads) > 1:
+        out.print(Text(visible("; ".join(lines))))
+
+
+def _faults(report: Report, out: Screen) -> None:
+    """The findings that are broken, the worst first; where nothing is wrong, what was looked for."""
+    diagnosis = report.diagnosis
+    begin = min((thread.start for thread in report.whole.threads), default=0)
+    for finding in diagnosis.broken[:_FAULTS]:
+        _fault(finding, begin, out)
+    if rest := diagnosis.broken[_FAULTS:]:
+        note(out, f"and {count(len(rest), 'other finding')}: {'; '.join(finding.id for finding in rest)} (all in --json)")
+    if not diagnosis.broken:
+        out.print(Text.assemble(("nothing found. ", "green"), _ids("This run has: ", diagnosis.held)))
+    if diagnosis.not_shown:
+        note(out, _ids("This run does not show: ", diagnosis.not_shown))
+
+
+def _ids(title: str, findings: Sequence[ProgramFinding]) -> str:
+    return title + ", ".join(finding.id for finding in findings) if findings else ""
+
+
+def _fault(finding: ProgramFinding, begin: int, out: Screen) -> None:
+    line = Text.assemble(("not true: ", "bold red"), (visible(finding.statement), "bold"))
+    if finding.cost.ns:
+        line.append(f" ({duration(finding.cost.ns)})")
+    lab = with_command_name(f" (invoke lab {finding.lab})") if finding.lab else ""
+    if finding.place:
+        more = len(finding.places) - 1
+        line.append(f", {_where(finding.place, begin)}" + (f", and {count(more, 'other place')}" if more else ""))
+    out.print(line)
+    out.print(indented(Text(visible(finding.evidence))))
+    out.print(indented(Text.assemble(("remedy: ", "bold"), visible(finding.remedy), lab)))
+
+
+def _where(place: Place, begin: int) -> str:
+    """A place in words; `begin` is the start of the run."""
+    words = visible(f"{place.name} {place.tid}") if place.tid is not None else ""
+    words += f" in {place.call}" if place.call else ""
+    words += f", descriptor {place.fd}" if place.fd is not None else ""
+    return words + (f", {duration(place.since - begin)} after the start" if place.since is not None else "")
 
 
 def _groups(report: Report, out: Screen) -> None:
@@ -75,7 +142,7 @@ def _group(group: Group, report: Report, out: Screen) -> None:
         Text((f"{group.messages:,}" if group.messages else "-").rjust(_CELL)),
     ]
     _row(line, cells, out)
-    for slept in [slept for slept in group.slept if slept.ns > _LEAST * wall][:_PLACES]:
+    for slept in [slept for index, slept in enumerate(group.slept[:_PLACES]) if slept.ns > _LEAST[index] * wall]:
         _place(slept, group, report, out)
 
 
