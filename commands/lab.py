@@ -63,7 +63,7 @@ def lab(
         recording = run.record(name, traffic, shared.progress, between)
     if prediction:
         recording = recording.with_context(prediction=prediction)
-    result, failed = shared.present(recording, json=json, save=save, out=out, stacks=stacks, html=html)
+    result, failed = shared.present(recording, json=json, save=save, out=out, view=shared.View(stacks), html=html)
     return failed or shared.VERDICT_CODES[result.verdict]
 
 

@@ -35,6 +35,7 @@ VIEW_HELP = {
     "brief": "write only the first screen of a trace: what the program is, where it waits, what is wrong",
     "thread": "show only the threads with this id or name; a name may be a pattern (worker*); several, separated by commas",
     "calls": "show only these system calls (recv*,epoll_wait), their sleeps and their threads",
+    "slowest": "show so many of the slowest messages and calls, each with what its thread waited for, from thread to thread",
     "fd": "show only the calls on these descriptors, and the messages that these returned",
 }
 SAVE_HELP = {"save": "save the recording in this file; invoke show prints it again"}
@@ -70,6 +71,7 @@ VALUES = {
     "save": "FILE",
     "seed": "N",
     "size": "BYTES",
+    "slowest": "N",
     "tests": "EXPRESSION",
     "thread": "NAMES",
     "tools": "NAMES",
@@ -194,15 +196,26 @@ def outlive_the_terminal(save: str) -> None:
         signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
+class View(NamedTuple):
+    """What the user wants to see of a result.
+
+    `stacks`: the kernel stacks; `brief`: the first screen alone; `part`: a part of the run (findings.narrow.Part); `stories`:
+    so many of the slowest messages and calls.
+    """
+
+    stacks: bool = False
+    brief: bool = False
+    part: Any = None
+    stories: int = 0
+
+
 def present(
     recording: Any,
     *,
     json: bool,
     save: str,
     out: str,
-    stacks: bool,
-    brief: bool = False,
-    part: Any = None,
+    view: View,
     html: str = "",
     default: IO[str] | None = None,
     saved: Callable[[], None] = lambda: None,
@@ -218,20 +231,12 @@ def present(
         _keep(failed, lambda: recording.save(save))
     saved()
     result = measure_and_check(recording)
-    _keep(failed, lambda: _write(result, json, out, View(stacks, brief, part), default))
+    _keep(failed, lambda: _write(result, json, out, view, default))
     if html:
-        _keep(failed, lambda: _write_html(result, html, part))
+        _keep(failed, lambda: _write_html(result, html, view.part))
     for error in failed:
         progress(str(error))
     return result, CANNOT_WRITE if failed else 0
-
-
-class View(NamedTuple):
-    """What the user wants to see of a result: kernel stacks, the first screen alone, a part of the run."""
-
-    stacks: bool
-    brief: bool = False
-    part: Any = None
 
 
 def _write(result: Any, json: bool, out: str, view: View, default: IO[str] | None) -> None:
@@ -241,11 +246,11 @@ def _write(result: Any, json: bool, out: str, view: View, default: IO[str] | Non
         if json:
             from reports import document
 
-            document.write(report(result, view.part), file)
+            document.write(report(result, view.part, view.stories), file)
         else:
             from reports.terminal import page
 
-            page.write(report(result, view.part), file, view.stacks, brief=view.brief)
+            page.write(report(result, view.part, view.stories), file, view.stacks, brief=view.brief)
 
 
 def _write_html(result: Any, html: str, part: Any) -> None:
@@ -277,18 +282,19 @@ def number(option: str, text: str) -> Any:
         return float(text) if option == "gap_ms" else int(text)
     except ValueError:
         raise WrongUsage(
-            f"--{option.replace('_', '-')} {text} is not a number", "for example --clients 3 --gap-ms 20"
+            f"--{option.replace('_', '-')} {text} is not a number", "for example --clients 3 --gap-ms 20, --slowest 5"
         ) from None
 
 
-def part(thread: str = "", calls: str = "", fd: str = "") -> Any:
-    """The part of the run that these options name. Raises WrongUsage for a descriptor that is no number."""
+def view(stacks: bool = False, brief: bool = False, thread: str = "", calls: str = "", fd: str = "", slowest: str = "") -> View:
+    """What these options ask for. Raises WrongUsage for a text that is no number."""
     from findings.narrow import Part
 
     def each(text: str) -> tuple[str, ...]:
         return tuple(filter(None, map(str.strip, text.split(","))))
 
-    return Part(threads=each(thread), calls=each(calls), fds=tuple(number("fd", text) for text in each(fd)))
+    part = Part(threads=each(thread), calls=each(calls), fds=tuple(number("fd", text) for text in each(fd)))
+    return View(stacks, brief, part, number("slowest", slowest) if slowest else 0)
 
 
 def predicted(lab: str | None, about: str, seed: int, predict: bool, answers: str) -> Answers | None:

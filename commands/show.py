@@ -28,6 +28,7 @@ def show(
     brief: bool = False,
     calls: str = "",
     fd: str = "",
+    slowest: str = "",
     html: str = "",
     predict: bool = False,
     answers: str = "",
@@ -38,7 +39,7 @@ def show(
     from probes.recording import load
 
     shared.check(out, html)
-    part = shared.part(thread, calls, fd)
+    view = shared.view(stacks, brief, thread, calls, fd, slowest)
     recording = load(Path(file))
     context = recording.context
     about, number = (context.traffic_words, context.traffic.seed) if isinstance(context, TrafficRun) else ("", 1)
@@ -49,5 +50,5 @@ def show(
     prediction = shared.predicted(lab_of(context), about, number, predict, answers)
     if prediction:
         recording = recording.with_context(prediction=prediction)
-    result, failed = shared.present(recording, json=json, save="", out=out, stacks=stacks, brief=brief, part=part, html=html)
+    result, failed = shared.present(recording, json=json, save="", out=out, view=view, html=html)
     return failed or shared.VERDICT_CODES[result.verdict]

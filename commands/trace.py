@@ -19,6 +19,7 @@ def trace(
     brief: bool = False,
     calls: str = "",
     fd: str = "",
+    slowest: str = "",
     html: str = "",
     *,
     rest: list[str],
@@ -27,7 +28,7 @@ def trace(
     if not rest:
         raise WrongUsage("trace needs a program to run", "invoke trace -- CMD ARGS, for example: invoke trace -- ls -l")
     shared.check(save, out, html)
-    part = shared.part(thread, calls, fd)
+    view = shared.view(stacks, brief, thread, calls, fd, slowest)
     shared.need_tracing()
     shared.outlive_the_terminal(save)
     from runs import trace as tracing
@@ -36,15 +37,6 @@ def trace(
     signals = HeldSignals()
     recording, status = tracing.run(rest, shared.progress, shared.closed_at_start(), signals)
     result, failed = shared.present(
-        recording,
-        json=json,
-        save=save,
-        out=out,
-        stacks=stacks,
-        brief=brief,
-        part=part,
-        html=html,
-        default=sys.stderr,
-        saved=signals.release,
+        recording, json=json, save=save, out=out, view=view, html=html, default=sys.stderr, saved=signals.release
     )
     return failed or (status if result.verdict != "inconclusive" else shared.VERDICT_CODES["inconclusive"])

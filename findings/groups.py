@@ -41,6 +41,11 @@ class Group:
         return tuple(sorted({thread.pid for thread in self.threads}))
 
     @property
+    def held_up(self) -> int:
+        """How long they were asleep while work waited, ns (findings/idle.py)."""
+        return sum(slept.held_up or 0 for slept in self.slept)
+
+    @property
     def busy(self) -> int:
         """Their time on a CPU, ns."""
         return self.life["user"] + self.life["kernel"] + self.life["copy"]

@@ -35,7 +35,7 @@ class Labels:
         return f"{thread.name} {thread.tid}"
 
     def group(self, group: Group) -> str:
-        """As in "2 workers of nginx (12, 13)", "event loop of redis-server 12", "ls 12", "40 short-lived processes"."""
+        """As in "2 workers of nginx", "event loop of redis-server 12", "ls 12", "40 short-lived processes"."""
         pids = group.pids
         if group.short_lived:
             return count(len(pids), "short-lived process")
@@ -47,7 +47,7 @@ class Labels:
             )
         noun = f"{group.words} thread" if group.role in (Role.MAIN, Role.IDLE) and len(group.threads) == 1 else group.words
         name = "" if group.name == group.process else f" {group.name}"
-        return f"{noun}{name} of {group.process} " + (str(pids[0]) if len(pids) == 1 else f"({ids(pids)})")
+        return f"{noun}{name} of {group.process}" + (f" {pids[0]}" if len(pids) == 1 else "")
 
     def waker(self, serial: int, woken: Group | None = None) -> str:
         """The group of a thread that woke threads of the group `woken`."""

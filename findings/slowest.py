@@ -79,9 +79,9 @@ class Slowest:
     calls: tuple[Story, ...]
 
 
-def slowest(result: Result, number: int) -> Slowest:
-    """The `number` slowest messages, and as many of the slowest calls."""
-    return _Stories(Run(result)).slowest(number)
+def slowest(result: Result, number: int, part: Result | None = None) -> Slowest:
+    """The `number` slowest messages, and as many of the slowest calls; of a part of the run, where it is given."""
+    return _Stories(Run(result)).slowest(number, part or result)
 
 
 class _Stories:
@@ -93,13 +93,13 @@ class _Stories:
         self._idleness = Idleness(run)
         self._threads = {thread.serial: thread for thread in run.result.threads}
 
-    def slowest(self, number: int) -> Slowest:
-        """The stories of the slowest."""
-        arrived = sorted(self._run.result.messages, key=lambda message: message.ready)
+    def slowest(self, number: int, part: Result) -> Slowest:
+        """The stories of the slowest messages and calls of the part."""
+        arrived = sorted(part.messages, key=lambda message: message.ready)
         lasted = [(self._answered(message) - message.ready, at) for at, message in enumerate(arrived, 1)]
         messages = [self._of_message(arrived[at - 1], at, ns) for ns, at in heapq.nlargest(number, lasted)]
-        busy = [(self._busy(call), at) for at, call in enumerate(self._run.result.calls) if call.histogram is None]
-        calls = [self._of_call(self._run.result.calls[at], ns) for ns, at in heapq.nlargest(number, busy) if ns]
+        busy = [(self._busy(call), at) for at, call in enumerate(part.calls) if call.histogram is None]
+        calls = [self._of_call(part.calls[at], ns) for ns, at in heapq.nlargest(number, busy) if ns]
         return Slowest(tuple(messages), tuple(calls))
 
     def _busy(self, call: Call) -> int:

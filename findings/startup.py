@@ -91,19 +91,32 @@ def _loops(result: Result, process: Mapping[int, int]) -> dict[int, int]:
 
 
 def _spent(result: Result, begins: Mapping[int, int], calls: tuple[Call, ...]) -> dict[int, tuple[int, ...]]:
-    """The times of each thread before its service. Time between calls counts as user code, as far as the thread had any."""
-    inside: dict[int, list[int]] = {}
-    for call in calls:
-        sums = inside.setdefault(call.thread, [0] * 5)
-        for index, ns in enumerate(_OF_CALLS(call)):
-            sums[index] += ns
+    """The times of each thread before its service.
+
+    No record says when a thread was off its CPU between its calls. So the time between the calls of the start-up is divided as
+    the time between all calls of the thread is.
+    """
+    before, of_all = _sums(calls), _sums(result.calls)
     spent = {}
     for thread in result.threads:
-        begin = begins[thread.serial]
+        life = tuple(int(getattr(thread, phase)) for phase in PHASES)
+        begin, inside = begins[thread.serial], before[thread.serial]
         if thread.end <= begin:
-            spent[thread.serial] = tuple(int(getattr(thread, phase)) for phase in PHASES)
+            spent[thread.serial] = life
         elif thread.start < begin:
-            phases = inside.get(thread.serial, [0] * 5)
-            user = min(max(begin - thread.start - sum(phases), 0), thread.user)
-            spent[thread.serial] = (user + sum(phases), user, *phases)
+            between = max(begin - thread.start - sum(inside), 0)
+            outside = [max(whole - ns, 0) for whole, ns in zip(life[1:], of_all[thread.serial], strict=True)]
+            shares = [between * ns // max(sum(outside), between, 1) for ns in outside]
+            phases = tuple(ns + share for ns, share in zip(inside, shares, strict=True))
+            spent[thread.serial] = (sum(phases), *phases)
     return spent
+
+
+def _sums(calls: tuple[Call, ...]) -> dict[int, list[int]]:
+    """The phases of each thread's calls, added up, in the order of PHASES; they have no user code."""
+    sums: dict[int, list[int]] = collections.defaultdict(lambda: [0] * (len(PHASES) - 1))
+    for call in calls:
+        own = sums[call.thread]
+        for index, ns in enumerate(_OF_CALLS(call), 1):
+            own[index] += ns
+    return sums

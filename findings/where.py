@@ -9,9 +9,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 from findings.causes import Cause, Causes
+from findings.idle import Idleness
 from findings.startup import StartUp
 from findings.summary import Times, times
-from probes.measure.result import Result, Sleep, Thread
+from probes.measure.result import Call, Result, Sleep, Thread
 
 OUTSIDE = ""  # the name of the call for sleeps outside calls: page faults, stops
 
@@ -32,6 +33,8 @@ class Slept:
     longest_began: int | None
     histogram: dict[int, int]
     ended_by: tuple[tuple[Cause, int], ...]  # the most frequent cause first
+    idle: int | None  # ns of the sleeps in which no work waited (findings/idle.py); None: that was not asked for
+    held_up: int | None
 
 
 class Waits(NamedTuple):
@@ -45,20 +48,21 @@ class Waits(NamedTuple):
 class Where:
     """Where the threads of one run wait; with a start-up, where they wait in their service.
 
-    `wakers`: all threads of the run, where the result is a part of it.
+    `wakers`: all threads of the run, where the result is a part of it. `idleness`: of the whole run.
     """
 
     result: Result
     start: StartUp | None = None
     wakers: tuple[Thread, ...] = ()
+    idleness: Idleness | None = None
 
     @cached_property
-    def _sleeps(self) -> dict[int, list[tuple[str, Sleep]]]:
-        """The sleeps of each thread in calls, with the name of the call."""
-        found: dict[int, list[tuple[str, Sleep]]] = collections.defaultdict(list)
+    def _sleeps(self) -> dict[int, list[tuple[Call, Sleep]]]:
+        """The sleeps of each thread in calls."""
+        found: dict[int, list[tuple[Call, Sleep]]] = collections.defaultdict(list)
         for call in self.result.calls:
             if call.sleeps and not (self.start and self.start.has(call)):
-                found[call.thread] += [(call.name, sleep) for sleep in call.sleeps]
+                found[call.thread] += [(call, sleep) for sleep in call.sleeps]
         return found
 
     @cached_property
@@ -72,14 +76,16 @@ class Where:
 
     def of(self, *threads: Thread) -> tuple[Slept, ...]:
         """The sleeps of these threads together, by call and queue; the longest in all first."""
-        groups: dict[tuple[str, str], list[Sleep]] = collections.defaultdict(list)
+        groups: dict[tuple[str, str], list[tuple[Call, Sleep]]] = collections.defaultdict(list)
         for thread in threads:
-            for name, sleep in self._sleeps.get(thread.serial, ()):
-                groups[name, sleep.queue].append(sleep)
+            for call, sleep in self._sleeps.get(thread.serial, ()):
+                groups[call.name, sleep.queue].append((call, sleep))
         slept = [self._slept(name, queue, sleeps) for (name, queue), sleeps in groups.items()]
         return tuple(sorted([*slept, *_outside(threads)], key=lambda group: -group.ns))
 
-    def _slept(self, name: str, queue: str, sleeps: Sequence[Sleep]) -> Slept:
+    def _slept(self, name: str, queue: str, pairs: Sequence[tuple[Call, Sleep]]) -> Slept:
+        sleeps = [sleep for _, sleep in pairs]
+        parts = [self.idleness.of_sleep(*pair) for pair in pairs] if self.idleness else None
         longest = max(sleeps, key=lambda sleep: sleep.wait)
         causes = collections.Counter(self._causes.of(sleep) for sleep in sleeps)
         return Slept(
@@ -91,6 +97,8 @@ class Where:
             longest_began=longest.off,
             histogram=dict(sorted(collections.Counter(max(sleep.wait, 1).bit_length() - 1 for sleep in sleeps).items())),
             ended_by=tuple(causes.most_common()),
+            idle=sum(part.idle for part in parts) if parts is not None else None,
+            held_up=sum(part.held_up for part in parts) if parts is not None else None,
         )
 
 
@@ -114,6 +122,8 @@ def _outside(threads: Iterable[Thread]) -> list[Slept]:
             longest_began=None,
             histogram={},
             ended_by=tuple((Cause(tuple(chain.split(" -> "))), n) for chain, n in chains[queue].most_common()),
+            idle=None,
+            held_up=None,
         )
         for queue, (number, ns) in sums.items()
     ]

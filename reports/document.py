@@ -14,7 +14,7 @@ from findings.where import Where
 from probes.context import CasesRun, LabRun, LinkUsed, Overhead, Sent, ServerRun, TraceRun, TrafficRun, Witness
 from probes.measure.result import Call, CallRow, Result, SleptOn
 from probes.recording import Machine
-from reports import questions, threads
+from reports import program, questions, threads
 from runs.report import Report
 
 SCHEMA_VERSION = 2
@@ -41,7 +41,7 @@ def document(report: Report) -> dict[str, Any]:
         "processes": threads.processes(report),
         "start_up": _start_up(report),
         "epoll_callbacks": _ready_list(report),
-        "classification": None,
+        **_program(report),
         "overhead": _plain(context.overhead if isinstance(context, ServerRun) else None),
         "witness": _plain(context.witness if isinstance(context, ServerRun) else None),
         "cases": [_case(case) for case in report.cases] if isinstance(context, CasesRun) else None,
@@ -107,6 +107,18 @@ def _ready_list(report: Report) -> dict[str, Any] | None:
     if report.ready_list is None:
         return None
     return {"count": report.ready_list.count, "ready_to_listed_ns": _times(report.ready_list.after_ready)}
+
+
+def _program(report: Report) -> dict[str, Any]:
+    """What the program is, and what is wrong with it; null for a lab with several servers, and `slowest` if not asked for."""
+    if report.cases:
+        return dict.fromkeys(("classification", "roles", "findings", "slowest"))
+    return {
+        "classification": program.classification(report.identity.classification),
+        "roles": program.roles(report.identity.roles),
+        "findings": program.findings(report.diagnosis),
+        "slowest": program.slowest(report.slowest) if report.slowest else None,
+    }
 
 
 def _start_up(report: Report) -> dict[str, Any] | None:

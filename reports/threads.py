@@ -25,6 +25,7 @@ def threads(where: Where) -> list[dict[str, Any]]:
 
 def _thread(thread: Thread) -> dict[str, Any]:
     return {
+        "serial": thread.serial,
         "tid": thread.tid,
         "pid": thread.pid,
         "name": thread.name,
@@ -55,6 +56,8 @@ def _slept(slept: Slept, of: dict[int, Thread]) -> dict[str, Any]:
         "queue": slept.queue,
         "count": slept.count,
         "ns": slept.ns,
+        "idle_ns": slept.idle,
+        "held_up_ns": slept.held_up,
         "p50_ns": slept.lasted.p50,
         "p99_ns": slept.lasted.p99,
         "longest_ns": slept.lasted.longest,

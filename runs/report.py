@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import labs
-from findings import figure, groups, narrow, roles, scene, side_by_side, startup, strips, summary, work
+from findings import figure, groups, narrow, roles, scene, side_by_side, slowest, startup, strips, summary, work
 from findings.diagnosis import Diagnosis, diagnose
 from findings.figure import Figure
 from findings.groups import Group
+from findings.idle import Idleness
 from findings.labels import Labels
 from findings.narrow import Part
 from findings.roles import Identity
 from findings.scene import Scene
 from findings.side_by_side import CaseReport
+from findings.slowest import Slowest
 from findings.startup import StartUp
 from findings.strips import Strips
 from findings.summary import MessageFigures, ReadyListFigures
+from findings.view import Run
 from findings.where import Where
 from findings.work import ProcessWork
 from labs.claims import CLAIMS
@@ -52,6 +55,17 @@ class Report:
     picture: Scene | None
     cases: tuple[CaseReport, ...]
     prediction: Prediction | None
+    stories: int = 0  # of the slowest messages and calls that the user wants to read
+
+    @cached_property
+    def slowest(self) -> Slowest | None:
+        """The slowest messages and calls of the part; None: the user did not ask for them."""
+        return slowest.slowest(self.whole, self.stories, self.result) if self.stories else None
+
+    @cached_property
+    def begin(self) -> int:
+        """When the first thread of the run was followed, ns."""
+        return min((thread.start for thread in self.whole.threads), default=0)
 
     @cached_property
     def start(self) -> StartUp | None:
@@ -116,12 +130,17 @@ class Report:
     @cached_property
     def where(self) -> Where:
         """Where each thread waits, start-up and service together."""
-        return Where(self.result, wakers=self.whole.threads)
+        return Where(self.result, None, self.whole.threads, self.idleness)
+
+    @cached_property
+    def idleness(self) -> Idleness:
+        """Which sleeps of the whole run were idle, and in which the thread was held up."""
+        return Idleness(Run(self.whole))
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The threads by their kinds, with where they wait in their service."""
-        return groups.groups(Where(self.result, self.start, self.whole.threads), self.start, self.identity.roles)
+        return groups.groups(Where(self.result, self.start, self.whole.threads, self.idleness), self.start, self.identity.roles)
 
     @cached_property
     def labels(self) -> Labels:
@@ -135,7 +154,7 @@ class Report:
         return work.processes(self.result)
 
 
-def report(result: Result, part: Part | None = None) -> Report:
+def report(result: Result, part: Part | None = None, stories: int = 0) -> Report:
     """The report on a result, or on a part of it."""
     part = part or Part()
     context = result.context
@@ -150,4 +169,5 @@ def report(result: Result, part: Part | None = None) -> Report:
         picture=scene.choose(result) if pictured else None,
         cases=side_by_side.cases(result),
         prediction=predict.mark(result),
+        stories=stories,
     )

@@ -14,6 +14,7 @@ from findings.where import Slept
 from probes.context import TraceRun
 from probes.words import count, visible
 from reports import wakers
+from reports.terminal import slowest
 from reports.terminal.screen import Screen, indented, note, section
 from reports.terminal.states import STATES
 from reports.words import duration, share, with_command_name
@@ -21,7 +22,7 @@ from runs.report import Report
 
 _COMMAND = 200  # characters of a traced program's command line
 _GROUPS, _PLACES, _FAULTS = 5, 2, 3  # that the first screen lists; places are of a group
-_TITLES = ("asleep", "no CPU", "on CPU", "messages")  # no CPU: in the run queue, or preempted
+_TITLES = ("asleep", "held up", "no CPU", "on CPU", "messages")  # no CPU: in the run queue, or preempted
 _CELL = 9  # columns
 _LEAST = 0.01, 0.05  # of the life of a group: its first and second place with less are not on the first screen
 
@@ -37,6 +38,8 @@ def show(report: Report, out: Screen) -> None:
     if not report.part:
         section(out, "what is wrong?")
         _faults(report, out)
+    if report.slowest:
+        slowest.show(report.slowest, report.begin, out)
 
 
 def _heading(report: Report, out: Screen) -> None:
@@ -80,9 +83,8 @@ def _identity(report: Report, out: Screen) -> None:
 def _faults(report: Report, out: Screen) -> None:
     """The findings that are broken, the worst first; where nothing is wrong, what was looked for."""
     diagnosis = report.diagnosis
-    begin = min((thread.start for thread in report.whole.threads), default=0)
     for finding in diagnosis.broken[:_FAULTS]:
-        _fault(finding, begin, out)
+        _fault(finding, report.begin, out)
     if rest := diagnosis.broken[_FAULTS:]:
         note(out, f"and {count(len(rest), 'other finding')}: {'; '.join(finding.id for finding in rest)} (all in --json)")
     if not diagnosis.broken:
@@ -96,7 +98,7 @@ def _ids(title: str, findings: Sequence[ProgramFinding]) -> str:
 
 
 def _fault(finding: ProgramFinding, begin: int, out: Screen) -> None:
-    line = Text.assemble(("not true: ", "bold red"), (visible(finding.statement), "bold"))
+    line = Text.assemble(("broken: ", "bold red"), (visible(finding.statement), "bold"))
     if finding.cost.ns:
         line.append(f" ({duration(finding.cost.ns)})")
     lab = with_command_name(f" (invoke lab {finding.lab})") if finding.lab else ""
@@ -137,6 +139,7 @@ def _group(group: Group, report: Report, out: Screen) -> None:
     waiting = group.life["sched_delay"] + group.life["preempted"]
     cells = [
         Text(share(group.life["wait"], wall).rjust(_CELL), style=STATES["asleep"].style),
+        Text(share(group.held_up, wall).rjust(_CELL), style="bold red" if 20 * group.held_up > wall else ""),
         Text(share(waiting, wall).rjust(_CELL), style=STATES["run queue"].style),
         Text(share(group.busy, wall).rjust(_CELL)),
         Text((f"{group.messages:,}" if group.messages else "-").rjust(_CELL)),

@@ -1,0 +1,48 @@
+"""A part of a run: the calls of some threads, of some names, on some descriptors; and what is left out of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from findings.narrow import Part, narrowed
+from probes.measure.result import Result
+from tests.conftest import measured
+
+
+@pytest.fixture
+def result() -> Result:
+    return measured("thread_pool")
+
+
+def test_an_empty_part_is_the_run(result: Result) -> None:
+    assert narrowed(result, Part()) is result
+
+
+def test_threads_are_named_by_id_or_pattern(result: Result) -> None:
+    thread = result.threads[1]
+    part = narrowed(result, Part(threads=(str(thread.tid),)))
+    assert [each.serial for each in part.threads] == [thread.serial]
+    assert part.calls == tuple(call for call in result.calls if call.thread == thread.serial)
+    assert all(message.thread == thread.serial for message in part.messages)
+    assert len(narrowed(result, Part(threads=(f"{thread.name[:3]}*",))).threads) == len(result.threads)
+    assert not narrowed(result, Part(threads=("no such name",))).threads
+
+
+def test_calls_keep_their_threads_and_leave_out_others(result: Result) -> None:
+    part = narrowed(result, Part(calls=("recv*", "futex")))
+    assert {call.name for call in part.calls} == {"recvfrom", "futex"}
+    assert {row.name for row in part.rows} == {"recvfrom", "futex"}
+    assert {thread.serial for thread in part.threads} == {call.thread for call in part.calls} != {0}
+    assert sum(row.count for row in part.rows) == sum(call.count for call in part.calls)
+
+
+def test_a_descriptor_has_its_calls_and_messages(result: Result) -> None:
+    fd = result.messages[0].fd
+    part = narrowed(result, Part(fds=(fd,)))
+    assert {call.fd for call in part.calls} == {fd} and {message.fd for message in part.messages} == {fd}
+
+
+def test_all_conditions_hold_together(result: Result) -> None:
+    fd = result.messages[0].fd
+    part = narrowed(result, Part(calls=("recvfrom",), fds=(fd,)))
+    assert part.calls and all(call.name == "recvfrom" and call.fd == fd for call in part.calls)
