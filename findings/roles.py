@@ -21,6 +21,8 @@ from probes.words import count
 _DIGITS = re.compile(r"\d+")
 # The thread that accepts waits for the data of the connections as well, and other threads read it.
 _DISPATCHES = (Architecture.LOOP_AND_WORKERS, Architecture.LOOP_AND_HELPERS, Architecture.SHARED_LOOP)
+# Each worker serves a connection until it ends, whatever it waits in for the next connection.
+_TAKES_TURNS = (Architecture.PREFORK, Architecture.THREAD_POOL)
 _FEW_SLEEPS = 3  # a thread that slept no more often than this after its start did no work for others
 _TIMED = 0.9  # of a thread's sleeps
 
@@ -28,12 +30,12 @@ _TIMED = 0.9  # of a thread's sleeps
 class Role(enum.StrEnum):
     """What a thread or a process is for. The order is that of a report: what serves clients first, idle threads last."""
 
+    MASTER = "master"  # started the processes that serve
     LOOP = "event loop"
     ACCEPTOR = "acceptor"
     WORKER = "worker"
     CONNECTION = "connection"  # made for one connection
     SERVER = "server"  # serves one connection after the other
-    MASTER = "master"  # started the processes that serve
     CLIENT = "client"
     HELPER = "helper"
     MAIN = "main"
@@ -61,15 +63,25 @@ class ThreadGroup:
     threads: tuple[int, ...]
     mechanism: Mechanism | None
 
-    @property
-    def words(self) -> str:
-        """As in "4 idle threads", "event loop"."""
-        noun = f"{self.role} thread" if self.role in _SAID_WITH_THREAD else str(self.role)
-        return str(self.role) if len(self.threads) == 1 else count(len(self.threads), noun)
-
 
 # Roles that need a noun in the plural: "4 idle threads", but "2 workers".
-_SAID_WITH_THREAD = {Role.CONNECTION, Role.CLIENT, Role.HELPER, Role.MAIN, Role.TIMER, Role.IDLE, Role.SERVER}
+_SAID_WITH_THREAD = {Role.CONNECTION, Role.CLIENT, Role.HELPER, Role.TIMER, Role.IDLE}
+_SAID_WITH_NUMBER = {Role.CONNECTION, Role.HELPER, Role.TIMER, Role.IDLE}
+
+
+def _by_role(groups: Iterable[ThreadGroup], processes: int) -> list[str]:
+    """The threads by role, as in "event loop", "4 idle threads", without first threads that only started the others."""
+    numbers: collections.Counter[Role] = collections.Counter()
+    for group in groups:
+        numbers[group.role] += len(group.threads)
+    if len(numbers) > 1 and numbers[Role.MAIN] <= processes:
+        del numbers[Role.MAIN]
+    return [_threads(role, number) for role, number in numbers.items()]
+
+
+def _threads(role: Role, number: int) -> str:
+    noun = f"{role} thread" if role in _SAID_WITH_THREAD else str(role)
+    return noun if number == 1 and role not in _SAID_WITH_NUMBER else count(number, noun)
 
 
 @dataclass(frozen=True)
@@ -86,19 +98,16 @@ class ProcessGroup:
     @property
     def words(self) -> str:
         """As in "nginx: master, 2 workers", "redis-server: event loop, 4 idle threads"."""
-        own = [group.words for group in self.threads] if len(self.processes) == 1 else [self._number]
+        own = _by_role(self.threads, len(self.processes)) if len(self.processes) == 1 else [self._number]
         return f"{self.name}: {', '.join([*own, *(child.within(self.name) for child in self.children)])}"
 
     def within(self, parent: str) -> str:
         """The group in the words of its parent, as in "2 workers with 4 idle threads", "1 process (ls)"."""
         name = "" if self.name == parent else f" ({self.name})"
-        more = [group.words for group in self.threads if group.role is not self._first_role]
-        more += [child.within(self.name) for child in self.children]
-        return self._number + name + (f" with {' and '.join(more)}" if more else "")
-
-    @property
-    def _first_role(self) -> Role:
-        return self.threads[0].role
+        leading = self.threads[0]
+        more = [group for group in self.threads if group.role is not leading.role or len(leading.threads) > len(self.processes)]
+        words = [*_by_role(more, len(self.processes)), *(child.within(self.name) for child in self.children)]
+        return self._number + name + (f" with {' and '.join(words)}" if words else "")
 
     @property
     def _number(self) -> str:
@@ -194,6 +203,9 @@ class _Tree:
             return self._serving_role(use)
         if use.accepts:
             return Role.LOOP if self._classification.architecture in _DISPATCHES else Role.ACCEPTOR
+        if use.serial in self._seen.watched and self._classification.serves:
+            made_ready = self._classification.architecture in _TAKES_TURNS
+            return Role.WORKER if made_ready else Role.LOOP  # it waits for connections, and other threads got them
         if use.client_reads:
             return Role.CLIENT
         first = self._seen.process_of[thread.serial] == thread.serial
@@ -224,15 +236,26 @@ class _Tree:
         """The role of its first thread in a report. A process that serves nobody, and whose children do, is a master."""
         own = min((self._role_of[thread] for thread in self._members[process]), key=lambda role: role.rank)
         children = {self._process_roles[child] for child in self._children[process]}
-        if own in _NO_SERVER and children & _SERVES:
+        if own is not Role.ACCEPTOR and not self._serves(process) and children & (_SERVES | {Role.ACCEPTOR}):
             self._role_of[process] = Role.MASTER
             return Role.MASTER
         parent = self._seen.process_of.get(self._threads[process].parent)
-        if parent is None or any(self._role_of[thread] in _SERVES for thread in self._members[parent]):
+        if parent is None or self._serves(parent):
             return own
         if own in _NO_SERVER and process in self._seen.began:  # it waited for clients, and none came
-            self._role_of[process] = Role.WORKER
-        return Role.WORKER if own in (Role.LOOP, Role.SERVER) or self._role_of[process] is Role.WORKER else own
+            self._role_of[process] = self._idle_worker()
+            return Role.WORKER
+        shared = own is Role.ACCEPTOR and self._serves(process)
+        return Role.WORKER if own in (Role.LOOP, Role.SERVER) or shared else own
+
+    def _serves(self, process: int) -> bool:
+        """Did one of its threads read a client's data?"""
+        return any(self._seen.uses[thread].served for thread in self._members[process])
+
+    def _idle_worker(self) -> Role:
+        """The role that a waiting process would have with clients: that of the other processes."""
+        loops = any(role is Role.LOOP for role in self._role_of.values())
+        return Role.LOOP if loops else Role.WORKER
 
     def _fold(self, processes: Iterable[int]) -> tuple[ProcessGroup, ...]:
         """Processes of one role and one kind of name as one group."""

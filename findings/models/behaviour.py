@@ -3,9 +3,10 @@
 A read that slept until data came is *blocking*. A read that did not sleep was either announced or lucky:
 
 * The thread's own wait (select, poll, epoll_wait, a signal, io_getevents) returned an event after the connection was last read:
-  that mechanism announced the data. A poll of one descriptor only is a blocking read with a time-out.
+  that mechanism announced the data. A wait for this descriptor alone is a blocking read with a time-out.
 * The connection was in an epoll set, and another thread's wait on this set returned an event meanwhile: epoll announced the
   data, and the connection was handed over.
+  A connection that a thread took out of its set after such an event (EPOLL_CTL_DEL) was handed over as well.
 * Otherwise nothing announced it. On a blocking descriptor the read would have slept; on a non-blocking one it would have got
   EAGAIN. Such reads count only where no other read of the thread says more.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import collections
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from findings.models.descriptors import NAMES, O_CLOEXEC, O_NONBLOCK, Descriptor, Descriptors, EpollSet, Kind, argument
 from findings.models.model import Mechanism
@@ -55,7 +57,8 @@ class Use:
     lucky: int = 0  # reads of blocking descriptors that nothing announced
     refused: int = 0  # reads that got EAGAIN
     handed: collections.Counter[int] = field(default_factory=collections.Counter)  # reads that another thread's wait announced
-    unannounced: int = 0  # reads of non-blocking descriptors that nothing announced
+    unannounced: int = 0  # reads of non-blocking descriptors that nothing announced, and that were never in an epoll set
+    early: int = 0  # reads that nothing announced, of descriptors that are in an epoll set at other times
     slept: int = 0  # reads of connections that slept
     read_names: collections.Counter[str] = field(default_factory=collections.Counter)
     sends: int = 0  # to clients
@@ -73,12 +76,13 @@ class Use:
     woken: int = 0  # rt_sigqueueinfo: how a helper of POSIX AIO reports the end of a request
     reported_at: int = 0
     reported_by: Mechanism | None = None
-    reported_alone: bool = False
+    reported_alone: bool = False  # that wait was a poll of one descriptor
+    reported_set: EpollSet | None = None
 
     @property
     def served(self) -> int:
         """Reads of clients' data."""
-        return sum(self.reads.values()) + self.lucky + self.unannounced
+        return sum(self.reads.values()) + self.lucky + self.unannounced + self.early
 
 
 @dataclass
@@ -92,6 +96,16 @@ class Behaviour:
     began: dict[int, int]  # when each process first waited for clients, ns
     clients: int  # sockets that the program connected to a server
     calls: int  # that the recording has one by one or in bursts
+
+    @cached_property
+    def watched(self) -> dict[int, set[Descriptor]]:
+        """The listeners in the epoll sets on which each thread waits."""
+        watched: dict[int, set[Descriptor]] = collections.defaultdict(set)
+        for epoll in self.sets:
+            listeners = {member for member in epoll.members if member.kind is Kind.LISTENER}
+            for thread in epoll.waiters if listeners else ():
+                watched[thread] |= listeners
+        return watched
 
 
 def behaviour(result: Result) -> Behaviour:
@@ -179,6 +193,7 @@ class _Scan:
         if _reports(call):
             waits.reported += 1
             use.reported_at, use.reported_by, use.reported_alone = call.exit, mechanism, alone
+            use.reported_set = epoll
             if epoll:
                 epoll.reported, epoll.reporter = call.exit, call.thread
 
@@ -231,7 +246,7 @@ class _Scan:
             use.refused += call.count
         elif call.errno == "ESPIPE":
             use.seekless += 1
-        elif call.result is not None and call.result >= 0:
+        elif call.result is not None and call.result > 0:
             self._connections.setdefault(found)
             use.slept += bool(call.sleeps)
             self._attribute(call, use, found)
@@ -252,12 +267,14 @@ class _Scan:
         if any(sleep.queue == "socket" for sleep in call.sleeps):
             use.reads[Mechanism.BLOCKING] += 1
         elif use.reported_by and use.reported_at > found.used and self._can_announce(use, found):
-            alone = use.reported_alone and found.kind is not Kind.DATAGRAM
+            alone = _waited_for_it_alone(use, found)
             use.timed += alone
             use.reads[Mechanism.BLOCKING if alone else use.reported_by] += 1
-        elif found.epoll and found.epoll.reported > found.used and found.epoll.reporter != call.thread:
+        elif reporter := _reporter(found):
             use.reads[Mechanism.EPOLL] += 1
-            use.handed[found.epoll.reporter] += 1
+            use.handed[reporter] += 1
+        elif found.registered:
+            use.early += 1
         elif found.non_blocking:
             use.unannounced += 1
         else:
@@ -265,8 +282,24 @@ class _Scan:
 
     @staticmethod
     def _can_announce(use: Use, found: Descriptor) -> bool:
-        """A signal announces what has O_ASYNC. What was opened before the recording may have the flag."""
-        return use.reported_by is not Mechanism.SIGNAL_DRIVEN or found.signals or not found.thread
+        """A signal announces what has O_ASYNC, epoll_wait what was added to its set, as far as the recording shows it."""
+        if use.reported_by is Mechanism.SIGNAL_DRIVEN:
+            return found.signals or not found.thread
+        return not found.registered or use.reported_set is None or found in use.reported_set.members
+
+
+def _waited_for_it_alone(use: Use, found: Descriptor) -> bool:
+    """Was the thread's last wait for this connection only? A datagram socket is all that its server waits for."""
+    if found.kind is Kind.DATAGRAM:
+        return False
+    return use.reported_alone or (use.reported_set is not None and use.reported_set.members == {found})
+
+
+def _reporter(found: Descriptor) -> int:
+    """The thread whose epoll_wait returned an event after the connection was last read; 0: none."""
+    if found.epoll:
+        return found.epoll.reporter if found.epoll.reported > found.used else 0
+    return found.taken_by if found.taken_at > found.used else 0
 
 
 def _reports(call: Call) -> bool:

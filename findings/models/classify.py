@@ -63,8 +63,9 @@ def _server(
     if model in _BY_ARCHITECTURE.values() and found.architecture is not Architecture.THREAD_POOL:
         others, confidence = (), _confidence(1, total.total(), len(server.connections))
     uses = [server.use(each.thread) for each in models]
+    loops = {reporter for use in uses for reporter in use.handed} or {use.serial for use in uses}
     because = (
-        *about_waits(uses, server.threads, mechanism),
+        *about_waits([server.use(loop) for loop in loops], server.threads, mechanism),
         *about_reads(uses),
         *about_epoll(server.connections, mechanism),
         *found.because,
@@ -105,12 +106,11 @@ def _reads(use: Use, edge: bool) -> collections.Counter[Mechanism]:
         found[Mechanism.EPOLL_EDGE] = found.pop(Mechanism.EPOLL)
     if use.seekless and found[Mechanism.BLOCKING]:
         found[Mechanism.POSIX_AIO] = found.pop(Mechanism.BLOCKING)
-    if not found and use.lucky:
-        found[Mechanism.BLOCKING] = use.lucky
-    if not found and use.unannounced:
-        waits = [mechanism for mechanism, waits in use.waits.items() if waits.reported]
-        if use.refused and not waits:
-            found[Mechanism.NONBLOCKING] = use.unannounced
+    if found.keys() <= {Mechanism.BLOCKING} and use.lucky:
+        found[Mechanism.BLOCKING] += use.lucky
+    if not found and use.unannounced and not any(waits.reported for waits in use.waits.values()):
+        # ioctl(FIONBIO) has no value in the recording: without any EAGAIN it may have cleared the flag
+        found[Mechanism.NONBLOCKING if use.refused else Mechanism.BLOCKING] = use.unannounced
     return found
 
 

@@ -18,7 +18,7 @@ O_NONBLOCK, O_ASYNC, O_CLOEXEC = (
     0o2000000,
 )  # uapi/asm-generic/fcntl.h; SOCK_NONBLOCK and SOCK_CLOEXEC are the same
 _F_DUPFD, _F_SETFD, _F_SETFL, _F_DUPFD_CLOEXEC = 0, 2, 4, 1030
-_FIONBIO, _FIOASYNC, _FIOCLEX = 0x5421, 0x5452, 0x5451
+_FIONBIO, _FIOASYNC, _FIOCLEX, _FIONCLEX = 0x5421, 0x5452, 0x5451, 0x5450
 _SOCK_DGRAM = 2
 _INTERNET_AND_UNIX = {1, 2, 10}  # AF_UNIX, AF_INET, AF_INET6
 _SOL_SOCKET, _SO_REUSEPORT = 1, 15
@@ -70,6 +70,9 @@ class Descriptor:
     used: int = 0  # when its last accept or read with a result ended
     epoll: EpollSet | None = None  # the set it was added to last
     events: int = 0  # what its last registration asked for; 0: not known
+    registered: bool = False  # it was in an epoll set once
+    taken_at: int = 0  # when the wait returned after which a thread took it out of its epoll set
+    taken_by: int = 0  # the thread of that wait
     own_set: EpollSet | None = None  # of Kind.EPOLL
     readers: dict[int, int] = field(default_factory=dict)  # how many reads with a result each thread made
     listener: Descriptor | None = None  # of Kind.CONNECTION
@@ -227,8 +230,8 @@ class Descriptors:
         elif command in (_FIONBIO, _FIOASYNC):  # the recording has no value: programs call it to set the flag
             found.non_blocking |= command == _FIONBIO
             found.signals |= command == _FIOASYNC
-        elif command == _FIOCLEX:
-            found.close_on_exec = True
+        elif command in (_FIOCLEX, _FIONCLEX):
+            found.close_on_exec = command == _FIOCLEX
 
     def _fcntl(self, call: Call, found: Descriptor, command: int, result: int) -> None:
         if command == _F_SETFL:
@@ -252,10 +255,11 @@ class Descriptors:
         if argument(call, 1) == EPOLL_CTL_DEL:
             if found and found.epoll is epoll:
                 found.epoll = None
+                found.taken_at, found.taken_by = epoll.reported, epoll.reporter
             return
         if found is None:
             found = self.put(call, argument(call, 2), Descriptor(Kind.OTHER, 0, 0))
-        found.epoll = epoll
+        found.epoll, found.registered = epoll, True
         found.events = argument(call, 3) if len(call.args) > 3 and call.args[3] < 1 << 32 else 0
         epoll.members.add(found)
 

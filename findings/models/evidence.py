@@ -42,6 +42,9 @@ def about_reads(uses: Sequence[Use]) -> tuple[str, ...]:
         completed = sum(use.reads[Mechanism.IO_URING] for use in uses)
         return (f"{count(completed, 'completion')} of io_uring returned clients' data; no call read it",) if completed else ()
     found = [f"{_names(names)} returned clients' data {count(served, 'time')}, and {_slept(slept, served)}"]
+    timed = sum(use.timed for use in uses)
+    if timed:
+        found.append(f"{timed:,} of these reads followed a wait for that connection alone: a blocking read with a time-out")
     refused = sum(use.refused for use in uses)
     if refused:
         found.append(f"{refused:,} reads got EAGAIN")

@@ -62,16 +62,6 @@ class Server:
         return {self.process(thread) for thread in threads}
 
     @cached_property
-    def watched(self) -> dict[int, set[Descriptor]]:
-        """The listeners in the epoll sets on which each thread waits."""
-        found: dict[int, set[Descriptor]] = collections.defaultdict(set)
-        for epoll in self.behaviour.sets:
-            listeners = {member for member in epoll.members if member.kind is Kind.LISTENER}
-            for thread in epoll.waiters:
-                found[thread] |= listeners
-        return found
-
-    @cached_property
     def siblings(self) -> set[int]:
         """The processes that wait for clients, read none, and have the same parent as one that serves."""
         serving = self.processes(self.serving)
@@ -162,7 +152,8 @@ def _of_loops(server: Server, mechanism: Mechanism) -> Shape:
         words = f"{count(len(server.acceptors), 'thread')} accepted the connections that {loops_words} read"
         return Shape(Architecture.ACCEPTOR_AND_WORKERS, (words,))
     all_listeners = [listener for listeners in holders.values() for listener in listeners]
-    if len(set(all_listeners)) == len(all_listeners) and len(all_listeners) > 1:
+    own = len(set(all_listeners)) == len(all_listeners) > 1
+    if own and all(listener.reuseport for listener in all_listeners):
         return Shape(
             Architecture.LOOP_PER_LISTENER, (f"{loops_words} accept from {len(all_listeners):,} listeners, each its own",)
         )
@@ -185,7 +176,7 @@ def _idle_loops(server: Server, mechanism: Mechanism) -> set[int]:
 
 def _listeners(server: Server, thread: int) -> set[Descriptor]:
     """The listeners that a thread accepts from, or that are in the epoll sets on which it waits."""
-    return server.use(thread).listeners | server.watched.get(thread, set())
+    return server.use(thread).listeners | server.behaviour.watched.get(thread, set())
 
 
 def _handed_over(server: Server) -> Shape | None:
