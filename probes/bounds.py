@@ -9,13 +9,12 @@ import json
 from typing import Any
 
 RECORDS = 1 << 30  # bytes of records; a recording in memory ends at 512 MB
-JSON = 128 << 20  # bytes of a JSON text; a million exchanges of a lab's clients are 36 MB
-VALUES = 8 << 20  # commas and opening brackets in a JSON text: a list of no value is 3 bytes in the file, and 64 in memory
+JSON = 128 << 20  # bytes of its JSON texts; a million exchanges of a lab's clients are 36 MB
+VALUES = 8 << 20  # commas and opening brackets in them: a list of no value is 3 bytes in the file, and 64 in memory
 HEAD = 16 << 20  # bytes of JSON about the start; the longest command line is 2 MB (execve(2)), or 12 MB as JSON
 PIECE = 4 << 20  # bytes of records, or of JSON with names of stacks, in one chunk
 CHUNKS = 200_000  # of a file; a run of three weeks has so many
-STACKS = 1 << 20  # stacks with names
-DENSEST, SMALL = 250, 16 << 20  # records of more than SMALL bytes are packed so many times at most; those of a real run 5 to 60
+DENSEST, SMALL = 100, 16 << 20  # records of more than SMALL bytes are packed so many times at most; those of a real run 5 to 30
 
 
 def too_dense(size: int, packed: int) -> bool:
@@ -23,11 +22,19 @@ def too_dense(size: int, packed: int) -> bool:
     return size > max(SMALL, DENSEST * packed)
 
 
-def read_json(text: bytes) -> Any:
-    """JSON without NaN, and without a key that stands twice in one object. Raises ValueError or RecursionError."""
-    if len(text) > JSON or sum(map(text.count, (b",", b"[", b"{"))) > VALUES:
-        raise ValueError("its JSON text is too large")
-    return json.loads(text, parse_constant=_refuse, object_pairs_hook=_once)
+class Texts:
+    """Reads the JSON texts of one file, which keep to the bounds together."""
+
+    def __init__(self) -> None:
+        self._bytes = self._values = 0
+
+    def read(self, text: bytes) -> Any:
+        """JSON without NaN, and without a key that stands twice in one object. Raises ValueError or RecursionError."""
+        self._bytes += len(text)
+        self._values += sum(map(text.count, (b",", b"[", b"{")))
+        if self._bytes > JSON or self._values > VALUES:
+            raise ValueError("its JSON text is too large")
+        return json.loads(text, parse_constant=_refuse, object_pairs_hook=_once)
 
 
 def _refuse(constant: str) -> None:

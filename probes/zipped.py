@@ -32,7 +32,7 @@ def read(file: IO[bytes]) -> tuple[dict[str, Any], bytes]:
     """What meta.json holds, with the names of today, and the records. Raises OtherFormat, or one of DAMAGE or ValueError."""
     _check_directory(file)
     with zipfile.ZipFile(file) as archive:
-        meta = bounds.read_json(_member(archive, "meta.json", bounds.JSON))
+        meta = bounds.Texts().read(_member(archive, "meta.json", bounds.JSON))
         if not isinstance(meta, dict):
             raise ValueError("meta.json is not an object")
         if meta.get("format") != FORMAT:
@@ -44,7 +44,7 @@ def _check_directory(file: IO[bytes]) -> None:
     """Raises ValueError if the file does not end as a small zip without a comment does."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _END.size - 20))
-    tail = file.read()
+    tail = file.read(_END.size + 20)  # of a device it has no end
     if len(tail) < _END.size or tail[-_END.size :][:4] != b"PK\x05\x06":
         raise ValueError("it neither begins nor ends as a recording does")
     if _END.unpack(tail[-_END.size :])[5] > _DIRECTORY or tail.startswith(_LOCATOR):
