@@ -15,10 +15,10 @@ import resource
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from probes import chunks
 from probes.chunks import ChunkKind
@@ -29,12 +29,12 @@ from reports import document
 from reports.html import page as html
 from reports.terminal import page
 from runs.lab import measure_and_check
-from runs.report import report
+from runs.report import Report, report
 from tests.conftest import DATA
 
 SMALL = 20_000  # bytes of a file; larger ones take long, and hold no other kinds of records
 FILES = sorted(path for path in [*DATA.glob("*.iolab"), *(DATA / "wrong").glob("*.iolab")] if path.stat().st_size < SMALL)
-KEPT = DATA / "hostile"  # files that once did harm
+KEPT = DATA.parent / "hostile"  # files that once did harm
 NONSENSE: tuple[Any, ...] = (
     None, True, "", "x", "\x1b[2J", "\x9b31m", "\ud800", "a\nb", "9" * 5000, -1, 0, 1, 2**31, 2**40, 2**63, 2**64, 10**30,
     -(2**63), 0.5, -1e300, [], {}, [[]], [None], {"x": 1}, [1, 2, 3], {"name": "x"},
@@ -57,14 +57,20 @@ def memory(more: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def shown(path: Path) -> str:
-    """All forms of the recording; "" if it was refused in words."""
+FORMS: tuple[Callable[[Report, IO[str]], None], ...] = (
+    lambda found, text: page.write(found, text, with_stacks=True),
+    document.write,
+    html.write,
+)
+
+
+def shown(path: Path, forms: Sequence[Callable[[Report, IO[str]], None]] = FORMS) -> str:
+    """The recording in these forms; "" if it was refused in words."""
     try:
         found = report(measure_and_check(load(path)))
         text = io.StringIO()
-        page.write(found, text, with_stacks=True)
-        document.write(found, text)
-        html.write(found, text)
+        for write in forms:
+            write(found, text)
     except WrongUsage as error:
         assert error.problem and "\n" not in error.problem and len(error.problem) < 1000, error.problem
         return ""

@@ -2,7 +2,7 @@
 
     python -m tests.fuzz_recordings --seconds 600
 
-A file that it keeps belongs into tests/data/hostile, where tests/test_hostile_recordings.py shows it in every run.
+A file that it keeps belongs into tests/hostile, where tests/test_hostile_recordings.py shows it in every run.
 """
 
 from __future__ import annotations
