@@ -23,28 +23,28 @@ _MEMORY = 1 << 30
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seconds", type=float, default=60)
-    options.add_argument("--seed", type=int, default=int(time.time()))
-    options.add_argument("--keep", type=Path, default=Path("hostile"), help="folder for the files that did harm")
-    given = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--keep", type=Path, default=Path("hostile"), help="folder for the files that did harm")
+    options = parser.parse_args()
     signal.signal(signal.SIGVTALRM, _too_long)
-    end, number, refused, failed = time.monotonic() + given.seconds, 0, 0, 0
+    end, number, refused, failed = time.monotonic() + options.seconds, 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "one.iolab"
         while time.monotonic() < end:
-            words = damaged(number, given.seed, path)
+            words = damaged(number, options.seed, path)
             signal.setitimer(signal.ITIMER_VIRTUAL, _LONGEST)
             try:
                 with memory(_MEMORY):
                     refused += not shown(path)
             except Exception:
                 failed += 1
-                _keep(path, given.keep / f"{given.seed}-{number}.iolab", words)
+                _keep(path, options.keep / f"{options.seed}-{number}.iolab", words)
             finally:
                 signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             number += 1
-    print(f"seed {given.seed}: {number} damaged files, {refused} refused in words, {failed} kept in {given.keep}")
+    print(f"seed {options.seed}: {number} damaged files, {refused} refused in words, {failed} kept in {options.keep}")
     return bool(failed)
 
 
