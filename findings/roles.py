@@ -63,6 +63,11 @@ class ThreadGroup:
     threads: tuple[int, ...]
     mechanism: Mechanism | None
 
+    @property
+    def words(self) -> str:
+        """As in "4 idle threads", "event loop"."""
+        return _threads(self.role, len(self.threads))
+
 
 # Roles that need a noun in the plural: "4 idle threads", but "2 workers".
 _SAID_WITH_THREAD = {Role.CONNECTION, Role.CLIENT, Role.HELPER, Role.TIMER, Role.IDLE}
