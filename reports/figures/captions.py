@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from findings.figure import Figure
 from probes.context import LabRun, TrafficRun
 from probes.measure.result import Result
 from probes.words import count
-from reports.figures.model import Caption
 from reports.terminal.picture import which
 from reports.words import duration
 from runs import link
+from runs.report import Drawn
+
+
+@dataclass(frozen=True)
+class Caption:
+    """The words around a figure: its title, and the run that it shows, in sentences."""
+
+    title: str
+    run: str
+
 
 # The textbook's names of the models (UNP 6.2), by the lab that shows them.
 TITLES = {
@@ -18,6 +30,13 @@ TITLES = {
     "select": "I/O multiplexing with select",
     "signal_driven": "Signal-driven I/O",
     "io_uring": "Asynchronous I/O with io_uring",
+}
+SHORT = {
+    "blocking": "blocking",
+    "nonblocking": "non-blocking",
+    "select": "multiplexing (select)",
+    "signal_driven": "signal-driven",
+    "io_uring": "asynchronous (io_uring)",
 }
 
 
@@ -52,3 +71,26 @@ def _way(result: Result) -> str:
     if context.link:
         return link.words(context.link)
     return f"{'UDP' if context.traffic.udp else 'TCP'} on loopback"
+
+
+def of_several(drawn: Sequence[Drawn]) -> Caption:
+    """The caption of the comparison."""
+    runs = ", ".join(_lab(found.result, found.case) for found in drawn)
+    bytes_ = sorted({found.figure.scene.message.bytes for found in drawn})
+    size = " or ".join(f"{number:,} B" for number in bytes_)
+    kernels = sorted({found.result.machine.kernel for found in drawn})
+    words = (
+        f"Labs {runs}: of each run the message with the median time, of those that found the thread asleep; {size} over TCP."
+        f" The data is ready at the same height in all columns; from there on all have one scale. Linux {', '.join(kernels)}."
+    )
+    return Caption("The I/O models compared", words)
+
+
+def model_title(found: Drawn) -> str:
+    """The name of a column of the comparison."""
+    return SHORT.get(_lab(found.result, ""), _lab(found.result, found.case))
+
+
+def _lab(result: Result, case: str) -> str:
+    lab = result.context.lab if isinstance(result.context, LabRun) else "a trace"
+    return f"{lab} ({case})" if case else lab

@@ -116,7 +116,7 @@ def _names(drawing: Drawing) -> None:
             paper.line([(size.application - 2, at), (x + 2, middle)], "lead")
 
 
-_WORK = ("handles the data",)
+_WORK = ("handles data",)
 
 
 def _most_telling(drawing: Drawing) -> tuple[list[Call], int]:

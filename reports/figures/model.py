@@ -6,23 +6,20 @@ kernel's lane it is in a system call. What came before (a long sleep, thousands 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from findings.figure import Doing, Figure
-from reports.figures import before, labels, path
+from reports.figures import before, captions, labels, path
+from reports.figures.captions import Caption
 from reports.figures.drawing import Drawing
 from reports.figures.letters import LINE, width, wrapped
 from reports.figures.paper import Paper
 from reports.figures.sizes import Size
 from reports.figures.style import CLASSES
+from runs.report import Drawn
 
 
-@dataclass(frozen=True)
-class Caption:
-    """The words around a figure: its title, and the run that it shows, in sentences."""
-
-    title: str
-    run: str
+def of_run(drawn: Drawn, size: Size) -> Paper:
+    """The figure of one run."""
+    return draw(drawn.figure, captions.caption(drawn.figure, drawn.result, drawn.case), size)
 
 
 def draw(figure: Figure, caption: Caption, size: Size) -> Paper:

@@ -75,5 +75,5 @@ COLUMN = Size(
 SLIDE = Size(
     width=1280, height=720, font=17, blocks=140, names=150, lanes=180, network=100, times=84, labels=340, scaled=0, titled=True,
 )  # fmt: skip
-PHONE = Size(width=380, height=0, font=10.5, blocks=0, names=92, lanes=60, network=28, times=0, labels=94, scaled=420)
+PHONE = Size(width=380, height=0, font=10.5, blocks=0, names=86, lanes=70, network=24, times=0, labels=94, scaled=420)
 SIZES = {"slide": SLIDE, "column": COLUMN}

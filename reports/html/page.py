@@ -76,7 +76,7 @@ def _figure(drawn: Drawn) -> dict[str, Any]:
     """A figure in two sizes, of which the screen's width chooses, and its steps in words."""
     caption = captions.caption(drawn.figure, drawn.result, drawn.case)
     drawings = [
-        (name, Markup(model.draw(drawn.figure, caption, size).svg(alone=False)))
+        (name, Markup(model.of_run(drawn, size).svg(alone=False)))
         for name, size in (("wide", sizes.COLUMN), ("narrow", sizes.PHONE))
     ]
     return {

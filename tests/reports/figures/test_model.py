@@ -8,7 +8,7 @@ import pytest
 
 import labs
 from probes.words import count
-from reports.figures import captions, model, sizes
+from reports.figures import model, sizes
 from reports.figures.paper import Paper
 from runs.report import Drawn, report
 from tests.conftest import checked
@@ -22,7 +22,7 @@ def drawn(name: str) -> tuple[Drawn, ...]:
 
 
 def paper(found: Drawn, size: str) -> Paper:
-    return model.draw(found.figure, captions.caption(found.figure, found.result, found.case), SIZES[size])
+    return model.of_run(found, SIZES[size])
 
 
 def complaints(sheet: Paper) -> list[str]:
