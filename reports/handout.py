@@ -12,14 +12,16 @@ import io
 import itertools
 from collections.abc import Sequence
 
+from reports.figures import captions
 from reports.terminal import page as terminal
 from reports.words import VERDICTS
 from runs import predict
 from runs.catalogue import LabEntry
 from runs.page import Page, Source
-from runs.report import Report
+from runs.report import Drawn, Report
 
 _WIDTH = 80
+_DRAWN = 2  # figures of a lab with several servers: as a rule the broken server and the mended one
 
 
 def page(content: Page) -> str:
@@ -30,7 +32,20 @@ def page(content: Page) -> str:
 def answers(content: Page) -> str:
     """The page with the answers."""
     title = f"# lab {content.name}: the answers"
-    return _joined(title, f"The questions: [{content.name}.md](../{content.name}.md).", *_for_instructors(content))
+    drawn = [_image(name, found) for name, found in figures(content)]
+    return _joined(title, f"The questions: [{content.name}.md](../{content.name}.md).", *_for_instructors(content, drawn))
+
+
+def figures(content: Page) -> list[tuple[str, Drawn]]:
+    """The figures of the page with the answers, each with the name of its file in the folder figures."""
+    found = content.example.figures[:_DRAWN]
+    return [(f"{content.name}-{number}" if drawn.case else content.name, drawn) for number, drawn in enumerate(found, 1)]
+
+
+def _image(name: str, drawn: Drawn) -> str:
+    caption = captions.caption(drawn.figure, drawn.result, drawn.case)
+    case = f"{drawn.case}:\n\n" if drawn.case else ""
+    return f"{case}![{caption.title}](../figures/{name}.svg)"
 
 
 def both(content: Page) -> str:
@@ -62,7 +77,7 @@ def _for_students(content: Page) -> list[str]:
     ]
 
 
-def _for_instructors(content: Page) -> list[str]:
+def _for_instructors(content: Page, drawn: Sequence[str] = ()) -> list[str]:
     machine = content.example.result.machine
     return [
         "## Answers",
@@ -76,6 +91,7 @@ def _for_instructors(content: Page) -> list[str]:
         f"Kernel {machine.kernel}, {machine.cpus} CPUs. Your times will differ. Your wait queues and verdicts should be"
         " the same, with one exception: a kernel that allows probes in its functions may turn *refined* into *confirmed*, or"
         " *confirmed* into *refined*.",
+        *drawn,
         f"```\n{_report(content.example)}```",
         "## Statements checked",
         *_statements(content),

@@ -8,15 +8,14 @@ from typing import NamedTuple
 
 import labs
 from findings import figure
-from findings.view import Run
+from findings.view import NotOffered, Run
 from labs.kit.traffic import Traffic
 from probes.context import lab_of
 from probes.errors import WrongUsage
-from probes.measure.result import Result
 from probes.recording import Recording
 from probes.words import plural
 from runs.lab import measure_and_check
-from runs.report import Drawn, report
+from runs.report import Drawn
 
 
 class Source(NamedTuple):
@@ -35,7 +34,6 @@ MODELS = {
     "asynchronous": Source("io_uring", "single"),
 }
 COMPARISON = "comparison"
-_SIDE_BY_SIDE = 2  # figures of a lab with several servers: the broken server and the mended one
 
 
 @dataclass(frozen=True)
@@ -90,21 +88,15 @@ def drawn(source: Source, recording: Recording) -> Drawn:
             f"that is a recording of {f'lab {recorded}' if recorded else 'a trace'}, not of lab {source.lab}",
             f"invoke lab {source.lab} --save FILE makes a recording for this figure",
         )
-    result = _of_case(measure_and_check(recording), source.case)
+    result = measure_and_check(recording)
+    if source.case:
+        try:
+            result = Run(result).case(source.case).result
+        except NotOffered as error:
+            raise WrongUsage(
+                f"{source.lab} could not be run on that machine: {error}", "draw a run of another machine"
+            ) from error
     found = figure.figure(result)
     if found is None:
         raise WrongUsage("no message arrived in that run, so there is nothing to draw", "draw another run")
     return Drawn(source.case, result, found)
-
-
-def of_lab(name: str, load: Callable[[str], Recording]) -> list[tuple[str, Drawn]]:
-    """The figures of a lab's page, each with a name for its file: of its server, or of its first two servers.
-
-    `load` returns the recording of a lab.
-    """
-    found = report(measure_and_check(load(name))).figures[:_SIDE_BY_SIDE]
-    return [(f"{name}-{number}" if drawn.case else name, drawn) for number, drawn in enumerate(found, 1)]
-
-
-def _of_case(result: Result, case: str) -> Result:
-    return Run(result).case(case).result if case else result

@@ -6,9 +6,10 @@ import pytest
 
 import labs
 from reports import handout
-from runs import catalogue
+from reports.figures import comparison, model, sizes
+from runs import catalogue, figures
 from runs import page as content
-from tests.conftest import ROOT, checked
+from tests.conftest import ROOT, checked, recording_of
 
 PAGES = ROOT / "docs" / "labs"
 AGAIN = "write it again: ./iolab handout all --out docs/labs"
@@ -24,6 +25,22 @@ def test_a_page_is_true(name: str) -> None:
         path = PAGES / f"{place}.md"
         assert path.exists(), f"there is no docs/labs/{place}.md; {AGAIN}"
         assert path.read_text() == write(page_of(name)), f"docs/labs/{place}.md is not up to date; {AGAIN}"
+
+
+@pytest.mark.parametrize("name", labs.names())
+def test_the_figures_are_those_of_the_recording(name: str) -> None:
+    for file, drawn in handout.figures(page_of(name)):
+        path = PAGES / "figures" / f"{file}.svg"
+        assert path.exists(), f"there is no {path.name}; {AGAIN}"
+        assert path.read_text() == model.of_run(drawn, sizes.COLUMN).svg(alone=True), f"{path.name} is not up to date; {AGAIN}"
+        assert path.stat().st_size < 40_000 and f"(../figures/{file}.svg)" in handout.answers(page_of(name))
+
+
+def test_the_comparison_is_that_of_the_recordings_and_no_figure_is_left_over() -> None:
+    drawn = [figures.drawn(source, recording_of(source.lab)) for source in figures.find("comparison").sources]
+    assert (PAGES / "figures" / "comparison.svg").read_text() == comparison.of_runs(drawn, sizes.COLUMN).svg(alone=True), AGAIN
+    there = {path.stem for path in (PAGES / "figures").iterdir()}
+    assert there == {"comparison", *(file for name in labs.names() for file, _ in handout.figures(page_of(name)))}
 
 
 def test_the_index_is_true_and_nothing_is_left_over() -> None:

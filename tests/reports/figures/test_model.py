@@ -12,9 +12,9 @@ from reports.figures import model, sizes
 from reports.figures.paper import Paper
 from runs.report import Drawn, report
 from tests.conftest import checked
+from tests.reports.figures.looks import SVG, complaints
 
 SIZES = {**sizes.SIZES, "phone": sizes.PHONE}
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(name: str) -> tuple[Drawn, ...]:
@@ -23,19 +23,6 @@ def drawn(name: str) -> tuple[Drawn, ...]:
 
 def paper(found: Drawn, size: str) -> Paper:
     return model.of_run(found, SIZES[size])
-
-
-def complaints(sheet: Paper) -> list[str]:
-    """Texts outside the paper, and texts on each other."""
-    boxes = sheet.boxes
-    outside = [
-        f"outside: {box.text}"
-        for box in boxes
-        if min(box.left, box.top) < 0 or box.right > sheet.width or box.bottom > sheet.height
-    ]
-    return outside + [
-        f"{box.text} on {other.text}" for i, box in enumerate(boxes) for other in boxes[:i] if box.overlaps(other)
-    ]
 
 
 @pytest.mark.parametrize("size", SIZES)

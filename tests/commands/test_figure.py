@@ -1,0 +1,54 @@
+"""`iolab figure` as a user runs it: SVG on stdout, files by their endings, and what it refuses."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from commands import extras
+from commands.extras import Extra
+from commands.figure import figure
+from probes.errors import WrongUsage
+from tests.conftest import DATA, cannot
+
+BLOCKING = str(DATA / "blocking.iolab")
+
+
+def test_the_figure_goes_to_stdout_as_svg(capsys: pytest.CaptureFixture[str]) -> None:
+    figure("blocking", recording=BLOCKING)
+    root = ElementTree.fromstring(capsys.readouterr().out)
+    assert root.get("aria-label") == "Blocking I/O: one message of 64 B" and root.get("width") == "720"
+
+
+@pytest.mark.parametrize(("ending", "begin"), [("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
+def test_the_name_of_the_file_decides_the_format(ending: str, begin: bytes, tmp_path: Path) -> None:
+    if ending != "svg" and importlib.util.find_spec("cairosvg") is None:
+        cannot("CairoSVG is missing", f"pip install --no-deps {' '.join(extras.PICTURES.pins)}")
+    out = tmp_path / f"figure.{ending}"
+    figure("blocking", recording=BLOCKING, out=str(out), size="slide")
+    assert out.read_bytes().startswith(begin)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": "poster"}, "there is no size poster"),
+        ({"out": "figure.docx"}, "can't be written as figure.docx"),
+        ({"out": "figure"}, "can't be written as figure"),
+        ({"recording": str(DATA / "epoll.iolab")}, "not of lab blocking"),
+    ],
+)
+def test_what_makes_no_figure_is_refused(options: dict[str, str], words: str, tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match=words):
+        figure("blocking", **{"recording": BLOCKING} | options)
+
+
+def test_a_library_that_cannot_be_installed_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(
+        WrongUsage, match=r"a picture needs packages that are not installed\n.*pip install --no-deps cairocffi=="
+    ):
+        Extra("pictures", "no_such_module", "1 MB", "a picture").need()
