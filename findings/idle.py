@@ -36,12 +36,20 @@ from probes.measure.queues import Queue
 from probes.measure.result import Call, Sleep, Thread
 from probes.measure.wakers import Link
 
-_DEVICES = {Queue.DISK, Queue.PAGE, Queue.LOCK, Queue.SOCKET_LOCK, Queue.FLOCK, Queue.SEND_BUFFER, Queue.RCU}
-_FOR_ONE_THREAD = {Queue.FUTEX, Queue.PIPE, Queue.EVENTFD, Queue.CHILD, Queue.VFORK, Queue.SOCKET}
+_DEVICES = {
+    Queue.DISK, Queue.WRITEBACK, Queue.JOURNAL, Queue.PAGE, Queue.USERFAULT, Queue.DIRECTORY, Queue.FUSE, Queue.NFS, Queue.SMB,
+    Queue.NINE_P, Queue.RANDOM, Queue.COMPLETION, Queue.KERNEL_WORKER, Queue.RCU, Queue.LOCK, Queue.MMAP_LOCK, Queue.VMA_LOCK,
+    Queue.SOCKET_LOCK, Queue.FLOCK, Queue.RECORD_LOCK, Queue.LEASE, Queue.SEND_BUFFER, Queue.PEER_BUFFER, Queue.LINGER,
+}  # fmt: skip
+_FOR_ONE_THREAD = {
+    Queue.FUTEX, Queue.PIPE, Queue.FIFO_END, Queue.EVENTFD, Queue.CHILD, Queue.VFORK, Queue.SOCKET, Queue.SEMAPHORE,
+    Queue.MESSAGES, Queue.POSIX_MESSAGES,
+}  # fmt: skip
 _OF_WORKERS = {Queue.IO_URING_WORKER, Queue.IO_URING_SUBMISSION_THREAD}
 _FOR_WORK = {
-    Queue.EPOLL, Queue.SELECT, Queue.POLL, Queue.ACCEPT, Queue.SOCKET, Queue.PIPE, Queue.EVENTFD, Queue.TERMINAL, Queue.TIMERFD,
-    Queue.SIGNALFD, Queue.INOTIFY, Queue.SIGNAL, Queue.TIMER, Queue.IO_URING, Queue.NATIVE_AIO,
+    Queue.EPOLL, Queue.SELECT, Queue.POLL, Queue.ACCEPT, Queue.SOCKET, Queue.PIPE, Queue.FIFO_END, Queue.EVENTFD,
+    Queue.TERMINAL, Queue.TIMERFD, Queue.SIGNALFD, Queue.INOTIFY, Queue.FANOTIFY, Queue.USERFAULTFD, Queue.SECCOMP_LISTENER,
+    Queue.MESSAGES, Queue.POSIX_MESSAGES, Queue.SIGNAL, Queue.TIMER, Queue.IO_URING, Queue.NATIVE_AIO,
 }  # fmt: skip
 
 

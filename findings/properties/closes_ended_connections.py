@@ -7,18 +7,30 @@ import math
 from findings.connections import Connection, connections
 from findings.properties.property import Cost, Observation, Place, Property, broken, held, not_shown, place_of
 from findings.view import Run, ended_by_signal
+from probes.context import LabRun
 from probes.measure.result import Call
 from probes.words import count
 
+_LATER_NS = 1_000_000_000
+
 
 def observe(run: Run) -> Observation:
-    """Each connection from which a read got 0 bytes must be closed.
+    """Each connection from which a read got 0 bytes must be closed. In a program that is not known, an end shortly before the
+    end of its thread is left out.
 
     A signal ends the server: the closes after its last interrupted call belong to the end of the process. A read that was its
     thread's last call says nothing.
     """
+    lab = isinstance(run.result.context, LabRun)
+    ends = {thread.serial: thread.end for thread in run.result.threads}
     last = {thread: calls[-1] for thread, calls in run.calls_of.items()}
-    ended = [each for each in connections(run) if each.ended and each.ended is not last[each.ended.thread]]
+    ended = [
+        each
+        for each in connections(run)
+        if each.ended
+        and each.ended is not last[each.ended.thread]
+        and (lab or each.closed or ends[each.ended.thread] - each.ended.exit > _LATER_NS)
+    ]
     if not ended:
         return not_shown("no read got 0 bytes from a connection that its own process had accepted")
     interrupted = {thread: _last_interrupted(calls) for thread, calls in run.calls_of.items()}

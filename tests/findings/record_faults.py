@@ -17,7 +17,17 @@ from tests.conftest import DATA, PROGRAMS
 
 # Each program with its ways. The recordings are FAULTS / f"{program}-{way}.iolab".
 WAYS = {
+    "blocking_loop": ("mutex", "pause", "child", "one", "pipe", "right"),
     "chain": ("threads", "child"),
+    "convoy": ("wrong", "right"),
+    "cpu": ("wrong", "right"),
+    "deaths": ("sigpipe", "abort", "fault", "term", "right"),
+    "delayed_ack": ("wrong", "nodelay", "joined"),
+    "epoll_set": ("oneshot", "forgotten", "right"),
+    "leaks": ("files", "threads", "children", "pool", "right"),
+    "pages": ("wrong", "right"),
+    "short_send": ("wrong", "copied", "right"),
+    "spins": ("eof", "hup", "zero", "eagain", "emfile", "right"),
 }
 FAULTS = DATA / "faults"
 

@@ -1,0 +1,82 @@
+"""A program closes the descriptors that it opened and no longer uses."""
+
+from __future__ import annotations
+
+import collections
+
+from findings.descriptors import Descriptor, descriptors
+from findings.processes import processes
+from findings.properties.property import Cost, Observation, Property, broken, held, not_shown, place_of
+from findings.view import Run
+from probes.kernel import syscalls
+from probes.words import count
+
+_MANY = 20
+_SOON_NS = 100_000_000  # a descriptor that is used only in this time after its opening is used once
+_PART, _SPREAD = 4, 0.1  # in the last quarter of the time at least a tenth of the descriptors was still opened
+_LIMIT = {"EMFILE", "ENFILE"}
+
+
+def observe(run: Run) -> Observation:
+    """Counts the descriptors that were opened all the time, used once, and never closed.
+
+    Connections are left out: a client may keep its connection open without sending (closes-ended-connections counts those that
+    ended). A program that reached the limit of descriptors (EMFILE) leaks, or its limit is too low.
+    """
+    found = descriptors(run)
+    limits = [call for call in run.result.calls if call.errno in _LIMIT]
+    if not found and not limits:
+        return not_shown("no call opened a descriptor")
+    threads = {thread.serial: thread for thread in run.result.threads}
+    leaks = _leaks(run, found)
+    words, places = [], []
+    if leaks:
+        (_, name), own = max(leaks.items(), key=lambda item: len(item[1]))
+        process = threads[own[0].opened.thread]
+        words.append(
+            f"process {process.pid} ({process.name}) never closed {count(len(own), 'descriptor')} of {name} that it used once,"
+            f" the last of them number {own[-1].fd}"
+        )
+        places = [
+            place_of(threads[own[0].opened.thread], name, own[0].fd, own[0].opened.exit, Cost(calls=len(own)))
+            for (_, name), own in leaks.items()
+        ]
+    if limits:
+        failed = sum(call.count for call in limits)
+        words.append(f"{count(failed, 'call')} of {limits[0].name} failed at the limit of descriptors ({limits[0].errno})")
+        places.append(place_of(threads[limits[0].thread], limits[0].name, limits[0].fd, limits[0].enter, Cost(calls=failed)))
+    if words:
+        return broken("; ".join(words), places=places)
+    left = sum(1 for each in found if each.closed is None)
+    return held(f"{count(len(found), 'descriptor')} opened, {left:,} still open at the end; their number does not grow")
+
+
+def _leaks(run: Run, found: list[Descriptor]) -> dict[tuple[int, str], list[Descriptor]]:
+    """The descriptors that look leaked, by process and by the call that opened them."""
+    spans = {process.pid: (process.start, process.end) for process in processes(run)}
+    groups: dict[tuple[int, str], list[Descriptor]] = collections.defaultdict(list)
+    opened: collections.Counter[tuple[int, str]] = collections.Counter()
+    for each in found:
+        key = each.process, each.opened.name
+        if each.opened.name in syscalls.ACCEPTS | {"socket"}:
+            continue
+        opened[key] += 1
+        used = each.used.exit if each.used else each.opened.exit
+        if each.closed is None and used - each.opened.exit < _SOON_NS:
+            groups[key].append(each)
+    leaks = {}
+    for key, own in groups.items():
+        begin, end = spans[key[0]]
+        late = sum(1 for each in own if each.opened.enter > end - (end - begin) // _PART)
+        if len(own) >= _MANY and 2 * len(own) >= opened[key] and late >= _SPREAD * len(own):
+            leaks[key] = own
+    return leaks
+
+
+CLOSES_ITS_DESCRIPTORS = Property(
+    id="closes-its-descriptors",
+    statement="a program closes the descriptors that it no longer uses",
+    remedy="close each descriptor in every path, also after an error; or raise the limit of descriptors (RLIMIT_NOFILE)",
+    observe=observe,
+    needs_all=True,
+)

@@ -1,0 +1,122 @@
+"""Each kind of fault in a small program, found with its cost and its place; its right twin is quiet.
+
+The programs are those of tests/programs/faults; tests/findings/record_faults.py records them anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import pytest
+
+from findings.diagnosis import ProgramFinding, diagnose
+from findings.properties import OF_ANY_PROGRAM, Holds
+from findings.properties.gets_a_cpu import GETS_A_CPU
+from findings.properties.waits_for_its_children import WAITS_FOR_ITS_CHILDREN
+from findings.view import Run
+from tests.conftest import DATA, measured
+
+MS = 1_000_000
+
+
+class Fault(NamedTuple):
+    """What must be found in a recording: words of the evidence, the least cost, and the call of the worst place."""
+
+    name: str
+    id: str
+    words: str
+    ns: int = 0
+    calls: int = 0
+    bytes: int = 0
+    call: str | None = None
+
+
+FAULTS = [
+    Fault("blocking_loop-mutex", "blocks-only-in-its-wait", "(woken by helper)", ns=30 * MS, calls=1, call="futex"),
+    Fault("blocking_loop-pause", "blocks-only-in-its-wait", "in clock_nanosleep", ns=39 * MS, calls=1, call="clock_nanosleep"),
+    Fault("blocking_loop-child", "blocks-only-in-its-wait", "in wait4", ns=39 * MS, calls=1, call="wait4"),
+    Fault("blocking_loop-one", "blocks-only-in-its-wait", "for one descriptor alone", ns=39 * MS, calls=1, call="poll"),
+    Fault("blocking_loop-pipe", "blocks-only-in-its-wait", "on the pipe's queue", ns=30 * MS, calls=1, call="read"),
+    Fault("convoy-wrong", "queues-at-no-lock", "4 threads slept", ns=100 * MS, calls=30, call="futex"),
+    Fault("cpu-wrong", "gets-a-cpu", "had no CPU for", ns=300 * MS),
+    Fault("deaths-sigpipe", "dies-of-no-signal", "SIGPIPE ended 3 processes", calls=3, call="sendto"),
+    Fault("deaths-abort", "dies-of-no-signal", "SIGABRT ended 3 processes", calls=3, call="tgkill"),
+    Fault("delayed_ack-wrong", "waits-for-no-acknowledgement", "of about 40 ms", ns=400 * MS, calls=10, call="recvfrom"),
+    Fault("epoll_set-oneshot", "arms-every-descriptor", "no call armed EPOLLONESHOT", ns=300 * MS, call="epoll_ctl"),
+    Fault("epoll_set-forgotten", "arms-every-descriptor", "no call added 1 accepted connection", ns=200 * MS, call="accept4"),
+    Fault("leaks-files", "closes-its-descriptors", "never closed 60 descriptors of openat", calls=60, call="openat"),
+    Fault("leaks-threads", "ends-its-threads", "60 threads", calls=60, call="futex"),
+    Fault("leaks-children", "waits-for-its-children", "never waited for", calls=3),
+    Fault("pages-wrong", "waits-for-no-page", "256 times in page faults", ns=MS, calls=256),
+    Fault("short_send-wrong", "sends-every-byte", "further sends", calls=2, bytes=300_000, call="sendto"),
+    Fault("spins-eof", "never-spins", "read returned 0 bytes", ns=MS // 10, calls=1000, call="poll"),
+    Fault("spins-hup", "never-spins", "reported as ready and no data moved", ns=MS // 10, calls=1000, call="poll"),
+    Fault("spins-zero", "never-spins", "time-out 0", ns=MS // 10, calls=1000, call="poll"),
+    Fault("spins-eagain", "never-spins", "returned EAGAIN", ns=MS // 10, calls=1000, call="read"),
+    Fault("spins-emfile", "never-spins", "accept4 got EMFILE", ns=MS // 10, calls=1000, call="epoll_wait"),
+]
+ALSO = {"spins-emfile": {"closes-its-descriptors"}}
+RIGHT = [
+    "blocking_loop-right", "chain-child", "chain-threads", "convoy-right", "cpu-right", "deaths-right", "deaths-term",
+    "delayed_ack-joined", "delayed_ack-nodelay", "epoll_set-right", "leaks-pool", "leaks-right", "pages-right",
+    "short_send-copied", "short_send-right", "spins-right",
+]  # fmt: skip
+NEEDS_THE_END = {"deaths-fault"}  # no call shows SIGSEGV
+
+
+def broken(name: str) -> dict[str, ProgramFinding]:
+    return {finding.id: finding for finding in diagnose(measured(f"faults/{name}")).broken}
+
+
+def test_each_recording_is_expected() -> None:
+    names = {path.stem for path in (DATA / "faults").glob("*.iolab")}
+    assert names == {fault.name for fault in FAULTS} | set(RIGHT) | NEEDS_THE_END
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_is_found(fault: Fault) -> None:
+    found = broken(fault.name)
+    assert found.keys() == {fault.id} | ALSO.get(fault.name, set()), found
+    finding = found[fault.id]
+    assert fault.words in finding.evidence
+    assert finding.cost.ns >= fault.ns and finding.cost.calls >= fault.calls and finding.cost.bytes >= fault.bytes
+    assert finding.place and finding.place.call == fault.call
+    process = next(thread for thread in measured(f"faults/{fault.name}").threads if thread.serial == finding.place.thread)
+    assert finding.place.pid == process.pid and finding.place.since and finding.place.since >= process.start
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_its_right_twin_is_quiet(name: str) -> None:
+    assert not broken(name)
+
+
+def test_each_property_breaks_somewhere_and_holds_somewhere() -> None:
+    by_others = {"leaves-no-data-unread", "computes-little", "serves-in-turn", "needs-no-short-time-out", "wakes-one-thread"}
+    by_others |= {"closes-ended-connections", "reads-large-pieces"}  # tests/findings/properties/test_properties.py
+    assert {fault.id for fault in FAULTS} | by_others == {each.id for each in OF_ANY_PROGRAM}
+    held = {finding.id for name in RIGHT for finding in diagnose(measured(f"faults/{name}")).held}
+    assert {fault.id for fault in FAULTS} <= held
+
+
+def test_a_herd_is_found_and_an_exclusive_wait_is_not() -> None:
+    herd = {finding.id: finding for finding in diagnose(Run(measured("thundering_herd")).case("in epoll").result).broken}
+    assert "accepted connection" in herd["wakes-one-thread"].evidence and herd["wakes-one-thread"].cost.calls >= 20
+    for case in ("exclusive", "reuseport"):
+        assert "wakes-one-thread" not in {
+            finding.id for finding in diagnose(Run(measured("thundering_herd")).case(case).result).broken
+        }
+
+
+def test_a_parent_whose_handler_is_not_known_leaves_no_zombies() -> None:
+    result = measured("faults/leaks-children")
+    first = next(call for call in result.calls if call.thread == result.threads[0].serial)
+    ignores = dataclasses.replace(first, name="rt_sigaction", args=(17, 1, 0, 8), fd=None)
+    seen = WAITS_FOR_ITS_CHILDREN.observe(Run(dataclasses.replace(result, calls=(ignores, *result.calls))))
+    assert seen.holds is Holds.HELD
+
+
+def test_a_delay_that_nobody_notices_is_no_finding() -> None:
+    result = measured("faults/cpu-wrong")
+    short = [dataclasses.replace(thread, preempted=thread.preempted // 10, wait=thread.wall // 2) for thread in result.threads]
+    assert GETS_A_CPU.observe(Run(dataclasses.replace(result, threads=tuple(short)))).holds is Holds.HELD
