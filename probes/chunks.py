@@ -10,6 +10,7 @@ The checksum finds accidents. It does not find an attack, so a reader checks wha
 from __future__ import annotations
 
 import enum
+import errno
 import struct
 import zlib
 from collections.abc import Iterator
@@ -49,9 +50,9 @@ class Writer:
         file.write(MAGIC + b"%d\n" % FORMAT)
 
     def write(self, kind: ChunkKind, payload: bytes) -> None:
-        """Writes one chunk. Raises ValueError for a payload that no reader would take."""
+        """Writes one chunk. Raises OSError (EFBIG) for what no reader would take."""
         if len(payload) > _LARGEST[kind] or self.number >= bounds.CHUNKS:
-            raise ValueError(f"it is too large for a recording ({kind.name.lower()})")
+            raise OSError(errno.EFBIG, f"it is too large for a recording ({kind.name.lower()})")
         packed = zlib.compress(payload, _LEVEL)
         header = _HEADER.pack(kind.value, self.number, len(packed), len(payload))
         self._file.write(header + _CHECKSUM.pack(_checksum(header, packed)) + packed)

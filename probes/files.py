@@ -30,6 +30,7 @@ from probes.errors import WrongUsage
 _REMEDIES = {
     errno.ENOSPC: "make room there, or name another place",
     errno.EDQUOT: "make room there, or name another place",
+    errno.EFBIG: "record less, or raise the limit of file sizes (ulimit -f)",
     errno.ENOENT: "make the folder first (mkdir -p), or name a file in another folder",
     errno.EISDIR: "name a file in that folder",
     errno.ENAMETOOLONG: "choose a shorter name",

@@ -8,6 +8,7 @@ file: stacks are names, sockets ordinals (addresses.py). Format 1, a zip file, i
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
 import io
@@ -117,11 +118,15 @@ class Recording:
                 writer.records(self.data)
                 writer.finish(self)
         except ValueError as error:
-            raise WrongUsage(f"can't write {path}: {error}", "record less: fewer clients, or a shorter run") from error
+            raise WrongUsage(f"can't write {path}: {error}", "name a recording that is whole") from error
 
 
 class Writer:
     """Writes a recording piece by piece, also while the program runs: `load` opens the file from the first piece on.
+
+        with Writer.open(path, head) as writer:
+            ...writer.stacks(names), writer.records(data) as they come...
+            writer.finish(recording)
 
     A disk that is full does not end the run: after an OSError the writer writes nothing more, and `finish` raises the error.
     """
@@ -136,6 +141,13 @@ class Writer:
         start = {"machine": head.machine, "layouts": records.describe(head.layouts)}
         self._write(ChunkKind.HEAD, start | {"probes": _described(head.probes), "context": head.context})
         self._due = time.monotonic() + _EVERY
+
+    @staticmethod
+    @contextlib.contextmanager
+    def open(path: str, head: Head) -> Iterator[Writer]:
+        """A writer to a file that stays where it is if this process is killed. Raises WrongUsage if it can't be written."""
+        with files.growing(path) as file:
+            yield Writer(file, head)
 
     def records(self, data: bytes) -> None:
         """Takes packed records without addresses, each of them whole."""

@@ -281,3 +281,43 @@ def test_a_recording_comes_through_a_pipe(tmp_path: Path) -> None:
 def test_what_is_no_recording_is_refused(path: str) -> None:
     with memory(1 << 30), pytest.raises(WrongUsage, match=r"not a whole iolab recording|can't read"):
         load(Path(path))
+
+
+# Texts
+
+
+EVIL = "\x1b[2J\x9b31m\u202e\r\n<script>\u2028&|`\ud800\x00"
+FIXED = ("lab", "arch", "quality")  # another value is refused
+
+
+def _evil(value: Any, key: str = "") -> Any:
+    """The same data with control characters in all its texts."""
+    if isinstance(value, dict):
+        return {name: inner if name in FIXED else _evil(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_evil(inner) for inner in value]
+    return value[:4] + EVIL + value[4:] if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("name", ["trace", "epoll", "silent_client", "terms", "processes", "io_uring"])
+@pytest.mark.parametrize("form", range(len(FORMS)))
+def test_control_characters_in_texts_reach_no_report(name: str, form: int, tmp_path: Path) -> None:
+    parts, path = parts_of(DATA / f"{name}.iolab"), tmp_path / "one.iolab"
+    layouts = records.from_description(json.loads(parts[0][1])["layouts"])
+    for number, (kind, payload) in enumerate(parts):
+        if kind == b"RECS":
+            parts[number] = (kind, b"".join(_evil_record(each, layouts) for each in records.decode(payload, layouts)))
+            continue
+        content = json.loads(payload)
+        layouts_ = {"layouts": content["layouts"]} if "layouts" in content else {}
+        changed = _evil(content) | layouts_
+        for probe, real in zip(changed.get("probes", []), content.get("probes", []), strict=True):
+            probe["name"] = real["name"]  # the names of probes decide what is known
+        parts[number] = (kind, json.dumps(changed).encode())
+    path.write_bytes(frame(parts))
+    assert shown(path, [FORMS[form]])
+
+
+def _evil_record(each: Any, layouts: Any) -> bytes:
+    texts = {name: "a\x1b[2J\x9b\r\n<b>" for name, ctype, _length in layouts[Kind(each.kind)].fields if ctype == "char"}
+    return records.encode(each._replace(**texts), layouts)

@@ -94,7 +94,7 @@ def test_what_no_writer_writes_is_refused(make: Callable[[], bytes], words: str)
 
 
 def test_a_payload_that_no_reader_takes_is_not_written() -> None:
-    with pytest.raises(ValueError, match="too large"):
+    with pytest.raises(OSError, match="too large for a recording"):
         written([(ChunkKind.RECORDS, bytes(bounds.PIECE + 1))])
 
 

@@ -138,8 +138,7 @@ def test_a_writer_that_is_killed_leaves_a_recording(tmp_path: Path) -> None:
         "import os, signal, sys\n"
         "from tests.probes.test_recording import *\n"
         "made = recording(stream(3))\n"
-        "with open(sys.argv[1], 'wb') as file:\n"
-        "    writer = writer_of(made, file)\n"
+        "with Writer.open(sys.argv[1], Head(made.machine, made.probes, TraceRun())) as writer:\n"
         "    writer.records(made.data); writer.flush(); writer.records(made.data)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
