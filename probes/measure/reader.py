@@ -25,6 +25,7 @@ from probes.measure.wakers import wake_chain
 from probes.recording import Recording
 
 _UNFINISHED, _OPEN = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN)
+_REFUSED = int(CallFlag.REFUSED)
 _DRAINED, _LINEAR, _LATE = int(CallFlag.DRAINED), int(CallFlag.LINEAR), int(CallFlag.COPY_LATE)
 _FLAGS = {"recvfrom": 3, "recvmsg": 2}  # which argument holds them
 
@@ -188,6 +189,7 @@ class Reader:
                 sleeps=self._sleeps(record, life, fd),
                 preemptions=record.preemptions,
                 open=bool(record.flags & _OPEN),
+                refused=bool(record.flags & _REFUSED),
                 socket=record.socket or None,
                 ready=record.ready or None,
                 latest=getattr(record, "latest", 0) or None,

@@ -87,6 +87,7 @@ class Call:
     histogram: tuple[int, ...] | None = None  # of a burst: records.bucket_floor has the bounds
     longest: int = 1 << 63  # of a burst: its longest call, ns
     open: bool = False  # under way when the recording ended
+    refused: bool = False  # a seccomp filter answered the call before it began: `enter` and `exit` are the time of the answer
     socket: int | None = None
     ready: int | None = None  # when the oldest of the data that it read had arrived
     latest: int | None = None  # when the newest of it had arrived; None: not recorded

@@ -1,6 +1,6 @@
 /* How waits.c lets a child block and wakes it: see struct wait. */
 #pragma once
-#include "marker.h"
+#include "asleep.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -38,20 +38,6 @@ static void check(int good, const char *what) {
   if (!good) {
     perror(what);
     abort();
-  }
-}
-
-/* Waits until the task sleeps, is stopped, or has ended: seen twice, as a task that spins for a lock looks asleep, too. It spins
- * only while the lock's owner is on a CPU (kernel/locking/rtmutex.c, rtmutex_spin_on_owner), so this one leaves its CPU. */
-static void until_asleep(pid_t pid, pid_t tid) {
-  char path[64], line[256];
-  snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
-  for (int seen = 0; seen < 2; usleep(50)) {
-    FILE *file = fopen(path, "r");
-    if (!file) return;
-    char state = fgets(line, sizeof(line), file) ? strrchr(line, ')')[2] : 'X';
-    fclose(file);
-    seen = strchr("SDTtZX", state) ? seen + 1 : 0;
   }
 }
 

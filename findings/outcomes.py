@@ -1,0 +1,194 @@
+"""How each call ended: as asked, short, with nothing, by its time-out, interrupted, restarted by the kernel, refused."""
+
+from __future__ import annotations
+
+import collections
+import enum
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from probes.kernel import syscalls
+from probes.measure.result import Call, Result
+from probes.measure.wakers import Link
+
+
+class Outcome(enum.StrEnum):
+    """How a call ended. The names are keys in JSON; reports/outcomes.py has the words."""
+
+    DONE = "done"
+    SHORT = "short"  # it moved fewer bytes than its argument asked for
+    END = "end of data"  # a read returned 0
+    NOTHING_READY = "nothing ready"  # a multiplexer returned 0 without waiting
+    TIMED_OUT = "timed out"
+    INTERRUPTED = "interrupted"  # a signal's handler ran, and the program got EINTR
+    RESTARTED = "restarted"  # a signal ended the call, and the kernel made the call again: the program does not notice
+    CUT_OFF = "cut off"  # a signal ended the call, and its thread or its handler never came back to the call
+    FAILED = "failed"  # with an errno
+    REFUSED = "refused"  # a seccomp filter answered before the call began
+    UNFINISHED = "unfinished"  # it never returned, or was under way when the recording ended
+
+
+# Which argument says how many bytes are asked for; the kernel moves at most MAX_RW_COUNT in one call (linux/fs.h).
+_ASKED = {"read": 2, "pread64": 2, "recvfrom": 2, "write": 2, "pwrite64": 2, "sendto": 2, "sendfile": 3, "getrandom": 1}
+_MOST = 0x7FFFF000
+_TIME_OUT = {"poll": 2, "epoll_wait": 3, "epoll_pwait": 3}  # which argument is a time-out in ms
+_RESTARTS = frozenset(syscalls.RESTARTS.values())
+_END_BY_SIGNAL = {"pause", "rt_sigsuspend"}  # these return only with EINTR, after a signal's handler: as asked
+_LIMITS = {"ETIMEDOUT", "ETIME"}
+_EINTR = -4
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One call, or a burst of calls, with its outcome."""
+
+    call: Call
+    outcome: Outcome
+    asked: int | None = None  # bytes; None: not known, or no call that moves bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcomes:
+    """All calls of one name: how many ended in which way, and the bytes of the short ones."""
+
+    name: str
+    counts: dict[Outcome, int]
+    errors: dict[str, int] = field(default_factory=dict)  # of FAILED
+    short_asked: int = 0
+    short_moved: int = 0
+
+
+def outcomes(result: Result) -> tuple[CallOutcomes, ...]:
+    """The outcomes of all calls, by name, the most frequent call first. Of a long run: of the recorded calls."""
+    by_thread: dict[int, list[Call]] = collections.defaultdict(list)
+    for call in result.calls:
+        by_thread[call.thread].append(call)
+    ended = [one for calls in by_thread.values() for one in of_thread(calls, result.machine.arch)]
+    return by_name(ended)
+
+
+def by_name(ended: Iterable[Ended]) -> tuple[CallOutcomes, ...]:
+    """Calls with their outcomes, added up by name."""
+    groups: dict[str, list[Ended]] = collections.defaultdict(list)
+    for one in ended:
+        groups[one.call.name].append(one)
+    rows = [_sum(name, group) for name, group in groups.items()]
+    return tuple(sorted(rows, key=lambda row: -sum(row.counts.values())))
+
+
+def _sum(name: str, group: Sequence[Ended]) -> CallOutcomes:
+    counts: collections.Counter[Outcome] = collections.Counter()
+    errors: collections.Counter[str] = collections.Counter()
+    for ended in group:
+        counts[ended.outcome] += ended.call.count
+        if ended.outcome is Outcome.FAILED and ended.call.errno:
+            errors[ended.call.errno] += ended.call.count
+    short = [ended for ended in group if ended.outcome is Outcome.SHORT]
+    return CallOutcomes(
+        name=name,
+        counts=dict(counts.most_common()),
+        errors=dict(errors.most_common()),
+        short_asked=sum(ended.asked or 0 for ended in short),
+        short_moved=sum(ended.call.bytes for ended in short),
+    )
+
+
+def of_thread(calls: Sequence[Call], arch: str) -> list[Ended]:
+    """One thread's calls, in order, with their outcomes."""
+    after_signals = _after_signals(calls, arch)
+    return [_ended(call, after_signals.get(at)) for at, call in enumerate(calls)]
+
+
+def _ended(call: Call, after_signal: Outcome | None) -> Ended:
+    if call.refused:
+        return Ended(call, Outcome.REFUSED)
+    if after_signal is not None:
+        return Ended(call, after_signal)
+    if call.result is None:
+        return Ended(call, Outcome.UNFINISHED)
+    if _timed_out(call):
+        return Ended(call, Outcome.TIMED_OUT)
+    if call.errno:
+        return Ended(call, Outcome.DONE if call.errno == "EINTR" and call.name in _END_BY_SIGNAL else Outcome.FAILED)
+    if call.name in syscalls.MULTIPLEXERS and not call.result:
+        return Ended(call, Outcome.NOTHING_READY)
+    asked = asked_for(call)
+    if call.name in syscalls.READS and call.result == 0 and asked != 0 and call.name != "recvmmsg":
+        return Ended(call, Outcome.END, asked)
+    short = asked is not None and call.result < asked
+    return Ended(call, Outcome.SHORT if short else Outcome.DONE, asked)
+
+
+def asked_for(call: Call) -> int | None:
+    """How many bytes the call's argument asks for; None: the call has no such argument, or it is not recorded.
+
+    >>> from probes.measure.result import Call
+    >>> none = dict(enter=0, exit=1, errno=None, total=1, wait=0, sched_delay=0, preempted=0, copy=0, kernel=1)
+    >>> asked_for(Call(thread=1, name="sendto", fd=3, args=(3, 0, 1000, 0), result=600, bytes=600, **none))
+    1000
+    """
+    at = _ASKED.get(call.name)
+    return None if at is None or at >= len(call.args) else min(call.args[at], _MOST)
+
+
+def _timed_out(call: Call) -> bool:
+    """Did a time-out end the call? Of a multiplexer: it found nothing ready, though it waited."""
+    if call.errno in _LIMITS:
+        return True
+    if call.name in syscalls.MULTIPLEXERS:
+        at = _TIME_OUT.get(call.name)
+        limit = call.args[at] & 0xFFFFFFFF if at is not None and at < len(call.args) else 0
+        return call.result == 0 and bool(call.sleeps or limit)
+    if call.name in syscalls.AIO_WAITS and call.result == 0:
+        return bool(call.sleeps)
+    # SO_RCVTIMEO and SO_SNDTIMEO, semtimedop, sigtimedwait: EAGAIN after a sleep that a timer ended
+    waker = call.sleeps[-1].waker if call.sleeps else None
+    return call.errno == "EAGAIN" and waker is not None and waker.chain[0] == Link.TIMER
+
+
+# ---- signals ----
+
+
+def _after_signals(calls: Sequence[Call], arch: str) -> dict[int, Outcome]:
+    """What became of each call that a signal ended, by its place among the thread's calls.
+
+    The kernel ends the call with a result that no program sees (ERESTARTSYS and others). Without a handler it makes the same
+    call again at once. With a handler it sets up the handler's frame (arch/x86/kernel/signal.c, handle_signal): the result
+    becomes EINTR there, or the call is made again after the handler. The handler ends with rt_sigreturn, whose result is the
+    interrupted code's register for results: EINTR, or the value before the call, which is the call's number on x86_64 and
+    its first argument on aarch64. Handlers may nest, so the interrupted calls form a stack.
+    """
+    found: dict[int, Outcome] = {}
+    waiting: list[int] = []
+    for at, call in enumerate(calls):
+        if waiting and _same_again(calls[waiting[-1]], call) and waiting[-1] == at - 1:
+            found[waiting.pop()] = Outcome.RESTARTED
+        if call.name == "rt_sigreturn" and waiting and call.result is not None:
+            before = calls[waiting[-1]]
+            if call.result == _EINTR:
+                found[waiting.pop()] = Outcome.DONE if before.name in _END_BY_SIGNAL else Outcome.INTERRUPTED
+            elif call.result == _restart_value(before, arch):
+                found[waiting.pop()] = Outcome.RESTARTED
+        elif call.errno in _RESTARTS or (call.errno == "EINTR" and call.name not in _END_BY_SIGNAL):
+            waiting.append(at)
+    for at in waiting:
+        found[at] = Outcome.INTERRUPTED if calls[at].errno == "EINTR" else Outcome.CUT_OFF
+    return found
+
+
+def _same_again(ended: Call, call: Call) -> bool:
+    """Does the kernel make the call again that a signal ended, without a handler in between?"""
+    if ended.errno == "ERESTART_RESTARTBLOCK":
+        return call.name == "restart_syscall"
+    return ended.errno in _RESTARTS and (call.name, call.args) == (ended.name, ended.args)
+
+
+@functools.cache
+def _number(name: str, arch: str) -> int | None:
+    return syscalls.numbers(arch).get(name)
+
+
+def _restart_value(call: Call, arch: str) -> int | None:
+    """The result of rt_sigreturn after which the kernel makes the call again."""
+    return _number(call.name, arch) if arch == "x86_64" else call.args[0] if call.args else None

@@ -1,0 +1,53 @@
+"""How calls ended, in words: what neither the count of a call nor its errors show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from findings.never_began import NeverBegan
+from findings.outcomes import CallOutcomes, Outcome
+from probes.kernel import syscalls
+from probes.words import count, times
+
+_WORDS = {
+    Outcome.TIMED_OUT: "timed out",
+    Outcome.INTERRUPTED: "interrupted by a signal (the program got EINTR)",
+    Outcome.RESTARTED: "restarted by the kernel after a signal",
+    Outcome.CUT_OFF: "cut off by a signal, and not made again",
+    Outcome.END: "with 0 B (the end of the data)",
+}
+
+
+def sentences(rows: Sequence[CallOutcomes]) -> list[str]:
+    """A sentence for each call that ended in a way worth a word: "read: 10 of 21 calls timed out"."""
+    found = []
+    for row in rows:
+        whole = sum(row.counts.values())
+        parts = [_short(row)] if _is_short(row) else []
+        parts += [f"{row.counts[kind]:,} {words}" for kind, words in _WORDS.items() if row.counts.get(kind)]
+        if parts:
+            found.append(f"{row.name}, of {count(whole, 'call')}: {', '.join(parts)}")
+    return found
+
+
+def _is_short(row: CallOutcomes) -> bool:
+    """A read may ask for more than there is; a write that takes a part leaves the rest to the program."""
+    return bool(row.counts.get(Outcome.SHORT)) and row.name in syscalls.WRITES
+
+
+def _short(row: CallOutcomes) -> str:
+    return f"{row.counts[Outcome.SHORT]:,} short ({row.short_moved:,} of {row.short_asked:,} B were taken)"
+
+
+def refused(rows: Sequence[NeverBegan]) -> str:
+    """The calls that a seccomp filter answered: "clone3 7 times EPERM".
+
+    >>> refused([NeverBegan("clone3", "EPERM", None, 7, False), NeverBegan("getppid", None, 4711, 1, True)])
+    'clone3 7 times EPERM, getppid once with the result 4711 (a supervisor may have answered)'
+    """
+    return ", ".join(f"{row.name} {times(row.count)} {_answer(row)}" for row in rows)
+
+
+def _answer(row: NeverBegan) -> str:
+    answer = row.errno or ("SIGSYS" if row.result is None else f"with the result {row.result}")
+    return answer + (" (a supervisor may have answered)" if row.supervised else "")
