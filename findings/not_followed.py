@@ -9,7 +9,7 @@ import collections
 import enum
 import heapq
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from probes.kernel import syscalls
@@ -57,12 +57,16 @@ _DUPLICATES = {"dup", "dup2", "dup3"}
 _F_DUPFD = {0, 1030}  # F_DUPFD, F_DUPFD_CLOEXEC
 
 
-def not_followed(result: Result) -> tuple[NotFollowed, ...]:
-    """The reads of sockets that are not followed, by reason, the most bytes first. Of a long run: of the recorded calls."""
+def not_followed(result: Result, calls: Sequence[Call] | None = None) -> tuple[NotFollowed, ...]:
+    """The reads of sockets that are not followed, by reason, the most bytes first: of all recorded calls, or of a part of them.
+
+    Calls outside of a part made the part's sockets, so `result` is the whole run.
+    """
+    chosen = None if calls is None or calls is result.calls else set(map(id, calls))
     reads: collections.Counter[Reason] = collections.Counter()
     size: collections.Counter[Reason] = collections.Counter()
     for call, reason in _reads(result):
-        if reason is not None:
+        if reason is not None and (chosen is None or id(call) in chosen):
             reads[reason] += call.count
             size[reason] += call.bytes
     return tuple(NotFollowed(reason, reads[reason], number) for reason, number in size.most_common())
@@ -82,9 +86,11 @@ def _reads(result: Result) -> Iterator[tuple[Call, _Family]]:
 
 def _in_order(result: Result) -> Iterable[Thread | Call]:
     """The starts of threads and the ends of calls, in the order of time."""
-    starts = ((thread.start, thread) for thread in sorted(result.threads, key=lambda thread: thread.start))
-    ends = ((call.exit, call) for call in sorted(result.calls, key=lambda call: call.exit))
-    return (event for _, event in heapq.merge(starts, ends, key=lambda timed: timed[0]))
+    return heapq.merge(sorted(result.threads, key=_moment), sorted(result.calls, key=_moment), key=_moment)
+
+
+def _moment(event: Thread | Call) -> int:
+    return event.start if isinstance(event, Thread) else event.exit
 
 
 class _Tables:

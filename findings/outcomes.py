@@ -59,20 +59,24 @@ class CallOutcomes:
     short_moved: int = 0
 
 
-def outcomes(result: Result) -> tuple[CallOutcomes, ...]:
-    """The outcomes of all calls, by name, the most frequent call first. Of a long run: of the recorded calls."""
+def outcomes(result: Result, calls: Sequence[Call] | None = None) -> tuple[CallOutcomes, ...]:
+    """The outcomes of all recorded calls, or of a part of them, by name; the most frequent call first.
+
+    The outcome of a part's call may depend on calls outside of the part, so `result` is the whole run.
+    """
     by_thread: dict[int, list[Call]] = collections.defaultdict(list)
     for call in result.calls:
         by_thread[call.thread].append(call)
-    ended = [one for calls in by_thread.values() for one in of_thread(calls, result.machine.arch)]
-    return by_name(ended)
+    chosen = None if calls is None or calls is result.calls else set(map(id, calls))
+    all_ended = (ended for life in by_thread.values() for ended in of_thread(life, result.machine.arch))
+    return by_name(ended for ended in all_ended if chosen is None or id(ended.call) in chosen)
 
 
-def by_name(ended: Iterable[Ended]) -> tuple[CallOutcomes, ...]:
+def by_name(calls: Iterable[Ended]) -> tuple[CallOutcomes, ...]:
     """Calls with their outcomes, added up by name."""
     groups: dict[str, list[Ended]] = collections.defaultdict(list)
-    for one in ended:
-        groups[one.call.name].append(one)
+    for ended in calls:
+        groups[ended.call.name].append(ended)
     rows = [_sum(name, group) for name, group in groups.items()]
     return tuple(sorted(rows, key=lambda row: -sum(row.counts.values())))
 

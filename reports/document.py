@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import IO, Any
 
 from findings.longest import longest
+from findings.never_began import never_began
+from findings.not_followed import NotFollowed
 from findings.side_by_side import CaseReport
 from findings.summary import MessageFigures, Times
 from findings.where import Where
@@ -37,7 +39,9 @@ def document(report: Report) -> dict[str, Any]:
         "link": _plain(context.link if isinstance(context, TrafficRun) else None),
         **_instrument(result),
         "only": threads.part(report.part),
-        **_measured(result, report.messages, report.where),
+        **_measured(result, report.messages, report.where, report.not_followed),
+        "outcomes": [dataclasses.asdict(row) for row in report.outcomes],
+        "never_began": [dataclasses.asdict(row) for row in never_began(result)],
         "processes": threads.processes(report),
         "start_up": _start_up(report),
         "epoll_callbacks": _ready_list(report),
@@ -73,15 +77,19 @@ def _instrument(result: Result) -> dict[str, Any]:
     }
 
 
-def _measured(result: Result, messages: MessageFigures, where: Where) -> dict[str, Any]:
-    """The calls, messages and threads as JSON data."""
+def _measured(
+    result: Result, messages: MessageFigures, where: Where, not_followed: tuple[NotFollowed, ...] = ()
+) -> dict[str, Any]:
+    """The calls, messages and threads as JSON data. A number of messages that is not known is null, not 0."""
+    unknown = bool(not_followed) and not messages.count
     return {
         "calls": _rows(result.rows, result.calls),
         "messages": {
-            "count": messages.count,
+            "count": None if unknown else messages.count,
             "ready_to_notified_ns": _times(messages.ready_to_notified),
             "notified_to_copied_ns": _times(messages.notified_to_copied),
-            "bytes": messages.bytes,
+            "bytes": None if unknown else messages.bytes,
+            "not_followed": [dataclasses.asdict(row) for row in not_followed],
         },
         "threads": threads.threads(where),
     }

@@ -4,12 +4,14 @@ remedy for the other kinds. probes/measure/soundness.py has the rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from findings.never_began import NeverBegan
 from probes.kernel.records import Loss
 from probes.measure.result import Events
 from probes.recording import Missing
 from probes.words import count
+from reports import outcomes
 
 _SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
     Loss.UNSEEN: lambda number: (
@@ -37,9 +39,16 @@ _SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
 }
 
 
-def notes(events: Events) -> list[str]:
-    """A sentence for each kind of event that is no loss, but makes a figure an upper bound or leaves a call out."""
-    return [words(number) for loss, words in _SENTENCES.items() if (number := events.reasons.get(loss.name.lower()))]
+def notes(events: Events, refused: Sequence[NeverBegan] = ()) -> list[str]:
+    """A sentence for each kind of event that is no loss, but makes a figure an upper bound or leaves a call out.
+
+    `refused` are the calls that never began, where the recording names them.
+    """
+    numbers = {loss: events.reasons.get(loss.name.lower(), 0) for loss in _SENTENCES}
+    sentences = {loss: _SENTENCES[loss](number) for loss, number in numbers.items() if number}
+    if refused and Loss.REFUSED in sentences:
+        sentences[Loss.REFUSED] += f": {outcomes.refused(refused)}"
+    return list(sentences.values())
 
 
 def remedy(events: Events) -> str:

@@ -11,22 +11,26 @@ from probes.words import count, times
 
 _WORDS = {
     Outcome.TIMED_OUT: "timed out",
-    Outcome.INTERRUPTED: "interrupted by a signal (the program got EINTR)",
-    Outcome.RESTARTED: "restarted by the kernel after a signal",
-    Outcome.CUT_OFF: "cut off by a signal, and not made again",
-    Outcome.END: "with 0 B (the end of the data)",
+    Outcome.INTERRUPTED: "ended with EINTR after a signal",
+    Outcome.RESTARTED: "restarted after a signal (the program does not notice)",
+    Outcome.CUT_OFF: "ended with a signal and did not resume",
+    Outcome.END: "returned 0 B (the end of the data)",
 }
 
 
 def sentences(rows: Sequence[CallOutcomes]) -> list[str]:
-    """A sentence for each call that ended in a way worth a word: "read: 10 of 21 calls timed out"."""
+    """A sentence for each call that ended in a way that the other figures do not show.
+
+    >>> sentences([CallOutcomes("read", {Outcome.DONE: 1, Outcome.INTERRUPTED: 10, Outcome.END: 2})])
+    ['read: of 13 calls 10 ended with EINTR after a signal, 2 returned 0 B (the end of the data)']
+    """
     found = []
     for row in rows:
         whole = sum(row.counts.values())
         parts = [_short(row)] if _is_short(row) else []
         parts += [f"{row.counts[kind]:,} {words}" for kind, words in _WORDS.items() if row.counts.get(kind)]
         if parts:
-            found.append(f"{row.name}, of {count(whole, 'call')}: {', '.join(parts)}")
+            found.append(f"{row.name}: of {count(whole, 'call')} {', '.join(parts)}")
     return found
 
 
@@ -36,7 +40,7 @@ def _is_short(row: CallOutcomes) -> bool:
 
 
 def _short(row: CallOutcomes) -> str:
-    return f"{row.counts[Outcome.SHORT]:,} short ({row.short_moved:,} of {row.short_asked:,} B were taken)"
+    return f"{row.counts[Outcome.SHORT]:,} took a part only ({row.short_moved:,} of {row.short_asked:,} B)"
 
 
 def refused(rows: Sequence[NeverBegan]) -> str:

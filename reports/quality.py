@@ -6,6 +6,7 @@ import enum
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from findings.never_began import never_began
 from probes.context import Overhead, ServerRun, Witness
 from probes.measure.result import Events, Result
 from probes.recording import Quality
@@ -33,7 +34,7 @@ class Sentence(NamedTuple):
 def sentences(result: Result) -> Iterator[Sentence]:
     """All sentences, worst news first."""
     yield from _events(result.events)
-    for words in losses.notes(result.events):
+    for words in losses.notes(result.events, never_began(result)):
         yield Sentence(words, Tone.NOTE)
     several = len({thread.pid for thread in result.threads}) > 1  # the witnesses know only the process that was started
     if isinstance(result.context, ServerRun):

@@ -13,6 +13,8 @@ from findings.groups import Group
 from findings.idle import Idleness
 from findings.labels import Labels
 from findings.narrow import Part
+from findings.not_followed import NotFollowed, not_followed
+from findings.outcomes import CallOutcomes, outcomes
 from findings.roles import Identity
 from findings.scene import Scene
 from findings.side_by_side import CaseReport
@@ -126,6 +128,16 @@ class Report:
     def start_up_rows(self) -> tuple[CallRow, ...]:
         """The table of the calls of the start-up."""
         return table(self.start.calls, self.result.probes) if self.start else ()
+
+    @cached_property
+    def outcomes(self) -> tuple[CallOutcomes, ...]:
+        """How the calls ended, by name."""
+        return outcomes(self.whole, self.result.calls)
+
+    @cached_property
+    def not_followed(self) -> tuple[NotFollowed, ...]:
+        """The reads of sockets whose messages are not followed, by reason."""
+        return not_followed(self.whole, self.result.calls)
 
     @cached_property
     def where(self) -> Where:

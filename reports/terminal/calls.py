@@ -9,6 +9,7 @@ from probes.context import LabRun
 from probes.measure.result import CallRow, Result
 from probes.recording import Quality
 from probes.words import count, visible
+from reports import outcomes
 from reports.terminal.screen import Column, Screen, figures, note
 from reports.terminal.states import PHASES, STATES
 from reports.words import duration, milliseconds, size
@@ -88,8 +89,9 @@ def notes(report: Report, out: Screen) -> None:
 def sentences(report: Report) -> Iterator[str]:
     """The notes as sentences."""
     rows = report.result.rows
+    yield from outcomes.sentences(report.outcomes)[:ROWS]
     if any(name.startswith("ERESTART") for row in rows for name in row.errors):
-        yield "ERESTART...: a signal interrupted the call; the program sees EINTR, or the kernel restarts the call"
+        yield "ERESTART...: a signal ended the call; no program sees this number"
     if any(row.copy_quality is Quality.BOUNDED and row.copy for row in rows):
         yield "< marks an upper bound: the probes around the copy measure a little more than the copy"
     if any(row.copy_quality is Quality.UNAVAILABLE and row.copy for row in rows):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from findings.summary import Times
 from probes.words import count
+from reports import not_followed
 from reports.terminal.screen import Column, Screen, figures, note, section
 from reports.words import duration, size
 from runs.report import Report
@@ -14,9 +15,13 @@ _COLUMNS = [Column("p50"), Column("p99"), Column("longest")]
 def show(report: Report, out: Screen) -> None:
     """The section; nothing for a program that read no followed socket."""
     messages = report.messages
-    if not messages.count:
+    if not messages.count and not report.not_followed:
         return
     section(out, "messages")
+    for words in not_followed.sentences(report.not_followed):
+        note(out, words, "yellow")
+    if not messages.count:
+        return
     note(out, f"{count(messages.count, 'message')} arrived at sockets, {size(messages.bytes)}", "")
     rows = [
         ("data ready -> thread notified", messages.ready_to_notified),
