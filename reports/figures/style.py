@@ -29,6 +29,7 @@ COLOURS = {
     "user": ("#3c434a", "#d0d4d9"),
     "polling": ("#7a3ea8", "#c79bf0"),
     "preempted": ("#8b2f8b", "#e79be7"),
+    "held": ("#0b3d7a", "#b9d6fb"),
 }
 _STROKES = {
     "asleep": "stroke-width:5;stroke-linecap:round;stroke-dasharray:.1 8",
@@ -55,7 +56,7 @@ def _rules(dark: bool) -> str:
     rules = _SHAPES
     for name in CLASSES.values():
         rules += f".figure .l.{name}{{stroke:@{name};{_STROKES[name]}}}\n"
-    for name in (*CLASSES.values(), "preempted"):
+    for name in (*CLASSES.values(), "preempted", "held"):
         rules += f".figure .f-{name}{{fill:@{name}}}\n.figure text.{name}{{fill:@{name}}}\n"
     rules += ".figure .head.runq{fill:@runq}\n.figure .l.thin{stroke-width:1.6;stroke-dasharray:none}\n"
     for name, colours in sorted(COLOURS.items(), key=lambda colour: -len(colour[0])):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import IO, Any
 
 from markupsafe import Markup
@@ -11,7 +12,7 @@ from probes.measure.result import CallRow, Result, Thread, Verdict
 from probes.words import count
 from reports import quality
 from reports.figures import captions, model, sizes
-from reports.html import bars, templates
+from reports.html import bars, program, templates
 from reports.terminal import calls, cases, stacks
 from reports.terminal.picture import which
 from reports.terminal.steps import steps
@@ -44,11 +45,14 @@ def _content(report: Report) -> dict[str, Any]:
         "facts": _facts(report),
         "figures": [_figure(drawn) for drawn in report.figures],
         "cases": _cases(report),
-        "calls": _calls(result),
+        "calls": _calls(report.service_rows),
+        "program": program.content(report) if isinstance(context, TraceRun) else None,
+        "life": program.LIFE,
         "notes": list(calls.sentences(report)),
         "sleeps": _sleeps(result),
         "threads": _threads(result),
         "quality": [(sentence.words, sentence.tone.value) for sentence in quality.sentences(result)],
+        "start_rows": _calls(report.start_up_rows),
         "stacks": stacks.kinds(result)[: stacks.KINDS],
         "checks": [(check, VERDICTS[check.verdict].word) for check in result.checks],
         "definitions": definitions(shown),
@@ -98,17 +102,17 @@ def _cases(report: Report) -> dict[str, Any] | None:
         "rows": cases.rows(report),
         "skipped": [(case.name, case.skipped) for case in report.cases if case.figures is None],
         "each": [
-            (case.name, _calls(case.figures.result), _sleeps(case.figures.result), _threads(case.figures.result))
+            (case.name, _calls(case.figures.result.rows), _sleeps(case.figures.result), _threads(case.figures.result))
             for case in report.cases
             if case.figures
         ],
     }
 
 
-def _calls(result: Result) -> list[tuple[CallRow, str, str, Markup]]:
+def _calls(rows: Sequence[CallRow]) -> list[tuple[CallRow, str, str, Markup]]:
     """Each row of the phase table with its copy, its errors and its bar."""
-    longest = max((row.total for row in result.rows), default=1)
-    return [(row, calls.copied(row), calls.errors(row), bars.of_call(row, longest)) for row in result.rows]
+    longest = max((row.total for row in rows), default=1)
+    return [(row, calls.copied(row), calls.errors(row), bars.of_call(row, longest)) for row in rows]
 
 
 def _sleeps(result: Result) -> list[tuple[str, Any]]:

@@ -104,13 +104,13 @@ def _fault(finding: ProgramFinding, begin: int, out: Screen) -> None:
     lab = with_command_name(f" (invoke lab {finding.lab})") if finding.lab else ""
     if finding.place:
         more = len(finding.places) - 1
-        line.append(f", {_where(finding.place, begin)}" + (f", and {count(more, 'other place')}" if more else ""))
+        line.append(f", {where(finding.place, begin)}" + (f", and {count(more, 'other place')}" if more else ""))
     out.print(line)
     out.print(indented(Text(visible(finding.evidence))))
     out.print(indented(Text.assemble(("remedy: ", "bold"), visible(finding.remedy), lab)))
 
 
-def _where(place: Place, begin: int) -> str:
+def where(place: Place, begin: int) -> str:
     """A place in words; `begin` is the start of the run."""
     words = visible(f"{place.name} {place.tid}") if place.tid is not None else ""
     words += f" in {place.call}" if place.call else ""

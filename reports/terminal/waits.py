@@ -41,14 +41,15 @@ def _place(slept: Slept, group: Group, report: Report, out: Screen) -> None:
     if lasted.p50 is not None and lasted.p99 is not None and lasted.longest is not None and slept.count > 1:
         words.append(f", p50 {duration(lasted.p50)}, p99 {duration(lasted.p99)}, longest {duration(lasted.longest)}")
     pairs(out, [(Text(duration(slept.ns), style=STATES["asleep"].style), words)], _TIME, right=True)
-    causes = _by_words(slept, group, report)
+    causes = causes_of(slept, group, report)
     for line, number in causes[:_CAUSES]:
         out.print(indented(Text(f"{count(number, 'wake-up')} {line}", style="dim"), _TIME + 2))
     if rest := causes[_CAUSES:]:
         out.print(indented(Text(f"{count(sum(n for _, n in rest), 'wake-up')} by other causes", style="dim"), _TIME + 2))
 
 
-def _by_words(slept: Slept, group: Group, report: Report) -> list[tuple[str, int]]:
+def causes_of(slept: Slept, group: Group, report: Report) -> list[tuple[str, int]]:
+    """What ended these sleeps, in words, each with its number; the most frequent first."""
     sums: dict[str, int] = {}
     for cause, number in slept.ended_by:
         line = visible(_words(cause, group, report))

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 import labs
+from findings.narrow import Part
 from probes.context import TraceRun
 from probes.measure.result import Result
 from reports.html import page
@@ -124,6 +125,25 @@ def test_a_run_with_lost_events_says_so_first() -> None:
 
 def test_a_page_of_200_threads_shows_some_at_once_and_all_in_all() -> None:
     result = measured("trace")
-    threads = tuple(replace(result.threads[0], serial=number, tid=number) for number in range(200))
-    text = written(replace(result, threads=threads))
+    more = (replace(result.threads[0], serial=100_000 + number, tid=100_000 + number) for number in range(197))
+    text = written(replace(result, threads=(*result.threads, *more)))
     assert "176 other threads" in text and text.partition('id="threads"')[2].count('class="bar figure"') == 200
+
+
+def test_the_page_of_a_trace_begins_with_what_is_wrong_and_where_it_waits() -> None:
+    text = written(measured("lock_in_loop"))
+    found = outline(text)
+    assert not found.wrong and not found.open and len(found.ids) == len(set(found.ids))
+    order = [found.ids.index(name) for name in ("what", "wrong", "waits", "calls", "threads", "quality")]
+    assert order == sorted(order)
+    wrong = text.partition('id="wrong"')[2].partition("</section>")[0]
+    assert "A thread with an event loop blocks only in its wait" in wrong and "Remedy:" in wrong and "lab slow_handler" in wrong
+    waits = text.partition('id="waits"')[2].partition("</section>")[0]
+    assert "held up 34.5 % of the time" in waits and "futex \u2192 thread" in waits and waits.count('class="bar figure"') == 3
+
+
+def test_a_page_of_a_part_says_so_and_judges_nothing() -> None:
+    file = io.StringIO()
+    page.write(report(measured("lock_in_loop"), Part(calls=("futex",))), file)
+    found = outline(file.getvalue())
+    assert "wrong" not in found.ids and "what" not in found.ids and "Only" in file.getvalue() and not found.wrong
