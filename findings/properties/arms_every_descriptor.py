@@ -25,13 +25,31 @@ class _Watched:
     read: Call | None = None  # the read with data after that: the event was reported
     used: bool = False  # by another call
 
+    def left(self, waited: int) -> list[_Left]:
+        """Whether epoll can't report it although the program waited in epoll until `waited`, ns."""
+        if self.armed and self.read and waited > self.read.exit + _LATER_NS:
+            return [_Left(self.read, False, waited - self.read.exit)]
+        if self.accepted and not self.added and not self.used and waited > self.accepted.exit + _LATER_NS:
+            return [_Left(self.accepted, True, waited - self.accepted.exit)]
+        return []
+
+
+@dataclass(frozen=True)
+class _Left:
+    """A descriptor that epoll could not report."""
+
+    call: Call  # its last read, or its accept
+    accepted: bool
+    ns: int  # from that call to the end of the last wait
+
 
 def observe(run: Run) -> Observation:
     """Follows each descriptor from its accept or its first epoll_ctl on to its close."""
     processes = {thread.serial: thread.pid for thread in run.result.threads}
     watched: dict[tuple[int, int], _Watched] = collections.defaultdict(_Watched)
     waits: dict[int, int] = {}  # of each process: the end of its last wait in epoll
-    armed = 0
+    found: list[_Left] = []
+    armed = added = 0
     for call in run.result.calls:
         process = processes[call.thread]
         if call.name in syscalls.EPOLL_WAITS:
@@ -39,51 +57,45 @@ def observe(run: Run) -> Observation:
         elif call.name in syscalls.ACCEPTS and call.result is not None and call.result >= 0:
             watched[process, call.result] = _Watched(accepted=call)
         elif call.name == "epoll_ctl" and call.result == 0 and len(call.args) > 2:
+            added += call.args[1] == EPOLL_CTL_ADD
             armed += _take(watched, (process, call.args[2] & 0xFFFFFFFF), call)
+        elif call.name == "close" and call.fd is not None and (own := watched.pop((process, call.fd), None)):
+            found += own.left(waits.get(process, 0))
         elif call.fd is not None and (process, call.fd) in watched:
-            _use(watched, (process, call.fd), call)
-    if not waits or not watched:
+            _use(watched[process, call.fd], call)
+    if not waits or not added:
         return not_shown("no process waited in epoll and added a descriptor to its set")
-    silent = [each for key, each in watched.items() if each.armed and each.read and waits.get(key[0], 0) > _late(each.read)]
-    forgotten = [
-        each
-        for key, each in watched.items()
-        if each.accepted and not each.added and not each.used and waits.get(key[0], 0) > _late(each.accepted)
-    ]
-    added = sum(1 for each in watched.values() if each.added)
-    if not silent and not forgotten:
-        again = f", and EPOLLONESHOT was armed {count(armed, 'time')}" if armed else ""
-        return held(
-            f"{count(added, 'open descriptor')} in the sets of epoll at the end{again}; no accepted connection was left out"
-        )
-    return _broken(run, silent, forgotten, processes, waits)
+    found += [left for (process, _), own in watched.items() for left in own.left(waits.get(process, 0))]
+    if found:
+        return _broken(run, found)
+    again = f", and EPOLLONESHOT was armed {count(armed, 'time')}" if armed else ""
+    return held(f"{count(added, 'descriptor')} added to sets of epoll{again}; no accepted connection was left out")
 
 
-def _broken(
-    run: Run, silent: list[_Watched], forgotten: list[_Watched], processes: dict[int, int], waits: dict[int, int]
-) -> Observation:
+def _broken(run: Run, found: list[_Left]) -> Observation:
     threads = {thread.serial: thread for thread in run.result.threads}
-    words, places = [], []
-    for each in silent:
-        assert each.read
-        ns = waits[processes[each.read.thread]] - each.read.exit
-        places.append(place_of(threads[each.read.thread], "epoll_ctl", each.read.fd, each.read.exit, Cost(ns=ns)))
-    for each in forgotten:
-        assert each.accepted
-        ns = waits[processes[each.accepted.thread]] - each.accepted.exit
-        place = place_of(
-            threads[each.accepted.thread], each.accepted.name, each.accepted.result, each.accepted.exit, Cost(ns=ns)
-        )
-        places.append(place)
-    longest = ms(max(place.cost.ns for place in places))
+    silent, forgotten = sum(not left.accepted for left in found), sum(left.accepted for left in found)
+    words = []
     if silent:
         words.append(
-            f"no call armed EPOLLONESHOT again after an event of {count(len(silent), 'descriptor')}, so that epoll reports"
+            f"no call armed EPOLLONESHOT again after an event of {count(silent, 'descriptor')}, so that epoll reports"
             " nothing of them any more"
         )
     if forgotten:
-        words.append(f"no call added {count(len(forgotten), 'accepted connection')} to a set, and none read from them")
-    return broken(f"{'; '.join(words)}, for up to {longest} until the end", places=places)
+        words.append(f"no call added {count(forgotten, 'accepted connection')} to a set, and none read from them")
+    return broken(
+        f"{'; '.join(words)}, for up to {ms(max(left.ns for left in found))} in which the program waited in epoll",
+        places=[
+            place_of(
+                threads[left.call.thread],
+                left.call.name if left.accepted else "epoll_ctl",
+                left.call.result if left.accepted else left.call.fd,
+                left.call.exit,
+                Cost(ns=left.ns),
+            )
+            for left in found
+        ],
+    )
 
 
 def _take(watched: dict[tuple[int, int], _Watched], key: tuple[int, int], call: Call) -> int:
@@ -100,24 +112,15 @@ def _take(watched: dict[tuple[int, int], _Watched], key: tuple[int, int], call: 
     return int(own.armed is not None)
 
 
-def _use(watched: dict[tuple[int, int], _Watched], key: tuple[int, int], call: Call) -> None:
-    own = watched[key]
-    if call.name == "close":
-        del watched[key]
-    elif call.name in syscalls.READS:
+def _use(own: _Watched, call: Call) -> None:
+    if call.name in syscalls.READS:
         own.used = True
         if own.armed and call.enter >= own.armed.exit and call.result is not None:
-            ended = (
-                call.result <= 0 and call.errno != "EAGAIN"
-            )  # the end of the connection, or an error: nothing comes any more
+            ended = call.result <= 0 and call.errno != "EAGAIN"  # the end of the connection, or an error
             own.read = call if call.bytes else None if ended else own.read
             own.armed = None if ended else own.armed
-    elif call.name in syscalls.WRITES | {"shutdown", "dup", "fcntl", "getsockopt"}:
-        own.used = own.used or call.name not in ("fcntl", "getsockopt")
-
-
-def _late(call: Call) -> int:
-    return call.exit + _LATER_NS
+    elif call.name in syscalls.WRITES | {"shutdown", "dup"}:
+        own.used = True
 
 
 ARMS_EVERY_DESCRIPTOR = Property(

@@ -35,14 +35,15 @@ class _Connection:
 
 def observe(run: Run) -> Observation:
     """Looks for sleeps of about 40 ms after two small writes in a row, and between two reads of one request."""
-    connections, pairs = _follow(run)
+    connections = _follow(run)
+    pairs = sum(len(each.split) for each in connections)
     if not pairs:
         return not_shown("no connection carried a message in two small writes")
-    late = {key: own for key, each in connections.items() if (own := _delayed(each))}
+    late = [own for each in connections if (own := _delayed(each))]
     if not late:
         return held(f"{count(pairs, 'sleep')} after two small writes or between two parts of a message; none is a row of 40 ms")
     threads = {thread.serial: thread for thread in run.result.threads}
-    durations = [ns for own in late.values() for _, ns in own]
+    durations = [ns for own in late for _, ns in own]
     return broken(
         f"{count(len(durations), 'sleep')} of about 40 ms (median {ms(median(durations) or 0)}) between the parts of a message"
         f" on {count(len(late), 'descriptor')}: a second small write waits for a delayed acknowledgement",
@@ -50,19 +51,20 @@ def observe(run: Run) -> Observation:
             place_of(
                 threads[own[0][0].thread],
                 own[0][0].name,
-                key[1],
+                own[0][0].fd,
                 own[0][0].enter,
                 Cost(ns=sum(ns for _, ns in own), calls=len(own)),
             )
-            for key, own in late.items()
+            for own in late
         ],
     )
 
 
-def _follow(run: Run) -> tuple[dict[tuple[int, int], _Connection], int]:
-    """The connections by process and descriptor, and how many sleeps stood after two small parts."""
+def _follow(run: Run) -> list[_Connection]:
+    """The connections: each descriptor of each process from its opening to its close."""
     processes = {thread.serial: thread.pid for thread in run.result.threads}
     connections: dict[tuple[int, int], _Connection] = collections.defaultdict(_Connection)
+    closed: list[_Connection] = []
     waited: dict[int, tuple[Call, Sleep]] = {}  # of each thread: its last wait in a multiplexer
     for call in run.result.calls:
         if call.name in syscalls.MULTIPLEXERS:
@@ -73,7 +75,7 @@ def _follow(run: Run) -> tuple[dict[tuple[int, int], _Connection], int]:
             continue
         key = processes[call.thread], call.fd
         if call.name == "close":
-            connections.pop(key, None)
+            closed += [connections.pop(key)] if key in connections else []
         elif call.name == "setsockopt" and call.args[1:3] == (_IPPROTO_TCP, _TCP_NODELAY):
             connections[key].no_delay = True
         elif call.name in syscalls.WRITES and call.bytes:
@@ -83,7 +85,7 @@ def _follow(run: Run) -> tuple[dict[tuple[int, int], _Connection], int]:
             waited.pop(call.thread, None)
         elif call.name in syscalls.READS and call.bytes and call.socket:
             _take(connections[key], call, waited.pop(call.thread, None))
-    return connections, sum(len(each.split) for each in connections.values())
+    return closed + list(connections.values())
 
 
 def _take(each: _Connection, call: Call, wait: tuple[Call, Sleep] | None) -> None:
