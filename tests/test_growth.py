@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 import labs
-from findings.properties import ALL
+from findings.idle import asleep
+from findings.properties import ALL, OF_ANY_PROGRAM
+from findings.slowest import slowest
 from findings.view import Run
 from probes.measure.measure import measure
 from probes.measure.result import Result
@@ -49,10 +51,12 @@ def steps(recording: Recording) -> Iterator[tuple[str, Callable[[], Any]]]:
     name = lab_run(recording).lab
     yield "measure", lambda: measure(recording)
     result = measure_and_check(recording)
-    for each in ALL:
+    for each in {each.id: each for each in (*ALL, *OF_ANY_PROGRAM)}.values():
         yield each.id, functools.partial(_on_a_new_run, each.observe, result)
     for check, _claims, function in labs.find(name).checks:
         yield check, functools.partial(_on_a_new_run, function, result)
+    yield "asleep", functools.partial(_on_a_new_run, asleep, result)
+    yield "slowest", lambda: slowest(result, 5)
     yield "report", lambda: report(result)
     whole = report(result)
     yield "document", lambda: document.document(whole)
