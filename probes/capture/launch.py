@@ -37,5 +37,7 @@ if __name__ == "__main__":
     try:
         os.execv(path, arguments)
     except OSError as error:
-        print(f"iolab: can't execute {path}: {error.strerror}", file=sys.stderr)
+        from probes.words import visible  # the path may hold control characters, which a terminal would obey
+
+        print(f"iolab: can't execute {visible(path)}: {error.strerror}", file=sys.stderr)
         sys.exit(126)
