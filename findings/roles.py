@@ -175,6 +175,7 @@ class _Tree:
         self._classification = classification
         self._threads = {thread.serial: thread for thread in result.threads}
         self._mechanism_of = {model.thread: model.mechanism for model in classification.threads if model.mechanism}
+        self._listeners = {connection.listener for connection in seen.connections if connection.readers}
         self._sleeps, self._timed = _sleeps(result)
         self._role_of = {thread.serial: self._role(thread) for thread in result.threads}
         self._members: dict[int, list[int]] = collections.defaultdict(list)
@@ -208,7 +209,7 @@ class _Tree:
             return self._serving_role(use)
         if use.accepts:
             return Role.LOOP if self._classification.architecture in _DISPATCHES else Role.ACCEPTOR
-        if use.serial in self._seen.watched and self._classification.serves:
+        if self._classification.serves and self._seen.watched.get(use.serial, set()) & self._listeners:
             made_ready = self._classification.architecture in _TAKES_TURNS
             return Role.WORKER if made_ready else Role.LOOP  # it waits for connections, and other threads got them
         if use.client_reads:
@@ -241,17 +242,28 @@ class _Tree:
         """The role of its first thread in a report. A process that serves nobody, and whose children do, is a master."""
         own = min((self._role_of[thread] for thread in self._members[process]), key=lambda role: role.rank)
         children = {self._process_roles[child] for child in self._children[process]}
+        if self._goes_between(process, own):
+            return Role.CONNECTION
         if own is not Role.ACCEPTOR and not self._serves(process) and children & (_SERVES | {Role.ACCEPTOR}):
             self._role_of[process] = Role.MASTER
             return Role.MASTER
         parent = self._seen.process_of.get(self._threads[process].parent)
         if parent is None or self._serves(parent):
             return own
-        if own in _NO_SERVER and process in self._seen.began:  # it waited for clients, and none came
+        made_for_each = self._classification.architecture is Architecture.PROCESS_PER_CONNECTION
+        if own in _NO_SERVER and process in self._seen.began and not made_for_each:  # it waited for clients, and none came
             self._role_of[process] = self._idle_worker()
             return Role.WORKER
         shared = own is Role.ACCEPTOR and self._serves(process)
         return Role.WORKER if own in (Role.LOOP, Role.SERVER) or shared else own
+
+    def _goes_between(self, process: int, own: Role) -> bool:
+        """Was it made for a connection, and did a child of its own read it (vsftpd, sshd)?"""
+        if self._classification.architecture is not Architecture.PROCESS_PER_CONNECTION or own not in _NO_SERVER:
+            return False
+        began = min(self._seen.began.values(), default=0)
+        readers = (child for child in self._children[process] if self._process_roles[child] is Role.CONNECTION)
+        return self._threads[process].start > began and next(readers, None) is not None
 
     def _serves(self, process: int) -> bool:
         """Did one of its threads read a client's data?"""

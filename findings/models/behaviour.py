@@ -72,6 +72,7 @@ class Use:
     client_reads: int = 0
     other_reads: int = 0  # of files, pipes and sockets that no client sends to
     other_writes: int = 0
+    beside: int = 0  # of these reads and writes: after its process had waited for clients
     seekless: int = 0  # pread64 that got ESPIPE on a connection: glibc's POSIX AIO tries it before each read (aio_misc.c)
     woken: int = 0  # rt_sigqueueinfo: how a helper of POSIX AIO reports the end of a request
     reported_at: int = 0
@@ -96,6 +97,15 @@ class Behaviour:
     began: dict[int, int]  # when each process first waited for clients, ns
     clients: int  # sockets that the program connected to a server
     calls: int  # that the recording has one by one or in bursts
+
+    @cached_property
+    def connections_of(self) -> dict[int, list[Descriptor]]:
+        """The connections that each thread read, in the order of their accepts."""
+        read: dict[int, list[Descriptor]] = collections.defaultdict(list)
+        for connection in self.connections:
+            for thread in connection.readers:
+                read[thread].append(connection)
+        return read
 
     @cached_property
     def watched(self) -> dict[int, set[Descriptor]]:
@@ -184,7 +194,7 @@ class _Scan:
         waits.alone += alone
         process = self._descriptors.process_of[call.thread]
         self._waited.setdefault(process, call.enter)
-        if process in self._descriptors.listening:
+        if process not in self._began and self._descriptors.listens_still(process):
             self._began.setdefault(process, call.enter)
         epoll = self._descriptors.epoll_set(call) if mechanism is Mechanism.EPOLL else None
         if epoll:
@@ -232,6 +242,7 @@ class _Scan:
             use.sends += 1
         elif found is None or found.kind is not Kind.CLIENT:
             use.other_writes += 1
+            use.beside += self._descriptors.process_of[call.thread] in self._began
 
     def _read(self, call: Call, use: Use) -> None:
         found = self._descriptors.of_socket(call)
@@ -240,6 +251,7 @@ class _Scan:
                 self._read_as_client(call, use, found)
             else:
                 use.other_reads += call.count
+                use.beside += call.count if self._descriptors.process_of[call.thread] in self._began else 0
             return
         use.read_names[call.name] += call.count
         if call.errno == "EAGAIN":

@@ -6,7 +6,8 @@ The names of programs, threads and files are no evidence. A run that shows too l
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 
 from findings.models.behaviour import Behaviour, Use, behaviour
 from findings.models.descriptors import Descriptor
@@ -41,7 +42,7 @@ def classify_behaviour(result: Result, seen: Behaviour) -> Classification:
     edge = _edge(seen.connections)
     models = [_thread_model(use, threads[use.serial], edge, seen) for use in serving]
     mechanisms = {model.thread: model.mechanism for model in models if model.mechanism}
-    total = _all_reads(serving, edge)
+    total = _all_reads(serving, edge, seen)
     if not mechanisms or not total:
         return _unclear(result, seen, models)
     mechanism = total.most_common(1)[0][0]
@@ -99,7 +100,7 @@ def _edge(connections: Iterable[Descriptor]) -> bool:
     return bool(known) and sum(1 for events in known if events & EPOLLET) > len(known) / 2
 
 
-def _reads(use: Use, edge: bool) -> collections.Counter[Mechanism]:
+def _reads(use: Use, edge: bool, seen: Behaviour) -> collections.Counter[Mechanism]:
     """A thread's reads by what announced them. Reads that nothing announced count only where the thread has no others."""
     found = collections.Counter(use.reads)
     if edge and Mechanism.EPOLL in found:
@@ -108,16 +109,28 @@ def _reads(use: Use, edge: bool) -> collections.Counter[Mechanism]:
         found[Mechanism.POSIX_AIO] = found.pop(Mechanism.BLOCKING)
     if found.keys() <= {Mechanism.BLOCKING} and use.lucky:
         found[Mechanism.BLOCKING] += use.lucky
-    if not found and use.unannounced and not any(waits.reported for waits in use.waits.values()):
-        # ioctl(FIONBIO) has no value in the recording: without any EAGAIN it may have cleared the flag
-        found[Mechanism.NONBLOCKING if use.refused else Mechanism.BLOCKING] = use.unannounced
+    if not found and use.unannounced and (mechanism := _unannounced(use, seen.connections_of[use.serial])):
+        found[mechanism] = use.unannounced
     return found
 
 
-def _all_reads(serving: Iterable[Use], edge: bool) -> collections.Counter[Mechanism]:
+def _unannounced(use: Use, connections: Sequence[Descriptor]) -> Mechanism | None:
+    """What reads of non-blocking descriptors show that nothing announced.
+
+    A thread that gets EAGAIN, and waits by no mechanism, polls. A thread that reads each connection to its end before it
+    accepts the next serves them one after the other, as with blocking reads: the data was there each time. (A call of
+    ioctl(FIONBIO), whose value the recording lacks, may have cleared the flag as well.)
+    """
+    if use.refused and not any(waits.reported for waits in use.waits.values()):
+        return Mechanism.NONBLOCKING
+    in_turn = all(after.since >= before.used for before, after in itertools.pairwise(connections))
+    return Mechanism.BLOCKING if in_turn and not use.refused else None
+
+
+def _all_reads(serving: Iterable[Use], edge: bool, seen: Behaviour) -> collections.Counter[Mechanism]:
     total: collections.Counter[Mechanism] = collections.Counter()
     for use in serving:
-        total += _reads(use, edge)
+        total += _reads(use, edge, seen)
     return total
 
 
@@ -127,12 +140,12 @@ def _polls_its_listener(use: Use) -> bool:
 
 
 def _thread_model(use: Use, thread: Thread, edge: bool, seen: Behaviour) -> ThreadModel:
-    reads = _reads(use, edge)
+    reads = _reads(use, edge, seen)
     because = (*about_waits([use], {use.serial: thread}, None), *about_reads([use]))
     if not reads:
         return ThreadModel(use.serial, None, Confidence.UNKNOWN, because)
     mechanism, number = reads.most_common(1)[0]
-    connections = sum(1 for connection in seen.connections if use.serial in connection.readers)
+    connections = len(seen.connections_of[use.serial])
     return ThreadModel(use.serial, mechanism, _confidence(number / reads.total(), reads.total(), connections), because)
 
 

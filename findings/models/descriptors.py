@@ -123,8 +123,15 @@ class Descriptors:
         return None if call.fd is None else self._tables.get(self.process_of[call.thread], {}).get(call.fd)
 
     def has_listener(self, process: int) -> bool:
-        """Has the process a descriptor that is known to be a listener by now?"""
-        return any(found.kind is Kind.LISTENER for found in self._tables.get(process, {}).values())
+        """Has the process a descriptor that is known to be a listener by now, or a bound datagram socket?"""
+        table = self._tables.get(process, {})
+        return any(each.kind is Kind.LISTENER or (each.kind is Kind.DATAGRAM and each.bound) for each in table.values())
+
+    def listens_still(self, process: int) -> bool:
+        """Has the process not closed its listener?"""
+        if process in self.listening and not self.has_listener(process):
+            self.listening.discard(process)
+        return process in self.listening
 
     def put(self, call: Call, number: int, descriptor: Descriptor) -> Descriptor:
         """A call opened that descriptor in its process."""

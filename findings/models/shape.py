@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from findings.models.behaviour import Behaviour, Use
 from findings.models.descriptors import Descriptor, Kind
 from findings.models.model import Architecture, Mechanism
+from findings.spans import most_at_once
 from probes.measure.result import Thread
 from probes.words import count
 
@@ -89,15 +90,11 @@ def _made_for_each(server: Server) -> Shape | None:
     """Is there a new process, or a new thread, for each connection?"""
     accepted = [connection for connection in server.connections if connection.kind is Kind.CONNECTION]
     by_process = sum(1 for connection in accepted if _readers_are_new_processes(server, connection))
-    by_thread = sum(1 for connection in accepted if _readers_are_new_threads(server, connection))
     of = f"of {count(len(server.connections), 'connection')}"
     if by_process and by_process >= _MOST * len(server.connections):
         words = f"{by_process:,} {of} had a process of their own, which started after the accept"
         return Shape(Architecture.PROCESS_PER_CONNECTION, (words,))
-    if by_thread and by_thread >= _MOST * len(server.connections):
-        words = f"{by_thread:,} {of} had a thread of their own, which started after the accept"
-        return Shape(Architecture.THREAD_PER_CONNECTION, (words,))
-    return None
+    return _made_threads(server, accepted)
 
 
 def _readers_are_new_processes(server: Server, connection: Descriptor) -> bool:
@@ -108,12 +105,31 @@ def _readers_are_new_processes(server: Server, connection: Descriptor) -> bool:
     return len(new) == len(readers) and alone
 
 
-def _readers_are_new_threads(server: Server, connection: Descriptor) -> bool:
-    if len(connection.readers) != 1:
+def _made_threads(server: Server, accepted: Sequence[Descriptor]) -> Shape | None:
+    """Did each thread start for a connection that it then read? It may read later connections as well, one after the other,
+    where there are as many threads as connections at the same time. A pool has fewer.
+    """
+    first: dict[int, Descriptor] = {}
+    own = [connection for connection in accepted if _has_one_reader(server, connection)]
+    for connection in own:  # in the order of their accepts
+        first.setdefault(next(iter(connection.readers)), connection)
+    made = [thread for thread, connection in first.items() if server.threads[thread].start > connection.since]
+    if not made or len(own) < _MOST * len(server.connections) or len(made) < _MOST * len(first):
+        return None
+    again = len(own) - len(first)
+    if again and most_at_once((connection.since, connection.used) for connection in own) > len(first):
+        return None
+    words = f"{len(made):,} of {count(len(first), 'thread')} started after the accept of the connection that it read"
+    if again:
+        words += f"; {again:,} more connections were read by a thread whose first connection had ended"
+    return Shape(Architecture.THREAD_PER_CONNECTION, (words,))
+
+
+def _has_one_reader(server: Server, connection: Descriptor) -> bool:
+    """Does one thread of the acceptor's process read it, which shares no epoll set with other connections?"""
+    if len(connection.readers) != 1 or _in_a_shared_set(connection):
         return False
-    reader = next(iter(connection.readers))
-    new = server.threads[reader].start > connection.since and server.process(reader) == server.process(connection.thread)
-    return new and server.read_by[reader] == 1 and not _in_a_shared_set(connection)
+    return server.process(next(iter(connection.readers))) == server.process(connection.thread)
 
 
 def _in_a_shared_set(connection: Descriptor) -> bool:
@@ -175,8 +191,9 @@ def _idle_loops(server: Server, mechanism: Mechanism) -> set[int]:
 
 
 def _listeners(server: Server, thread: int) -> set[Descriptor]:
-    """The listeners that a thread accepts from, or that are in the epoll sets on which it waits."""
-    return server.use(thread).listeners | server.behaviour.watched.get(thread, set())
+    """The listeners that a thread accepts from, or that are in its epoll sets; and the datagram sockets that it reads."""
+    datagrams = {each for each in server.behaviour.connections_of.get(thread, ()) if each.kind is Kind.DATAGRAM}
+    return server.use(thread).listeners | server.behaviour.watched.get(thread, set()) | datagrams
 
 
 def _handed_over(server: Server) -> Shape | None:
@@ -185,7 +202,7 @@ def _handed_over(server: Server) -> Shape | None:
     handed: collections.Counter[int] = collections.Counter()
     for thread in server.serving:
         handed.update(server.use(thread).handed)
-    several = sum(1 for connection in server.connections if len(connection.readers) > 1)
+    several = sum(1 for each in server.connections if len(each.readers) > 1 and each.kind is not Kind.DATAGRAM)
     if handed.total() < _SOME * reads and several < _SOME * len(server.connections):
         return None
     words = (
@@ -216,4 +233,4 @@ def _helps(server: Server, use: Use, loop: int) -> bool:
     """Did a thread of the loop's process read or write files, pipes or connections beside the loop?"""
     if use.serial == loop or server.process(use.serial) != server.process(loop):
         return False
-    return use.sends + use.other_reads + use.other_writes >= max(3, 0.05 * server.use(loop).served)
+    return use.sends + use.beside >= max(3, 0.05 * server.use(loop).served)
