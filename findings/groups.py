@@ -6,7 +6,7 @@ What ended early and received nothing is short-lived, whatever its role.
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from findings.roles import ProcessGroup, Role, Roles, ThreadGroup
@@ -116,7 +116,17 @@ class _Folding:
 
 
 def _leaves(tree: Iterable[ProcessGroup]) -> Iterator[tuple[ProcessGroup, ThreadGroup]]:
+    """The kinds of threads of all processes; the idle threads of a process are one kind, whatever their names."""
     for processes in tree:
         for threads in processes.threads:
-            yield processes, threads
+            if threads.role is not Role.IDLE:
+                yield processes, threads
+        if idle := [threads for threads in processes.threads if threads.role is Role.IDLE]:
+            yield processes, _together(idle, processes.name)
         yield from _leaves(processes.children)
+
+
+def _together(kinds: Sequence[ThreadGroup], process: str) -> ThreadGroup:
+    """The idle threads of one process as one kind; threads of several names have the name of the process."""
+    name = kinds[0].name if len(kinds) == 1 else process
+    return ThreadGroup(Role.IDLE, name, tuple(serial for kind in kinds for serial in kind.threads), None)

@@ -71,6 +71,7 @@ def _instrument(result: Result) -> dict[str, Any]:
         "events": {
             "seen": result.events.seen,
             "lost": result.events.lost,
+            "lost_share": result.events.lost / max(result.events.seen + result.events.lost, 1),
             "unmatched": result.events.unmatched,
             "reasons": result.events.reasons,
         },

@@ -12,6 +12,7 @@ from probes.measure.result import Events
 from probes.recording import Missing
 from probes.words import count
 from reports import outcomes
+from reports.words import share
 
 _SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
     Loss.UNSEEN: lambda number: (
@@ -37,6 +38,15 @@ _SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
         " later events are missing, and threads that lived then are shown as alive"
     ),
 }
+
+
+def in_per_cent(events: Events) -> str:
+    """The share of the lost events in brackets; "" where none was lost.
+
+    >>> in_per_cent(Events(988, 12, 0)), in_per_cent(Events(1000, 0, 0))
+    (' (1.2 %)', '')
+    """
+    return f" ({share(events.lost, events.seen + events.lost)})" if events.lost else ""
 
 
 def notes(events: Events, refused: Sequence[NeverBegan] = ()) -> list[str]:

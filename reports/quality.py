@@ -45,7 +45,7 @@ def sentences(result: Result) -> Iterator[Sentence]:
 
 
 def _events(events: Events) -> Iterator[Sentence]:
-    words = f"{events.seen:,} events, {events.lost} lost, {events.unmatched} unmatched"
+    words = f"{events.seen:,} events, {events.lost:,} lost{losses.in_per_cent(events)}, {events.unmatched} unmatched"
     if events.sound:
         yield Sentence(words, Tone.NOTE)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -119,10 +120,13 @@ class Report:
 
     @cached_property
     def service_rows(self) -> tuple[CallRow, ...]:
-        """The table of the calls after the start-up."""
-        if not self.start:
-            return self.result.rows
-        return table(self.service_calls, self.result.probes)
+        """The table of the calls after the start-up: first the call that took most time in which its threads were not idle."""
+        rows = table(self.service_calls, self.result.probes) if self.start else self.result.rows
+        idle: collections.Counter[str] = collections.Counter()
+        for call in self.service_calls:
+            for sleep in call.sleeps:
+                idle[call.name] += self.idleness.of_sleep(call, sleep).idle
+        return tuple(sorted(rows, key=lambda row: (idle[row.name] - row.total, row.name)))
 
     @cached_property
     def start_up_rows(self) -> tuple[CallRow, ...]:

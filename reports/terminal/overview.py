@@ -13,7 +13,7 @@ from findings.properties.property import Place
 from findings.where import Slept
 from probes.context import TraceRun
 from probes.words import count, visible
-from reports import wakers
+from reports import losses, wakers
 from reports.terminal import slowest
 from reports.terminal.screen import Screen, indented, note, section
 from reports.terminal.states import STATES
@@ -23,7 +23,7 @@ from runs.report import Report
 _COMMAND = 200  # characters of a traced program's command line
 _GROUPS, _PLACES, _FAULTS = 5, 2, 3  # that the first screen lists; places are of a group
 _TITLES = ("asleep", "held up", "no CPU", "on CPU", "messages")  # no CPU: in the run queue, or preempted
-_CELL = 9  # columns
+_CELL, _WIDE_CELL = 8, 10  # columns: of a share, and of the messages
 _LEAST = 0.01, 0.05  # of the life of a group: its first and second place with less are not on the first screen
 
 
@@ -51,14 +51,17 @@ def _heading(report: Report, out: Screen) -> None:
     out.print(line)
     threads = report.result.threads
     wall = max((thread.end for thread in threads), default=0) - min((thread.start for thread in threads), default=0)
-    tasks = count(len(threads), "thread")
-    if len(report.processes) > 1 or len(threads) == 1:
-        tasks = count(len(report.processes), "process") + (f", {tasks}" if len(threads) > len(report.processes) else "")
+    tasks = count(len(report.processes), "process")
+    tasks += f", {count(len(threads), 'thread')}" if len(threads) > len(report.processes) else ""
     words = f"{tasks}, {duration(wall)}"
     if report.start:
         words += f"; start-up: {duration(report.start.ns)}, {count(report.start.count, 'call')}"
         words += f", {count(report.start.processes, 'process')}" if report.start.processes else ""
     note(out, words)
+    events = report.whole.events
+    if not events.sound or events.full:
+        missing = f"{events.lost:,} events lost{losses.in_per_cent(events)}, {events.unmatched:,} unmatched"
+        note(out, f"calls are missing: {missing}{', the recording was full' if events.full else ''}", "bold yellow")
     if report.part:
         note(out, f"only {visible(report.part.words)}", "yellow")
 
@@ -120,7 +123,9 @@ def where(place: Place, begin: int) -> str:
 
 def _groups(report: Report, out: Screen) -> None:
     shown = [group for group in report.groups if not group.short_lived][:_GROUPS]
-    _row(Text("share of the time", style="dim"), [Text(title.rjust(_CELL), style="bold") for title in _TITLES], out)
+    widths = [_CELL] * (len(_TITLES) - 1) + [_WIDE_CELL]
+    titles = [Text(title.rjust(width), style="bold") for title, width in zip(_TITLES, widths, strict=True)]
+    _row(Text("share of the time", style="dim"), titles, out)
     for group in shown or report.groups[:1]:
         _group(group, report, out)
     if rest := [group for group in report.groups if group not in shown]:
@@ -142,7 +147,7 @@ def _group(group: Group, report: Report, out: Screen) -> None:
         Text(share(group.held_up, wall).rjust(_CELL), style="bold red" if 20 * group.held_up > wall else ""),
         Text(share(waiting, wall).rjust(_CELL), style=STATES["run queue"].style),
         Text(share(group.busy, wall).rjust(_CELL)),
-        Text((f"{group.messages:,}" if group.messages else "-").rjust(_CELL)),
+        Text((f"{group.messages:,}" if group.messages else "-").rjust(_WIDE_CELL)),
     ]
     _row(line, cells, out)
     for slept in [slept for index, slept in enumerate(group.slept[:_PLACES]) if slept.ns > _LEAST[index] * wall]:
@@ -151,7 +156,7 @@ def _group(group: Group, report: Report, out: Screen) -> None:
 
 def _row(name: Text, cells: list[Text], out: Screen) -> None:
     """A name with its figures on the right; a long name has a line of its own."""
-    room = out.width - _CELL * len(cells)
+    room = out.width - sum(map(len, cells))
     if len(name) >= room:
         out.print(name)
         name = Text()

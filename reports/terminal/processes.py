@@ -5,14 +5,13 @@ from __future__ import annotations
 from findings.work import ProcessWork
 from probes.words import count, visible
 from reports.terminal.screen import Column, Screen, figures, note, section
-from reports.words import duration, share, size
+from reports.words import duration, size
 from runs.report import Report
 
 _ROWS = 12
 _COLUMNS = [
     Column("wall"),
     Column("CPU", "red"),
-    Column("CPU\nof wall"),
     Column("calls/s"),
     Column("messages\n/s"),
     Column("received\n/s"),
@@ -31,7 +30,6 @@ def show(report: Report, out: Screen) -> None:
         note(
             out, f"{count(len(rest), 'other process')}, {duration(used)} on a CPU, {count(sum(w.calls for w in rest), 'call')}"
         )
-    note(out, "CPU of wall: 200 % are two CPUs in use all the time")
 
 
 def _cells(work: ProcessWork) -> list[str]:
@@ -39,7 +37,6 @@ def _cells(work: ProcessWork) -> list[str]:
         visible(f"{work.name} {work.pid}"),
         duration(work.wall),
         duration(work.cpu),
-        share(work.cpu, work.wall) if work.cpu <= work.wall else f"{100 * work.cpu / work.wall:.0f} %",
         f"{work.rate(work.calls):,.0f}",
         f"{work.rate(work.messages):,.0f}" if work.messages else "-",
         size(round(work.rate(work.received))) if work.received else "-",
