@@ -1,0 +1,396 @@
+"""Drives a server with seeded traffic, one trial at a time, and says what its clients saw.
+
+`python -m runs.driving PARENT` reads one `Task` as a JSON line from stdin, runs the trial in the network namespace of the server,
+and prints one `Outcome`. Every byte that a client sends comes from the seed and the submission's name: a server can't know it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import random
+import socket
+import struct
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from labs.kit.traffic import Traffic
+from probes import shapes
+from probes.capture.prctl import end_with_parent
+from probes.clock import now_ns
+from probes.context import Client, Exchange, Seen
+from probes.patience import PATIENCE
+from probes.words import count, visible
+from runs import protocols
+from runs.protocols import MORE, Protocol
+from runs.sandbox import enter_network
+
+SERVED_WITHIN = 2.0  # seconds for the reply to a small message; a model that keeps clients waiting gets none
+_WHOLE_WITHIN = 8.0  # seconds for a large reply, and for the replies to many clients
+_SLOW_BYTES = 512 << 10  # more than the socket buffers of a connection with a small receive buffer hold
+_HUGE_BYTES = 1 << 20
+_MANY = 60
+_TAKES = 65536
+
+
+@dataclass(frozen=True)
+class Task:
+    """One trial of one server. `process` is a process in its network namespace; 0: the server is on the machine's own."""
+
+    trial: str
+    host: str
+    port: int
+    process: int
+    seed: str
+    protocol: str
+    traffic: Traffic = dataclasses.field(default_factory=Traffic)
+    one_at_a_time: bool = False  # the model serves a connection only when the connection before it has ended
+    clients: int = _MANY
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the clients saw. `fault` is "" if the server did all that the trial asks for."""
+
+    trial: str
+    begin: int
+    end: int
+    fault: str
+    seen: str
+    traffic: Seen = dataclasses.field(default_factory=lambda: Seen(()))
+
+
+class Fault(Exception):
+    """What the server did wrong in a trial."""
+
+
+class _Peer:
+    """One client's connection: a non-blocking socket of its own, so that a trial can reset it or read slowly."""
+
+    def __init__(self, sock: socket.socket, protocol: Protocol) -> None:
+        self.sock, self._protocol = sock, protocol
+        self.port: int = sock.getsockname()[1]
+
+    @classmethod
+    async def open(cls, task: Task, protocol: Protocol, receive_buffer: int = 0) -> _Peer:
+        family = socket.AF_INET6 if ":" in task.host else socket.AF_INET
+        sock = socket.socket(family)
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.setblocking(False)
+        try:
+            async with asyncio.timeout(SERVED_WITHIN * PATIENCE):
+                await asyncio.get_running_loop().sock_connect(sock, (task.host, task.port))
+        except TimeoutError:
+            sock.close()
+            raise Fault("no connection was made: the accept queue stayed full") from None
+        except OSError as error:
+            sock.close()
+            raise Fault(f"the connection was refused ({error.strerror})") from None
+        return cls(sock, protocol)
+
+    async def send(self, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.sock, data)
+
+    async def reply(self, request: bytes, seconds: float) -> int:
+        """Reads until the reply is complete. Returns its bytes. Raises Fault."""
+        return await self._until_judged(len(request), seconds, lambda got, ended: self._protocol.judge(request, got, ended))
+
+    async def replies(self, requests: list[bytes], seconds: float) -> int:
+        """The replies to several requests that were sent in one piece."""
+        expected = b"".join(map(self._protocol.reply, requests))
+        return await self._until_judged(len(expected), seconds, lambda got, ended: protocols.exactly(expected, got, ended))
+
+    async def _until_judged(self, size: int, seconds: float, judge: Callable[[bytes, bool], str]) -> int:
+        received, loop, fault = bytearray(), asyncio.get_running_loop(), MORE
+        while fault == MORE:
+            try:
+                async with asyncio.timeout(seconds * PATIENCE):
+                    part = await loop.sock_recv(self.sock, _TAKES)
+            except TimeoutError:
+                raise Fault(f"{self._so_far(received, size)}, then no byte came for {seconds:g} s") from None
+            except OSError as error:
+                raise Fault(f"{self._so_far(received, size)}, then the connection broke ({error.strerror})") from None
+            received += part
+            if part and len(received) < size // 2 and size > _TAKES:
+                continue  # comparing each part of a large reply would take long
+            fault = judge(bytes(received), not part)
+        if fault:
+            raise Fault(fault)
+        return len(received)
+
+    @staticmethod
+    def _so_far(received: bytes, size: int) -> str:
+        return f"{len(received):,} bytes of the reply to {count(size, 'byte')} came"
+
+    async def exchange(self, request: bytes, seconds: float = SERVED_WITHIN) -> int:
+        """Sends and reads at the same time: a large reply begins before the request has been sent."""
+        sending = asyncio.create_task(self.send(request))
+        try:
+            return await self.reply(request, seconds)
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    async def ended(self, seconds: float) -> bool:
+        """Does the server close the connection within that time? Further bytes are ignored."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(seconds * PATIENCE):
+                while await loop.sock_recv(self.sock, _TAKES):
+                    pass
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def reset(self) -> None:
+        """Closes by a reset: SO_LINGER with 0 s (socket(7))."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def __enter__(self) -> _Peer:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.sock.close()
+
+
+class _Trial:
+    """The seeded requests and the connections of one trial."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.protocol = task, protocols.find(task.protocol)
+        self._seeded = random.Random(f"{task.seed}/{task.trial}")
+        self.traffic = Seen(())
+
+    def request(self, size: int) -> bytes:
+        return self.protocol.request(self._seeded, size)
+
+    async def open(self, receive_buffer: int = 0) -> _Peer:
+        return await _Peer.open(self.task, self.protocol, receive_buffer)
+
+    async def served(self, messages: int = 2, seconds: float = SERVED_WITHIN) -> None:
+        """A new client gets the replies to some small messages. Raises Fault."""
+        for _ in range(messages if self.protocol.one_each else 1):
+            with await self.open() as peer:
+                for _ in range(1 if self.protocol.one_each else messages):
+                    await peer.exchange(self.request(64), seconds)
+
+
+# -- the trials: each returns what its clients saw, or raises Fault -------------------------------------------------------
+
+
+async def _traffic(trial: _Trial) -> str:
+    """The traffic of the model's lab: some clients, each with some paced messages."""
+    task, begin = trial.task, now_ns()
+    clients = await asyncio.gather(*(_client(trial, index) for index in range(task.traffic.clients)))
+    trial.traffic = Seen(tuple(clients), begin)
+    echoes = sum(len(client.exchanges) for client in clients)
+    if faults := [client.gave_up for client in clients if client.gave_up]:
+        raise Fault(f"{count(len(faults), 'client')} of {len(clients)} did not get all replies: {faults[0]}")
+    return f"{count(echoes, 'reply')} to {count(len(clients), 'client')} were right"
+
+
+async def _client(trial: _Trial, index: int) -> Client:
+    """One client of the traffic, as runs/clients.py has it for echoes."""
+    task, traffic = trial.task, trial.task.traffic
+    seeded = random.Random(f"{task.seed}/{index}")
+    await asyncio.sleep(traffic.gap_ms / 1000 * index / traffic.clients)
+    asked = connected = now_ns()
+    exchanges: list[Exchange] = []
+    gave_up, port = "", 0
+    peer: _Peer | None = None
+    try:
+        for number in range(traffic.messages):
+            if peer is None or trial.protocol.one_each:
+                peer = await trial.open()
+                connected, port = (connected if port else now_ns()), peer.port
+            await asyncio.sleep(traffic.gap_ms / 1000 * seeded.uniform(1 - traffic.jitter, 1 + traffic.jitter))
+            request, sent = trial.protocol.request(seeded, traffic.size), now_ns()
+            patience = traffic.give_up_after + (0 if number else traffic.seconds)  # the connections before it may come first
+            await peer.exchange(request, patience)
+            exchanges.append(Exchange(sent, now_ns()))
+            if trial.protocol.one_each:
+                peer.close()
+    except (Fault, OSError) as error:
+        gave_up = str(error)
+    if peer:
+        peer.close()
+    missing = (traffic.messages - len(exchanges)) * traffic.size
+    return Client(
+        asked=asked, connected=connected, port=port, exchanges=tuple(exchanges), not_echoed=missing, gave_up=gave_up
+    )  # fmt: skip
+
+
+async def _silent_client(trial: _Trial) -> str:
+    """One client connects and says nothing; another is served meanwhile, or after it where the model takes turns."""
+    with await trial.open() as silent:
+        await asyncio.sleep(0.05)  # so that the server accepts the silent client first
+        if trial.task.one_at_a_time:
+            waiting = asyncio.create_task(trial.served(seconds=_WHOLE_WITHIN))
+            await asyncio.sleep(0.2)
+            silent.close()
+            await waiting
+            return "a client was served as soon as a silent client had left: the model serves one client at a time"
+        try:
+            await trial.served()
+        except Fault as fault:
+            raise Fault(f"while one client was silent, another client was not served: {fault}") from None
+        return "while one client was silent, another client was served"
+
+
+async def _slow_reader(trial: _Trial) -> str:
+    """A client sends much and reads nothing; another is served meanwhile; then the client reads, and all bytes are there."""
+    request = trial.request(_SLOW_BYTES)
+    with await trial.open(receive_buffer=8192) as slow:
+        sending = asyncio.create_task(slow.send(request))
+        try:
+            await asyncio.sleep(0.2)
+            if not trial.task.one_at_a_time:
+                try:
+                    await trial.served()
+                except Fault as fault:
+                    raise Fault(f"while one client did not read its reply, another client was not served: {fault}") from None
+            await slow.reply(request, _WHOLE_WITHIN)
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+    return f"a client that read its reply late got all {len(request):,} bytes; another client was served meanwhile"
+
+
+async def _partial_messages(trial: _Trial) -> str:
+    """A message comes in pieces, and two messages come at once: TCP keeps no boundaries."""
+    request = trial.request(200)
+    with await trial.open() as peer:
+        cuts = sorted({1, 2, 7, len(request) // 2, len(request) - 1})
+        begins = [0, *cuts]
+        for begin, end in zip(begins, [*cuts, len(request)], strict=True):
+            await peer.send(request[begin:end])
+            await asyncio.sleep(0.01)
+        await peer.reply(request, SERVED_WITHIN)
+        pieces = len(begins)
+        if trial.protocol.one_each:
+            return f"a request in {pieces} pieces got its whole reply"
+        both = [trial.request(40), trial.request(60)]
+        await peer.send(b"".join(both))
+        await peer.replies(both, SERVED_WITHIN)
+    return f"a message in {pieces} pieces and two messages in one piece got their whole replies"
+
+
+async def _huge_message(trial: _Trial) -> str:
+    """One message larger than every buffer."""
+    request = trial.request(_HUGE_BYTES)
+    with await trial.open() as peer:
+        size = await peer.exchange(request, _WHOLE_WITHIN)
+    return f"a message of {len(request):,} bytes got its whole reply of {size:,} bytes"
+
+
+async def _many_clients(trial: _Trial) -> str:
+    """Many clients connect at once; each is served."""
+    number = trial.task.clients
+
+    async def one(request: bytes) -> None:
+        with await trial.open() as peer:
+            await peer.exchange(request, _WHOLE_WITHIN)
+
+    outcomes = await asyncio.gather(*(one(trial.request(64)) for _ in range(number)), return_exceptions=True)
+    faults = [str(outcome) for outcome in outcomes if isinstance(outcome, Exception)]
+    if faults:
+        raise Fault(f"{len(faults)} of {number} clients that connected at once were not served: {faults[0]}")
+    return f"{number} clients that connected at once were served"
+
+
+async def _reset(trial: _Trial) -> str:
+    """Clients reset their connections: at once, after a message, and while the server has data to send."""
+    (await trial.open()).reset()
+    with await trial.open() as peer:
+        await peer.send(trial.request(64))
+        peer.reset()
+    with await trial.open(receive_buffer=8192) as peer:
+        sending = asyncio.create_task(peer.send(trial.request(_SLOW_BYTES)))
+        await asyncio.sleep(0.1)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        peer.reset()
+    await asyncio.sleep(0.05)
+    try:
+        await trial.served(seconds=SERVED_WITHIN)
+    except Fault as fault:
+        raise Fault(f"after clients had reset their connections, a new client was not served: {fault}") from None
+    return "clients reset their connections, and a new client was served"
+
+
+async def _half_close(trial: _Trial) -> str:
+    """A client ends its own direction (shutdown) and still gets its reply; then the server closes."""
+    request = trial.request(64)
+    with await trial.open() as peer:
+        await peer.send(request)
+        peer.sock.shutdown(socket.SHUT_WR)
+        try:
+            await peer.reply(request, SERVED_WITHIN)
+        except Fault as fault:
+            raise Fault(f"a client that had shut down its own direction did not get its reply: {fault}") from None
+        if not await peer.ended(SERVED_WITHIN):
+            raise Fault(f"the server did not close the connection within {SERVED_WITHIN:g} s after the client's end (FIN)")
+    return "a client that had shut down its own direction got its reply, and the server closed the connection"
+
+
+async def _alive(trial: _Trial) -> str:
+    """Is a new client served? Asked after a trial that failed."""
+    await trial.served(1)
+    return "a new client was served"
+
+
+TRIALS: dict[str, Callable[[_Trial], Awaitable[str]]] = {
+    "traffic": _traffic,
+    "silent_client": _silent_client,
+    "slow_reader": _slow_reader,
+    "partial_messages": _partial_messages,
+    "huge_message": _huge_message,
+    "many_clients": _many_clients,
+    "reset": _reset,
+    "half_close": _half_close,
+    "alive": _alive,
+}
+
+
+async def _run(task: Task) -> Outcome:
+    trial, begin = _Trial(task), now_ns()
+    fault = seen = ""
+    try:
+        seen = await TRIALS[task.trial](trial)
+    except Fault as error:
+        fault = visible(str(error))
+    except OSError as error:
+        fault = f"a client's connection failed: {error.strerror or error}"
+    return Outcome(task.trial, begin, now_ns(), fault, seen, trial.traffic)
+
+
+def main() -> None:
+    """Runs the tasks of stdin, one after the other, and ends with it."""
+    end_with_parent(int(sys.argv[1]))
+    for line in sys.stdin:
+        task = shapes.read(Task, json.loads(line), "task")
+        if task.process:
+            enter_network(task.process)
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps(asyncio.run(_run(task)), default=shapes.plain), flush=True)
+
+
+def encoded(task: Task) -> str:
+    """The line that `main` reads."""
+    words: dict[str, Any] = dataclasses.asdict(task)
+    return json.dumps(words) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""The protocols that a student's server may speak: how a request is made, and how its reply is judged.
+
+A course's own protocol is a file with two functions (docs/instructors.md):
+
+    def request(seeded, size): ...      # bytes: a request of about `size` bytes, made with the random.Random `seeded`
+    def reply(request): ...             # bytes: the only right reply
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import random
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from probes.errors import WrongUsage
+
+MORE = "..."  # the reply is not complete yet
+_LETTERS = string.ascii_letters.encode()
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How requests are made, and what the only right reply to one is; `judged` has another rule where several are right."""
+
+    name: str
+    words: str  # what the server must do
+    request: Callable[[random.Random, int], bytes]
+    reply: Callable[[bytes], bytes]
+    judged: Callable[[bytes, bytes, bool], str] | None = None
+    one_each: bool = False  # one request for each connection
+
+    def judge(self, request: bytes, received: bytes, ended: bool) -> str:
+        """ "" for the right reply, MORE, or what is wrong. `ended`: no byte will follow."""
+        if self.judged:
+            return self.judged(request, received, ended)
+        return exactly(self.reply(request), received, ended)
+
+
+def exactly(expected: bytes, received: bytes, ended: bool) -> str:
+    """Judges a reply that is known byte by byte."""
+    if received == expected:
+        return ""
+    if len(received) < len(expected) and expected.startswith(received):
+        missing = len(expected) - len(received)
+        return f"{len(received):,} of {len(expected):,} bytes came back, then the server closed" if ended and missing else MORE
+    at = next((at for at, pair in enumerate(zip(expected, received, strict=False)) if pair[0] != pair[1]), len(expected))
+    if at == len(expected):
+        return f"{len(received) - len(expected):,} bytes too many came back, the first is {_shown(received[at : at + 1])}"
+    return f"byte {at:,} of {len(expected):,} is {_shown(received[at : at + 1])}, expected {_shown(expected[at : at + 1])}"
+
+
+def _shown(byte: bytes) -> str:
+    return f"0x{byte.hex()}" if not byte.isalnum() else f"{byte.decode()!r}"
+
+
+def _binary(seeded: random.Random, size: int) -> bytes:
+    return seeded.randbytes(size)
+
+
+def _line(seeded: random.Random, size: int) -> bytes:
+    return bytes(seeded.choices(_LETTERS, k=max(size - 1, 0))) + b"\n"
+
+
+def _get(seeded: random.Random, size: int) -> bytes:
+    path = bytes(seeded.choices(_LETTERS, k=min(max(size - 60, 4), 2000)))
+    return b"GET /" + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+def _http(_request: bytes, received: bytes, ended: bool) -> str:
+    """A status line, headers, an empty line, and the body that the headers announce. Any status of 200 to 499 is a reply."""
+    start = b"HTTP/1."
+    if not received.startswith(start[: len(received)]):
+        return f"the reply does not start with HTTP/1.: {received[:20]!r}"
+    head, separator, body = received.partition(b"\r\n\r\n")
+    if not separator:
+        return "the server closed before the end of the headers" if ended else MORE
+    status, *headers = head.split(b"\r\n")
+    code = status.split()[1:2]
+    if not code or not code[0].isdigit() or not 200 <= int(code[0]) <= 499:
+        return f"the status line is {status[:60]!r}"
+    lengths = [line.partition(b":")[2].strip() for line in headers if line.lower().startswith(b"content-length:")]
+    if not lengths:
+        return "" if ended else MORE
+    if not lengths[0].isdigit():
+        return f"Content-Length is {lengths[0][:20]!r}"
+    length = int(lengths[0])
+    if len(body) > length:
+        return f"the body has {len(body):,} bytes, Content-Length says {length:,}"
+    if len(body) < length:
+        return f"the body has {len(body):,} of {length:,} bytes, then the server closed" if ended else MORE
+    return ""
+
+
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol("echo", "sends every byte back", _binary, bytes),
+        Protocol("upper", "sends every line back in upper case", _line, bytes.upper),
+        Protocol("line", "sends every line back", _line, bytes),
+        Protocol("http", "answers GET requests", _get, bytes, _http, one_each=True),
+    )
+}
+
+
+def find(name: str) -> Protocol:
+    """The protocol of that name, or of the file of that name. Raises WrongUsage."""
+    if name in PROTOCOLS:
+        return PROTOCOLS[name]
+    if name.endswith(".py"):
+        return _of_file(Path(name))
+    near = difflib.get_close_matches(name, PROTOCOLS, 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise WrongUsage(
+        f"there is no protocol {name!r}", f"{hint}the protocols: {', '.join(PROTOCOLS)}; or a file NAME.py with a protocol"
+    )
+
+
+def _of_file(path: Path) -> Protocol:
+    remedy = "it must define request(seeded, size) and reply(request); docs/instructors.md has an example"
+    if not path.is_file():
+        raise WrongUsage(f"there is no file {path}", remedy)
+    spec = importlib.util.spec_from_file_location("iolab_protocol", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the instructor's own code: any error is theirs to see
+        raise WrongUsage(f"the protocol {path} can't be loaded: {type(error).__name__}: {error}", remedy) from error
+    request, reply = getattr(module, "request", None), getattr(module, "reply", None)
+    if not callable(request) or not callable(reply):
+        raise WrongUsage(f"the protocol {path} is incomplete", remedy)
+
+    made, again = request(random.Random(1), 64), request(random.Random(1), 64)
+    if not isinstance(made, bytes) or not isinstance(reply(made), bytes):
+        raise WrongUsage(f"request and reply of the protocol {path} must return bytes", remedy)
+    if made != again:
+        raise WrongUsage(f"request of the protocol {path} differs for the same seed", "take every choice from `seeded`")
+    return Protocol(path.stem, "speaks the protocol of the course", request, reply)
