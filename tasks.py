@@ -33,6 +33,7 @@ from probes.words import visible_lines
 from reports.words import with_command_name
 
 _DASHES = "--"
+_TAKE_A_PROGRAM = {"trace", "check", "grade", "grade-all"}
 _OWN_OPTIONS = {"help", "list", "version"}  # of those that invoke parses before the command
 
 
@@ -91,7 +92,7 @@ class Iolab(Program):
         """One command's help, as the user starts it."""
         context = self.parser.contexts[name]
         words = [name, *(argument.name.upper() for argument in context.positional_args), "[options]"]
-        rest = ["-- CMD ARGS..."] if name == "trace" else []
+        rest = ["-- CMD ARGS..."] if name in _TAKE_A_PROGRAM else []
         print(with_command_name(f"Usage: invoke {' '.join(words + rest)}\n"))
         print(with_command_name(inspect.getdoc(self.collection[name]) or ""))
         print()

@@ -1,36 +1,80 @@
-"""The part of a result that belongs to one server, from the moment it listens: without the start of its interpreter."""
+"""The servers of a recording, each by the process id that it has in its own namespace, from the moment it listens."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
-from findings.view import of_process
-from probes.measure.result import Call, Result, Thread
+from probes.measure.result import Call, Message, Result, Thread
 from probes.measure.table import table
 
 
-def from_its_listening(result: Result, pid: int) -> Result:
-    """The calls after the last listen of the process `pid` or of its children, and the threads that lived then.
+class Servers:
+    """A result taken apart once: a recording of a class has many servers, and a spinning server has many calls."""
 
-    The process that listens comes first among the threads: a shell may have started it. Without a call of listen all stays.
-    """
-    mine = of_process(result, pid)
-    listens = [call for call in mine.calls if call.name == "listen" and call.result == 0]
-    if not listens:
-        return mine
-    listen = listens[-1]
-    calls = tuple(call for call in mine.calls if call.enter >= listen.exit)
-    kept = _below(mine.threads, listen.thread)
-    by_thread: dict[int, list[Call]] = {}
-    for call in mine.calls:
-        by_thread.setdefault(call.thread, []).append(call)
-    threads = [_since(thread, listen.exit, by_thread.get(thread.serial, ())) for thread in kept if thread.end > listen.exit]
-    threads.sort(key=lambda thread: (thread.serial != listen.thread, thread.start))
-    serials = {thread.serial for thread in threads}
-    calls = tuple(call for call in calls if call.thread in serials)
-    messages = tuple(message for message in mine.messages if message.thread in serials)
-    return replace(result, calls=calls, rows=table(calls, result.probes), messages=messages, threads=tuple(threads))
+    def __init__(self, result: Result) -> None:
+        self.result = result
+
+    @cached_property
+    def _threads(self) -> dict[int, list[Thread]]:
+        """The threads of each server, by the process id of the first of them."""
+        server_of: dict[int, int] = {}
+        found: dict[int, list[Thread]] = {}
+        for thread in sorted(self.result.threads, key=lambda thread: thread.start):
+            pid = server_of.get(thread.parent, thread.pid) if thread.parent else thread.pid
+            server_of[thread.serial] = pid
+            found.setdefault(pid, []).append(thread)
+        return found
+
+    @cached_property
+    def _calls(self) -> dict[int, list[Call]]:
+        calls: dict[int, list[Call]] = {}
+        for call in self.result.calls:
+            calls.setdefault(call.thread, []).append(call)
+        return calls
+
+    @cached_property
+    def _messages(self) -> dict[int, list[Message]]:
+        messages: dict[int, list[Message]] = {}
+        for message in self.result.messages:
+            messages.setdefault(message.thread, []).append(message)
+        return messages
+
+    def _listen(self, pid: int) -> Call | None:
+        """The last call of listen of the server `pid` or of a process that it started."""
+        calls = (call for thread in self._threads.get(pid, ()) for call in self._calls.get(thread.serial, ()))
+        return max(
+            (call for call in calls if call.name == "listen" and call.result == 0), key=lambda call: call.exit, default=None
+        )
+
+    def listened_at(self, pid: int) -> int | None:
+        """When the server began to listen, ns."""
+        listen = self._listen(pid)
+        return listen.exit if listen else None
+
+    def from_its_listening(self, pid: int) -> Result:
+        """The calls of the server after its listen, and the threads that lived then: without the start of an interpreter.
+
+        The process that listens comes first among the threads: a shell may have started it. Without a call of listen all stays.
+        """
+        threads = self._threads.get(pid, [])
+        if listen := self._listen(pid):
+            kept = [thread for thread in _below(threads, listen.thread) if thread.end > listen.exit]
+            threads = [_since(thread, listen.exit, self._calls.get(thread.serial, ())) for thread in kept]
+            threads.sort(key=lambda thread: (thread.serial != listen.thread, thread.start))
+        begin = listen.exit if listen else 0
+        calls = [call for thread in threads for call in self._calls.get(thread.serial, ()) if call.enter >= begin]
+        calls.sort(key=lambda call: call.enter)
+        messages = [message for thread in threads for message in self._messages.get(thread.serial, ())]
+        messages.sort(key=lambda message: message.ready)
+        return replace(
+            self.result,
+            calls=tuple(calls),
+            rows=table(calls, self.result.probes),
+            messages=tuple(messages),
+            threads=tuple(threads),
+        )
 
 
 def _below(threads: Sequence[Thread], serial: int) -> list[Thread]:

@@ -1,7 +1,8 @@
 """Drives a server with seeded traffic, one trial at a time, and says what its clients saw.
 
-`python -m runs.driving PARENT` reads one `Task` as a JSON line from stdin, runs the trial in the network namespace of the server,
-and prints one `Outcome`. Every byte that a client sends comes from the seed and the submission's name: a server can't know it.
+`python -m runs.driving PARENT` reads one `Task` as a JSON line from stdin, runs the trial in the network namespace of the
+server, and prints one `Outcome`. Every byte that a client sends comes from the seed and the submission's name: no server knows
+it before.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import os
 import random
 import socket
 import struct
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +38,8 @@ _SLOW_BYTES = 512 << 10  # more than the socket buffers of a connection with a s
 _HUGE_BYTES = 1 << 20
 _MANY = 60
 _TAKES = 65536
+_TIMES = 3  # a reply that comes byte by byte may take so many times as long as the pause that ends it
+_BEYOND = 1 << 20  # bytes beyond which a reply has no end
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class _Peer:
             raise Fault("no connection was made: the accept queue stayed full") from None
         except OSError as error:
             sock.close()
-            raise Fault(f"the connection was refused ({error.strerror})") from None
+            raise Fault(f"no connection was made: {os.strerror(error.errno or 0)}") from None
         return cls(sock, protocol)
 
     async def send(self, data: bytes) -> None:
@@ -107,14 +112,21 @@ class _Peer:
 
     async def _until_judged(self, size: int, seconds: float, judge: Callable[[bytes, bool], str]) -> int:
         received, loop, fault = bytearray(), asyncio.get_running_loop(), MORE
+        end = time.monotonic() + _TIMES * seconds * PATIENCE
         while fault == MORE:
+            if time.monotonic() > end:
+                raise Fault(f"{self._so_far(received, size)} within {_TIMES * seconds:g} s")
+            if len(received) > 2 * size + _BEYOND:
+                raise Fault(f"{len(received):,} bytes came for a reply to {count(size, 'byte')}, without an end")
             try:
                 async with asyncio.timeout(seconds * PATIENCE):
                     part = await loop.sock_recv(self.sock, _TAKES)
             except TimeoutError:
                 raise Fault(f"{self._so_far(received, size)}, then no byte came for {seconds:g} s") from None
             except OSError as error:
-                raise Fault(f"{self._so_far(received, size)}, then the connection broke ({error.strerror})") from None
+                raise Fault(
+                    f"{self._so_far(received, size)}, then the connection broke ({os.strerror(error.errno or 0)})"
+                ) from None
             received += part
             if part and len(received) < size // 2 and size > _TAKES:
                 continue  # comparing each part of a large reply would take long
@@ -124,7 +136,7 @@ class _Peer:
         return len(received)
 
     @staticmethod
-    def _so_far(received: bytes, size: int) -> str:
+    def _so_far(received: bytearray, size: int) -> str:
         return f"{len(received):,} bytes of the reply to {count(size, 'byte')} came"
 
     async def exchange(self, request: bytes, seconds: float = SERVED_WITHIN) -> int:
@@ -371,7 +383,7 @@ async def _run(task: Task) -> Outcome:
     except Fault as error:
         fault = visible(str(error))
     except OSError as error:
-        fault = f"a client's connection failed: {error.strerror or error}"
+        fault = f"a client's connection broke: {os.strerror(error.errno or 0)}"
     return Outcome(task.trial, begin, now_ns(), fault, seen, trial.traffic)
 
 

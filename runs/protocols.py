@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probes.errors import WrongUsage
+from probes.words import count
 
 MORE = "..."  # the reply is not complete yet
 _LETTERS = string.ascii_letters.encode()
@@ -34,22 +35,29 @@ class Protocol:
     one_each: bool = False  # one request for each connection
 
     def judge(self, request: bytes, received: bytes, ended: bool) -> str:
-        """ "" for the right reply, MORE, or what is wrong. `ended`: no byte will follow."""
+        """Returns "" for the right reply, MORE, or what is wrong. `ended`: no byte will follow."""
         if self.judged:
             return self.judged(request, received, ended)
-        return exactly(self.reply(request), received, ended)
+        return exactly(self.reply(request), received, ended, self.noun)
+
+    @property
+    def noun(self) -> str:
+        """What the server sends, in a sentence."""
+        return "echo" if self.name == "echo" else "reply"
 
 
-def exactly(expected: bytes, received: bytes, ended: bool) -> str:
+def exactly(expected: bytes, received: bytes, ended: bool, noun: str = "reply") -> str:
     """Judges a reply that is known byte by byte."""
     if received == expected:
         return ""
     if len(received) < len(expected) and expected.startswith(received):
-        missing = len(expected) - len(received)
-        return f"{len(received):,} of {len(expected):,} bytes came back, then the server closed" if ended and missing else MORE
+        closed = f"the server closed the connection before its {noun}"
+        return f"{closed}: {len(received):,} of {count(len(expected), 'byte')} came back" if ended else MORE
     at = next((at for at, pair in enumerate(zip(expected, received, strict=False)) if pair[0] != pair[1]), len(expected))
     if at == len(expected):
-        return f"{len(received) - len(expected):,} bytes too many came back, the first is {_shown(received[at : at + 1])}"
+        return (
+            f"{count(len(received) - len(expected), 'byte')} too many came back, the first is {_shown(received[at : at + 1])}"
+        )
     return f"byte {at:,} of {len(expected):,} is {_shown(received[at : at + 1])}, expected {_shown(expected[at : at + 1])}"
 
 
@@ -122,7 +130,7 @@ def find(name: str) -> Protocol:
 def _of_file(path: Path) -> Protocol:
     remedy = "it must define request(seeded, size) and reply(request); docs/instructors.md has an example"
     if not path.is_file():
-        raise WrongUsage(f"there is no file {path}", remedy)
+        raise WrongUsage(f"there is no protocol file {path}", remedy)
     spec = importlib.util.spec_from_file_location("iolab_protocol", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

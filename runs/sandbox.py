@@ -43,7 +43,10 @@ WORK = "/tmp/submission"  # where a copy of the submission stands, in its own vi
 
 @dataclass(frozen=True)
 class Plan:
-    """How a server is started. `user` None keeps the user; `copy` gives it a copy of `folder` and a read-only view of the rest."""
+    """How a server is started. `user` None keeps the user.
+
+    `copy` gives it a copy of `folder` to write in, and a read-only view of the other files.
+    """
 
     command: tuple[str, ...]
     folder: str
@@ -256,9 +259,10 @@ class _Init:
 
     def _others(self) -> list[int]:
         """The processes beside this one that still run: of the pid namespace, or its descendants without one."""
-        if "pid" not in self._plan.missing:
+        if os.getpid() == 1 and os.readlink("/proc/self") == "1":  # noqa: PTH115 (/proc shows this pid namespace)
             return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
-        found, left = [], [os.getpid()]
+        found: list[int] = []
+        left = [os.getpid()]
         while left:
             pid = left.pop()
             with contextlib.suppress(OSError):
@@ -305,12 +309,12 @@ def _inner(plan: Plan, control: socket.socket, output: int) -> None:
 def main() -> None:
     """`sandbox.py CONTROL OUTPUT`: descriptors of the socket to the runner, and of the pipe for the server's output."""
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120 (pathlib is slow)
+    from probes import shapes
     from probes.capture.prctl import end_with_parent
 
     control, output = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     size = struct.unpack("=I", control.recv(4, socket.MSG_WAITALL))[0]
-    words = json.loads(control.recv(size, socket.MSG_WAITALL))
-    plan = Plan(**{key: tuple(value) if isinstance(value, list) else value for key, value in words.items()})
+    plan: Plan = shapes.read(Plan, json.loads(control.recv(size, socket.MSG_WAITALL)), "plan")
     end_with_parent(plan.parent)
     for group in plan.groups:
         Path(group).write_text(str(os.getpid()))

@@ -13,7 +13,6 @@ import functools
 import ipaddress
 import json
 import os
-import pwd
 import select
 import shutil
 import signal
@@ -42,7 +41,7 @@ _READ_AT_MOST = 8 << 20  # bytes of the server's output; a server that prints mo
 _KEPT = 16 << 10
 _OURS = {"IOLAB_CALLED", "IOLAB_STARTED", "IOLAB_PREPARED"}
 _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp (include/net/tcp_states.h)
-_FIRST_USER = 61_184  # user ids that systemd keeps for services that get one while they run: no account has one of them
+_FIRST_USER = 61_184  # the user ids that systemd keeps for services (systemd.exec, DynamicUser): no account has one of them
 _LARGEST_COPY = 64 << 20  # bytes of a submission's folder
 LIMITS = {"NOFILE": 4096, "NPROC": 256, "CORE": 0, "FSIZE": 64 << 20, "DATA": 2 << 30, "CPU": 120}
 GROUP_LIMITS = {"pids.max": "300", "memory.max": str(1 << 30), "memory.limit_in_bytes": str(1 << 30)}
@@ -52,8 +51,8 @@ GROUP_LIMITS = {"pids.max": "300", "memory.max": str(1 << 30), "memory.limit_in_
 class Launch:
     """A submission: the command, its folder, and how far it is trusted.
 
-    `strict` runs it as a user without any right, on a copy of its folder, with a read-only view of the other files. `hidden` are
-    folders that it finds empty: other submissions, the rubric.
+    `strict` runs it as a user without any right, on a copy of its folder, with a read-only view of the other files. `hidden`
+    are folders that it finds empty: other submissions, the rubric.
     """
 
     command: tuple[str, ...]
@@ -92,7 +91,9 @@ def missing() -> tuple[str, ...]:
     for name in NAMESPACES:
         words = "import sys; sys.path.insert(0, sys.argv[1]); from runs.sandbox import unshare; unshare((sys.argv[2],))"
         tried = subprocess.run(
-            [sys.executable, "-I", "-S", "-B", "-c", words, str(Path(__file__).parents[1]), name], capture_output=True, check=False
+            [sys.executable, "-I", "-S", "-B", "-c", words, str(Path(__file__).parents[1]), name],
+            capture_output=True,
+            check=False,
         )
         if tried.returncode:
             refused.append(name)
@@ -123,9 +124,8 @@ def _group_folders() -> list[Path]:
     found = []
     for mount in Path("/proc/self/mounts").read_text().splitlines():
         _device, place, kind, options, *_ = mount.split()
-        if kind == "cgroup" and {"pids", "memory"} & set(options.split(",")):
-            found.append(Path(place))
-        elif kind == "cgroup2" and _gives_controllers(Path(place)):
+        limits = kind == "cgroup" and {"pids", "memory"} & set(options.split(","))
+        if limits or (kind == "cgroup2" and _gives_controllers(Path(place))):
             found.append(Path(place))
     return [folder for folder in found if os.access(folder, os.W_OK)]
 
@@ -199,8 +199,12 @@ class Submission:
         passed = [theirs.fileno(), writer, *([invitation] if invitation is not None else [])]
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-B", sandbox.__file__, str(theirs.fileno()), str(writer)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=passed, start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=passed,
+            start_new_session=True,
+        )
         self._stack.callback(self._reap)
         theirs.close()
         os.close(writer)
@@ -216,7 +220,7 @@ class Submission:
         limits = {"CORE": 0, "NPROC": 4096}
         if launch.strict:
             user = _FIRST_USER + launch.slot if os.geteuid() == 0 else None
-            environment = {"PATH": os.environ.get("PATH", os.defpath), "PORT": str(self.port), "HOME": sandbox.WORK, "LANG": "C.UTF-8"}
+            environment = {"PATH": _path_for_others(), "PORT": str(self.port), "HOME": sandbox.WORK, "LANG": "C.UTF-8"}
             limits = LIMITS
         elif os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit():
             user = int(os.environ["SUDO_UID"])
@@ -238,9 +242,9 @@ class Submission:
     # -- what happens ------------------------------------------------------------------------------------------------
 
     @property
-    def process(self) -> int:
-        """A process in the server's namespaces, by its id here."""
-        return self._init
+    def namespace(self) -> int:
+        """A process in the server's network namespace, by its id here; 0: the server is on the machine's own network."""
+        return 0 if "net" in missing() else self._init
 
     @property
     def alive(self) -> bool:
@@ -277,7 +281,9 @@ class Submission:
 
     def _take(self, said: dict[str, object]) -> None:
         if "broken" in said:
-            raise CannotTrace(f"the server's sandbox can't be made here: {said['broken']}", "invoke doctor names what is missing")
+            raise CannotTrace(
+                f"the server's sandbox can't be made here: {said['broken']}", "invoke doctor names what is missing"
+            )
         if "started" in said:
             children = psutil.Process(self._process.pid).children()
             self._init = children[0].pid if children else 0
@@ -335,6 +341,15 @@ class Submission:
                     ]
         return found
 
+    def memory(self) -> int:
+        """The memory of the server and of all that it started, bytes, shared memory in parts (PSS)."""
+        total = 0
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(self._init).children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    total += int(process.memory_full_info().pss)
+        return total
+
     # -- its end -----------------------------------------------------------------------------------------------------
 
     def terminate(self, seconds: float = ENDS_WITHIN) -> Ending:
@@ -384,6 +399,8 @@ class Submission:
         return visible_lines(bytes(self._output).decode(errors="replace").strip())
 
     def _last_words(self) -> str:
+        if self.ended is not None:
+            self._reader.join(0.5 * PATIENCE)  # until the pipe's end: no process has it open for writing any more
         lines = self.output.splitlines()
         return f"; its last line of output: {lines[-1][:200]}" if lines else "; it printed nothing"
 
@@ -410,6 +427,18 @@ class Submission:
         self.close()
 
 
+def _path_for_others() -> str:
+    """PATH without the folders that a user without rights can't enter, such as those in root's home."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if folder and _others_may_enter(Path(folder)))
+
+
+def _others_may_enter(folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return all(place.stat().st_mode & 0o001 for place in (folder.resolve(), *folder.resolve().parents))
+    return False
+
+
 def _address(host: str, port: str) -> tuple[str, int]:
     """An address of /proc/net/tcp: the words of an IPv4 or IPv6 address in host byte order, and the port, in hex."""
     words = b"".join(int(host[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(host), 8))
@@ -425,7 +454,7 @@ def _reachable(host: str) -> str:
 
 
 def how_ended(status: int | None) -> str:
-    """ "ended with status 1", "was killed by SIGSEGV"."""
+    """The verb of a sentence: "ended with status 1", "was killed by SIGSEGV"."""
     if status is None:
         return "still runs"
     if status >= 0:
@@ -438,7 +467,7 @@ def how_ended(status: int | None) -> str:
 def check_command(command: Sequence[str], folder: str) -> None:
     """Raises WrongUsage if there is no such program."""
     if not command:
-        raise WrongUsage("no server to start", "put its command line after --, for example: -- python3 server.py {port}")
+        raise WrongUsage("no server to start", "give its command line after --: ... -- python3 server.py {port}")
     found = shutil.which(command[0], path=os.environ.get("PATH", os.defpath))
     if found is None and not (Path(folder) / command[0]).exists():
         raise WrongUsage(f"there is no program {command[0]!r}", "give its path, or a name that is on PATH")
@@ -447,14 +476,16 @@ def check_command(command: Sequence[str], folder: str) -> None:
 def check_folder(folder: str) -> None:
     """Raises WrongUsage if the folder is missing, or too large to be copied."""
     if not Path(folder).is_dir():
-        raise WrongUsage(f"{folder} is no folder", "name the folder of the submission")
+        raise WrongUsage(f"there is no folder {folder}", "name the folder of the submission")
     total = 0
     for place, _folders, files in os.walk(folder):
         for name in files:
             with contextlib.suppress(OSError):
                 total += (Path(place) / name).lstat().st_size
         if total > _LARGEST_COPY:
-            raise WrongUsage(f"{folder} holds more than {_LARGEST_COPY >> 20} MB", "remove what the server does not need")
+            raise WrongUsage(
+                f"the folder {folder} holds more than {_LARGEST_COPY >> 20} MB", "remove what the server does not need"
+            )
 
 
 def with_slot(launch: Launch, slot: int) -> Launch:

@@ -19,7 +19,7 @@ from tests.conftest import DATA, ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
-COMMAND = re.compile(r"(?:^|[`|(]|sudo |\$ )(?:\./iolab|invoke) ([a-z]\w*)([^`|\n]*)", re.MULTILINE)
+COMMAND = re.compile(r"(?:^|[`|(]|sudo |\$ )(?:\./iolab|invoke) ([a-z][\w-]*)([^`|\n]*)", re.MULTILINE)
 SOURCES = [ROOT / "iolab", ROOT / "tasks.py"] + [
     path
     for room in ("commands", "findings", "labs", "machines", "probes", "reports", "runs", "servers")

@@ -18,6 +18,6 @@ def test_every_lab_is_named(name: str) -> None:
 
 
 def test_every_command_is_explained_and_exists() -> None:
-    there = set(re.findall(r"^  (\w+) ", iolab("--list").stdout, re.MULTILINE))
-    named = set(re.findall(r"`\./iolab (\w+)", README))
+    there = set(re.findall(r"^  ([\w-]+) ", iolab("--list").stdout, re.MULTILINE))
+    named = set(re.findall(r"`\./iolab ([\w-]+)", README))
     assert named == there

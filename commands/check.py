@@ -1,0 +1,22 @@
+"""`invoke check MODEL -- CMD ARGS`: a server of your own, tried by clients and watched by the probes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from commands import grading, shared
+
+MODEL_HELP = {"model": f"the I/O model that the server should have: {grading.MODELS}"}
+HELP = MODEL_HELP | grading.HELP | shared.REPORT_HELP
+
+
+def check(model: str, protocol: str = "", seed: str = "", json: bool = False, out: str = "", *, rest: list[str]) -> int:
+    """Check your own server: invoke check MODEL -- CMD ARGS. CMD gets its port by the word {port} or the variable PORT.
+
+    Clients try the server: silent, slow, many, in pieces. The probes show whether it uses the model, and where it waits.
+    """
+    from runs.grading import rubric as rubrics
+
+    shared.check(out)
+    order = grading.Order(rubrics.default(model), protocol, seed, tuple(rest), str(Path.cwd()))
+    return grading.run(order, json=json, out=out, points=False)

@@ -1,0 +1,38 @@
+"""`invoke grade MODEL -- CMD ARGS`: the points of one submission, by a rubric, in the formats of course platforms."""
+
+from __future__ import annotations
+
+import os
+
+from commands import grading, shared
+
+HELP = (
+    {"model": f"the I/O model that the server must have: {grading.MODELS}"}
+    | grading.HELP
+    | shared.REPORT_HELP
+    | {
+        "rubric": "the points, a TOML file; docs/instructors.md has the format, runs/grading/rubrics the defaults",
+        "name": "the name of the submission; the traffic depends on it and on the seed",
+        "folder": "the folder of the submission, where CMD starts; without it the current folder",
+    }
+    | grading.FORMATS_HELP
+)
+
+
+def grade(
+    model: str, protocol: str = "", seed: str = "", rubric: str = "", name: str = "", folder: str = "",
+    gradescope: str = "", junit: str = "", csv: str = "", annotations: bool = False, json: bool = False, out: str = "",
+    *, rest: list[str],
+) -> int:  # fmt: skip
+    """Grade a server: invoke grade MODEL -- CMD ARGS. The same as check, with points, for code that nobody has looked at.
+
+    The server runs in namespaces of its own, as a user without rights, with limits of time, memory, processes and disk.
+    """
+    from runs.grading import rubric as rubrics
+
+    shared.check(out, gradescope, junit, csv)
+    points = grading.rubric_of(rubrics, model, rubric)
+    place = os.path.abspath(folder or ".")  # noqa: PTH100 (a link stays a link)
+    order = grading.Order(points, protocol, seed, tuple(rest), place, strict=True, name=name)
+    formats = grading.Formats(gradescope=gradescope, junit=junit, csv=csv, annotations=annotations)
+    return grading.run(order, json=json, out=out, points=True, more=formats.write)

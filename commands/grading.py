@@ -1,0 +1,122 @@
+"""What check and grade share: one submission, run and judged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import IO, TYPE_CHECKING
+
+from commands import shared
+
+if TYPE_CHECKING:
+    from runs.grading.mark import Mark
+    from runs.grading.rubric import Rubric
+
+MODELS = (
+    "asyncio, blocking, epoll, epoll_edge, io_uring, native_aio, nonblocking, poll, posix_aio, process_pool, processes,"
+    " select, selectors, signal_driven, thread_pool, threads"
+)
+HELP = {
+    "protocol": "what the server speaks: echo, upper, line, http, or a file NAME.py with the protocol of the course",
+    "seed": "the seed of the traffic; without it each run has another one",
+}
+FORMATS_HELP = {
+    "gradescope": "write Gradescope's results.json to this file",
+    "junit": "write the criteria as JUnit XML to this file",
+    "csv": "write the criteria as CSV to this file",
+    "annotations": "print each fault as an annotation of GitHub Actions",
+}
+_SEED_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Formats:
+    """Where the mark goes besides the report; "" for a format that nobody asked for."""
+
+    gradescope: str = ""
+    junit: str = ""
+    csv: str = ""
+    annotations: bool = False
+
+    def write(self, mark: Mark) -> None:
+        """Writes each file, and the annotations to stdout."""
+        from probes import files
+        from reports.grade import annotations, gradescope, junit, table
+
+        for path, writer in ((self.gradescope, gradescope.write), (self.junit, junit.write), (self.csv, table.write)):
+            if path:
+                with files.whole(path) as file:
+                    writer(mark, file)
+        if self.annotations:
+            with shared.output("") as file:
+                annotations.write(mark, file)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be run."""
+
+    rubric: Rubric
+    protocol: str
+    seed: str
+    command: tuple[str, ...]
+    folder: str
+    strict: bool = False
+    name: str = ""
+    hidden: tuple[str, ...] = ()
+
+
+def rubric_of(rubrics: ModuleType, model: str, path: str) -> Rubric:
+    """The rubric of the file, or the default of the model."""
+    rubric: Rubric = rubrics.load(Path(path), model) if path else rubrics.default(model)
+    return rubric
+
+
+def new_seed() -> str:
+    """A seed that no submission can know."""
+    return os.urandom(_SEED_BYTES).hex()
+
+
+def examined(order: Order) -> Mark:
+    """Runs and judges the submission. Raises WrongUsage, CannotTrace, LabBroken."""
+    from findings.serving import Servers
+    from runs import protocols, submission
+    from runs.grading import marking
+    from runs.grading.session import Entry, run_alone
+    from runs.submission import Launch
+
+    protocol = order.protocol or order.rubric.protocol
+    protocols.find(protocol)
+    submission.check_command(order.command, order.folder)
+    if order.strict:
+        submission.check_folder(order.folder)
+    shared.need_tracing()
+    for words in submission.unprotected(order.strict):
+        shared.progress(f"not protected: {words}")
+    launch = Launch(order.command, order.folder, order.strict, order.hidden)
+    entry = Entry(order.name, launch, order.seed or new_seed())
+    seen, result = run_alone(entry, order.rubric, protocol, shared.progress)
+    return marking.mark(seen, Servers(result), order.rubric, protocol)
+
+
+def run(order: Order, *, json: bool, out: str, points: bool, more: Callable[[Mark], None] = lambda _mark: None) -> int:
+    """Runs the submission and prints the report. The exit status: 0, 1 with faults, 3 inconclusive."""
+    mark = examined(order)
+    with shared.output(out) as file:
+        _write(mark, file, json, points)
+    more(mark)
+    return shared.VERDICT_CODES[mark.status]
+
+
+def _write(mark: Mark, file: IO[str], json: bool, points: bool) -> None:
+    if json:
+        from reports.grade import document
+
+        document.write(mark, file)
+    else:
+        from reports.grade import terminal
+
+        terminal.write(mark, file, points)

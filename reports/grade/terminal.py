@@ -1,0 +1,105 @@
+"""A mark on the terminal: the faults with all that is known of them, then what is right, in one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import IO
+
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from probes.words import count
+from reports.terminal.screen import Screen, note, printing, section
+from reports.words import with_command_name
+from runs.grading.mark import Item, Mark, Verdict
+
+_MARKS = {
+    Verdict.EARNED: ("ok", "green"),
+    Verdict.LOST: ("FAULT", "bold red"),
+    Verdict.NOT_SHOWN: ("?", "yellow"),
+    Verdict.INCONCLUSIVE: ("?", "yellow"),
+}
+_LAST_LINES = 6  # of the server's output, where it never listened
+
+
+def write(mark: Mark, file: IO[str], points: bool, width: int | None = None, explained: bool = False) -> None:
+    """The page. With `points` each criterion has its points (grade); without, it is met or not (check).
+
+    `explained`: what is right has its evidence, too.
+    """
+    with printing(file, width) as out:
+        out.print(Text(_title(mark, points), style="bold"))
+        out.print(
+            Text(f"{' '.join(mark.command)}   protocol {mark.protocol}, seed {mark.seed}, {mark.seconds:.1f} s", style="dim")
+        )
+        if mark.broken:
+            out.print(Text(f"not marked: {mark.broken}", style="bold red"))
+        if mark.lost:
+            section(out, f"{count(len(mark.lost), 'fault')}")
+            for item in mark.lost:
+                _fault(out, item, points)
+        _rest(out, "not shown", [item for item in mark.items if not item.counts], points, evidence=True)
+        _rest(out, "right", [item for item in mark.items if item.verdict is Verdict.EARNED], points, explained)
+        _notes(out, mark)
+
+
+def _title(mark: Mark, points: bool) -> str:
+    name = f"{mark.name}: " if mark.name else ""
+    met = sum(1 for item in mark.items if item.verdict is Verdict.EARNED)
+    judged = sum(1 for item in mark.items if item.counts)
+    if points:
+        return f"{name}{mark.points} of {mark.of} points, model {mark.model}"
+    return f"{name}model {mark.model}: {met} of {judged} checks are met"
+
+
+def _fault(out: Screen, item: Item, points: bool) -> None:
+    label = f"{item.points}/{item.of}" if points else _MARKS[item.verdict][0]
+    grid = _grid(8)
+    grid.add_row(Text(label, style=_MARKS[item.verdict][1]), Text(item.criterion.statement, style="bold"))
+    out.print(grid)
+    rows = [
+        ("seen", item.seen),
+        *(("kernel", words) for words in item.diagnosed),
+        ("when", item.moment),
+        ("remedy", item.remedy),
+        ("lab", with_command_name(f"invoke lab {item.lab}") if item.lab else ""),
+    ]
+    details = _grid(7)
+    for name, words in rows:
+        if words:
+            details.add_row(Text(name, style="dim"), Text(words))
+    out.print(Padding(details, (0, 0, 0, 8)))
+
+
+def _rest(out: Screen, title: str, items: Sequence[Item], points: bool, evidence: bool) -> None:
+    if not items:
+        return
+    section(out, title)
+    grid = _grid(8)
+    for item in items:
+        label = f"{item.points}/{item.of}" if points and item.counts else _MARKS[item.verdict][0]
+        words = Text(item.criterion.statement)
+        if evidence:
+            words.append(f": {item.seen}", style="dim")
+        grid.add_row(Text(label, style=_MARKS[item.verdict][1]), words)
+    out.print(grid)
+
+
+def _notes(out: Screen, mark: Mark) -> None:
+    lines = mark.output.splitlines()
+    if mark.items and mark.items[0].verdict is Verdict.LOST and lines:
+        section(out, "the last lines that the server printed")
+        for line in lines[-_LAST_LINES:]:
+            out.print(Text(line))
+    if mark.notes:
+        out.print()
+    for words in mark.notes:
+        note(out, f"note: {words}")
+
+
+def _grid(first: int) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=first - 1, no_wrap=True)
+    grid.add_column(ratio=1)
+    return grid

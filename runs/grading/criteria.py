@@ -1,0 +1,168 @@
+"""What a submission is judged by: the trials, and the checks of the model's lab that a server alone can show."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+from dataclasses import dataclass, replace
+
+import labs
+from findings import properties
+from labs.kit.lab import Lab
+from probes.errors import WrongUsage
+
+
+class Kind(enum.StrEnum):
+    """Where the verdict of a criterion comes from."""
+
+    CLIENTS = "clients"  # what the clients of a trial saw
+    KERNEL = "kernel"  # what the probes saw during the traffic of the model's lab
+    PROCESS = "process"  # how the process started and ended
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One thing that a server must do. `lab` shows it, and what goes wrong without it."""
+
+    id: str
+    statement: str
+    kind: Kind
+    lab: str = ""
+    remedy: str = ""
+
+
+_BASIC = (
+    Criterion(
+        "starts",
+        "the server starts, and listens on a TCP port",
+        Kind.PROCESS,
+        remedy="bind to 127.0.0.1 and to the port of the command line ({port}) or of the variable PORT, then listen",
+    ),
+    Criterion(
+        "protocol",
+        "every request gets the whole right reply",
+        Kind.CLIENTS,
+        "short_write",
+        "read all data that is there, send all of the reply, and keep what a short send left over",
+    ),
+    Criterion(
+        "silent_client",
+        "a silent client keeps no other client waiting",
+        Kind.CLIENTS,
+        "silent_client",
+        "wait for all connections at once, or give each connection a thread or a process",
+    ),
+    Criterion(
+        "slow_reader",
+        "a client that does not read keeps no other client waiting, and gets every byte later",
+        Kind.CLIENTS,
+        "short_write",
+        "make the connections non-blocking, keep what send did not take, and wait for room (EPOLLOUT, POLLOUT) only then",
+    ),
+    Criterion(
+        "partial_messages",
+        "a message in pieces, and two messages in one piece, get their whole replies",
+        Kind.CLIENTS,
+        "textbook",
+        "TCP is a stream: one recv may return a part of a message, or two messages; keep the rest for the next recv",
+    ),
+    Criterion(
+        "huge_message",
+        "a message larger than every buffer gets its whole reply",
+        Kind.CLIENTS,
+        "short_write",
+        "send may take only a part of the data: send the rest when there is room again",
+    ),
+    Criterion(
+        "many_clients",
+        "many clients that connect at once are all served",
+        Kind.CLIENTS,
+        "accept",
+        "accept until no connection waits, with a backlog of 128 or more, and keep serving the accepted connections",
+    ),
+    Criterion(
+        "reset",
+        "clients that reset their connections end neither the server nor the service for others",
+        Kind.CLIENTS,
+        "output_calls",
+        "close the connection on ECONNRESET and EPIPE, and ignore SIGPIPE (or send with MSG_NOSIGNAL)",
+    ),
+    Criterion(
+        "half_close",
+        "a client that ends its own direction gets its reply, and then the connection is closed",
+        Kind.CLIENTS,
+        "delivery",
+        "when recv returns 0, send what is left, then close the connection",
+    ),
+    Criterion(
+        "ends_on_sigterm",
+        "SIGTERM ends the server and all that it started",
+        Kind.PROCESS,
+        remedy="leave SIGTERM its default, or end the loop in its handler; end and collect children and threads",
+    ),
+)
+TRIALS = tuple(
+    criterion.id for criterion in _BASIC if criterion.kind is Kind.CLIENTS and criterion.id != "protocol"
+)  # in the order in which they run
+BASIC = {criterion.id: criterion for criterion in _BASIC}
+
+
+SHOWN_BY = {  # the labs that show a server without the property, by its id
+    "non-blocking-connections": "blocking_accepted",
+    "echoes-every-byte": "short_write",
+    "accepts-every-connection": "accept",
+    "reads-large-pieces": "input_calls",
+}
+ONE_AT_A_TIME = {"blocking"}  # models that serve a connection when the connection before it has ended
+_IN_TURN = {
+    "silent_client": "the next client is served as soon as a silent client has left",
+    "slow_reader": "a client that reads late gets every byte",
+}
+
+
+def basic(model: str) -> dict[str, Criterion]:
+    """The criteria besides the checks of the model's lab, by their names."""
+    if model not in ONE_AT_A_TIME:
+        return BASIC
+    return {name: replace(each, statement=_IN_TURN.get(name, each.statement)) for name, each in BASIC.items()}
+
+
+def models() -> list[str]:
+    """The models that a submission can be checked for: those with a server and a lab of the same name.
+
+    The cases of such a lab are models, too: `io_uring:multishot`.
+    """
+    found = []
+    for name in labs.names():
+        lab = labs.find(name)
+        if lab.servers and lab.model == name and lab.chapter != "Classic mistakes":
+            found += [name, *(f"{name}:{case.name}" for case in lab.cases[1:])]
+    return found
+
+
+def find(model: str) -> Lab:
+    """The model's lab. Raises WrongUsage, with the nearest name, if there is no such model."""
+    known = models()
+    if model in known:
+        return labs.find(model.partition(":")[0])
+    if model in labs.names():
+        raise WrongUsage(f"lab {model} is not about one model of servers", f"the models: {', '.join(known)}")
+    near = difflib.get_close_matches(model, known, 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise WrongUsage(f"there is no model {model!r}", f"{hint}the models: {', '.join(known)}")
+
+
+def case_of(model: str) -> str:
+    """The case of the lab that the submission stands for; "" where the lab has a single server."""
+    cases = find(model).cases
+    return (model.partition(":")[2] or cases[0].name) if cases else ""
+
+
+def evidence(model: str) -> dict[str, Criterion]:
+    """The checks of the model's lab, by a short name: a property's id, or the name of the check's function."""
+    ids = {each.statement: each.id for each in properties.ALL}
+    found = {}
+    for statement, _claims, function in find(model).checks:
+        name = ids.get(statement, function.__name__)
+        found[name] = Criterion(name, statement, Kind.KERNEL, model)
+    return found

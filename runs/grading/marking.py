@@ -1,0 +1,228 @@
+"""Judges what a session saw: the clients of the trials, the process's start and end, and the recording of the probes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from findings import properties
+from findings.diagnosis import ProgramFinding, diagnose
+from findings.meanwhile import meanwhile
+from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
+from findings.properties.property import Holds, Place, Property
+from findings.serving import Servers
+from findings.view import Run
+from probes.context import CasesRun, Seen, ServedCase, ServerRun, Witness
+from probes.measure.result import Check, Result
+from probes.measure.result import Verdict as CheckVerdict
+from probes.words import count
+from runs.grading import criteria
+from runs.grading.criteria import Criterion
+from runs.grading.mark import Item, Mark, Verdict
+from runs.grading.rubric import Rubric
+from runs.grading.session import LONGEST, Examined, Tried, traffic_of
+from runs.submission import ENDS_WITHIN, how_ended
+
+_REMEDY = ". Remedy: "  # findings/properties/property.py puts it between the evidence and the remedy
+_EARNED = {CheckVerdict.CONFIRMED, CheckVerdict.REFINED, CheckVerdict.REFUTED}  # refuted: of the textbook, not of the server
+
+
+def mark(examined: Examined, servers: Servers, rubric: Rubric, protocol: str) -> Mark:
+    """The mark of a submission. `servers` are those of the whole recording, with other submissions in it."""
+    marking = _Marking(examined, servers, rubric)
+    entry = examined.entry
+    return Mark(
+        name=entry.name,
+        model=rubric.model,
+        protocol=protocol,
+        seed=entry.seed,
+        items=tuple(marking.items()),
+        command=entry.launch.command,
+        seconds=examined.seconds,
+        output=examined.output,
+        notes=examined.notes,
+    )
+
+
+def judged(part: Result, model: str, seen: Seen, memory: int = 0) -> Result:
+    """The part of a result that belongs to one server, judged by the lab of the model as if the lab had run it."""
+    lab, traffic = criteria.find(model), traffic_of(model)
+    common = {"lab": model.partition(":")[0], "traffic": traffic.sent, "traffic_words": traffic.words}
+    witness = Witness(0, 0, 0, 0, 0, 0, 0, 0, memory)  # a lab's checks read the memory alone
+    context: CasesRun | ServerRun
+    if lab.cases:
+        pid = next((thread.pid for thread in part.threads if not thread.parent), None) or (
+            part.threads[0].pid if part.threads else 0
+        )
+        case = ServedCase(criteria.case_of(model), "", pid=pid, traffic_seen=seen, witness=witness)
+        context = CasesRun(**common, cases=(case,))  # type: ignore[arg-type]
+    else:
+        context = ServerRun(**common, traffic_seen=seen, witness=witness)  # type: ignore[arg-type]
+    return lab.judge(dataclasses.replace(part, context=context))
+
+
+@dataclass(frozen=True)
+class _Marking:
+    """One submission's items."""
+
+    examined: Examined
+    servers: Servers
+    rubric: Rubric
+
+    def items(self) -> Iterator[Item]:
+        for criterion, of in self.rubric.criteria:
+            yield self._item(criterion, of)
+
+    def _item(self, criterion: Criterion, of: int) -> Item:
+        if criterion.id == "starts":
+            return self._starts(criterion, of)
+        if self.examined.traffic is None:
+            return _lost(criterion, of, f"not tried: {self.examined.not_listening}", remedy="")
+        if criterion.kind is criteria.Kind.KERNEL:
+            return self._evidence(criterion, of)
+        if criterion.id == "protocol":
+            return self._protocol(criterion, of)
+        if criterion.id == "ends_on_sigterm":
+            return self._ends(criterion, of)
+        return self._trial(criterion, of)
+
+    # -- the process -------------------------------------------------------------------------------------------------
+
+    def _starts(self, criterion: Criterion, of: int) -> Item:
+        address = self.examined.address
+        if address is None:
+            return _lost(criterion, of, self.examined.not_listening)
+        return _earned(criterion, of, f"it listened on {address.host} port {address.port}")
+
+    def _ends(self, criterion: Criterion, of: int) -> Item:
+        ending, traffic = self.examined.ending, self.examined.traffic
+        assert ending is not None and traffic is not None
+        if traffic.ended:
+            return _lost(criterion, of, f"the server {traffic.ended} before SIGTERM came")
+        if ending.status is None:
+            return _lost(criterion, of, f"the server still ran {ENDS_WITHIN:g} s after SIGTERM")
+        if ending.left:
+            return _lost(criterion, of, f"after its end {count(ending.left, 'process')} of the server still ran")
+        if ending.status not in (0, -15, 143):  # 143: a shell's word for SIGTERM
+            return _lost(criterion, of, f"after SIGTERM the server {how_ended(ending.status)}")
+        return _earned(
+            criterion, of, f"after SIGTERM the server {how_ended(ending.status)}, {1e3 * ending.seconds:.0f} ms later"
+        )
+
+    # -- the clients -------------------------------------------------------------------------------------------------
+
+    def _protocol(self, criterion: Criterion, of: int) -> Item:
+        tried = self.examined.traffic
+        assert tried is not None
+        if not tried.failed:
+            return _earned(criterion, of, tried.outcome.seen)
+        bytes_ = ECHOES_EVERY_BYTE.observe(self._run)
+        kernel = (bytes_.evidence,) if bytes_.holds is Holds.BROKEN else ()
+        return self._lost_trial(criterion, of, tried, self._run, kernel)
+
+    def _trial(self, criterion: Criterion, of: int) -> Item:
+        tried = next((tried for tried in self.examined.trials if tried.outcome.trial == criterion.id), None)
+        if tried is None:
+            return _lost(criterion, of, f"not tried: {self._why_not_tried}", remedy="")
+        if not tried.failed:
+            return _earned(criterion, of, tried.outcome.seen)
+        shown = next((each for each in self.examined.shown if each.outcome.trial == criterion.id), None)
+        if shown is None:
+            return self._lost_trial(criterion, of, tried, None, ())
+        return self._lost_trial(criterion, of, shown, Run(self.servers.from_its_listening(shown.number)), ())
+
+    @property
+    def _why_not_tried(self) -> str:
+        traffic = self.examined.traffic
+        if traffic and not traffic.outcome.traffic.exchanges:
+            return "no request of the traffic before got its reply"
+        return self.examined.not_listening or f"the {LONGEST:g} s for one submission were over"
+
+    def _lost_trial(self, criterion: Criterion, of: int, tried: Tried, run: Run | None, kernel: tuple[str, ...]) -> Item:
+        """A trial that failed, with what the server's threads did meanwhile if the probes followed it."""
+        outcome = tried.outcome
+        seen = outcome.fault or "the clients saw no fault"
+        if tried.ended:
+            seen += f"; the server {tried.ended}"
+        if run is None:
+            return dataclasses.replace(_lost(criterion, of, seen), diagnosed=kernel)
+        if doing := meanwhile(run, outcome.begin, outcome.end):
+            kernel = (*kernel, doing)
+        since = self.servers.listened_at(tried.number)
+        moment = f"{(outcome.begin - since) / 1e9:.2f} s after it began to listen" if since else ""
+        return dataclasses.replace(_lost(criterion, of, seen), moment=moment, diagnosed=kernel)
+
+    # -- the kernel --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _checked(self) -> Result:
+        traffic = self.examined.traffic
+        assert traffic is not None
+        part = self.servers.from_its_listening(self.examined.number)
+        return judged(part, self.rubric.model, traffic.outcome.traffic, self.examined.memory)
+
+    @cached_property
+    def _run(self) -> Run:
+        """The server's run; in a lab with cases that of its case."""
+        run = Run(self._checked)
+        return next(iter(run.cases.values()), run)
+
+    @cached_property
+    def _broken(self) -> list[tuple[Property, str]]:
+        """The properties that the server breaks, with the evidence."""
+        seen = [(each, each.observe(self._run)) for each in properties.ALL]
+        return [(each, observed.evidence) for each, observed in seen if observed.holds is Holds.BROKEN]
+
+    @cached_property
+    def _diagnosed(self) -> dict[str, ProgramFinding]:
+        return {finding.id: finding for finding in diagnose(self._run.result).broken}
+
+    def _evidence(self, criterion: Criterion, of: int) -> Item:
+        checks = [check for check in self._checked.checks if check.name == criterion.statement]
+        if not self._checked.threads:
+            return _lost(criterion, of, "no call of the server was recorded after it began to listen", remedy="")
+        check = checks[0]
+        if check.verdict is CheckVerdict.INCONCLUSIVE:
+            return Item(criterion, Verdict.INCONCLUSIVE, of, check.evidence)
+        if check.verdict in _EARNED:
+            return _earned(criterion, of, check.evidence)
+        if check.verdict is CheckVerdict.UNAVAILABLE:
+            return self._not_shown(criterion, of, check)
+        return self._broken_check(criterion, of, check)
+
+    def _not_shown(self, criterion: Criterion, of: int, check: Check) -> Item:
+        """A run that serves its clients may not show a property; a server that does not serve them proves nothing."""
+        traffic = self.examined.traffic
+        if traffic and traffic.outcome.fault:
+            return _lost(criterion, of, f"not shown, as requests got no reply: {check.evidence}", remedy="")
+        return Item(criterion, Verdict.NOT_SHOWN, of, check.evidence)
+
+    def _broken_check(self, criterion: Criterion, of: int, check: Check) -> Item:
+        cited = [each for each, evidence in self._broken if evidence in check.evidence]
+        remedy = "; ".join(dict.fromkeys(each.remedy for each in cited))
+        seen = check.evidence
+        for each in cited:
+            seen = seen.replace(f"{_REMEDY}{each.remedy}", "")
+        labs = [criteria.SHOWN_BY.get(each.id) for each in cited] + [each.lab for each in cited]
+        lab = next((lab for lab in labs if lab), criterion.lab)
+        places = [finding.place for each in cited if (finding := self._diagnosed.get(each.id))]
+        item = _lost(criterion, of, seen, remedy=remedy)
+        return dataclasses.replace(item, lab=lab, moment=next((self._moment(place) for place in places if place), ""))
+
+    def _moment(self, place: Place) -> str:
+        since = self.servers.listened_at(self.examined.number)
+        words = f"{(place.since - since) / 1e9:.2f} s after it began to listen, " if place.since and since else ""
+        where = f"in {place.call}" if place.call else "in user code"
+        return (
+            f"{words}{where}{f' on descriptor {place.fd}' if place.fd is not None else ''} of thread {place.name} ({place.tid})"
+        )
+
+
+def _earned(criterion: Criterion, of: int, seen: str) -> Item:
+    return Item(criterion, Verdict.EARNED, of, seen)
+
+
+def _lost(criterion: Criterion, of: int, seen: str, remedy: str | None = None) -> Item:
+    return Item(criterion, Verdict.LOST, of, seen, criterion.remedy if remedy is None else remedy, criterion.lab)
