@@ -68,7 +68,7 @@ class Address:
 
     host: str
     port: int
-    given: bool
+    expected: bool
 
 
 @dataclass(frozen=True)

@@ -87,20 +87,20 @@ def _checked(words: dict[str, Any], model: str, path: str) -> Rubric:
 
 
 def _points(words: dict[str, Any], table: str, known: set[str], path: str) -> dict[str, int]:
-    given = words.get(table, {})
-    if not isinstance(given, dict):
+    values = words.get(table, {})
+    if not isinstance(values, dict):
         raise WrongUsage(f"the rubric {path} has no table [{table}]", f"write [{table}] and a line such as starts = 4 for each")
-    _known(given, known, f"criterion of [{table}]", path)
-    for name, value in given.items():
+    _known(values, known, f"criterion of [{table}]", path)
+    for name, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_POINTS:
             raise WrongUsage(
                 f"the rubric {path} gives {name} {value!r}", f"give a whole number of points from 0 to {_MOST_POINTS:,}"
             )
-    return dict(given)
+    return dict(values)
 
 
-def _known(given: dict[str, Any], known: set[str], what: str, path: str) -> None:
-    for name in given:
+def _known(values: dict[str, Any], known: set[str], what: str, path: str) -> None:
+    for name in values:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}? " if near else ""

@@ -191,7 +191,7 @@ class _Examination:
                     self._notes.append("the server printed more than 8 MB: iolab stopped reading its output")
 
     def _note_address(self, address: Address) -> None:
-        if not address.given:
+        if not address.expected:
             self._notes.append(f"the server listened on {address.host} port {address.port}, not on the port that it was given")
 
     def _try(self, trial: str, server: Submission, address: Address) -> Tried:

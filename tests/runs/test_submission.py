@@ -61,7 +61,7 @@ def gone(server: Submission) -> bool:
 @pytest.mark.live
 def test_a_server_listens_and_ends_on_sigterm(start: Callable[..., Submission]) -> None:
     with start(SERVE + "print(os.getpid(), os.getuid(), os.getcwd(), flush=True)\n" + FOREVER) as server:
-        assert server.listening() == Address("127.0.0.1", PORT, given=True)
+        assert server.listening() == Address("127.0.0.1", PORT, expected=True)
         assert printed(server, "submission").split() == ["300", "61184", "/tmp/submission"]
         ending = server.terminate()
         assert (ending.status, ending.left) == (-15, 0)
@@ -88,7 +88,7 @@ def test_a_server_that_does_not_listen_is_named(start: Callable[..., Submission]
 @pytest.mark.live
 def test_a_fixed_port_and_any_address_are_found(start: Callable[..., Submission]) -> None:
     with start("listener = socket.create_server(('::', 8080), family=socket.AF_INET6)\n" + FOREVER) as server:
-        assert server.listening() == Address("::1", 8080, given=False)
+        assert server.listening() == Address("::1", 8080, expected=False)
 
 
 @pytest.mark.live
