@@ -42,6 +42,7 @@ from findings.view import (
 )
 from labs.kit.traffic import Traffic
 from probes.measure.result import Check, Result, Verdict
+from probes.words import count
 
 if TYPE_CHECKING:
     from labs.kit.questions.question import Question
@@ -148,7 +149,8 @@ class Lab:
             except NotOffered as error:
                 verdict, evidence = unavailable(str(error))
             if not result.events.sound and verdict is not Verdict.UNAVAILABLE:
-                evidence = f"{result.events.lost} events lost, {result.events.unmatched} unmatched; else: {verdict}, {evidence}"
+                lost = count(result.events.lost, "event")
+                evidence = f"{lost} lost, {result.events.unmatched} unmatched; else: {verdict}, {evidence}"
                 verdict = Verdict.INCONCLUSIVE
             elif result.events.full and verdict is not Verdict.UNAVAILABLE:
                 verdict, evidence = (
