@@ -34,7 +34,7 @@ _SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
         " (another iolab runs at the same time, or a program tried)"
     ),
     Missing.CUT: lambda _number: (
-        "the recording is cut off: iolab was killed before it wrote the end, or the copy of the file is not complete;"
+        "the recording is cut off: iolab still records, it was killed, or the copy of the file is not complete;"
         " later events are missing, and threads that lived then are shown as alive"
     ),
 }
