@@ -241,7 +241,8 @@ class _Tree:
     def _process_role(self, process: int) -> Role:
         """The role of its first thread in a report. A process that serves nobody, and whose children do, is a master."""
         own = min((self._role_of[thread] for thread in self._members[process]), key=lambda role: role.rank)
-        children = {self._process_roles[child] for child in self._children[process]}
+        # In a damaged recording a child may begin before its parent, and has no role yet.
+        children = {self._process_roles[child] for child in self._children[process] if child in self._process_roles}
         if self._goes_between(process, own):
             return Role.CONNECTION
         if own is not Role.ACCEPTOR and not self._serves(process) and children & (_SERVES | {Role.ACCEPTOR}):
