@@ -6,6 +6,7 @@ import collections
 from typing import Any
 
 from findings.causes import Cause
+from findings.endings import Ended
 from findings.narrow import Part
 from findings.where import Slept, Where
 from probes.measure.result import Thread
@@ -81,8 +82,17 @@ def _waker(cause: Cause, number: int, of: dict[int, Thread]) -> dict[str, Any]:
     }
 
 
+def _ending(ended: Ended | None) -> dict[str, Any] | None:
+    """How a process ended; null for a process that was alive when the recording ended."""
+    if ended is None:
+        return None
+    signal = (ended.signal or "unknown") if ended.by_signal else None
+    return {"status": ended.status, "signal": signal, "core": ended.core, "sender": ended.sender.pid if ended.sender else None}
+
+
 def processes(report: Report) -> list[dict[str, Any]]:
     """What each process did, the one that used the most CPU time first."""
+    ended = {ended.process.pid: ended for ended in report.endings}
     return [
         {
             "pid": work.pid,
@@ -96,6 +106,7 @@ def processes(report: Report) -> list[dict[str, Any]]:
             "received_bytes": work.received,
             "sent_bytes": work.sent,
             "messages": work.messages,
+            "ended_by": _ending(ended.get(work.pid)),
         }
         for work in report.processes
     ]

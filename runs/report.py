@@ -9,6 +9,7 @@ from functools import cached_property
 import labs
 from findings import figure, groups, narrow, roles, scene, side_by_side, slowest, startup, strips, summary, work
 from findings.diagnosis import Diagnosis, diagnose
+from findings.endings import Ended, endings
 from findings.figure import Figure
 from findings.groups import Group
 from findings.idle import Idleness
@@ -132,6 +133,12 @@ class Report:
     def start_up_rows(self) -> tuple[CallRow, ...]:
         """The table of the calls of the start-up."""
         return table(self.start.calls, self.result.probes) if self.start else ()
+
+    @cached_property
+    def endings(self) -> tuple[Ended, ...]:
+        """How the processes ended."""
+        shown = {thread.pid for thread in self.result.threads}
+        return tuple(ended for ended in endings(Run(self.whole)) if ended.process.pid in shown)
 
     @cached_property
     def outcomes(self) -> tuple[CallOutcomes, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from findings.work import ProcessWork
 from probes.words import count, visible
+from reports import endings
 from reports.terminal.screen import Column, Screen, figures, note, section
 from reports.words import duration, size
 from runs.report import Report
@@ -30,6 +31,18 @@ def show(report: Report, out: Screen) -> None:
         note(
             out, f"{count(len(rest), 'other process')}, {duration(used)} on a CPU, {count(sum(w.calls for w in rest), 'call')}"
         )
+    _endings(report, out)
+
+
+def _endings(report: Report, out: Screen) -> None:
+    """How the processes ended: all that did not end with status 0."""
+    found = endings.sentences(report.endings)
+    for words in found[:_ROWS]:
+        note(out, words, "yellow")
+    if rest := found[_ROWS:]:
+        note(out, f"and {count(len(rest), 'other ending')} (--json lists all)")
+    if zero := sum(1 for ended in report.endings if ended.status == 0):
+        note(out, f"{count(zero, 'process')} ended with exit status 0")
 
 
 def _cells(work: ProcessWork) -> list[str]:
