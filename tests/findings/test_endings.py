@@ -41,7 +41,7 @@ def test_the_words_name_status_signal_and_sender() -> None:
     assert sentence == r"worker 70: killed by SIGKILL, which master\x1b[31m 9 sent"
 
 
-def test_equal_endings_are_told_together_and_status_0_is_no_news() -> None:
+def test_equal_endings_are_one_sentence_and_status_0_is_no_news() -> None:
     killed = [Ended(process(pid), None, "SIGPIPE", by_signal=True) for pid in range(70, 76)]
     assert sentences([*killed, Ended(process(80), 0), Ended(process(81), 1)]) == [
         "worker 70, 71, 72, 73 ... (6 processes): killed by SIGPIPE",
@@ -55,7 +55,9 @@ def test_a_recorded_program_ended_with_its_status() -> None:
 
 
 @pytest.mark.live
-def test_the_endings_are_those_that_the_parent_was_told(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+def test_the_endings_are_those_that_wait4_gives_to_the_parent(
+    follow: Callable[..., Followed], compiled: Callable[..., Path]
+) -> None:
     run = follow(compiled("endings"))
     said = {int(pid): ending for pid, ending in json.loads(run.output).items()}
     found = {ended.process.pid: ended for ended in endings(Run(run.result))}
