@@ -57,6 +57,7 @@ VALUES = {
     "calls": "NAMES",
     "clients": "N",
     "csv": "FILE",
+    "details": "N",
     "fd": "NUMBERS",
     "file": "FILE",
     "folder": "FOLDER",

@@ -7,7 +7,17 @@ import sys
 from commands import shared
 from probes.errors import WrongUsage
 
-HELP = shared.REPORT_HELP | shared.HTML_HELP | shared.STACKS_HELP | shared.VIEW_HELP | shared.SAVE_HELP
+HELP = (
+    shared.REPORT_HELP
+    | shared.HTML_HELP
+    | shared.STACKS_HELP
+    | shared.VIEW_HELP
+    | shared.SAVE_HELP
+    | {
+        "details": "how many calls and sleeps to record one by one (default: 100,000): all from the start, then samples; all or"
+        " none. Counts and sums are exact in any case"
+    }
+)
 
 
 def trace(
@@ -21,6 +31,7 @@ def trace(
     fd: str = "",
     slowest: str = "",
     html: str = "",
+    details: str = "",
     *,
     rest: list[str],
 ) -> int:
@@ -29,14 +40,27 @@ def trace(
         raise WrongUsage("trace needs a program to run", "invoke trace -- CMD ARGS, for example: invoke trace -- ls -l")
     shared.check(save, out, html)
     view = shared.view(stacks, brief, thread, calls, fd, slowest)
+    budget = _budget(details)
     shared.need_tracing()
     shared.outlive_the_terminal(save)
     from runs import trace as tracing
     from runs.signals import HeldSignals
 
     signals = HeldSignals()
-    recording, status = tracing.run(rest, shared.progress, shared.closed_at_start(), signals)
+    recording, status = tracing.run(rest, shared.progress, shared.closed_at_start(), signals, budget)
     result, failed = shared.present(
         recording, json=json, save=save, out=out, view=view, html=html, default=sys.stderr, saved=signals.release
     )
     return failed or (status if result.verdict != "inconclusive" else shared.VERDICT_CODES["inconclusive"])
+
+
+def _budget(details: str) -> int | None:
+    """The value of --details as Instrument takes it. Raises WrongUsage."""
+    from probes.capture.details import DETAILS
+
+    if details in ("all", "none"):
+        return None if details == "all" else 0
+    wanted = shared.number("details", details.replace(",", "")) if details else DETAILS
+    if wanted < 0:
+        raise WrongUsage(f"--details {details} is below 0", "a number of calls, all or none")
+    return int(wanted)

@@ -12,7 +12,8 @@ from probes.kernel.records import LAYOUTS, Kind, Layout
 
 # The fields that hold an address, in records of any kind: field -> what it is the address of. Addresses of the same things get
 # numbers from one sequence.
-_FIELDS = {"stack": "stack", "waker_stack": "stack", "object": "object", "socket": "socket"}
+_FIELDS = {"stack": "stack", "waker_stack": "stack", "object": "object", "socket": "socket", "release": "stack"}
+_FUNCTIONS = {"release"}  # the address of a function, which counts as a stack of one frame
 _WORD = struct.Struct("<Q")
 
 
@@ -26,11 +27,11 @@ class Ordinals:
         self._places = {int(kind): list(self._addresses(layout)) for kind, layout in layouts.items()}
         self._frames: dict[int, list[int]] = {}
 
-    def _addresses(self, layout: Layout) -> Iterator[tuple[int, dict[int, int]]]:
-        """Where the addresses are in a record, with the numbers of their kind."""
+    def _addresses(self, layout: Layout) -> Iterator[tuple[int, dict[int, int], bool]]:
+        """Where the addresses are in a record, with the numbers of their kind, and whether they are functions."""
         for name, ctype, length in layout.fields:
             if name in _FIELDS and (ctype, length) == ("u64", 0):
-                yield layout.offset(name), self._numbers[_FIELDS[name]]
+                yield layout.offset(name), self._numbers[_FIELDS[name]], name in _FUNCTIONS
 
     def replace(self, data: bytes) -> bytes:
         """Whole packed records with numbers instead of addresses, and without the stack records (`new_frames` has them)."""
@@ -42,9 +43,11 @@ class Ordinals:
                 self._take_stack(source, at)
                 kept += source[since:at]
                 since = at + sizes[kind]
-            for place, numbers in places[kind]:
+            for place, numbers, is_function in places[kind]:
                 (address,) = read(source, at + place)
                 if address:
+                    if is_function and address not in numbers:
+                        self._frames[len(numbers)] = [address]
                     write(source, at + place, numbers.setdefault(address, len(numbers)))
             at += sizes[kind]
         return bytes(kept + source[since:] if since else source)

@@ -100,6 +100,7 @@ class Recording:
     end: int  # when the recording ended, monotonic ns
     context: Context  # the command or the lab, its traffic, the witnesses' figures
     layouts: Mapping[Kind, Layout] = field(default_factory=lambda: LAYOUTS)  # of the records
+    windows: tuple[tuple[int, int], ...] = ()  # when calls and sleeps were reported one by one, monotonic ns; empty: always
 
     def stack(self, number: int) -> tuple[str, ...]:
         """The kernel functions of a stack, innermost first; empty for a stack that was not taken."""
@@ -176,6 +177,8 @@ class Writer:
         """Writes the end: what `recording` has beside its records and its stacks, as far as the head does not say the same."""
         self.flush()
         end: dict[str, Any] = {"losses": recording.losses, "seen": recording.seen, "end": recording.end, "bytes": self._bytes}
+        if recording.windows:
+            end["windows"] = recording.windows
         if recording.probes != self._head.probes:
             end["probes"] = _described(recording.probes)
         if recording.context != self._head.context:
@@ -306,6 +309,7 @@ class _Meta:
     stacks: Mapping[str, tuple[str, ...]]
     end: int
     bytes: int | None = None
+    windows: tuple[tuple[int, int], ...] = ()
 
 
 def _recording(meta: dict[str, Any], data: bytes) -> Recording:
@@ -335,4 +339,5 @@ def _recording(meta: dict[str, Any], data: bytes) -> Recording:
         end=whole.end,
         context=read_context(meta["context"]),
         layouts=records.from_description(meta["layouts"]),
+        windows=whole.windows,
     )

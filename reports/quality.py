@@ -34,6 +34,7 @@ class Sentence(NamedTuple):
 def sentences(result: Result) -> Iterator[Sentence]:
     """All sentences, worst news first."""
     yield from _events(result.events)
+    yield from _details(result)
     for words in losses.notes(result.events, never_began(result)):
         yield Sentence(words, Tone.NOTE)
     several = len({thread.pid for thread in result.threads}) > 1  # the witnesses know only the process that was started
@@ -54,8 +55,25 @@ def _events(events: Events) -> Iterator[Sentence]:
         yield Sentence(f"Every verdict is inconclusive, because events are missing. {remedy}", Tone.PLAIN)
         yield Sentence("docs/troubleshooting.md explains each kind of loss.", Tone.PLAIN)
     if events.full:
-        words = "The recording was full before the end: later events are not in it. Threads that lived then are shown as alive."
+        words = "The recording was full before the end: later calls are in the sums only, and no check can judge them."
         yield Sentence(words, Tone.ALARM)
+
+
+def _details(result: Result) -> Iterator[Sentence]:
+    """Which part of the calls was reported one by one, where it is not all of them."""
+    details = result.details
+    if details.complete or not result.sums:
+        return
+    words = f"details: {details.recorded:,} of {details.of:,} calls were recorded one by one"
+    if details.windows and result.threads:
+        start = min(thread.start for thread in result.threads)
+        first, *samples = details.windows
+        words += f", all of them until {duration(max(first[1] - start, 0))}"
+        words += f", then in {count(len(samples), 'sample')}" if samples else ""
+    yield Sentence(f"{words}. The counts, the sums and the sleeps in the tables are those of all calls.", Tone.NOTE)
+    if result.others:
+        words = f"{count(result.others.threads, 'thread')} share one account, since {len(result.threads):,} others came first."
+        yield Sentence(words, Tone.NOTE)
 
 
 def _witness(witness: Witness, several: bool) -> str:

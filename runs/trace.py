@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from probes import VERSION
+from probes.capture.details import DETAILS
 from probes.capture.instrument import Instrument
 from probes.capture.prctl import handed_over
 from probes.context import TraceRun
@@ -25,13 +26,18 @@ _LAUNCH = Path(__file__).parents[1] / "probes" / "capture" / "launch.py"
 
 
 def run(
-    command: list[str], progress: Callable[[str], None], closed: Sequence[int] = (), signals: HeldSignals | None = None
+    command: list[str],
+    progress: Callable[[str], None],
+    closed: Sequence[int] = (),
+    signals: HeldSignals | None = None,
+    details: int | None = DETAILS,
 ) -> tuple[Recording, int]:
     """Runs the command until it has ended, and all processes that it started have ended, too.
 
     A signal to this process is passed on to the program. A signal after the program has ended, such as Ctrl-C, ends the
     waiting for the processes that it started. `closed` are the descriptors of 0, 1 and 2 that the user had closed: the program
     finds them closed. `signals` are still held when this function returns: the caller saves the recording, then releases them.
+    `details`: how many calls and sleeps are reported one by one; None: all.
 
     Returns the recording and the command's status: 128 + N if signal N killed the command, as a shell reports it. Raises
     WrongUsage if there is no such program, CannotTrace if this machine can't trace.
@@ -41,7 +47,7 @@ def run(
         raise WrongUsage(f"there is no program {command[0]!r}", "give its path, or a name that is on PATH")
     held = signals or HeldSignals()
     try:
-        with Instrument() as instrument:
+        with Instrument(details=details) as instrument:
             held.hold()
             process = _start(path, command, instrument.invite(), closed, held)
             status = _wait(process, held)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from probes.capture.btf import Btf
+from probes.capture.preemption import preempts
 from probes.errors import CannotTrace
 from probes.kernel.records import Hit
 from probes.recording import Probe, Quality
@@ -22,13 +23,14 @@ class Hook:
 
     `kind` is tracepoint (raw), and then `program` is the program's name; or it is fentry, fexit, kprobe or kretprobe, and then
     `place` is a function that gives its program the name. `only_with` is a struct and its member: the hook is used only on
-    kernels that have the member.
+    kernels that have the member. `if_preempted`: only on kernels that preempt their own code.
     """
 
     place: str
     program: str = ""
     kind: str = "tracepoint"
     only_with: tuple[str, str] | None = None
+    if_preempted: bool = False
 
     @property
     def stands_in(self) -> bool:
@@ -80,7 +82,7 @@ def _stand_in(place: str, program: str) -> Hook:
     """A second program at the same place. Newer kernels may preempt a program, and skip it for other threads meanwhile; these
     kernels have the member `faultable`, since their tracepoints may fault.
     """
-    return Hook(place, f"{program}_stand_in", only_with=("tracepoint_ext", "faultable"))
+    return Hook(place, f"{program}_stand_in", only_with=("tracepoint_ext", "faultable"), if_preempted=True)
 
 
 def _twice(place: str, program: str) -> tuple[Candidate, ...]:
@@ -188,6 +190,8 @@ PROBES = (
 
 def _has(btf: Btf, hook: Hook) -> bool:
     if hook.only_with and btf.offset(*hook.only_with) is None:
+        return False
+    if hook.if_preempted and not preempts():
         return False
     if hook.kind == "tracepoint":
         return btf.tracepoint(hook.place.split(":")[1]) is not None

@@ -29,11 +29,18 @@ REQUIRED = (
     ("TABLE_FILES", "fdtable", "fd"),
     ("FILE_OBJECT", "file", "private_data"),
     ("FILE_INODE", "file", "f_inode"),
+    ("FILE_OPERATIONS", "file", "f_op"),
+    ("RELEASE", "file_operations", "release"),
+    ("INODE_MODE", "inode", "i_mode"),
+    ("SOCKET_SK", "socket", "sk"),
+    ("SOCK_FAMILY", "sock_common", "skc_family"),
+    ("TASK_EXIT_CODE", "task_struct", "exit_code"),
     ("INODE_NUMBER", "inode", "i_ino"),
     ("PID_LEVEL", "pid", "level"),
     ("PID_NUMBERS", "pid", "numbers"),
     ("UPID_NR", "upid", "nr"),
     ("SOCK_PROTOCOL", "sock", "sk_protocol"),
+    ("SOCK_TYPE", "sock", "sk_type"),
     ("SOCK_WQ", "sock", "sk_wq"),
     ("WQ_WAIT", "socket_wq", "wait"),
     ("SOCK_FLAGS", "sock_common", "skc_flags"),  # a sock begins with its sock_common
@@ -50,6 +57,8 @@ NESTED = (
     ("SYSCALL_WORK", "SYSCALL_WORK", ("task_struct", "thread_info"), ("thread_info", "syscall_work")),
     ("THREAD_FLAGS", "THREAD_FLAGS", ("task_struct", "thread_info"), ("thread_info", "flags")),
 )
+
+CALL_NUMBERS = 512  # system calls have smaller numbers on both architectures
 
 
 def defines(btf: Btf, sizes: Sizes) -> str:
@@ -81,6 +90,7 @@ def _offsets(btf: Btf) -> dict[str, int | str]:
     socket_of, inode = btf.offset("sock", "sk_socket"), btf.offset("socket_alloc", "vfs_inode")
     found["HAS_SOCKET_INODE"] = int(socket_of is not None and inode is not None)
     found["OFF_SOCK_SOCKET"], found["OFF_SOCKET_ALLOC_INODE"] = socket_of or 0, inode or 0
+    found["HAS_TYPED_TASK"] = int(btf.has_function("bpf_get_current_task_btf"))
     found["SIZE_UPID"] = btf.size("upid") or 16
     return found
 
@@ -136,6 +146,12 @@ def _sizes(sizes: Sizes) -> dict[str, int | str]:
         "WAITING": sizes.waiting,
         "MAX_THREADS": sizes.threads,
         "MAX_BURSTS": sizes.bursts,
+        "MAX_ACCOUNTS": sizes.accounts,
+        "MAX_SUMS": sizes.sums,
+        "MAX_SLEEP_SUMS": sizes.sleep_sums,
+        "MAX_SHARED_SUMS": sizes.shared_sums,
+        "MAX_WALKS": sizes.walks,
+        "CALL_NUMBERS": CALL_NUMBERS,
         "MAX_GENERATIONS": sizes.generations,
         "MAX_WATCHERS": sizes.watchers,
         "MAX_ARRIVALS": sizes.arrivals,

@@ -23,6 +23,7 @@ from probes import clock
 from probes.capture import ring
 from probes.capture.attach import PROBES, Hook, ProbeSpec, attach
 from probes.capture.btf import Btf
+from probes.capture.details import Budget
 from probes.capture.prctl import new_cookie
 from probes.capture.privileges import need_privileges
 from probes.capture.programs import RING, Programs
@@ -36,16 +37,24 @@ from probes.recording import Machine, Missing, Probe, Quality, Recording, withou
 _AT_ONCE = 1000  # threads; the last records of this many fit into the ring
 DRAIN_EVERY = 0.02  # seconds; the ring holds 0.8 s of the busiest server that was measured, so a late reader loses nothing
 MOST_BYTES = 512 << 20  # of records: about 2.5 million calls, which take ten times as much memory while they are measured
+WALK_EVERY = 16  # of sleeps that look alike, where details are sampled
 
 
 class Instrument:
     """Follows processes from construction to `stop`. Raises CannotTrace if this machine can't be traced."""
 
-    def __init__(self, sizes: Sizes = SIZES, wanted: tuple[ProbeSpec, ...] = PROBES, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        sizes: Sizes = SIZES,
+        wanted: tuple[ProbeSpec, ...] = PROBES,
+        most_bytes: int = MOST_BYTES,
+        details: int | None = None,
+    ) -> None:
+        """`details`: how many calls and sleeps are reported one by one, at most; None: all, until `most_bytes` are held."""
         need_privileges()
-        self._most_bytes = most_bytes
+        self._budget = Budget(details, most_bytes)
+        self._walk_every = 1 if details is None else WALK_EVERY
         self._sizes = sizes
-        self._ended: int | None = None
         self._wanted = wanted
         self._spans: list[bytes] = []
         self._stopped = threading.Event()
@@ -55,6 +64,7 @@ class Instrument:
         try:
             self.probes = attach(btf, self._programs.load, self._programs.unload, wanted)
             self._ring = ring.Ring(self._table(RING).fd, sizes.ring_bytes)
+            self._programs.set_up(details=details != 0, walk_every=self._walk_every)
         except BaseException:
             self._give_back_programs()
             raise
@@ -71,13 +81,13 @@ class Instrument:
     def _drain(self) -> None:
         with contextlib.suppress(OSError):  # a container may lack CAP_SYS_NICE
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)  # on a busy machine a late reader loses records
-        held = 0
+        taken, wanted = 0, True
         while not self._stopped.wait(DRAIN_EVERY):
             self._spans.append(self._ring.drain())
-            held += len(self._spans[-1])
-            if held > self._most_bytes:  # the followed processes go on and are not recorded
-                self._ended = self._freeze()
-                return
+            taken += len(self._spans[-1])
+            before, wanted = wanted, self._budget.wants(taken, clock.now_ns())
+            if wanted is not before:
+                self._programs.settings(details=wanted, walk_every=self._walk_every)
 
     def _freeze(self) -> int:
         """Ends the following of all threads; returns the time of the end (ns)."""
@@ -118,13 +128,11 @@ class Instrument:
 
     @property
     def full(self) -> bool:
-        """Whether the recording has ended by itself, because it was full."""
-        return self._ended is not None
+        """Whether details ended before the program did, although all were wanted. The sums go on."""
+        return self._budget.full
 
     def followed(self) -> int:
         """How many threads are followed now."""
-        if self.full:
-            return 0
         return sum(1 for _ in self._table("threads").keys())  # noqa: SIM118 (a map of the kernel is no dictionary)
 
     def wait_until_gone(self, seconds: float) -> bool:
@@ -143,11 +151,10 @@ class Instrument:
         """
         self._stopped.set()
         self._drainer.join()
-        end = self._ended or self._freeze()
+        end = self._freeze()
         self._report_open_threads(end)
         self._ring.close()
-        bursts = b"".join(burst for burst in self._table("bursts").values() if int.from_bytes(burst[:4], "little"))
-        data, frames = without_addresses(ring.strip(self._spans) + bursts)
+        data, frames = without_addresses(ring.strip(self._spans) + self._programs.rows())
         # The kernel has names for the frames of the programs only while the programs are loaded.
         stacks = {
             number: tuple(self._programs.symbol(address) for address in addresses) for number, addresses in frames.items()
@@ -166,6 +173,7 @@ class Instrument:
             stacks=stacks,
             end=end,
             context=context or TraceRun(),
+            windows=tuple(self._budget.end(end)),
         )
         self._close()
         return recording

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import struct
 
 from probes.capture import constants, system
 from probes.capture.attach import PROBES, Hook
 from probes.capture.bpf import KERNEL, complaint, quiet
 from probes.capture.btf import Btf
 from probes.capture.image import image
+from probes.capture.sums import facts_by_number, rows
 from probes.capture.symbols import Symbols
 from probes.errors import CannotTrace
 from probes.kernel.limits import SIZES, Sizes
@@ -18,6 +20,8 @@ from probes.kernel.records import c_source
 
 _PARTS = (
     "instrument",
+    "arguments",
+    "sums",
     "threads",
     "sched",
     "calls",
@@ -104,6 +108,21 @@ class Programs:
     def report_open(self, thread: bytes, end: int) -> None:
         """Has the kernel side write the records of a thread that lives on at `end` (ns): what it is in, and its totals."""
         system.run_program(self._at_the_end, int.from_bytes(thread, "little"), end)
+
+    def set_up(self, *, details: bool, walk_every: int) -> None:
+        """What the programs are to report, and what they must know of system calls."""
+        facts = self._maps["call_facts"]
+        for number, fact in facts_by_number().items():
+            facts.update(struct.pack("=I", number), struct.pack("=I", fact))
+        self.settings(details=details, walk_every=walk_every)
+
+    def settings(self, *, details: bool, walk_every: int) -> None:
+        """Whether calls and sleeps are reported one by one, and how often the stacks of sleeps that look alike are walked."""
+        self._maps["settings"].update(struct.pack("=I", 0), struct.pack("=II", details, walk_every))
+
+    def rows(self) -> bytes:
+        """What is in the tables at the end: the open bursts and the sums, as packed records."""
+        return rows(self._maps)
 
     def misses(self) -> dict[Hook, int]:
         """Per hook: how often the kernel skipped its program because it was already at work on that CPU."""

@@ -107,6 +107,12 @@ class Map:
             if (value := self.lookup(key)) is not None:
                 yield value
 
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every key with its value."""
+        for key in self.keys():
+            if (value := self.lookup(key)) is not None:
+                yield key, value
+
     def total(self, index: int) -> int:
         """The sum over all CPUs, of a per-CPU array of u64."""
         value = self.lookup(struct.pack("=I", index)) or b""

@@ -1,9 +1,15 @@
 /* System calls: reported one by one, or, where they returned no result, folded into bursts.
  *
- * Needs follow (threads.c), switch_in_missed (sched.c) and the helpers of instrument.c. Offers report_call and report_totals to
+ * Needs load_arguments (arguments.c), the sums (sums.c), follow (threads.c), switch_in_missed (sched.c) and the helpers of
+ * instrument.c. Offers report_call and report_totals to
  * end.c, copy_end_missed to data.c. Attached: on_enter, on_exit, their stand-ins, on_gone. */
 
-static inline int report_call(struct thread *t, s64 ret, u32 flags, u64 now) {
+/* A call that has ended, is under way at the end of the recording, or will not return. `task` as in sum_call. */
+static inline int report_call(struct thread *t, u64 task, s64 ret, u32 flags, u64 now) {
+  load_arguments(t);
+  sum_call(t, task, ret, flags, now);
+  if (!t->detailed)
+    return 0;
   t->calls++;
   REPORT(call_record, r);
   r->kind = KIND_CALL;
@@ -41,11 +47,20 @@ static inline int report_call(struct thread *t, s64 ret, u32 flags, u64 now) {
 
 /* ---- bursts ---- */
 
-static inline int report_burst(struct burst_record *burst) {
+/* The end of a burst: added to the sums, and reported if any of its calls was to be. */
+static inline int report_burst(struct thread *t, struct burst_record *burst) {
+  sum_burst(t, burst);
+  if (!burst->detailed)
+    return 0;
   REPORT(burst_record, r);
   bpf_probe_read_kernel(r, sizeof(*r), burst);
   submit(r);
   return 0;
+}
+
+/* Of a burst of calls that are not to be reported, the first that is ends it: a burst is reported whole or not at all. */
+static inline int same_burst(struct thread *t, struct burst_record *burst, s64 ret) {
+  return burst->ret == ret && burst->detailed == t->detailed;
 }
 
 /* An io_uring_enter that submits no request, waits for no completion, and wakes no thread (IORING_ENTER_SQ_WAKEUP, 2). */
@@ -53,19 +68,51 @@ static inline int only_looks(struct thread *t) {
   return t->nr == NR_IO_URING_ENTER && !(u32)t->args[1] && !(u32)t->args[2] && !(t->args[3] & 2);
 }
 
+#define REPEATED 64  /* so many identical calls in a row are reported one by one, and those after them folded */
+
+/* Has the thread made this call with these arguments and this result so many times in a row? Then it spins, whatever it gets: a read
+ * of 0 bytes at the end of a file, EMFILE, POLLHUP. Calls that sleep or move data of a socket are never folded. */
+static inline int repeats(struct thread *t, s64 ret) {
+  load_arguments(t);
+  u64 same = t->nr == t->last.nr && ret == t->last.ret && t->args[0] == t->last.args[0] && t->args[1] == t->last.args[1] &&
+             t->args[2] == t->last.args[2] && t->args[3] == t->last.args[3];
+  if (same)
+    return ++t->last.times >= REPEATED;
+  t->last.nr = t->nr;
+  t->last.ret = ret;
+  t->last.args[0] = t->args[0];
+  t->last.args[1] = t->args[1];
+  t->last.args[2] = t->args[2];
+  t->last.args[3] = t->args[3];
+  t->last.times = 0;
+  return 0;
+}
+
 /* A call without result that did not sleep: EAGAIN, a multiplexer that found no descriptor ready, io_getevents that found no
  * completion, or an io_uring_enter that did not have to wait. */
 static inline int without_result(struct thread *t, s64 ret) {
-  int nothing = is_multiplexer(t->nr) || is_aio_wait(t->nr) || only_looks(t);
-  return !t->in.sleeps && !t->copies && (ret == -11 || (ret == 0 && nothing));
+  if (ret == -11)
+    return 1;
+  if (ret)
+    return 0;
+  if (t->nr == NR_IO_URING_ENTER)
+    load_arguments(t);
+  return is_multiplexer(t->nr) || is_aio_wait(t->nr) || only_looks(t);
+}
+
+/* Is the call part of a burst? Longer calls than the buckets of a burst have are not. */
+static inline int folds(struct thread *t, s64 ret, u64 now) {
+  if ((t->touched && (t->in.sleeps || t->copies || t->socket)) || now - t->enter >= 1ULL << (6 + BURST_BUCKETS / 4))
+    return 0;
+  return without_result(t, ret) || (t->detailed && repeats(t, ret));
 }
 
 /* Folds the call into the burst of the same call on the same descriptor. Returns 0 if the table of bursts is full: the caller
  * then reports the call by itself, and nothing is lost. */
 static inline int fold_burst(struct thread *t, struct burst_key *key, s64 ret, u64 now) {
   struct burst_record *burst = bursts.lookup(key);
-  if (burst && burst->ret != ret) {
-    report_burst(burst);
+  if (burst && !same_burst(t, burst, ret)) {
+    report_burst(t, burst);
     bursts.delete(key);
     burst = 0;
   }
@@ -77,33 +124,42 @@ static inline int fold_burst(struct thread *t, struct burst_key *key, s64 ret, u
     burst = bursts.lookup(key);
     if (!burst)
       return 0;
+    struct descriptor behind = {.release = 0, .socket = 0};
+    if (facts_of(t->nr) & FACT_DESCRIPTOR)
+      behind = descriptor_of(bpf_get_current_task(), (u32)key->fd);
     burst->kind = KIND_BURST;
-    burst->thread = t->serial;
+    burst->thread = t->account == OTHERS ? OTHERS : t->serial;
     burst->nr = t->nr;
     burst->fd = key->fd;
     burst->ret = ret;
     burst->first = t->enter;
+    burst->release = behind.release;
+    burst->socket = behind.socket;
+    burst->detailed = t->detailed;
   }
   burst->count++;
   burst->last = now;
   burst->total += now - t->enter;
   if (now - t->enter > burst->longest)
     burst->longest = now - t->enter;
-  burst->delay += t->in.delay;
-  burst->preempted += t->in.preempted;
-  burst->preemptions += t->in.preemptions;
-  burst->polled += t->polled;
-  burst->queued += t->queued;
-  burst->unqueued += t->unqueued;
-  burst->buckets[burst_bucket(now - t->enter) & (BURST_BUCKETS - 1)]++;
-  t->bursts++;
+  if (t->touched) {
+    burst->delay += t->in.delay;
+    burst->preempted += t->in.preempted;
+    burst->preemptions += t->in.preemptions;
+    burst->polled += t->polled;
+    burst->queued += t->queued;
+    burst->unqueued += t->unqueued;
+  }
+  burst->buckets[bucket_of(now - t->enter) & (BURST_BUCKETS - 1)]++;
+  if (t->detailed)
+    t->bursts++;
   return 1;
 }
 
-static inline void end_burst(struct burst_key *key) {
+static inline void end_burst(struct thread *t, struct burst_key *key) {
   struct burst_record *burst = bursts.lookup(key);
   if (burst) {
-    report_burst(burst);
+    report_burst(t, burst);
     bursts.delete(key);
   }
 }
@@ -114,7 +170,7 @@ static inline void end_bursts_of(struct thread *t) {
 #pragma unroll
   for (u32 i = 0; i < sizeof(polled) / sizeof(*polled); i++) {
     struct burst_key key = {.thread = t->serial, .nr = polled[i], .fd = (u32)t->args[0]};
-    end_burst(&key);
+    end_burst(t, &key);
   }
 }
 
@@ -151,41 +207,22 @@ static inline void asks_to_be_followed(u64 regs_at, int stands_in) {
     t->handled = HANDLED_ENTER;
 }
 
-/* The events of a struct epoll_event (uapi/linux/eventpoll.h), whose address alone says nothing. EPOLL_CTL_DEL has none: 0. */
-static inline u64 epoll_mask(u64 event) {
-  u32 events = 0;
-  bpf_probe_read_user(&events, sizeof(events), (void *)event);
-  return events;
-}
-
-/* Stores the arguments; of epoll_ctl the events in the place of their address. Returns the number of the call, which is marked
- * where it belongs to the architecture's 32-bit ABI: the registers of that ABI are others. */
-static inline s64 take_arguments(struct thread *t, u64 regs_at, s64 nr) {
-  u64 regs[8];
-  bpf_probe_read_kernel(regs, sizeof(regs), (void *)(regs_at + REGS_ARGS));
-  if (is_compat(bpf_get_current_task())) {
-    nr |= COMPAT;
-    __builtin_memset(regs, 0, sizeof(regs));
-  }
-  t->args[0] = regs[REG_ARG0];
-  t->args[1] = regs[REG_ARG1];
-  t->args[2] = regs[REG_ARG2];
-  t->args[3] = nr == NR_EPOLL_CTL ? epoll_mask(regs[REG_ARG3]) : regs[REG_ARG3];
-  return nr;
-}
-
 /* sys_enter(regs, nr) */
 static inline void call_begins(struct raw *ctx, int stands_in) {
   s64 nr = ctx->args[1];
-  struct thread *t = current_thread(HIT_ENTER);
+  struct thread *t = followed((u32)bpf_get_current_pid_tgid());
   if (!t) {
     if (nr == NR_PRCTL)
       asks_to_be_followed(ctx->args[0], stands_in);
     return;
   }
   t->handled = HANDLED_ENTER;
-  switch_in_missed(t, bpf_ktime_get_ns());
-  nr = take_arguments(t, ctx->args[0], nr);
+  t->enters++;
+  if (t->off != ON_CPU)
+    switch_in_missed(t, bpf_ktime_get_ns());
+  t->regs = ctx->args[0];
+  if (current_is_compat())
+    nr |= COMPAT;
   if (t->where == IN_CALL)
     count(LOSS_UNMATCHED);  /* the end of the call before was not reported */
   fold_enter(t, nr, bpf_ktime_get_ns());  /* last: the probe's own work belongs to the time before the call */
@@ -228,21 +265,23 @@ static inline void call_without_begin(struct thread *t, struct raw *ctx, u64 now
     return;
   switch_in_missed(t, now);
   u32 flags = CALL_REFUSED | (ret == nr ? CALL_NO_RETURN : 0);
-  nr = take_arguments(t, ctx->args[0], nr);
-  t->args[0] = nr & COMPAT ? 0 : peek(ctx->args[0], REG_FIRST_AT_EXIT);
-  fold_enter(t, nr, now);
+  u64 task = bpf_get_current_task();
+  t->regs = ctx->args[0];
+  fold_enter(t, is_compat(task) ? nr | COMPAT : nr, now);
   now = leaves(t, now);
-  report_call(t, ret, flags, now);
+  fold_exit(t, IN_CALL, now);
+  report_call(t, task, ret, flags, now);
 }
 
 /* sys_exit(regs, ret) */
 static inline void call_ends(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns();  /* first: the probe's own work belongs to the time after the call */
   s64 ret = ctx->args[1];
-  struct thread *t = current_thread(HIT_EXIT);
+  struct thread *t = followed((u32)bpf_get_current_pid_tgid());
   if (!t)
     return;
   t->handled = HANDLED_EXIT;
+  t->exits++;
   if (t->where == IN_USER) {
     call_without_begin(t, ctx, now);
     return;
@@ -253,14 +292,15 @@ static inline void call_ends(struct raw *ctx) {
   copy_end_missed(t);
   fold_exit(t, was, now);
   if (was == IN_CALL) {
-    struct burst_key key = {.thread = t->serial, .nr = t->nr, .fd = (u32)t->args[0]};
-    if (!without_result(t, ret) || !fold_burst(t, &key, ret, now)) {
-      end_burst(&key);
+    struct burst_key key = {.thread = t->serial, .nr = t->nr, .fd = (u32)first_argument(t)};
+    if (!folds(t, ret, now) || !fold_burst(t, &key, ret, now)) {
+      end_burst(t, &key);
+      report_call(t, bpf_get_current_task(), ret, 0, now);
       if (t->nr == NR_CLOSE)
         end_bursts_of(t);
-      report_call(t, ret, 0, now);
     }
   }
+  t->detailed = wants_details(t);
 }
 
 int on_enter(struct raw *ctx) {
@@ -302,8 +342,14 @@ int on_exit_stand_in(struct raw *ctx) {
 
 /* ---- the end of a thread ---- */
 
-/* The totals of a thread that has ended, or of a thread that lives on, whose name is known already. */
-static inline int report_totals(struct thread *t, u64 now, int ended) {
+/* The totals of a thread that has ended, or of a thread that lives on, whose name is known already. `status`: as wait4 gives it. */
+static inline int report_totals(struct thread *t, u64 now, int ended, u32 status) {
+  hit_times(HIT_ENTER, t->enters);
+  hit_times(HIT_EXIT, t->exits);
+  if (t->account == OTHERS) {
+    sum_unlisted(t, now);
+    return 0;
+  }
   REPORT(exit_record, r);
   r->kind = KIND_EXIT;
   r->thread = t->serial;
@@ -317,6 +363,19 @@ static inline int report_totals(struct thread *t, u64 now, int ended) {
   r->copy = t->birth_copy;
   r->sleeps = t->out.sleeps;
   r->preemptions = t->out.preemptions;
+  r->made = t->made;
+  r->in_total = t->inside_total;
+  r->in_wait = t->inside.wait;
+  r->in_delay = t->inside.delay;
+  r->in_preempted = t->inside.preempted;
+  r->in_copy = t->inside_copy;
+  r->in_sleeps = t->inside.sleeps;
+  r->in_preemptions = t->inside.preemptions;
+  r->reported = t->reported;
+  r->reported_wait = t->reported_wait;
+  r->status = status;
+  r->alive = !ended;
+  r->unused = 0;
   __builtin_memset(r->comm, 0, sizeof(r->comm));
   if (ended)
     bpf_get_current_comm(r->comm, sizeof(r->comm));
@@ -335,9 +394,10 @@ int on_gone(struct raw *ctx) {
   u32 was = t->where;
   now = leaves(t, now);
   fold_exit(t, was, now);
+  u64 task = bpf_get_current_task();
   if (was == IN_CALL)
-    report_call(t, 0, CALL_NO_RETURN, now);
-  report_totals(t, now, 1);
+    report_call(t, task, 0, CALL_NO_RETURN, now);
+  report_totals(t, now, 1, peek32(task, OFF_TASK_EXIT_CODE));
   threads.delete(&tid);
   return 0;
 }

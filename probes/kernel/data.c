@@ -238,6 +238,12 @@ AT_EXIT(skb_copy_datagram_iter, copy_ends)
 /* A copy outside a reading call: one system call may read from several sockets (io_uring), and a worker of the kernel makes no
  * system call. */
 static inline int report_socket_copy(struct thread *t, u64 now) {
+  if (!t->detailed) {
+    t->ready = t->latest = 0;
+    t->arrivals = 0;
+    t->socket = 0;
+    return 0;
+  }
   REPORT(socket_copy_record, r);
   r->kind = KIND_SOCKET_COPY;
   r->thread = t->serial;

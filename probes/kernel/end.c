@@ -29,9 +29,11 @@ int on_end(struct raw *ctx) {
   } else if (t->off == NEWBORN) {
     p->delay += off;
   }
-  if (t->where == IN_CALL)
-    report_call(t, 0, CALL_OPEN, now);
-  else if (t->where == IN_BIRTH)
+  if (t->where == IN_CALL) {
+    fold_exit(t, IN_CALL, now);
+    report_call(t, 0, 0, CALL_OPEN, now);
+  } else if (t->where == IN_BIRTH) {
     fold_exit(t, IN_BIRTH, now);
-  return report_totals(t, now, 0);
+  }
+  return report_totals(t, now, 0, 0);
 }

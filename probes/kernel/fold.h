@@ -1,6 +1,6 @@
 /* The account of one followed thread's time, as a state machine: to which phase each ns between two events belongs.
  *
- * Needs the C types u8 to u64, COMM and BURST_BUCKETS; no BPF helper and no clock. So the tests compile this file with a C compiler
+ * Needs the C types u8 to u64, COMM and SUM_BUCKETS; no BPF helper and no clock. So the tests compile this file with a C compiler
  * and run it with random sequences of events. Offers struct thread and the fold_ functions to the other parts.
  *
  * The law: for each call
@@ -20,6 +20,8 @@ struct phases {
   u32 sleeps, preemptions;
 };
 
+struct repeat { s64 nr, ret; u64 args[4]; u64 times; };  /* the latest call, and how often it was repeated */
+
 struct thread {
   u32 serial;
   u32 where;               /* IN_USER, IN_CALL or IN_BIRTH */
@@ -32,6 +34,19 @@ struct thread {
   u64 copy_at, copy_off;   /* the copy under way: its start, and the time off the CPU before it */
   u64 birth, birth_copy;   /* ns on the CPU between fork and first return: at work, and copying */
   u64 calls, bursts;       /* calls reported one by one; calls folded into bursts */
+  u64 enters, exits;       /* events at both ends of its calls */
+  u64 born, made;          /* when the thread was followed; its calls */
+  struct phases inside;    /* of all its calls */
+  u64 inside_total, inside_copy;
+  u64 reported_wait;       /* of the sleeps outside calls that were reported one by one */
+  u32 reported;            /* how many these are */
+  u32 account;             /* whose rows its sums belong to: its own serial or OTHERS */
+  u32 touched;             /* an event came since the beginning of the call, or since the end of the call before */
+  u32 detailed;            /* the call, and the sleeps until its end, are reported one by one (sums.c) */
+  u32 loaded;              /* args has the arguments of the call */
+  struct repeat last;
+  u64 regs;                /* the registers of the call (struct pt_regs), which the kernel keeps until its end */
+  u32 queue_carried, waker_carried, waker;  /* labels of the latest sleep (sched.c); the waker's serial */
   u32 copies;
   u32 off;                 /* ON_CPU, ASLEEP, PREEMPTED, NEWBORN */
   u32 unseen, early;       /* of the latest sleep: its wake-up was not reported; its wake-up came before the switch-out */
@@ -59,15 +74,20 @@ static inline __attribute__((always_inline)) u64 off_cpu(const struct phases *p)
   return p->wait + p->delay + p->preempted;
 }
 
+/* The start of a call. Most calls of a busy thread neither sleep nor copy: nothing is set to zero that is zero already. */
 static inline __attribute__((always_inline)) void fold_enter(struct thread *t, s64 nr, u64 now) {
   t->nr = nr;
   t->enter = now;
-  t->in = (struct phases){};
-  t->copy = t->copied = t->copy_at = t->socket = t->ready = t->latest = 0;
-  t->copies = t->arrivals = t->unread = t->drained = t->bracketed = t->datagram = 0;
-  t->polled = t->queued = t->unqueued = t->linear = t->late = 0;
-  t->taken = 0;
-  t->copy_in_max = t->copying_out_at = 0;
+  t->loaded = 0;
+  if (t->touched) {
+    t->in = (struct phases){};
+    t->copy = t->copied = t->copy_at = t->socket = t->ready = t->latest = 0;
+    t->copies = t->arrivals = t->unread = t->drained = t->bracketed = t->datagram = 0;
+    t->polled = t->queued = t->unqueued = t->linear = t->late = 0;
+    t->taken = 0;
+    t->copy_in_max = t->copying_out_at = 0;
+    t->touched = 0;
+  }
   __asm__ __volatile__("" ::: "memory");
   t->where = IN_CALL;
 }
@@ -82,6 +102,7 @@ static inline __attribute__((always_inline)) void fold_enter_again(struct thread
   t->out.preempted += t->in.preempted;
   t->out.preemptions += t->in.preemptions;
   t->in = (struct phases){};
+  t->touched = 1;
   t->enter = now;
 }
 
@@ -105,6 +126,7 @@ static inline __attribute__((always_inline)) int fold_wakes(const struct thread 
 static inline __attribute__((always_inline)) int fold_in(struct thread *t, u64 now) {
   struct phases *p = t->where == IN_USER ? &t->out : &t->in;
   int slept = t->off == ASLEEP;
+  t->touched = 1;
   u64 off = now - t->off_at;
   if (slept) {
     u64 wait = off;
@@ -164,6 +186,7 @@ static inline __attribute__((always_inline)) void fold_copy_start(struct thread 
     fold_copy_close(t, m);  /* the next buffer starts, so the buffer before is copied */
     t->copy_at = m.at;
     t->copy_off = m.off;
+    t->touched = 1;
     t->copies++;
   }
 }
@@ -173,6 +196,7 @@ static inline __attribute__((always_inline)) void fold_copy_restart(struct threa
   if (t->where != IN_USER) {
     struct moment m = fold_moment(t, now);
     t->copies += !t->copy_at;
+    t->touched = 1;
     t->copy_at = m.at;
     t->copy_off = m.off;
   }
@@ -183,6 +207,7 @@ static inline __attribute__((always_inline)) void fold_copy_restart(struct threa
  * (`each`: epoll_wait), after the first time since it slept. */
 static inline __attribute__((always_inline)) void fold_polled(struct thread *t, int each, u64 now) {
   struct moment m = fold_moment(t, now);
+  t->touched = 1;
   if (!t->copying_out_at)
     t->copy_in_max = m.at - t->enter - m.off;
   if (each && t->copying_out_at && t->copying_out_sleeps == t->in.sleeps)
@@ -201,7 +226,21 @@ static inline __attribute__((always_inline)) u64 fold_copy_out_max(const struct 
  * reported. */
 static inline __attribute__((always_inline)) void fold_exit(struct thread *t, u32 was, u64 now) {
   struct moment end = {.at = now, .off = off_cpu(&t->in)};  /* an absence after `now` is not the call's */
+  if (was == IN_CALL) {
+    t->made++;
+    t->inside_total += now - t->enter;
+    if (!t->touched)
+      return;
+  }
   fold_copy_close(t, end);
+  if (was == IN_CALL) {
+    t->inside_copy += t->copy;
+    t->inside.wait += t->in.wait;
+    t->inside.delay += t->in.delay;
+    t->inside.preempted += t->in.preempted;
+    t->inside.sleeps += t->in.sleeps;
+    t->inside.preemptions += t->in.preemptions;
+  }
   if (was == IN_BIRTH) {
     t->out.wait += t->in.wait;
     t->out.delay += t->in.delay;
@@ -213,13 +252,14 @@ static inline __attribute__((always_inline)) void fold_exit(struct thread *t, u3
   }
 }
 
-/* The bucket of a duration in a burst: four buckets per octave from 64 ns on (records.bucket_floor is the inverse). */
-static inline __attribute__((always_inline)) u32 burst_bucket(u64 ns) {
+/* The bucket of a duration: four buckets per octave from 64 ns on (records.bucket_floor is the inverse). */
+static inline __attribute__((always_inline)) u32 bucket_of(u64 ns) {
   u32 log = 6;
   if (ns < 64)
     return 0;
-  if (ns >= 1ULL << 22)
-    return BURST_BUCKETS - 1;
+  if (ns >= 1ULL << (6 + SUM_BUCKETS / 4))
+    return SUM_BUCKETS - 1;
+  if (ns >> (log + 16)) log += 16;
   if (ns >> (log + 8)) log += 8;
   if (ns >> (log + 4)) log += 4;
   if (ns >> (log + 2)) log += 2;

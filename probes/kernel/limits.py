@@ -16,6 +16,11 @@ class Sizes:
     threads: int = 16384  # followed at the same time
     serials: int = 1 << 22  # numbers of threads, on each CPU
     bursts: int = 8192  # of folded calls, open at the same time
+    accounts: int = 8192  # threads with sums of their own
+    sums: int = 32768  # rows: a thread, a call, a kind of descriptor, an outcome
+    sleep_sums: int = 16384  # rows: a thread, a call, a wait queue, a waker
+    shared_sums: int = 2048  # rows for all threads without an account, and for what the tables above have no room for
+    walks: int = 16384  # kinds of sleeps whose stacks are sampled
     arrivals: int = 65536  # TCP sockets of the machine with unread data
     datagram_sockets: int = 4096  # UDP sockets of the machine
     waiting: int = 256  # datagrams in one socket; the default receive buffer holds 277 of 64 B
@@ -40,7 +45,17 @@ class Limit:
 
 LIMITS = (
     Limit("records (ring buffer)", f"{SIZES.ring_bytes >> 20} MB", "the record is dropped", "RING_FULL", "everything"),
-    Limit("recording in memory", "512 MB", "following ends; the program goes on", "FULL", "everything"),
+    Limit("calls and sleeps in memory", "512 MB", "later ones are in the sums only", "FULL", "everything: in a lab"),
+    Limit("threads with an account", f"{SIZES.accounts:,}", "later threads share one account", "", "nothing"),
+    Limit(
+        "rows of sums",
+        f"{SIZES.sums:,} of calls, {SIZES.sleep_sums:,} of sleeps",
+        "a new row is one for all threads",
+        "",
+        "nothing: the threads of a row are not known",
+    ),
+    Limit("rows for all threads", f"{SIZES.shared_sums:,} of each", "a call is in no row", "SUMS_FULL", "everything"),
+    Limit("kinds of sleeps that are sampled", f"{SIZES.walks:,}", "a stack is walked once more", "", "nothing"),
     Limit("threads", f"{SIZES.threads:,} at a time", "the new thread is not followed", "THREADS_FULL", "everything"),
     Limit(
         "thread numbers",

@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-BURST_BUCKETS = 64  # four buckets to an octave from 64 ns on: a run's durations are known to 25 %
+BURST_BUCKETS = 64  # four buckets to an octave from 64 ns on: a burst's durations are known to 25 %, up to 4 ms
+SUM_BUCKETS = 128  # the same buckets, up to 4 minutes
+OTHERS = 0xFFFFFFFF  # the account of the threads that have none of their own
 STACK_FRAMES = 64
 COMM = 16  # TASK_COMM_LEN
 
@@ -36,6 +38,9 @@ class Kind(enum.IntEnum):
     SOCKET_COPY = 8  # data was copied from a socket outside a reading call: by io_uring, AIO or a worker of the kernel
     NAME = 9  # the thread got another name (comm)
     READY_LIST = 10  # epoll's callback put a descriptor that this thread registered on the ready list
+    SUM = 11  # all calls of a thread with one number, one kind of descriptor and one outcome
+    SLEEP_SUM = 12  # all sleeps of a thread in one call, on one wait queue, ended by one waker
+    OTHERS = 13  # all threads that have no account of their own
 
 
 class Loss(enum.IntEnum):
@@ -59,6 +64,7 @@ class Loss(enum.IntEnum):
     SERIALS_FULL = 12  # two threads may have one number
     EMULATED = 13  # a tracer emulated a system call (PTRACE_SYSEMU): the kernel did not make the call (no loss)
     KILLED = 14  # a thread was killed at the entry of a system call, which never began (no loss)
+    SUMS_FULL = 15  # a call or a sleep was added to no row: both tables of sums were full
 
 
 class Hit(enum.IntEnum):
@@ -94,6 +100,25 @@ class CallFlag(enum.IntFlag):
     COPY_LATE = 32  # the kernel did not report the end of a copy: the time until the next event counts as copying
 
 
+class Outcome(enum.IntEnum):
+    """How a call ended, where its result does not say it: an error is its negative number, a result of 0 is 0."""
+
+    DONE = 1  # a result above 0
+    SHORT = 2  # fewer bytes written than the call asked for
+    NO_RETURN = 3
+    OPEN = 4  # still under way when the recording ended
+
+
+class Fact(enum.IntFlag):
+    """What the kernel side must know of a system call."""
+
+    DESCRIPTOR = 1  # the first argument is a descriptor
+    BYTES = 2  # the result is a number of bytes
+    ASKED = 4  # the third argument says how many bytes to write
+    FLAGS_IN_2 = 8  # the third argument has MSG_ flags
+    FLAGS_IN_3 = 16  # the fourth has them
+
+
 class SleepFlag(enum.IntFlag):
     """Facts about one sleep."""
 
@@ -102,6 +127,8 @@ class SleepFlag(enum.IntFlag):
     OPEN = 4  # still asleep when the recording ended
     UNSEEN = 8  # the kernel did not report the wake-up: all of the time counts as sleep
     BOUNDED = 16  # the kernel did not report the switch-in: `on` is an upper bound
+    QUEUE_CARRIED = 32  # `stack` was not walked: it is that of the sleep before in the same call
+    WAKER_CARRIED = 64  # `waker_stack` was not walked: it is that of the same waker's wake-up before
 
 
 _SIZES = {"u32": ("I", 4), "s32": ("i", 4), "u64": ("Q", 8), "s64": ("q", 8)}
@@ -219,7 +246,8 @@ LAYOUTS: dict[Kind, Layout] = {
         _layout(
             Kind.BURST,
             "s32 nr, u32 fd, s64 ret, u64 count, u64 first, u64 last, u64 total, u64 delay, u64 preempted,"
-            f"u64 preemptions, u64 longest, u64 polled, u64 queued, u64 unqueued, u32 buckets[{BURST_BUCKETS}]",
+            f"u64 preemptions, u64 longest, u64 polled, u64 queued, u64 unqueued, u32 buckets[{BURST_BUCKETS}],"
+            "u64 release, u32 socket, u32 detailed",  # as in a sum; detailed: not for the sums alone
         ),
         _layout(
             Kind.SLEEP,
@@ -240,7 +268,31 @@ LAYOUTS: dict[Kind, Layout] = {
             # wait, delay, preempted, sleeps, preemptions: outside calls. birth: on the CPU before its first return.
             # copy: copying in that time. calls, bursts: how many calls the kernel side reported and folded
             "u64 end, u64 calls, u64 bursts, u64 wait, u64 delay, u64 preempted, u64 birth, u64 copy,"
-            f"u32 sleeps, u32 preemptions, char comm[{COMM}]",
+            f"u32 sleeps, u32 preemptions, char comm[{COMM}],"
+            # sums over all its calls: how many, and their phases. slept, moved: sleeps and preemptions inside calls.
+            # reported: sleeps outside calls that have a record. status: as wait4 gives it; alive: the thread had not ended
+            "u64 made, u64 in_total, u64 in_wait, u64 in_delay, u64 in_preempted, u64 in_copy,"
+            "u64 reported_wait, u32 in_sleeps, u32 in_preemptions, u32 reported, u32 status, u32 alive, u32 unused",
+        ),
+        _layout(
+            # release: the function that closes files of the descriptor's kind (0: no descriptor), a stack of one frame.
+            # socket: family, type << 8 and protocol << 16 of a socket. outcome: Outcome, 0 or a negative error number.
+            Kind.SUM,
+            "s32 nr, s32 outcome, u64 release, u32 socket, u32 unused, u64 count, u64 bytes, u64 total, u64 wait, u64 delay,"
+            "u64 preempted, u64 copy, u64 sleeps, u64 preemptions, u64 polled, u64 queued, u64 unqueued, u64 longest,"
+            f"u32 buckets[{SUM_BUCKETS}]",
+        ),
+        _layout(
+            # nr: -1 outside of calls. waker: the number of the thread that ended the sleeps, 0 if it is not followed.
+            # walked, waker_walked: of how many sleeps the stacks were walked
+            Kind.SLEEP_SUM,
+            "s32 nr, u32 flags, u32 waker, u32 unused, u64 stack, u64 waker_stack, u64 count, u64 wait, u64 delay, u64 longest,"
+            f"u64 walked, u64 waker_walked, char waker_comm[{COMM}], u32 buckets[{SUM_BUCKETS}]",
+        ),
+        _layout(
+            Kind.OTHERS,
+            "u64 threads, u64 wall, u64 made, u64 wait, u64 delay, u64 preempted, u64 copy, u64 kernel, u64 sleeps,"
+            "u64 preemptions",
         ),
     )
 }
@@ -249,9 +301,14 @@ LAYOUTS: dict[Kind, Layout] = {
 def c_source() -> str:
     """The kinds, losses, flags and record structs as C."""
     lines = []
-    for prefix, names in (("KIND", Kind), ("LOSS", Loss), ("HIT", Hit), ("CALL", CallFlag), ("SLEEP", SleepFlag)):
+    families = (
+        ("KIND", Kind), ("LOSS", Loss), ("HIT", Hit), ("CALL", CallFlag), ("SLEEP", SleepFlag), ("OUTCOME", Outcome),
+        ("FACT", Fact),
+    )  # fmt: skip
+    for prefix, names in families:
         lines += [f"#define {prefix}_{member.name} {member.value}" for member in names]
     lines += [f"#define LOSSES {len(Loss)}", f"#define HITS {len(Hit)}", f"#define BURST_BUCKETS {BURST_BUCKETS}"]
+    lines += [f"#define SUM_BUCKETS {SUM_BUCKETS}", f"#define OTHERS {OTHERS}U"]
     lines += [f"#define STACK_FRAMES {STACK_FRAMES}", f"#define COMM {COMM}"]
     return "\n".join([*lines, *(layout.c_struct() for layout in LAYOUTS.values())]) + "\n"
 
@@ -306,10 +363,25 @@ _ADDED = {  # fields that the reader does without
     Kind.THREAD: {"worker"},
     Kind.CALL: {"copy_in_max", "copy_out_max", "latest"},
     Kind.SOCKET_COPY: {"latest"},
-    Kind.BURST: {"longest"},
+    Kind.BURST: {"longest", "release", "socket", "detailed"},
     Kind.SLEEP: {"object"},
     Kind.EXEC: {"ns_tid", "ns_tgid"},
-    Kind.EXIT: {"copy"},
+    Kind.EXIT: {
+        "copy",
+        "made",
+        "in_total",
+        "in_wait",
+        "in_delay",
+        "in_preempted",
+        "in_copy",
+        "reported_wait",
+        "in_sleeps",
+        "in_preemptions",
+        "reported",
+        "status",
+        "alive",
+        "unused",
+    },
 }
 _MOST_FIELDS = 64
 
@@ -342,7 +414,7 @@ _LONGEST = 4096  # entries of an array
 
 
 def bucket_floor(index: int) -> int:
-    """The shortest duration (ns) that falls into a run's bucket; the first bucket starts at 0.
+    """The shortest duration (ns) that falls into a bucket of a burst or a sum; the first bucket starts at 0.
 
     >>> [bucket_floor(i) for i in (0, 1, 4, 8, 63)]
     [0, 80, 128, 256, 3670016]

@@ -1,13 +1,23 @@
 /* The scheduler's events: a thread is switched out, woken, switched in.
  *
- * Needs the maps and helpers of instrument.c, and fold.h for the account of time. Offers report_sleep to end.c and
- * switch_in_missed to calls.c and data.c. Attached: on_switch, on_waking. */
+ * Needs the maps and helpers of instrument.c, load_arguments (arguments.c), sum_sleep (sums.c), and fold.h for the account of time.
+ * Offers report_sleep to end.c and switch_in_missed to calls.c and data.c. Attached: on_switch, on_waking. */
 
+/* A sleep is over: added to the sums, and reported where details are wanted. */
 static inline int report_sleep(struct thread *t, u64 now, u32 flags) {
+  flags |= (t->early ? SLEEP_EARLY : 0) | (t->unseen ? SLEEP_UNSEEN : 0) | (t->where == IN_CALL ? 0 : SLEEP_OUTSIDE);
+  flags |= (t->queue_carried ? SLEEP_QUEUE_CARRIED : 0) | (t->waker_carried && !t->unseen ? SLEEP_WAKER_CARRIED : 0);
+  sum_sleep(t, flags);
+  if (!t->detailed)
+    return 0;
+  if (flags & SLEEP_OUTSIDE) {
+    t->reported++;
+    t->reported_wait += t->woke - t->off_at;
+  }
   REPORT(sleep_record, r);
   r->kind = KIND_SLEEP;
   r->thread = t->serial;
-  r->flags = flags | (t->early ? SLEEP_EARLY : 0) | (t->unseen ? SLEEP_UNSEEN : 0) | (t->where == IN_CALL ? 0 : SLEEP_OUTSIDE);
+  r->flags = flags;
   r->waker_tid = t->unseen ? 0 : t->waker_tid;
   r->off = t->off_at;
   r->woken = t->woke;
@@ -47,22 +57,30 @@ static inline int goes_to_sleep(struct raw *ctx) {
  * in the high bits, which are the same in each address. If another thread closes the descriptor at this moment, the name is
  * wrong; nothing else happens. */
 static inline u64 object_behind(u64 task, u32 fd) {
-  u64 table = peek(peek(task, OFF_TASK_FILES), OFF_FILES_TABLE);
-  if (fd >= peek32(table, OFF_TABLE_LENGTH))
-    return 0;
-  u64 file = peek(peek(table, OFF_TABLE_FILES) + 8 * (u64)fd, 0);
+  u64 file = file_of(task, fd);
   return file ? peek(file, OFF_FILE_OBJECT) ^ peek(peek(file, OFF_FILE_INODE), OFF_INODE_NUMBER) << 40 : 0;
 }
 
-/* sched_switch: `prev` is still the current task; its stack names the wait queue that it sleeps on. */
+/* The thread goes to sleep. Its own stack names the wait queue. */
+static inline u64 sleeps_on(struct raw *ctx, struct thread *t) {
+  t->object = 0;
+  if (t->where == IN_CALL) {
+    load_arguments(t);
+    t->object = object_behind(switch_prev(ctx->args), (u32)t->args[0]);
+  }
+  struct walk_key key = {.thread = t->serial, .nr = t->where == IN_CALL ? (s32)t->nr : -1, .waker = ANY_WAKER};
+  key.fd = t->where == IN_CALL ? (u32)t->args[0] : 0;
+  return sampled_stack(ctx, 0, &key, &t->queue_carried);
+}
+
+/* sched_switch: `prev` is still the current task. */
 int on_switch(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns();
   struct thread *t = current_thread(HIT_SWITCH);
   if (t) {
     switch_in_missed(t, now);
     int asleep = goes_to_sleep(ctx);
-    t->object = asleep && t->where == IN_CALL ? object_behind(switch_prev(ctx->args), (u32)t->args[0]) : 0;
-    fold_out(t, asleep, asleep ? stack_id(ctx, 0) : 0, now);
+    fold_out(t, asleep, asleep ? sleeps_on(ctx, t) : 0, now);
   }
   t = thread_of(peek32(switch_next(ctx->args), OFF_TASK_PID), HIT_SWITCH);
   if (t && t->off != ON_CPU && fold_in(t, now))
@@ -70,15 +88,19 @@ int on_switch(struct raw *ctx) {
   return 0;
 }
 
-/* sched_waking(task): runs in the task that wakes, so the stack is the waker's. The walk of a stack that is cold in the cache
- * takes about 20 us and prolongs the sleep by as much. The record has that time (`probed`), so a report can subtract it. */
+/* sched_waking(task): runs in the task that wakes, so the stack is the waker's. The walk of the stack prolongs the sleep. The record
+ * has that time (`probed`), so a report can subtract it. */
 int on_waking(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns();
   struct thread *t = thread_of(peek32(ctx->args[0], OFF_TASK_PID), HIT_WAKING);
   if (!t || !fold_wakes(t))
     return 0;
-  t->waker_tid = (u32)bpf_get_current_pid_tgid();
-  t->waker_stack = stack_id(ctx, 1);
+  u32 tid = (u32)bpf_get_current_pid_tgid();
+  struct thread *waker = threads.lookup(&tid);
+  struct walk_key key = {.thread = t->serial, .nr = t->where == IN_CALL ? (s32)t->nr : -1, .fd = 0, .waker = tid};
+  t->waker_tid = tid;
+  t->waker = waker ? waker->serial : 0;
+  t->waker_stack = sampled_stack(ctx, 1, &key, &t->waker_carried);
   bpf_get_current_comm(t->waker_comm, sizeof(t->waker_comm));
   t->woken_at = bpf_ktime_get_ns();
   t->probed = t->woken_at - now;

@@ -1,6 +1,6 @@
 /* The threads that are followed: invited, born, renamed, executing another program.
  *
- * Needs the maps and helpers of instrument.c. Offers follow to calls.c, where a thread asks to be followed. Attached: on_fork,
+ * Needs the maps and helpers of instrument.c, and wants_details (sums.c). Offers follow to calls.c, where a thread asks to be followed. Attached: on_fork,
  * on_start, on_name, on_exec. A thread's end is in calls.c (on_gone). */
 
 /* A task's id in its own pid namespace, as the program itself sees it: task->thread_pid->numbers[level].nr */
@@ -38,6 +38,14 @@ static inline struct thread *follow(u64 task, u32 parent, int off, int worker, u
   fresh->enter = now;
   fresh->off = off;
   fresh->off_at = now;
+  fresh->born = now;
+  fresh->account = OTHERS;
+  u64 *given = accounts.lookup(&zero);
+  if (!given || *given >= MAX_ACCOUNTS)
+    return fresh;  /* many threads have ended already: this thread shares an account, and none of its events is reported */
+  __sync_fetch_and_add(given, 1);
+  fresh->account = serial;
+  fresh->detailed = wants_details(fresh);
   REPORT(thread_record, r);
   r->kind = KIND_THREAD;
   r->thread = serial;
@@ -74,7 +82,7 @@ int on_start(struct raw *ctx) {
 /* task_rename(task, comm): a worker of the kernel gets its name only when it runs. */
 int on_name(struct raw *ctx) {
   struct thread *t = thread_of(peek32(ctx->args[0], OFF_TASK_PID), HIT_NAME);
-  if (!t)
+  if (!t || t->account == OTHERS)
     return 0;
   REPORT(name_record, r);
   r->kind = KIND_NAME;
@@ -100,6 +108,8 @@ int on_exec(struct raw *ctx) {
     if (!t)
       return 0;
   }
+  if (t->account == OTHERS)
+    return 0;
   REPORT(exec_record, r);
   r->kind = KIND_EXEC;
   r->thread = t->serial;

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 
 from probes.measure.messages import completions_of, messages_of_batches, messages_of_calls
 from probes.measure.reader import Life, Reader
-from probes.measure.result import Result
+from probes.measure.result import Call, Details, Result, Thread
 from probes.measure.soundness import Soundness
-from probes.measure.table import table
+from probes.measure.sums import check_laws
+from probes.measure.table import table, table_of_sums
 from probes.recording import Recording
 
 
@@ -21,18 +23,30 @@ def measure(recording: Recording) -> Result:
     copies = sorted((copy for life in lives for copy in life.socket_copies), key=lambda copy: copy.copied)
     families = {life.birth.thread: life.family for life in lives}
     messages = [*messages_of_calls(calls), *messages_of_batches(calls, copies), *completions_of(calls, copies, families)]
+    details = _details(reader, threads, calls, recording)
+    check_laws(reader.sums, threads, calls if details.complete else None, reader.unmatched)
     listed = sorted((event for life in lives for event in life.listed), key=lambda event: event.at)
     return Result(
         machine=recording.machine,
         probes=recording.probes,
         events=Soundness(recording.losses, calls, copies).events(recording.seen, reader.unmatched),
         calls=calls,
-        rows=table(calls, recording.probes),
+        rows=table(calls, recording.probes) if details.complete else table_of_sums(reader.sums, calls, recording.probes),
         messages=tuple(sorted(messages, key=lambda message: message.returned)),
         threads=threads,
         context=recording.context,
         listed=tuple(listed) if reader.lists else None,
+        sums=tuple(reader.sums.calls),
+        sleep_sums=tuple(reader.sums.sleeps),
+        others=reader.sums.others,
+        details=details,
     )
+
+
+def _details(reader: Reader, threads: Sequence[Thread], calls: Sequence[Call], recording: Recording) -> Details:
+    others = reader.sums.others
+    made = sum(thread.calls for thread in threads) + (others.calls if others else 0)
+    return Details(sum(call.count for call in calls), made, recording.windows)
 
 
 def _read(reader: Reader) -> list[Life]:

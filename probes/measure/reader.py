@@ -5,6 +5,7 @@ The laws, held against every recording. Whatever breaks a law is counted as unma
   sleeps   the sleeps of a call add up to its wait and its sched_delay, and are as many as the kernel side counted
   thread   wall == user + wait + sched_delay + preempted + copy + kernel, none negative
   records  as many calls came as the kernel side wrote
+sums.py has the laws of the sums.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from probes.kernel.records import CallFlag, Kind, SleepFlag
 from probes.measure.frames import own
 from probes.measure.messages import Family
 from probes.measure.queues import OF_THE_OBJECT, queue_name
-from probes.measure.result import PHASES, Call, ReadyListEvent, Sleep, SocketCopy, Thread, Waker
+from probes.measure.result import PHASES, Call, Ending, ReadyListEvent, Sleep, SocketCopy, Thread, Waker
+from probes.measure.sums import SumReader
 from probes.measure.table import slept_on
 from probes.measure.wakers import wake_chain
 from probes.recording import Recording
@@ -27,6 +29,7 @@ from probes.recording import Recording
 _UNFINISHED, _OPEN = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN)
 _REFUSED = int(CallFlag.REFUSED)
 _DRAINED, _LINEAR, _LATE = int(CallFlag.DRAINED), int(CallFlag.LINEAR), int(CallFlag.COPY_LATE)
+_CARRIED = int(SleepFlag.QUEUE_CARRIED | SleepFlag.WAKER_CARRIED)
 _FLAGS = {"recvfrom": 3, "recvmsg": 2}  # which argument holds them
 
 
@@ -79,6 +82,7 @@ class Reader:
         self._wakers: dict[tuple[int, str, int], Waker] = {}
         self._queues: dict[int, tuple[str, tuple[str, ...]]] = {}
         self.unmatched: collections.Counter[str] = collections.Counter()
+        self.sums = SumReader(self._arch, recording.stack)
 
     def read(self) -> list[Life]:
         """The life of each followed thread, in the order of their first records."""
@@ -92,10 +96,16 @@ class Reader:
             int(Kind.NAME): self._on_name,
             int(Kind.EXIT): self._on_exit,
         }
+        whole = {
+            int(Kind.THREAD): self._on_thread,
+            int(Kind.SUM): self.sums.on_sum,
+            int(Kind.SLEEP_SUM): self.sums.on_sleep_sum,
+            int(Kind.OTHERS): self.sums.on_others,
+        }
         for record in records.decode(self._recording.data, self._layouts):
             life = self._lives.get(record.thread)
-            if record.kind == Kind.THREAD:
-                self._on_thread(record)
+            if record.kind in whole:
+                whole[record.kind](record)
             elif life is None:
                 self.unmatched["record of an unknown thread"] += 1
             else:
@@ -154,6 +164,9 @@ class Reader:
     def _on_sleep(self, record: Any, life: Life) -> None:
         queue, stack = self._queue(record.stack)
         sleep = Sleep(record.off, record.woken, record.on, queue, stack, self._waker(record), record.probed)
+        if record.flags & _CARRIED:
+            walked, waker_walked = not record.flags & SleepFlag.QUEUE_CARRIED, not record.flags & SleepFlag.WAKER_CARRIED
+            sleep = replace(sleep, walked=walked, waker_walked=waker_walked)
         if queue in OF_THE_OBJECT and (ordinal := getattr(record, "object", 0)):
             sleep = replace(sleep, object=ordinal)
         (life.outside if record.flags & SleepFlag.OUTSIDE else life.sleeps).append(sleep)
@@ -266,11 +279,11 @@ class Reader:
 
     def thread(self, life: Life) -> Thread:
         """A life's accounts; what does not add up is counted."""
-        birth, inside = life.birth, life.inside
-        single = sum(1 for call in life.calls if call.histogram is None)
+        birth, single = life.birth, sum(1 for call in life.calls if call.histogram is None)
         end = self._end(life, single)
+        inside = self._inside(life, end, single)
         copy = getattr(end, "copy", 0)
-        user = end.end - birth.start - inside["total"] - end.wait - end.delay - end.preempted - end.birth - copy
+        user = end.end - birth.start - inside.total - end.wait - end.delay - end.preempted - end.birth - copy
         worker = bool(getattr(birth, "worker", 0))
         if worker and user:
             self.unmatched["a worker of the kernel in user code"] += 1
@@ -286,18 +299,36 @@ class Reader:
             start=birth.start,
             end=end.end,
             user=user,
-            wait=inside["wait"] + end.wait,
-            sched_delay=inside["sched_delay"] + end.delay,
-            preempted=inside["preempted"] + end.preempted,
-            copy=inside["copy"] + copy,
-            kernel=inside["kernel"] + end.birth,
-            calls=single + life.bursts,
-            voluntary_switches=sum(len(call.sleeps) for call in life.calls) + end.sleeps,
-            involuntary_switches=sum(call.preemptions for call in life.calls) + end.preemptions,
+            wait=inside.wait + end.wait,
+            sched_delay=inside.sched_delay + end.delay,
+            preempted=inside.preempted + end.preempted,
+            copy=inside.copy + copy,
+            kernel=inside.total - inside.wait - inside.sched_delay - inside.preempted - inside.copy + end.birth,
+            calls=inside.calls,
+            voluntary_switches=inside.sleeps + end.sleeps,
+            involuntary_switches=inside.preemptions + end.preemptions,
             ended=bool(life.end is not None and life.end.end < self._recording.end),
             kernel_worker=worker,
             slept_on=slept_on(life.outside),
+            ended_by=_ending(end),
         )
+
+    def _inside(self, life: Life, end: Any, single: int) -> Inside:
+        """The thread's figures inside calls. Where each call was reported, the sums must be those of the calls."""
+        read = Inside(
+            calls=single + life.bursts,
+            **{phase: life.inside[phase] for phase in ("total", "wait", "sched_delay", "preempted", "copy")},
+            sleeps=sum(len(call.sleeps) for call in life.calls),
+            preemptions=sum(call.preemptions for call in life.calls),
+        )
+        if life.end is None or not hasattr(end, "made"):
+            return read
+        summed = Inside(
+            end.made, end.in_total, end.in_wait, end.in_delay, end.in_preempted, end.in_copy, end.in_sleeps, end.in_preemptions
+        )
+        if read.calls > summed.calls or (read.calls == summed.calls and read != summed):
+            self.unmatched["a thread's calls don't add up to its sums"] += 1
+        return summed
 
     def _end(self, life: Life, single: int) -> Any:
         """The record of the thread's end, held against its calls (`single` without bursts) and its sleeps outside of calls.
@@ -308,12 +339,37 @@ class Reader:
         if end is None:
             self.unmatched["a thread without an end"] += 1
             last = max((call.exit for call in life.calls), default=life.birth.start)
-            end = records.LAYOUTS[Kind.EXIT].record(Kind.EXIT, life.birth.thread, last, single, life.bursts, *[0] * 7, "")
+            nothing = dict.fromkeys((name for name, _, _ in records.LAYOUTS[Kind.EXIT].fields), 0)
+            end = records.LAYOUTS[Kind.EXIT].record(
+                **nothing | {"kind": int(Kind.EXIT), "thread": life.birth.thread, "end": last, "comm": "", "alive": 1}
+            )
         elif (end.calls, end.bursts) != (single, life.bursts):
             self.unmatched["calls of a thread are missing"] += 1
-        if len(life.outside) != end.sleeps or sum(sleep.wait for sleep in life.outside) != end.wait:
+        reported = (end.reported, end.reported_wait) if hasattr(end, "reported") else (end.sleeps, end.wait)
+        if life.end is not None and (len(life.outside), sum(sleep.wait for sleep in life.outside)) != reported:
             self.unmatched["sleeps outside calls don't add up"] += 1
         return end
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A thread's figures inside its calls. Durations are ns."""
+
+    calls: int
+    total: int
+    wait: int
+    sched_delay: int
+    preempted: int
+    copy: int
+    sleeps: int
+    preemptions: int
+
+
+def _ending(end: Any) -> Ending | None:
+    """How the thread ended, from the status that wait4 gives (wait(2)): the signal in 7 bits, the status above 8."""
+    if getattr(end, "alive", 1):
+        return None
+    return Ending(end.status >> 8 & 255, end.status & 127, bool(end.status & 128))
 
 
 def _peeks(record: Any, name: str) -> bool:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from probes.context import Context
+from probes.context import Context, TraceRun
 from probes.measure.wakers import Link
 from probes.recording import Machine, Probe, Quality
+
+if TYPE_CHECKING:
+    from probes.measure.sums import CallSum, Others, SleepSum
 
 PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")  # fields of Call and CallRow; the first is the sum
 
@@ -44,6 +48,8 @@ class Sleep:
     stack: tuple[str, ...]
     waker: Waker | None
     probed: int = 0  # ns of the probe's own work in the waker, which prolonged the sleep
+    walked: bool = True  # False: the stack is that of the sleep before in the same call
+    waker_walked: bool = True  # False: the waker's stack is that of the same waker's wake-up before
     object: int | None = None  # an ordinal for the file behind the call's descriptor (socket, eventpoll, pipe); None: none
 
     @property
@@ -168,6 +174,29 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How a thread or a process ended: by a fatal signal, or with an exit status."""
+
+    status: int = 0
+    signal: int = 0  # 0: no signal
+    core: bool = False  # the kernel dumped its memory
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """How many calls were reported one by one, of all. The rest is known by its sums."""
+
+    recorded: int
+    of: int
+    windows: tuple[tuple[int, int], ...] = ()  # when details were wanted, monotonic ns; empty: all the time
+
+    @property
+    def complete(self) -> bool:
+        """Was each call reported?"""
+        return self.recorded == self.of
+
+
+@dataclass(frozen=True, slots=True)
 class Thread:
     """A thread's whole life while it was followed; user + the phases == wall exactly."""
 
@@ -191,6 +220,7 @@ class Thread:
     ended: bool = True  # False: it was alive when the recording ended
     kernel_worker: bool = False  # a thread of the kernel, made by io_uring: without calls and user code
     slept_on: tuple[SleptOn, ...] = ()  # its sleeps outside of calls: in page faults, and all sleeps of a kernel_worker
+    ended_by: Ending | None = None  # None: it had not ended, or the recording is of an older iolab
 
     @property
     def awake(self) -> int:
@@ -212,6 +242,8 @@ class SleptOn:
     ns: int
     woken_by: tuple[tuple[str, int], ...]  # (chain in words, how often), most frequent first
     queues: int | None = None  # how many queues of that kind, one for each object; None: the call has no descriptor
+    longest: int = 0  # ns
+    walked: int | None = None  # of how many sleeps the stacks were walked; None: of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,11 +339,16 @@ class Result:
     context: Context
     checks: tuple[Check, ...] = ()
     listed: tuple[ReadyListEvent, ...] | None = None  # None: no probe reports epoll's callback here
+    sums: tuple[CallSum, ...] = ()  # of all calls; empty in a recording of iolab 0.1.0
+    sleep_sums: tuple[SleepSum, ...] = ()  # of all sleeps
+    others: Others | None = None  # threads without an account of their own
+    details: Details = Details(0, 0)
 
     @property
     def verdict(self) -> str:
         """pass, fail or inconclusive."""
-        if not self.events.sound or self.events.full or any(check.verdict is Verdict.INCONCLUSIVE for check in self.checks):
+        full = self.events.full and not isinstance(self.context, TraceRun)  # the sums of a trace are complete all the same
+        if not self.events.sound or full or any(check.verdict is Verdict.INCONCLUSIVE for check in self.checks):
             return "inconclusive"
         return "fail" if any(check.verdict is Verdict.FAILED for check in self.checks) else "pass"
 

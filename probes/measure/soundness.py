@@ -47,6 +47,7 @@ class Soundness:
         Loss.SERIALS_FULL.name: Voids.EVERYTHING,  # two threads may have the same number
         Loss.EMULATED.name: Voids.NOTHING,  # the kernel did not make the call
         Loss.KILLED.name: Voids.NOTHING,  # the call did not begin
+        Loss.SUMS_FULL.name: Voids.EVERYTHING,
         Missing.MISSED: Voids.EVERYTHING,
         Missing.SKIPPED: Voids.EVERYTHING,  # only where `_skipped_begin` is true
         Missing.PAIRED: Voids.COPIES,  # only where `_skipped_copy` is true
@@ -57,6 +58,7 @@ class Soundness:
     # The probes' tables of fixed size: the same program fills them again, however little else the machine does.
     TABLES: ClassVar[set[str]] = {
         Loss.THREADS_FULL.name, Loss.ARRIVAL.name, Loss.GENERATIONS_FULL.name, Loss.WATCHERS_FULL.name, Loss.SERIALS_FULL.name,
+        Loss.SUMS_FULL.name,
     }  # fmt: skip
 
     def events(self, seen: int, unmatched: Mapping[str, int]) -> Events:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import collections
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from probes.kernel import records, syscalls
 from probes.measure.percentiles import median, percentile_of
 from probes.measure.result import PHASES, Call, CallRow, Sleep, SleptOn
+from probes.measure.sums import CallSum, SleepSum, SumReader, merged, percentiles_of, total_of
 from probes.recording import Probe, Quality
 
 
@@ -47,7 +48,18 @@ def slept_on(sleeps: Iterable[Sleep]) -> tuple[SleptOn, ...]:
         chains = collections.Counter(sleep.waker.words for sleep in group if sleep.waker)
         objects = {sleep.object for sleep in group}
         several = None if None in objects else len(objects)
-        rows.append(SleptOn(queue, len(group), sum(sleep.wait for sleep in group), tuple(chains.most_common()), several))
+        walked = sum(sleep.walked for sleep in group)
+        rows.append(
+            SleptOn(
+                queue=queue,
+                count=len(group),
+                ns=sum(sleep.wait for sleep in group),
+                woken_by=tuple(chains.most_common()),
+                queues=several,
+                longest=max(sleep.wait for sleep in group),
+                walked=None if walked == len(group) else walked,
+            )
+        )
     return tuple(sorted(rows, key=lambda row: -row.ns))
 
 
@@ -88,6 +100,86 @@ def table(calls: Sequence[Call], attached: Iterable[Probe]) -> tuple[CallRow, ..
     return tuple(sorted(rows, key=lambda row: (-row.total, row.name)))
 
 
+def slept_on_by_sums(sums: Iterable[SleepSum]) -> tuple[SleptOn, ...]:
+    """These sleeps by wait queue, the longest first."""
+    queues: dict[str, list[SleepSum]] = collections.defaultdict(list)
+    for row in sums:
+        queues[row.queue].append(row)
+    rows = []
+    for queue, group in queues.items():
+        chains: collections.Counter[str] = collections.Counter()
+        for row in group:
+            if row.waker:
+                chains[row.waker.words] += row.count
+        count, walked = sum(row.count for row in group), sum(row.walked for row in group)
+        rows.append(
+            SleptOn(
+                queue=queue,
+                count=count,
+                ns=sum(row.wait for row in group),
+                woken_by=tuple(chains.most_common()),
+                longest=max(row.longest for row in group),
+                walked=None if walked == count else walked,
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: -row.ns))
+
+
+def table_of_sums(sums: SumReader, calls: Sequence[Call], attached: Iterable[Probe]) -> tuple[CallRow, ...]:
+    """The same table from the sums, where `calls` are a part of the calls. The medians are those of this part."""
+    probes = {probe.name: probe for probe in attached}
+    known: dict[str, list[Call]] = collections.defaultdict(list)
+    for call in calls:
+        known[call.name].append(call)
+    groups: dict[str, list[CallSum]] = collections.defaultdict(list)
+    for row in sums.calls:
+        groups[row.name].append(row)
+    asleep: dict[str | None, list[SleepSum]] = collections.defaultdict(list)
+    for sleep in sums.sleeps:
+        asleep[sleep.call].append(sleep)
+    rows = [_row_of_sums(group, asleep[name], known[name], probes) for name, group in groups.items()]
+    return tuple(sorted(rows, key=lambda row: (-row.total, row.name)))
+
+
+def _row_of_sums(
+    group: Sequence[CallSum], asleep: Sequence[SleepSum], calls: Sequence[Call], probes: Mapping[str, Probe]
+) -> CallRow:
+    errors: collections.Counter[str] = collections.Counter()
+    for row in group:
+        if row.errno:
+            errors[row.errno] += row.count
+    longest = max(row.longest for row in group)
+    p50, p99 = percentiles_of(merged(row.histogram for row in group), longest, 0.5, 0.99)
+    name, copied = group[0].name, total_of(group, "copy")
+    if calls:
+        quality, reason = _copy_quality(calls, probes["copy"], probes.get("datagram copy"))
+    else:
+        quality, reason = _quality_without_calls(name, copied, total_of(group, "bytes"), probes["copy"])
+    return CallRow(
+        name=name,
+        count=total_of(group, "count"),
+        errors=dict(errors.most_common()),
+        bytes=total_of(group, "bytes"),
+        **{phase: total_of(group, phase) for phase in PHASES},
+        p50=p50,
+        p99=p99,
+        slept_on=slept_on_by_sums(asleep),
+        copy_quality=quality,
+        copy_reason=reason,
+        p_quality=Quality.BOUNDED,
+        polled=_sum_if_counted(group, "polled", calls),
+        queued=_sum_if_counted(group, "queued", calls),
+        unqueued=_sum_if_counted(group, "unqueued", calls),
+        copy_in_max=_median(calls, "copy_in_max"),
+        copy_out_max=_median(calls, "copy_out_max"),
+    )
+
+
+def _sum_if_counted(group: Sequence[CallSum], counted: str, calls: Sequence[Call]) -> int | None:
+    """A count, None if no probe makes it: the calls that were reported know that."""
+    return total_of(group, counted) if calls and getattr(calls[0], counted) is not None else None
+
+
 def _sum(calls: Sequence[Call], counted: str) -> int | None:
     known = [number for number in map(operator.attrgetter(counted), calls) if number is not None]
     return sum(known) if known else None
@@ -110,9 +202,16 @@ def _copy_quality(calls: Sequence[Call], probe: Probe, datagrams: Probe | None) 
             return Quality.UNAVAILABLE, datagrams.reason
         bounded = Quality.BOUNDED in used or any(call.late for call in calls)
         return (Quality.BOUNDED if bounded else Quality.MEASURED), ""
+    return _quality_without_calls(name, 0, sum(call.bytes for call in calls), probe)
+
+
+def _quality_without_calls(name: str, copied: int, moved: int, probe: Probe) -> tuple[Quality, str]:
+    """The same where no call is known to have copied: `copied` in ns, `moved` in bytes."""
     if probe.attached is None:
         return Quality.UNAVAILABLE, probe.reason
-    if name in syscalls.COPIES_NOTHING or (name in syscalls.MOVES_BYTES and not any(call.bytes for call in calls)):
+    if copied:
+        return probe.quality, ""
+    if name in syscalls.COPIES_NOTHING or (name in syscalls.MOVES_BYTES and not moved):
         return Quality.MEASURED, ""
     if name in syscalls.WRITES:
         return Quality.UNAVAILABLE, "no probe measures the copy into the kernel; it is counted as kernel"

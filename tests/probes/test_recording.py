@@ -27,7 +27,7 @@ from probes.measure.measure import measure
 from probes.recording import Head, Recording, Writer, load
 from reports import losses
 from tests.conftest import ROOT, recording_of
-from tests.probes.measure.streams import record, recording
+from tests.probes.measure.streams import record, recording, summed
 
 
 def test_save_and_load_give_the_same(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_pieces_give_the_same_as_the_whole(tmp_path: Path) -> None:
     made, path = recording(stream(5)), tmp_path / "one.iolab"
     with path.open("wb") as file:
         writer = writer_of(made, file)
-        for each in stream(5):
+        for each in summed(stream(5)):
             writer.records(records.encode(each))
             writer.flush()
         writer.stacks(made.stacks)

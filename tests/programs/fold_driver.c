@@ -4,7 +4,7 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef long long s64;
 #define COMM 16
-#define BURST_BUCKETS 64
+#define SUM_BUCKETS 128
 #include "fold.h"
 
 size_t thread_size(void) { return sizeof(struct thread); }
@@ -18,7 +18,7 @@ void copy_start(struct thread *t, u64 now) { fold_copy_start(t, now); }
 void copy_end(struct thread *t, u64 now) { fold_copy_end(t, now); }
 void asked(struct thread *t, int each, u64 now) { fold_polled(t, each, now); }
 void handed(const struct thread *t, u64 now, u64 *f) { f[0] = t->copy_in_max; f[1] = fold_copy_out_max(t, now); }
-u32 bucket(u64 ns) { return burst_bucket(ns); }
+u32 bucket(u64 ns) { return bucket_of(ns); }
 void phases(const struct thread *t, int outside, u64 *f) {
   const struct phases *p = outside ? &t->out : &t->in;
   f[0] = p->wait; f[1] = p->delay; f[2] = p->preempted; f[3] = outside ? 0 : t->copy;

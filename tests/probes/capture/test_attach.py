@@ -75,9 +75,11 @@ def test_no_candidate_left_is_unavailable_with_every_reason() -> None:
     assert reason == f"{reasons}; missing without it: nothing"
 
 
-def test_the_stand_in_comes_where_the_tracepoint_may_fault() -> None:
+def test_the_stand_in_comes_where_the_kernel_may_preempt_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
     candidates = PROBES[0].candidates
-    for has, programs in (({"sys_enter"}, 1), ({"sys_enter", "tracepoint_ext.faultable"}, 2)):
+    faultable = {"sys_enter", "tracepoint_ext.faultable"}
+    for has, preempted, programs in (({"sys_enter"}, True, 1), (faultable, False, 1), (faultable, True, 2)):
+        monkeypatch.setattr("probes.capture.attach.preempts", lambda answer=preempted: answer)
         kernel = Kernel(has)
         assert kernel.attach(*candidates) == ("tracepoint:raw_syscalls:sys_enter", Quality.MEASURED, "")
         assert len(kernel.loaded) == programs

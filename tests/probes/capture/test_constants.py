@@ -31,6 +31,9 @@ class Types(Btf):
     def size(self, struct: str) -> int | None:
         return 16
 
+    def has_function(self, name: str) -> bool:
+        return True
+
     def tracepoint(self, name: str) -> list[bool] | None:
         return self._switch
 

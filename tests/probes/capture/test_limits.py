@@ -125,12 +125,6 @@ def test_an_invitation_too_many_is_refused(kernel: None) -> None:
             instrument.invite()
 
 
-@pytest.mark.live
-def test_a_full_recording_is_inconclusive(kernel: None) -> None:
-    result = followed(WORK * 10, limits.SIZES, most_bytes=1 << 18)
-    assert result.verdict == "inconclusive" and "full" in result.events.reasons
-
-
 def test_each_limit_names_a_loss_that_there_is() -> None:
     for limit in limits.LIMITS:
         assert limit.counted_as in {"", "FULL", *Loss.__members__}

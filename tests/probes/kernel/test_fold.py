@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from probes.kernel.records import BURST_BUCKETS, bucket_floor
+from probes.kernel.records import SUM_BUCKETS, bucket_floor
 
 Event = tuple[str, int]
 EVENTS = ("call", "sleep", "preempt", "waking", "copy", "copied")
@@ -200,9 +200,9 @@ def test_what_a_multiplexer_hands_in_and_out_lies_before_and_after_its_asking(
 @given(st.integers(0, 1 << 40))
 def test_buckets_know_a_duration_to_a_quarter(fold: Any, ns: int) -> None:
     index = fold.bucket(ns)
-    assert 0 <= index < BURST_BUCKETS
+    assert 0 <= index < SUM_BUCKETS
     assert bucket_floor(index) <= ns
-    if index < BURST_BUCKETS - 1:
+    if index < SUM_BUCKETS - 1:
         assert ns < bucket_floor(index + 1) <= max(1.25 * bucket_floor(index), 80)
 
 

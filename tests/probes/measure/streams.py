@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from probes.context import TraceRun
 from probes.kernel import records, syscalls
-from probes.kernel.records import BURST_BUCKETS, LAYOUTS, Kind, Loss, bucket_floor
+from probes.kernel.records import BURST_BUCKETS, LAYOUTS, SUM_BUCKETS, Kind, Loss, Outcome, bucket_floor
 from probes.measure.measure import measure
 from probes.measure.result import Call, Result
 from probes.recording import Machine, Probe, Quality, Recording
@@ -26,7 +26,74 @@ def record(kind: Kind, **values: Any) -> Any:
     return LAYOUTS[kind].record(**blank | {"kind": int(kind), "thread": 1} | values)
 
 
+def summed(stream: list[Any]) -> list[Any]:
+    """The stream with the kernel side's sums in the records of threads' ends, as its records of calls and sleeps have them."""
+    return [_with_sums(item, stream) if item.kind == Kind.EXIT and not item.made else item for item in stream]
+
+
+def _with_sums(end: Any, stream: list[Any]) -> Any:
+    calls = [item for item in stream if item.kind == Kind.CALL and item.thread == end.thread]
+    bursts = [item for item in stream if item.kind == Kind.BURST and item.thread == end.thread]
+    return end._replace(
+        made=len(calls) + sum(burst.count for burst in bursts),
+        in_total=sum(call.exit - call.enter for call in calls) + sum(burst.total for burst in bursts),
+        in_wait=sum(call.wait for call in calls),
+        in_delay=sum(item.delay for item in calls + bursts),
+        in_preempted=sum(item.preempted for item in calls + bursts),
+        in_copy=sum(call.copy for call in calls),
+        in_sleeps=sum(call.sleeps for call in calls),
+        in_preemptions=sum(item.preemptions for item in calls + bursts),
+        reported=end.sleeps,
+        reported_wait=end.wait,
+    )
+
+
+def rows(stream: list[Any]) -> list[Any]:
+    """The rows of sums that belong to the calls of a stream."""
+    made: dict[tuple[int, int, int], Any] = {}
+    for item in stream:
+        if item.kind not in (Kind.CALL, Kind.BURST):
+            continue
+        key = (item.thread, item.nr, item.ret if item.ret <= 0 else Outcome.DONE)
+        row = made.get(key) or record(Kind.SUM, thread=item.thread, nr=item.nr, outcome=key[2])
+        made[key] = _added(row, item)
+    return list(made.values())
+
+
+def _added(row: Any, item: Any) -> Any:
+    burst = item.kind == Kind.BURST
+    total = item.total if burst else item.exit - item.enter
+    buckets = list(row.buckets)
+    for index, number in enumerate(item.buckets) if burst else ((bucket(total), 1),):
+        buckets[index] += number
+    moves = syscalls.names("x86_64")[item.nr] in syscalls.MOVES_BYTES and item.ret > 0
+    return row._replace(
+        count=row.count + (item.count if burst else 1),
+        bytes=row.bytes + (item.ret if moves and not burst else 0),
+        total=row.total + total,
+        wait=row.wait + (0 if burst else item.wait),
+        delay=row.delay + item.delay,
+        preempted=row.preempted + item.preempted,
+        copy=row.copy + (0 if burst else item.copy),
+        sleeps=row.sleeps + (0 if burst else item.sleeps),
+        preemptions=row.preemptions + item.preemptions,
+        longest=max(row.longest, item.longest if burst else total),
+        buckets=tuple(buckets),
+    )
+
+
+def bucket(ns: int) -> int:
+    """The bucket of a duration in a sum."""
+    return max(index for index in range(SUM_BUCKETS) if bucket_floor(index) <= ns)
+
+
 def recording(stream: list[Any], **losses: int) -> Recording:
+    """A recording of these records, with the sums that belong to them."""
+    return as_it_is(summed(stream), **losses)
+
+
+def as_it_is(stream: list[Any], **losses: int) -> Recording:
+    """A recording of these records."""
     return Recording(
         b"".join(map(records.encode, stream)),
         machine=Machine(kernel="test", arch="x86_64", cpus=1),
@@ -66,7 +133,7 @@ def life(draw: st.DrawFn) -> list[Any]:
             stream.append(
                 record(
                     Kind.BURST, nr=NUMBERS["recvfrom"], fd=4, ret=-11, count=count, first=now, last=now + 2 * count * each,
-                    total=count * each, buckets=tuple(buckets),
+                    total=count * each, longest=each, buckets=tuple(buckets),
                 )
             )  # fmt: skip
             now += 2 * count * each

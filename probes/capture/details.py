@@ -1,0 +1,58 @@
+"""When calls and sleeps are reported one by one: all the time, or within a budget.
+
+A budget is spent in two halves. The first is for the beginning of the run, without a gap. The second is for samples: windows of
+a fixed length, each an eighth later than the one before, counted from the start. So a run of any length has samples from all of
+it, and 100 windows reach from 1 second to 36 hours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DETAILS = 100_000  # calls and sleeps: a report is made of them in a second, and a file of some MB
+RECORD = 240  # bytes of a call in the ring
+_WINDOW = 40_000_000  # ns
+_LATER = 1.125  # how much later the next window begins
+
+
+@dataclass
+class Budget:
+    """`records`: how many calls and sleeps may be reported; None: all, up to `most_bytes`. Times are ns on one clock."""
+
+    records: int | None
+    most_bytes: int
+    full: bool = False  # all were wanted, and there were too many
+    windows: list[tuple[int, int]] = field(default_factory=list)  # those that have ended
+    _opened: int | None = None
+    _began: int | None = None
+    _next: float = 0
+
+    def wants(self, taken: int, now: int) -> bool:
+        """Whether details are wanted from now on. `taken`: bytes of records so far."""
+        if self._began is None:
+            self._began = self._opened = now
+        wanted = self._wanted(taken, now - self._began)
+        if wanted and self._opened is None:
+            self._opened = now
+        elif not wanted and self._opened is not None:
+            self.windows.append((self._opened, now))
+            self._opened = None
+            self._next = max((now - self._began) * _LATER, now - self._began + _WINDOW)
+        return wanted
+
+    def _wanted(self, taken: int, age: int) -> bool:
+        if self.records is None:
+            self.full = self.full or taken > self.most_bytes
+            return not self.full
+        limit = self.records * RECORD
+        if taken >= min(limit, self.most_bytes):
+            return False
+        if not self.windows:
+            return taken < limit / 2
+        if self._opened is not None:
+            return self._began is not None and age < self._opened - self._began + _WINDOW
+        return age >= self._next
+
+    def end(self, now: int) -> list[tuple[int, int]]:
+        """All windows, the open one closed at `now`."""
+        return [*self.windows, *([(self._opened, now)] if self._opened is not None else [])]

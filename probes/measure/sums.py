@@ -1,0 +1,247 @@
+"""The sums of a recording: every call and every sleep, added up by the kernel side, exact however few details it reported.
+
+A row of calls is for one thread, one call, one kind of descriptor and one outcome. A row of sleeps is for one thread, one call,
+one wait queue and one waker. The laws, held against every recording:
+  threads  the rows of a thread add up to the totals of its end
+  tiers    where every call was reported one by one, the rows add up to these calls, to the nanosecond
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from probes.kernel import records, syscalls
+from probes.kernel.records import SleepFlag
+from probes.measure.frames import own
+from probes.measure.queues import queue_name
+from probes.measure.result import Call, Thread, Waker
+from probes.measure.wakers import wake_chain
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """What kind of file a descriptor was: the kernel's function that closes such files, and of a socket what kind it is."""
+
+    release: str
+    family: int = 0
+    type: int = 0
+    protocol: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallSum:
+    """All calls of one name, of one thread, on one kind of descriptor, with one outcome. Durations are ns.
+
+    `outcome`: a negative error number, 0, or Outcome. `histogram`: records.bucket_floor has the bounds.
+    """
+
+    thread: int  # OTHERS: the threads without an account of their own
+    name: str
+    descriptor: Descriptor | None
+    outcome: int
+    count: int
+    bytes: int
+    total: int
+    wait: int
+    sched_delay: int
+    preempted: int
+    copy: int
+    sleeps: int
+    preemptions: int
+    longest: int
+    histogram: tuple[int, ...]
+    polled: int = 0
+    queued: int = 0
+    unqueued: int = 0
+
+    @property
+    def kernel(self) -> int:
+        """On a CPU inside the calls and not copying."""
+        return self.total - self.wait - self.sched_delay - self.preempted - self.copy
+
+    @property
+    def errno(self) -> str | None:
+        """The name of the error, None if the calls did not fail."""
+        if self.outcome >= 0 or self.name == "rt_sigreturn":  # its result is a register of the interrupted code
+            return None
+        return syscalls.errno_name(self.outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class SleepSum:
+    """All sleeps of one thread in one call (None: outside of calls) on one wait queue that one waker ended. Durations are ns.
+
+    `walked`, `waker_walked`: of how many sleeps the stacks were walked. The other sleeps have the stacks of a sleep before.
+    """
+
+    thread: int
+    call: str | None
+    queue: str
+    stack: tuple[str, ...]
+    waker: Waker | None  # its tid is 0: waker_thread says which followed thread it was
+    waker_thread: int  # 0: not a followed thread
+    open: bool  # still asleep when the recording ended
+    count: int
+    wait: int
+    sched_delay: int
+    longest: int
+    walked: int
+    waker_walked: int
+    histogram: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """The threads that have no account of their own, since very many threads were followed before them."""
+
+    threads: int
+    wall: int
+    calls: int
+    wait: int
+    sched_delay: int
+    preempted: int
+    copy: int
+    kernel: int
+    voluntary_switches: int
+    involuntary_switches: int
+
+    @property
+    def user(self) -> int:
+        """In user code, ns."""
+        return self.wall - self.wait - self.sched_delay - self.preempted - self.copy - self.kernel
+
+
+_SAME = (
+    "thread", "outcome", "count", "bytes", "total", "wait", "preempted", "copy", "sleeps", "preemptions", "longest", "polled",
+    "queued", "unqueued",
+)  # fmt: skip
+
+
+class SumReader:
+    """Makes the sums from their records. `stack` gives the kernel functions behind a number."""
+
+    def __init__(self, arch: str, stack: Callable[[int], tuple[str, ...]]) -> None:
+        self._arch, self._stack = arch, stack
+        self.calls: list[CallSum] = []
+        self.sleeps: list[SleepSum] = []
+        self.others: Others | None = None
+        self._queue = functools.cache(self._queue_of)
+        self._waker = functools.cache(self._waker_of)
+
+    def _queue_of(self, number: int) -> tuple[str, tuple[str, ...]]:
+        stack = own(self._stack(number))
+        return queue_name(stack), stack
+
+    def _waker_of(self, number: int, comm: str) -> Waker:
+        stack = own(self._stack(number))
+        return Waker(comm, 0, wake_chain(stack), stack)
+
+    def on_sum(self, record: Any) -> None:
+        """A row of calls."""
+        release = self._stack(record.release)
+        kind = record.socket
+        descriptor = Descriptor(release[0], kind & 255, kind >> 8 & 255, kind >> 16) if release else None
+        same = {name: getattr(record, name) for name in _SAME}
+        self.calls.append(
+            CallSum(
+                name=syscalls.name_of(record.nr, self._arch),
+                descriptor=descriptor,
+                sched_delay=record.delay,
+                histogram=record.buckets,
+                **same,
+            )
+        )
+
+    def on_sleep_sum(self, record: Any) -> None:
+        """A row of sleeps."""
+        queue, stack = self._queue(record.stack)
+        known = not record.flags & (SleepFlag.OPEN | SleepFlag.UNSEEN)
+        self.sleeps.append(
+            SleepSum(
+                thread=record.thread,
+                call=None if record.nr == -1 else syscalls.name_of(record.nr, self._arch),
+                queue=queue,
+                stack=stack,
+                waker=self._waker(record.waker_stack, record.waker_comm) if known else None,
+                waker_thread=record.waker if known else 0,
+                open=bool(record.flags & SleepFlag.OPEN),
+                count=record.count,
+                wait=record.wait,
+                sched_delay=record.delay,
+                longest=record.longest,
+                walked=record.walked,
+                waker_walked=record.waker_walked,
+                histogram=record.buckets,
+            )
+        )
+
+    def on_others(self, record: Any) -> None:
+        """The threads without an account."""
+        self.others = Others(
+            threads=record.threads, wall=record.wall, calls=record.made, wait=record.wait, sched_delay=record.delay,
+            preempted=record.preempted, copy=record.copy, kernel=record.kernel, voluntary_switches=record.sleeps,
+            involuntary_switches=record.preemptions,
+        )  # fmt: skip
+
+
+def check_laws(
+    sums: SumReader, threads: Iterable[Thread], calls: Iterable[Call] | None, unmatched: collections.Counter[str]
+) -> None:
+    """Counts in `unmatched` what breaks a law. `calls` are all calls, None if some were not reported one by one."""
+    if not sums.calls and not sums.others:
+        return
+    rows, shared = by_thread(sums.calls), any(row.thread == records.OTHERS for row in sums.calls)
+    if any(row.kernel < 0 or sum(row.histogram) != row.count for row in sums.calls):
+        unmatched["a row of sums doesn't add up"] += 1
+    for thread in threads:
+        count = total_of(rows.get(thread.serial, ()), "count")
+        if count > thread.calls or (count < thread.calls and not shared):
+            unmatched["rows of a thread don't add up to its calls"] += 1
+    if calls is not None and _by_name(sums.calls) != _by_name(calls):
+        unmatched["the sums are not those of the calls"] += 1
+
+
+_SUMMED = ("count", "bytes", "total", "wait", "sched_delay", "preempted", "copy", "preemptions")
+
+
+def _by_name(rows: Iterable[CallSum | Call]) -> dict[tuple[int, str], list[int]]:
+    """The sums by thread and name."""
+    figures: dict[tuple[int, str], list[int]] = {}
+    for row in rows:
+        have = figures.setdefault((row.thread, row.name), [0] * len(_SUMMED))
+        for place, name in enumerate(_SUMMED):
+            have[place] += getattr(row, name)
+    return figures
+
+
+def by_thread(sums: Iterable[CallSum]) -> Mapping[int, Sequence[CallSum]]:
+    """The rows of calls by thread."""
+    rows: dict[int, list[CallSum]] = collections.defaultdict(list)
+    for row in sums:
+        rows[row.thread].append(row)
+    return rows
+
+
+def total_of(sums: Iterable[CallSum], figure: str) -> int:
+    """One figure over several rows."""
+    return sum(getattr(row, figure) for row in sums)
+
+
+def percentiles_of(histogram: Sequence[int], longest: int, *shares: float) -> list[int]:
+    """Upper bounds (ns) of the durations that these shares of a histogram stay below or at."""
+    whole, seen = sum(histogram), 0
+    values: list[int] = []
+    for index, number in enumerate(histogram):
+        seen += number
+        while len(values) < len(shares) and number and seen > shares[len(values)] * whole:
+            values.append(min(records.bucket_floor(index + 1) if index + 1 < len(histogram) else longest, longest))
+    return values + [longest] * (len(shares) - len(values))
+
+
+def merged(histograms: Iterable[Sequence[int]]) -> tuple[int, ...]:
+    """Histograms of the same buckets, added up."""
+    return tuple(map(sum, zip(*histograms, strict=True)))

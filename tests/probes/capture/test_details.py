@@ -1,0 +1,119 @@
+"""Details within a budget: when they are wanted (pure), and sums that stay exact without them (live)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.capture.details import RECORD, Budget
+from probes.measure.measure import measure
+from probes.measure.result import Result
+
+SECOND, MUCH = 10**9, 1 << 40
+
+
+def test_without_a_budget_all_details_are_wanted_until_there_is_no_room() -> None:
+    budget = Budget(None, 1000)
+    assert [budget.wants(taken, at) for at, taken in enumerate((0, 1000, 1001, 1001))] == [True, True, False, False]
+    assert budget.full and budget.end(9) == [(0, 2)]
+
+
+def test_half_of_a_budget_is_for_the_beginning_and_half_for_samples() -> None:
+    budget, taken, wanted = Budget(1000, MUCH), 0, []
+    for tick in range(30_000):  # 600 s
+        wanted.append(budget.wants(taken, tick * SECOND // 50))
+        taken += wanted[-1] * 5 * RECORD
+    assert taken <= 1000 * RECORD * 1.02
+    first, *samples = budget.end(600 * SECOND)
+    assert first == (0, 100 * SECOND // 50)
+    assert len(samples) >= 20 and samples[-1][0] > 60 * SECOND
+    assert not budget.full
+
+
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 10**6), max_size=200))
+def test_a_budget_is_never_exceeded_by_more_than_one_drain(records: int, drains: list[int]) -> None:
+    budget, taken, most = Budget(records, MUCH), 0, 0
+    for tick, size in enumerate(drains):
+        if budget.wants(taken, tick * SECOND):
+            taken, most = taken + size, max(most, size)
+    assert taken < records * RECORD + most + 1
+    windows = budget.end(len(drains) * SECOND)
+    assert all(begin <= end for begin, end in windows)
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(windows))
+
+
+def mixed(compiled: Callable[..., Path], count: int, **options: Any) -> tuple[dict[str, int], Result]:
+    """What the program says that it called, and what was measured."""
+    from probes.capture.instrument import Instrument
+
+    with Instrument(**options) as instrument:
+        command = [str(compiled("mixed")), str(count), str(instrument.invite())]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+        return json.loads(said), measure(instrument.stop())
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("details", [0, 2000, None])
+def test_sums_are_exact_however_few_details_there_are(kernel: None, compiled: Callable[..., Path], details: int | None) -> None:
+    said, result = mixed(compiled, 100_000, details=details)
+    assert result.events.sound and result.verdict == "pass", result.events
+    rows = {row.name: row for row in result.rows}
+    expected = said | {"write": said["write"] + 1}  # it says so by a write
+    assert {name: rows[name].count for name in expected} == expected
+    assert rows["recvfrom"].errors == {"EAGAIN": said["recvfrom"]} and rows["close"].errors == {"EBADF": said["close"]}
+    (thread,) = result.threads
+    assert thread.calls == sum(row.count for row in result.rows) == result.details.of
+    assert thread.wall == thread.user + thread.wait + thread.sched_delay + thread.preempted + thread.copy + thread.kernel
+    assert result.details.complete == (details is None)
+    if details == 0:
+        assert not result.calls
+    assert thread.ended_by and thread.ended_by.status == 0
+
+
+@pytest.mark.live
+def test_where_all_details_find_no_room_the_sums_go_on(kernel: None, compiled: Callable[..., Path]) -> None:
+    said, result = mixed(compiled, 400_000, most_bytes=100_000)
+    assert result.events.sound and result.events.full and result.details.recorded < result.details.of
+    assert {row.name: row.count for row in result.rows}["getppid"] == said["getppid"]
+
+
+@pytest.mark.live
+def test_calls_that_repeat_cost_no_memory(kernel: None, compiled: Callable[..., Path]) -> None:
+    """Calls that succeed, too: the first of them are reported one by one, the others in one burst."""
+    from probes.capture.instrument import Instrument
+
+    with Instrument() as instrument:
+        subprocess.run([compiled("counts"), "300000", str(instrument.invite())], check=True)
+        recording = instrument.stop()
+    result = measure(recording)
+    assert result.details.complete and len(recording.data) < 100_000
+    assert {row.name: row.count for row in result.rows}["getppid"] == 300_000
+    assert sum(call.count for call in result.named("getppid") if call.histogram) >= 299_900
+
+
+@pytest.mark.live
+def test_threads_beyond_the_accounts_share_one(kernel: None) -> None:
+    from probes.capture.instrument import Instrument
+    from probes.kernel.limits import Sizes
+
+    script = "import os, sys\nfrom probes.capture.prctl import follow_me\nfollow_me(int(sys.argv[1]))\n" + (
+        "for _ in range(40):\n    if os.fork() == 0: os._exit(0)\n    os.wait()\n"
+    )
+    with Instrument(Sizes(accounts=8)) as instrument:
+        command = [sys.executable, "-c", script, str(instrument.invite())]
+        subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])})
+        result = measure(instrument.stop())
+    assert result.events.sound, result.events
+    assert len(result.threads) == 8 and result.others and result.others.threads == 33
+    assert {row.name: row.count for row in result.rows}["exit_group"] == 41
+    assert min(result.others.user, result.others.kernel, result.others.wait) >= 0
