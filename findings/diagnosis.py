@@ -28,6 +28,7 @@ class ProgramFinding:
     remedy: str
     lab: str | None  # `./iolab lab NAME` shows a program that breaks it, and the same program mended
     gravity: Gravity
+    fault: str  # what is wrong in short, where the property is broken: "a thread polls in a loop"
 
     @property
     def place(self) -> Place | None:
@@ -84,6 +85,7 @@ def _finding(cited: Property, seen: Observation) -> ProgramFinding:
         remedy=cited.remedy,
         lab=cited.lab,
         gravity=cited.gravity,
+        fault=cited.fault or f"not so: {cited.statement}",
     )
 
 

@@ -9,7 +9,8 @@ The definition. A thread's time asleep has three parts that add up to it exactly
   - unanswered message: the thread had read from a connection, had not yet written to that connection, and slept for something
     else. An event loop's wait is left out: the thread serves others meanwhile.
   - device or lock: the thread slept inside the kernel for a disk, a page, a lock of the kernel or of a file, or for room in a
-    send buffer; or it slept for a mutex of the program (findings/futexes.py: `locks_mutex`).
+    send buffer; or it slept for a mutex of the program (findings/futexes.py: `locks_mutex`), unless the holder was idle:
+    threads that take turns in accept under a mutex wait for work.
   - other thread: one other followed thread ended the sleep (by futex, pipe, eventfd, socket, or by the end of a child), and
     that thread was held up, or waited for a CPU, after it was idle for the last time.
 * *Idle*: the thread waited for work, and none came: in a multiplexer, in accept, for data of a connection, for a time, for a
@@ -45,6 +46,7 @@ _FOR_ONE_THREAD = {
     Queue.FUTEX, Queue.PIPE, Queue.FIFO_END, Queue.EVENTFD, Queue.CHILD, Queue.VFORK, Queue.SOCKET, Queue.SEMAPHORE,
     Queue.MESSAGES, Queue.POSIX_MESSAGES,
 }  # fmt: skip
+_FOR_EVENTS = {Queue.EPOLL, Queue.SELECT, Queue.POLL, Queue.ACCEPT, Queue.IO_URING, Queue.NATIVE_AIO}
 _OF_WORKERS = {Queue.IO_URING_WORKER, Queue.IO_URING_SUBMISSION_THREAD}
 _FOR_WORK = {
     Queue.EPOLL, Queue.SELECT, Queue.POLL, Queue.ACCEPT, Queue.SOCKET, Queue.PIPE, Queue.FIFO_END, Queue.EVENTFD,
@@ -91,30 +93,34 @@ class _History:
     ends: list[int] = field(default_factory=list)
     held: list[int] = field(default_factory=lambda: [0])
     unknown: list[int] = field(default_factory=lambda: [0])
+    for_work: list[int] = field(default_factory=lambda: [0])  # asleep for new connections or events, or for the turn to do so
     idle_until: int = 0  # the end of its last sleep for new work
 
-    def add(self, begin: int, end: int, held: int, unknown: int) -> None:
+    def add(self, begin: int, end: int, held: int, unknown: int, for_work: int = 0) -> None:
         self.begins.append(begin)
         self.ends.append(end)
         self.held.append(self.held[-1] + held)
         self.unknown.append(self.unknown[-1] + unknown)
+        self.for_work.append(self.for_work[-1] + for_work)
 
     def within(self, begin: int, end: int) -> tuple[int, int]:
         """How long of that time the thread was held up, and how long that is not known, ns."""
-        first, last = self._until(begin), self._until(end)
-        return last[0] - first[0], last[1] - first[1]
+        return self._of(self.held, begin, end), self._of(self.unknown, begin, end)
 
-    def _until(self, moment: int) -> tuple[int, int]:
-        """The sums up to a moment. Of a sleep under way its parts count in proportion."""
+    def waited_for_work(self, begin: int, end: int) -> int:
+        """How long of that time the thread waited for new work, ns."""
+        return self._of(self.for_work, begin, end)
+
+    def _of(self, sums: list[int], begin: int, end: int) -> int:
+        return self._until(sums, end) - self._until(sums, begin)
+
+    def _until(self, sums: list[int], moment: int) -> int:
+        """The sum up to a moment. Of a sleep under way its parts count in proportion."""
         at = bisect.bisect_left(self.begins, moment)
         if not at or self.ends[at - 1] <= moment:
-            return self.held[at], self.unknown[at]
+            return sums[at]
         begin, end = self.begins[at - 1], self.ends[at - 1]
-        share = (moment - begin) / max(end - begin, 1)
-        return (
-            self.held[at - 1] + int(share * (self.held[at] - self.held[at - 1])),
-            self.unknown[at - 1] + int(share * (self.unknown[at] - self.unknown[at - 1])),
-        )
+        return sums[at - 1] + (moment - begin) * (sums[at] - sums[at - 1]) // max(end - begin, 1)
 
 
 class Idleness:
@@ -133,7 +139,8 @@ class Idleness:
             parts = self._split(call, sleep)
             self._parts[call.thread, sleep.off] = parts
             history = self._history[call.thread]
-            history.add(sleep.off, sleep.woken, parts.held_up, parts.not_known)
+            for_work = parts.idle if sleep.queue in _FOR_EVENTS or locks_mutex(call) else 0
+            history.add(sleep.off, sleep.woken, parts.held_up, parts.not_known, for_work)
             history.add(sleep.woken, sleep.on, sleep.delay, 0)  # it could run, and had no CPU
             if parts.idle == sleep.wait:
                 history.idle_until = sleep.woken
@@ -183,7 +190,7 @@ class Idleness:
             return SleepParts(held_up=sleep.wait, cause=Cause.EVENT_LOOP)
         if not waits and self._unanswered[call.thread].besides(call.fd, sleep):
             return SleepParts(held_up=sleep.wait, cause=Cause.UNANSWERED)
-        if sleep.queue in _DEVICES or locks_mutex(call):
+        if sleep.queue in _DEVICES or (locks_mutex(call) and not self._holder_was_idle(sleep)):
             return SleepParts(held_up=sleep.wait, cause=Cause.DEVICE)
         if not waits and sleep.queue in _FOR_ONE_THREAD and (waker := self._tasks.waker(sleep)):
             return self._as_its_waker(sleep, waker)
@@ -194,6 +201,11 @@ class Idleness:
 
     def _outside_its_wait(self, loop: Loop, call: Call, sleep: Sleep) -> bool:
         return loop.begin <= call.enter <= loop.end and not self._others.waited(call.thread, sleep)
+
+    def _holder_was_idle(self, sleep: Sleep) -> bool:
+        """Did the thread that released the mutex wait for work for most of the sleep?"""
+        holder = self._tasks.waker(sleep)
+        return holder is not None and 2 * self._history[holder.serial].waited_for_work(sleep.off, sleep.woken) > sleep.wait
 
     def _as_its_waker(self, sleep: Sleep, waker: Thread) -> SleepParts:
         if sleep.waker and not {Link.END_OF_THE_PROCESS, Link.SIGNAL}.isdisjoint(sleep.waker.chain):

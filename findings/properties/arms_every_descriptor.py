@@ -126,6 +126,7 @@ def _use(own: _Watched, call: Call) -> None:
 ARMS_EVERY_DESCRIPTOR = Property(
     id="arms-every-descriptor",
     statement="epoll watches every open connection",
+    fault="epoll does not watch an open connection",
     remedy="add each accepted connection to the set, and call epoll_ctl(EPOLL_CTL_MOD) after each event of EPOLLONESHOT",
     observe=observe,
     gravity=Gravity.LOST,

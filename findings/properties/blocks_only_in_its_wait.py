@@ -123,6 +123,7 @@ def _place(group: _Group) -> Place:
 BLOCKS_ONLY_IN_ITS_WAIT = Property(
     id="blocks-only-in-its-wait",
     statement="a thread with an event loop blocks only in its wait",
+    fault="an event loop blocks outside its wait",
     remedy="make every socket non-blocking, also the accepted ones, and let another thread do what takes long",
     observe=observe,
     gravity=Gravity.LATE,

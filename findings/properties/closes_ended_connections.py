@@ -64,6 +64,7 @@ def _last_interrupted(calls: list[Call]) -> float:
 CLOSES_ENDED_CONNECTIONS = Property(
     id="closes-ended-connections",
     statement="a connection that its client has ended is closed",
+    fault="connections that have ended stay open",
     remedy="close the socket when a read returns 0 bytes; else each client costs a descriptor, until none is left",
     observe=observe,
     needs_all=True,

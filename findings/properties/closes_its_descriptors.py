@@ -76,6 +76,7 @@ def _leaks(run: Run, found: list[Descriptor]) -> dict[tuple[int, str], list[Desc
 CLOSES_ITS_DESCRIPTORS = Property(
     id="closes-its-descriptors",
     statement="a program closes the descriptors that it no longer uses",
+    fault="descriptors are not closed",
     remedy="close each descriptor in every path, also after an error; or raise the limit of descriptors (RLIMIT_NOFILE)",
     observe=observe,
     needs_all=True,

@@ -94,6 +94,7 @@ def _computed_at(work: Sequence[_Work], at: int) -> _Work | None:
 COMPUTES_LITTLE = Property(
     id="computes-little",
     statement="no handler computes while other connections wait",
+    fault="a handler computes while other connections wait",
     remedy="give long computations to another thread or process, or divide them into parts between two waits",
     observe=observe,
     gravity=Gravity.LATE,

@@ -65,6 +65,7 @@ def _last(death: Death) -> str:
 DIES_OF_NO_SIGNAL = Property(
     id="dies-of-no-signal",
     statement="no process dies of a fault's signal",
+    fault="a process died of a fault's signal",
     remedy="ignore SIGPIPE or send with MSG_NOSIGNAL, and handle EPIPE; look into a core dump for the other signals",
     observe=observe,
     gravity=Gravity.LOST,

@@ -57,6 +57,7 @@ def _last_call(run: Run, thread: Thread) -> str | None:
 ENDS_ITS_THREADS = Property(
     id="ends-its-threads",
     statement="the number of threads does not grow without end",
+    fault="threads become more and more",
     remedy="end a thread that has no more work, or give the work to a pool of a fixed size",
     observe=observe,
     needs_all=True,

@@ -76,6 +76,7 @@ def _in_service(run: Run, times: list[_Runnable]) -> list[_Runnable]:
 GETS_A_CPU = Property(
     id="gets-a-cpu",
     statement="a thread that can run gets a CPU",
+    fault="a thread that can run gets no CPU",
     remedy="run no more computing threads than there are CPUs, raise the cgroup's limit (cpu.max), or stop other programs",
     observe=observe,
     gravity=Gravity.LATE,

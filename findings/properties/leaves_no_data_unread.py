@@ -98,6 +98,7 @@ def _enter(call: Call) -> int:
 LEAVES_NO_DATA_UNREAD = Property(
     id="leaves-no-data-unread",
     statement="no data stays unread in a socket while its thread sleeps",
+    fault="data stayed unread in a socket while its thread slept",
     remedy="read until EAGAIN before the next wait; edge-triggered epoll reports an arrival only once",
     observe=observe,
     gravity=Gravity.LATE,

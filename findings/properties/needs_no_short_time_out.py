@@ -124,6 +124,7 @@ def timed_out(call: Call) -> bool:
 NEEDS_NO_SHORT_TIME_OUT = Property(
     id="needs-no-short-time-out",
     statement="no thread polls after short time-outs: it sleeps until something happens",
+    fault="a thread polls after short time-outs",
     remedy="leave the time-out out (-1, None), or compute it from the next moment at which something must be done",
     observe=observe,
     lab="time_out_polling",

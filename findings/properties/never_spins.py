@@ -178,6 +178,7 @@ def _asks_nothing(call: Call) -> bool:
 NEVER_SPINS = Property(
     id="never-spins",
     statement="no thread polls in a loop: a thread without work sleeps",
+    fault="a thread polls in a loop",
     remedy="wait without a time-out, and wait for writability only while there is data left to send",
     observe=observe,
     lab="always_writable",

@@ -106,6 +106,7 @@ class Property:
     observe: Callable[[Run], Observation]
     gravity: Gravity = Gravity.WASTED
     lab: str | None = None  # the name of a lab that shows a program that breaks it, and the same program mended
+    fault: str = ""  # the statement's contrary, as a short statement: "a thread polls in a loop"
     needs_all: bool = False  # it rests on calls that are missing, so a recording that is not whole can't show it
 
     def check(self, run: Run) -> Finding:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import bisect
+import collections
+import functools
 from dataclasses import dataclass, field
 
 from findings.futexes import locks_mutex
+from findings.idle import Idleness
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
 from findings.view import Run
+from findings.waits import Tasks
 from probes.measure.queues import Queue
 from probes.measure.result import Call, Sleep, Thread
 from probes.words import count, ms
 
 _THREADS, _SLEEPS = 3, 30
 _SHARE = 0.25  # of the life of the threads that wait for the lock
+_LOOKED_AT = 1_000  # sleeps whose holders are looked at
 _ADDRESS_SPACE = {Queue.MMAP_LOCK, Queue.VMA_LOCK}
 
 
@@ -40,7 +46,10 @@ class _Lock:
 
 
 def observe(run: Run) -> Observation:
-    """Adds up the sleeps at each mutex (its address in the call of futex), and at the lock of each address space."""
+    """Adds up the sleeps at each mutex (its address in the call of futex), and at the lock of each address space.
+
+    Threads that take turns in accept under a mutex wait for work, and not for the lock (findings/idle.py).
+    """
     threads = {thread.serial: thread for thread in run.result.threads}
     if all(thread.parent == 0 for thread in run.result.threads):
         return not_shown("the program has one thread")
@@ -53,7 +62,11 @@ def observe(run: Run) -> Observation:
                 lock = locks.setdefault(key, _Lock(*key))
                 lock.calls.append(call)
                 lock.sleeps.append(sleep)
-    convoys = sorted((lock for lock in locks.values() if lock.is_convoy(threads)), key=lambda lock: -lock.ns)
+    convoys = [lock for lock in locks.values() if lock.is_convoy(threads)]
+    if convoys:
+        idleness = Idleness(run)
+        convoys = [lock for lock in map(functools.partial(_held_up, idleness), convoys) if lock.is_convoy(threads)]
+        convoys.sort(key=lambda lock: -lock.ns)
     if not convoys:
         waits = sum(len(lock.sleeps) for lock in locks.values())
         return held(
@@ -63,7 +76,7 @@ def observe(run: Run) -> Observation:
     share = worst.ns / max(sum(threads[serial].wall for serial in worst.threads), 1)
     slept = f"slept {count(len(worst.sleeps), 'time')} at {_name(worst)}, for {ms(worst.ns)} in all"
     return broken(
-        f"{count(len(worst.threads), 'thread')} {slept}: {share:.0%} of their lives",
+        f"{count(len(worst.threads), 'thread')} {slept}: {share:.0%} of their lives{_meanwhile(run, worst)}",
         places=[
             place_of(
                 threads[lock.calls[0].thread],
@@ -77,6 +90,38 @@ def observe(run: Run) -> Observation:
     )
 
 
+def _meanwhile(run: Run, lock: _Lock) -> str:
+    """In which call the threads that released the lock slept longest meanwhile, as an addition to evidence."""
+    tasks = Tasks(run.result.threads)
+    slept: collections.Counter[str] = collections.Counter()
+    for sleep in lock.sleeps[:_LOOKED_AT]:
+        if holder := tasks.waker(sleep):
+            for call in _between(run.calls_of.get(holder.serial, []), sleep.off, sleep.woken):
+                if not locks_mutex(call):
+                    slept[call.name] += sum(
+                        max(min(own.woken, sleep.woken) - max(own.off, sleep.off), 0) for own in call.sleeps
+                    )
+    name, ns = next(iter(slept.most_common(1)), ("", 0))
+    return f"; meanwhile its holders slept longest in {name} ({ms(ns)})" if 10 * ns > lock.ns else ""
+
+
+def _common(first: Sleep, second: Sleep) -> int:
+    return max(min(first.woken, second.woken) - max(first.off, second.off), 0)
+
+
+def _between(calls: list[Call], begin: int, end: int) -> list[Call]:
+    """The calls of one thread that were under way in this time."""
+    first = max(bisect.bisect_right(calls, begin, key=lambda call: call.enter) - 1, 0)
+    return calls[first : bisect.bisect_left(calls, end, key=lambda call: call.enter)]
+
+
+def _held_up(idleness: Idleness, lock: _Lock) -> _Lock:
+    """The lock with those sleeps alone during which its holder worked."""
+    pairs = zip(lock.calls, lock.sleeps, strict=True)
+    waited = [(call, sleep) for call, sleep in pairs if idleness.of_sleep(call, sleep).held_up]
+    return _Lock(lock.process, lock.address, [call for call, _ in waited], [sleep for _, sleep in waited])
+
+
 def _name(lock: _Lock) -> str:
     return "the lock of their address space (mmap_lock)" if lock.address is None else f"one mutex ({lock.address:#x})"
 
@@ -84,6 +129,7 @@ def _name(lock: _Lock) -> str:
 QUEUES_AT_NO_LOCK = Property(
     id="queues-at-no-lock",
     statement="threads do not spend their time in a queue at one lock",
+    fault="threads spend their time in a queue at one lock",
     remedy="hold the lock for less time (no call that sleeps), divide what it protects, or give each thread its own part",
     observe=observe,
     gravity=Gravity.LATE,

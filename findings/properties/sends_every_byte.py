@@ -81,6 +81,7 @@ def _size(call: Call) -> int:
 SENDS_EVERY_BYTE = Property(
     id="sends-every-byte",
     statement="what a short send leaves over is sent afterwards",
+    fault="the rest of a short send was dropped",
     remedy="keep the rest, wait until the multiplexer reports room (EPOLLOUT), and send on from there",
     observe=observe,
     gravity=Gravity.LOST,

@@ -81,6 +81,7 @@ def _reads_within(reads: list[Call], messages: list[Message]) -> list[tuple[Mess
 SERVES_IN_TURN = Property(
     id="serves-in-turn",
     statement="all connections are served in turn",
+    fault="a connection waits while others are read again and again",
     remedy="read each ready connection once, or at most a fixed number of bytes, before the next connection's turn",
     observe=observe,
     gravity=Gravity.LATE,

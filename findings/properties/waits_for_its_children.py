@@ -64,6 +64,7 @@ def _zombies(run: Run, parent: Process, children: list[Process]) -> list[Process
 WAITS_FOR_ITS_CHILDREN = Property(
     id="waits-for-its-children",
     statement="a parent waits for each child that has ended",
+    fault="children that have ended stay zombies",
     remedy="call waitpid for each ended child (in a loop after SIGCHLD, with WNOHANG), or ignore SIGCHLD",
     observe=observe,
     needs_all=True,

@@ -108,6 +108,7 @@ def _delayed(each: _Connection) -> list[tuple[Call, int]]:
 WAITS_FOR_NO_ACKNOWLEDGEMENT = Property(
     id="waits-for-no-acknowledgement",
     statement="no small write waits for a delayed acknowledgement",
+    fault="small writes wait for delayed acknowledgements (Nagle's algorithm)",
     remedy="send a message by one call (a buffer, writev), or set TCP_NODELAY on the side that writes several small parts",
     observe=observe,
     gravity=Gravity.LATE,

@@ -48,6 +48,7 @@ def _stalls(thread: Thread, number: int, ns: int) -> bool:
 WAITS_FOR_NO_PAGE = Property(
     id="waits-for-no-page",
     statement="no thread spends its time in page faults that wait for the disk",
+    fault="a thread spends its time in page faults that wait for the disk",
     remedy="read the file ahead (madvise MADV_WILLNEED, MAP_POPULATE), lock hot pages (mlock), or use less memory",
     observe=observe,
     gravity=Gravity.LATE,

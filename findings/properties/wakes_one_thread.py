@@ -52,6 +52,7 @@ def _has_result(call: Call) -> bool:
 WAKES_ONE_THREAD = Property(
     id="wakes-one-thread",
     statement="one connection does not wake many threads that can't accept it",
+    fault="one connection wakes many threads (thundering herd)",
     remedy="add the listener with EPOLLEXCLUSIVE, give each thread a listener of its own (SO_REUSEPORT), or block in accept",
     observe=observe,
     lab="thundering_herd",

@@ -101,7 +101,7 @@ def _ids(title: str, findings: Sequence[ProgramFinding]) -> str:
 
 
 def _fault(finding: ProgramFinding, begin: int, out: Screen) -> None:
-    line = Text.assemble(("broken: ", "bold red"), (visible(finding.statement), "bold"))
+    line = Text(visible(finding.fault), style="bold red")
     if finding.cost.ns:
         line.append(f" ({duration(finding.cost.ns)})")
     lab = with_command_name(f" (invoke lab {finding.lab})") if finding.lab else ""

@@ -66,4 +66,4 @@ def test_a_recording_that_is_not_whole_shows_no_missing_call() -> None:
 def test_each_property_has_its_own_name_and_labs_that_exist() -> None:
     assert len({each.id for each in OF_ANY_PROGRAM}) == len(OF_ANY_PROGRAM)
     assert {each.lab for each in OF_ANY_PROGRAM if each.lab} <= set(labs.names())
-    assert all(each.remedy and isinstance(each.gravity, Gravity) for each in OF_ANY_PROGRAM)
+    assert all(each.fault and each.remedy and isinstance(each.gravity, Gravity) for each in OF_ANY_PROGRAM)
