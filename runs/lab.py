@@ -169,7 +169,12 @@ def measure_and_check(recording: Recording) -> Result:
         result = measure(recording)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise WrongUsage(f"the recording is damaged ({error})", "name a file made by --save") from error
-    context = recording.context
+    return check(result)
+
+
+def check(result: Result) -> Result:
+    """The same with the verdicts of its lab, if it is a lab's."""
+    context = result.context
     if not isinstance(context, LabRun):
         return result
     lab = labs.find(context.lab)

@@ -26,7 +26,8 @@ from probes.measure.measure import measure
 from probes.measure.result import Result
 from probes.patience import PATIENCE
 from probes.recording import Recording, load
-from runs.lab import measure_and_check
+from runs.lab import check
+from runs.report import Report, report
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
@@ -174,7 +175,13 @@ def recorded() -> Callable[[str], Recording]:
 
 
 def recording_of(name: str) -> Recording:
-    """A recording of tests/data."""
+    """A recording of tests/data; each caller has its own losses, and may change them."""
+    recording = _loaded(name)
+    return dataclasses.replace(recording, losses=dict(recording.losses))
+
+
+@functools.cache
+def _loaded(name: str) -> Recording:
     return load(DATA / f"{name}.iolab")
 
 
@@ -201,10 +208,27 @@ def measured(name: str) -> Result:
     return measure(recording_of(name))
 
 
+def measured_with(name: str, **changes: Any) -> Result:
+    """The same with other values in these fields of its context: measuring does not read the context, so it is not repeated."""
+    result = measured(name)
+    return dataclasses.replace(result, context=dataclasses.replace(result.context, **changes))
+
+
 @functools.cache
 def checked(name: str) -> Result:
     """Its result with the lab's verdicts."""
-    return measure_and_check(recording_of(name))
+    return check(measured(name))
+
+
+def checked_with(name: str, **changes: Any) -> Result:
+    """The same with other values in these fields of its context."""
+    return check(measured_with(name, **changes))
+
+
+@functools.cache
+def reported(name: str) -> Report:
+    """All that a report shows of it."""
+    return report(checked(name))
 
 
 def readable_by_all() -> None:

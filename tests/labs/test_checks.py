@@ -14,7 +14,7 @@ from labs.kit.lab import Run, turns
 from probes.measure.measure import measure
 from probes.measure.result import Result, Verdict
 from probes.recording import Recording
-from tests.conftest import cases_of, checked, lab_run, measured, recording_of, renamed
+from tests.conftest import cases_of, checked, lab_run, measured, measured_with, recording_of, renamed
 
 HOLDS = {Verdict.CONFIRMED, Verdict.REFINED, Verdict.REFUTED}
 # Checks about other systems, which no run on Linux shows: always unavailable, with what is known instead.
@@ -204,7 +204,7 @@ def of(judged: Result, check: str) -> tuple[Verdict, str]:
 @functools.cache
 def judged_as(lab: str, other: str) -> Result:
     """The verdicts of a lab on the recording of another; its own experiment beside the traffic goes with the lab."""
-    return labs.find(lab).judge(measure(recording_of(other).with_context(aside=lab_run(recording_of(lab)).aside)))
+    return labs.find(lab).judge(measured_with(other, aside=lab_run(recording_of(lab)).aside))
 
 
 @functools.cache
@@ -212,7 +212,7 @@ def judged_turned(lab: str) -> Result:
     """The verdicts of a lab with each of its cases in the place of the next."""
     cases = cases_of(recording_of(lab))
     names = [case.name for case in cases]
-    return labs.find(lab).judge(measure(recording_of(lab).with_context(cases=renamed(cases, names[1:] + names[:1]))))
+    return labs.find(lab).judge(measured_with(lab, cases=renamed(cases, names[1:] + names[:1])))
 
 
 @functools.cache
@@ -267,10 +267,8 @@ def test_a_failed_check_fails_the_run(recorded: Callable[[str], Recording]) -> N
         ({"mmap": "mapped", "epoll_wait": "EFAULT"}, Verdict.FAILED),
     ],
 )
-def test_the_kernel_decides_on_shared_memory(
-    aside: dict[str, str], verdict: Verdict, recorded: Callable[[str], Recording]
-) -> None:
-    result = measure(recorded("epoll").with_context(aside=aside))
+def test_the_kernel_decides_on_shared_memory(aside: dict[str, str], verdict: Verdict) -> None:
+    result = measured_with("epoll", aside=aside)
     (check,) = [check for check in labs.find("epoll").judge(result).checks if check.claims == ("C37",)]
     assert check.verdict is verdict
 

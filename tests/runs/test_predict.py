@@ -30,9 +30,9 @@ from probes.errors import WrongUsage
 from probes.measure.measure import measure
 from probes.measure.result import Result
 from probes.patience import PATIENCE
-from probes.recording import Recording, load
+from probes.recording import Recording
 from runs import predict
-from tests.conftest import COMMAND, DATA, cases_of, iolab, lab_run, measured, renamed
+from tests.conftest import COMMAND, DATA, cases_of, iolab, lab_run, measured, measured_with, renamed
 
 ENOUGH = 3
 SERVED = [name for name in labs.names() if labs.find(name).server]
@@ -56,7 +56,7 @@ def test_every_lab_has_questions_that_its_own_run_decides(lab: str) -> None:
     )
     file = DATA / f"{lab}.iolab"
     assert file.exists(), f"record it: ./iolab lab {lab} --save tests/data/{lab}.iolab"
-    result = measure(load(file))
+    result = measured(lab)
     for seed in range(1, 8):
         found = predict.against(result, predict.questions(lab, seed), {}, seed)
         assert len(found.marks) >= ENOUGH, f"lab {lab}, seed {seed}: only {len(found.marks)} decided; {found.left_out}"
@@ -151,7 +151,7 @@ def test_servers_exchanged_change_the_truth(lab: str, recorded: Callable[[str], 
     names = [case.name for case in cases]
     turned = renamed(cases, [names[-1], *names[1:-1], names[0]])
     own = truths(measured(lab), every(lab))
-    other = truths(measure(recorded(lab).with_context(cases=turned)), every(lab))
+    other = truths(measured_with(lab, cases=turned), every(lab))
     assert sum(other.get(name) != truth for name, truth in own.items()) >= 2, (own, other)
 
 
@@ -159,8 +159,8 @@ def test_servers_exchanged_change_the_truth(lab: str, recorded: Callable[[str], 
 def test_sections_shifted_change_the_truth(lab: str, recorded: Callable[[str], Recording]) -> None:
     aside = lab_run(recorded(lab)).aside
     names = aside["sections"]
-    shifted = recorded(lab).with_context(aside={**aside, "sections": names[1:] + names[:1]})
-    own, other = (truths(measure(recording), every(lab)) for recording in (recorded(lab), shifted))
+    shifted = measured_with(lab, aside={**aside, "sections": names[1:] + names[:1]})
+    own, other = (truths(result, every(lab)) for result in (measured(lab), shifted))
     assert own != other
 
 
@@ -181,7 +181,7 @@ def test_what_one_client_cannot_show_is_left_out(recorded: Callable[[str], Recor
 def test_a_server_that_this_machine_lacks_is_left_out(recorded: Callable[[str], Recording]) -> None:
     cases = cases_of(recorded("silent_client"))
     without = (*cases[:-1], ServedCase("one thread", "epoll", skipped="no epoll here"))
-    found = predict.against(measure(recorded("silent_client").with_context(cases=without)), every("silent_client"), {}, 1)
+    found = predict.against(measured_with("silent_client", cases=without), every("silent_client"), {}, 1)
     assert found.marks and all("no epoll here" in reason for _, reason in found.left_out)
 
 

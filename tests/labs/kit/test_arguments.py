@@ -8,8 +8,7 @@ import pytest
 
 from labs.kit import arguments
 from probes.measure.result import Verdict
-from runs.lab import measure_and_check
-from tests.conftest import lab_run, recording_of
+from tests.conftest import checked_with, lab_run, recording_of
 from tests.labs.kit.beside import beside
 
 SETS = "every call copies the descriptor sets in, and overwrites them and its time-out"
@@ -51,7 +50,6 @@ def test_poll_keeps_its_array_and_takes_high_numbers() -> None:
     ],
 )
 def test_the_arguments_decide(lab: str, check: str, key: str, change: dict[str, Any], verdict: Verdict) -> None:
-    recording = recording_of(lab)
-    aside = lab_run(recording).aside
-    judged = measure_and_check(recording.with_context(aside={**aside, key: {**aside[key], **change}}))
+    aside = lab_run(recording_of(lab)).aside
+    judged = checked_with(lab, aside={**aside, key: {**aside[key], **change}})
     assert [each.verdict for each in judged.checks if each.name == check] == [verdict]

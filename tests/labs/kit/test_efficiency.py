@@ -8,8 +8,7 @@ import pytest
 
 from labs.kit import efficiency
 from probes.measure.result import Verdict
-from runs.lab import measure_and_check
-from tests.conftest import lab_run, recording_of
+from tests.conftest import checked_with, lab_run, recording_of
 from tests.labs.kit.beside import beside
 
 
@@ -34,5 +33,5 @@ def test_each_shape_that_the_limits_allow_is_measured() -> None:
 def test_the_ratios_decide(sparse: int, dense: int, verdict: Verdict) -> None:
     recording = recording_of("poll")
     shapes = {"sparse": {"select": sparse, "poll": 1000}, "dense": {"select": dense, "poll": 1000}}
-    judged = measure_and_check(recording.with_context(aside={**lab_run(recording).aside, "efficiency": shapes}))
+    judged = checked_with("poll", aside={**lab_run(recording).aside, "efficiency": shapes})
     assert [each.verdict for each in judged.checks if each.claims == ("C52",)] == [verdict]

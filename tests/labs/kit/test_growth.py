@@ -8,9 +8,7 @@ import pytest
 
 from labs.kit import growth
 from probes.measure.result import Verdict
-from probes.recording import load
-from runs.lab import measure_and_check
-from tests.conftest import DATA, lab_run
+from tests.conftest import checked_with, lab_run, recording_of
 from tests.labs.kit.beside import beside
 
 
@@ -24,9 +22,8 @@ def test_select_and_poll_grow_and_epoll_does_not() -> None:
 
 
 def judged(lab: str, check: str, aside: dict[str, Any]) -> Verdict:
-    recording = load(DATA / f"{lab}.iolab")
-    whole = {**lab_run(recording).aside, **aside}
-    return next(held.verdict for held in measure_and_check(recording.with_context(aside=whole)).checks if held.name == check)
+    whole = {**lab_run(recording_of(lab)).aside, **aside}
+    return next(held.verdict for held in checked_with(lab, aside=whole).checks if held.name == check)
 
 
 GROWS = {"10": 10_000, "100": 30_000, "900": 200_000}
@@ -58,7 +55,7 @@ def test_an_epoll_that_walked_would_fail_its_check() -> None:
 
 
 def test_an_epoll_with_a_smaller_limit_of_its_own_would_fail_the_check() -> None:
-    limits = lab_run(load(DATA / "epoll.iolab")).aside["limit"] | {"refused": "No space left on device from epoll_ctl"}
+    limits = lab_run(recording_of("epoll")).aside["limit"] | {"refused": "No space left on device from epoll_ctl"}
     assert judged("epoll", "the number of open files limits epoll", {"limit": limits}) is Verdict.FAILED
 
 

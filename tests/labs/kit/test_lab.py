@@ -11,8 +11,7 @@ from labs.kit.lab import Run
 from probes.context import ServedCase
 from probes.measure.result import Verdict
 from probes.recording import Recording
-from runs.lab import measure_and_check
-from tests.conftest import cases_of, checked
+from tests.conftest import cases_of, checked, checked_with
 
 SIDE_BY_SIDE = [name for name in labs.names() if labs.find(name).cases]
 
@@ -31,7 +30,7 @@ def test_every_thread_call_and_message_belongs_to_one_case(lab: str, recorded: C
 @pytest.mark.parametrize("lab", SIDE_BY_SIDE)
 def test_a_case_that_the_machine_lacks_makes_its_checks_unavailable(lab: str, recorded: Callable[[str], Recording]) -> None:
     cases = tuple(ServedCase(case.name, case.server, skipped="this kernel has none") for case in cases_of(recorded(lab)))
-    result = measure_and_check(recorded(lab).with_context(cases=cases))
+    result = checked_with(lab, cases=cases)
     assert {check.verdict for check in result.checks} == {Verdict.UNAVAILABLE}
     assert all("this kernel has none" in check.evidence for check in result.checks)
     assert result.verdict == "pass"

@@ -13,8 +13,7 @@ import pytest
 from labs.kit import walks
 from labs.kit.walks import FEW, MANY, Walks
 from probes.measure.result import Verdict
-from runs.lab import measure_and_check
-from tests.conftest import lab_run, recording_of
+from tests.conftest import checked_with, lab_run, recording_of
 from tests.labs.kit.beside import beside
 
 ALL_SHOWN = Walks(
@@ -62,5 +61,5 @@ def test_a_call_that_left_a_descriptor_out_would_fail_the_checks(lab: str, check
     recording = recording_of(lab)
     for changed, verdict in ((change, Verdict.FAILED), ({}, Verdict.CONFIRMED)):
         found = {"walks": dataclasses.asdict(dataclasses.replace(ALL_SHOWN, **changed))}
-        judged = measure_and_check(recording.with_context(aside={**lab_run(recording).aside, **found}))
+        judged = checked_with(lab, aside={**lab_run(recording).aside, **found})
         assert [each.verdict for each in judged.checks if each.name == check] == [verdict]

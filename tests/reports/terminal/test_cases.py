@@ -14,7 +14,7 @@ from reports import document
 from reports.terminal import page
 from runs.lab import measure_and_check
 from runs.report import report
-from tests.conftest import cases_of, checked
+from tests.conftest import cases_of, checked, reported
 
 SIDE_BY_SIDE = [name for name in labs.names() if labs.find(name).cases]
 
@@ -26,8 +26,9 @@ def written(recording: Recording) -> str:
 
 
 @pytest.mark.parametrize("lab", SIDE_BY_SIDE)
-def test_every_case_has_its_column_and_its_calls_in_80_columns(lab: str, recorded: Callable[[str], Recording]) -> None:
-    text = written(recorded(lab))
+def test_every_case_has_its_column_and_its_calls_in_80_columns(lab: str) -> None:
+    page.write(reported(lab), file := io.StringIO())
+    text = file.getvalue()
     assert max(map(len, text.splitlines())) <= 80 and "…" not in text
     table = text.partition("side by side")[2].partition(": system calls")[0]
     for case in labs.find(lab).cases:

@@ -12,9 +12,7 @@ import pytest
 
 from findings.rounds import Ranking, Spread
 from machines.kernels import Trial
-from probes.measure.measure import measure
 from probes.measure.result import Check, Verdict
-from probes.recording import load
 from reports import catalogue, comparison
 from reports import kernels as kernel_report
 from reports.terminal import page
@@ -23,9 +21,8 @@ from runs import catalogue as entries
 from runs import compare
 from runs.catalogue import Capability, Machine
 from runs.compare import Comparison, Crowd
-from runs.report import report
 from runs.rows import Round, row
-from tests.conftest import DATA, checked
+from tests.conftest import DATA, measured, reported
 
 WIDTHS = (60, 70, 80, 120)
 WIDE = 400
@@ -55,7 +52,7 @@ def fits(write: Callable[[IO[str]], None], monkeypatch: pytest.MonkeyPatch, *wid
 
 @pytest.mark.parametrize("name", RECORDINGS, ids=str)
 def test_every_recording(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = report(checked(str(name).removesuffix(".iolab")))
+    found = reported(str(name).removesuffix(".iolab"))
     for stacks in (False, True):
         fits(lambda file, stacks=stacks: page.write(found, file, stacks), monkeypatch, *WIDTHS)  # type: ignore[misc]
 
@@ -91,7 +88,7 @@ def test_doctor(width: int, able: bool, monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_comparison(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
     for name in ("blocking", "epoll", "select", "nonblocking", "posix_aio", "process_pool", "signal_driven", "threads"):
-        rows.append(row(name, [Round(measure(load(DATA / f"{name}.iolab")), 69, 123_000_000)]))
+        rows.append(row(name, [Round(measured(name), 69, 123_000_000)]))
     medians = {"threads": 100_000, "select": 12_345_678, "epoll": 999}
     ranking = Ranking({model: Spread(ns, ns // 2, 3 * ns // 2) for model, ns in medians.items()})
     crowds = tuple(Crowd(number, ranking, ranking) for number in compare.CONNECTIONS)
