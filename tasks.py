@@ -13,6 +13,7 @@ import functools
 import importlib
 import inspect
 import io
+import itertools
 import os
 import pkgutil
 import sys
@@ -92,6 +93,8 @@ class Iolab(Program):
         """One command's help, as the user starts it."""
         context = self.parser.contexts[name]
         words = [name, *(argument.name.upper() for argument in context.positional_args), "[options]"]
+        if name == "compare":
+            words.insert(1, "[MODEL ...]")
         rest = ["-- CMD ARGS..."] if name in _TAKE_A_PROGRAM else []
         print(with_command_name(f"Usage: invoke {' '.join(words + rest)}\n"))
         print(with_command_name(inspect.getdoc(self.collection[name]) or ""))
@@ -142,9 +145,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """The command with its own options; and the command line of the traced program, or pytest's options."""
+    """The command with its own options; and the command line of the traced program, pytest's options, or compare's models."""
     if arguments[:1] == ["test"] and not {"-h", "--help"} & set(arguments):
         return ["test"], arguments[1:]
+    if arguments[:1] == ["compare"]:
+        named = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments[1:]))
+        return ["compare", *arguments[1 + len(named) :]], named
     if _DASHES in arguments:
         at = arguments.index(_DASHES)
         return arguments[:at], arguments[at + 1 :]

@@ -5,13 +5,27 @@ from __future__ import annotations
 import dataclasses
 
 from commands import shared
+from probes import files
 
-HELP = shared.REPORT_HELP | shared.TRAFFIC_HELP | shared.LINK_HELP
+HELP = shared.REPORT_HELP | shared.HTML_HELP | shared.TRAFFIC_HELP | shared.LINK_HELP
 
 
-def compare(clients: str = "", messages: str = "", size: str = "", link: str = "", json: bool = False, out: str = "") -> int:
-    """Run every model on the same traffic and print one table of all models."""
-    shared.check(out)
+def compare(
+    clients: str = "",
+    messages: str = "",
+    size: str = "",
+    link: str = "",
+    json: bool = False,
+    out: str = "",
+    html: str = "",
+    *,
+    rest: list[str],
+) -> int:
+    """Run every model on the same traffic and print one table of all models; or only the models that are named.
+
+    invoke compare epoll select puts the pictures and the figures of two models beside each other.
+    """
+    shared.check(out, html)
     shared.need_tracing()
     from reports import comparison
     from runs import compare as comparing
@@ -20,7 +34,12 @@ def compare(clients: str = "", messages: str = "", size: str = "", link: str = "
     changed = shared.numbers(clients=clients, messages=messages, size=size)
     traffic = dataclasses.replace(comparing.TRAFFIC, **changed)
     with links.optional(link, shared.progress) as between:
-        comparison_result = comparing.compare(traffic, shared.progress, between)
+        comparison_result = comparing.compare(traffic, shared.progress, between, rest)
     with shared.output(out) as file:
         comparison.write(comparison_result, file, json)
+    if html:
+        from reports.html import comparison as page
+
+        with files.whole(html) as file:
+            page.write(comparison_result, file)
     return shared.VERDICT_CODES[comparison_result.verdict]

@@ -10,9 +10,10 @@ from typing import IO
 from rich.text import Text
 
 from findings.rounds import Ranking, Spread, joined
+from probes.context import LabRun
 from probes.words import count, visible
-from reports.terminal import checks
-from reports.terminal.screen import Column, Screen, figures, note, pairs, printing
+from reports.terminal import checks, picture
+from reports.terminal.screen import Column, Screen, figures, note, pairs, printing, section
 from reports.words import duration
 from runs import compare, link
 from runs.compare import Comparison, Crowd
@@ -31,9 +32,13 @@ def write(comparison: Comparison, file: IO[str], json: bool = False) -> None:
         return
     with printing(file) as out:
         _heading(comparison, out)
+        if comparison.chosen:
+            _pictures(comparison, out)
         _phases(comparison, out)
         _figures(comparison, out)
         _crowds(comparison, out)
+        if comparison.chosen:
+            return
         pairs(out, [("-", sentence) for sentence in sentences(comparison)], 1)
         checks.show(comparison.checks, out)
 
@@ -92,9 +97,21 @@ def _heading(comparison: Comparison, out: Screen) -> None:
     for model, reason in comparison.missing.items():
         note(out, f"{model} could not be run here: {visible(reason)}", "yellow")
     rounds = count(max((row.rounds for row in comparison.rows), default=0), "round")
-    out.print(Text.assemble(("compare", "bold"), f": every model on the same traffic, {comparison.traffic.words}; {rounds}"))
+    models = joined([row.model for row in comparison.rows]) if comparison.chosen else "every model"
+    out.print(Text.assemble(("compare", "bold"), f": {models} on the same traffic, {comparison.traffic.words}; {rounds}"))
     if comparison.link:
         note(out, link.words(comparison.link))
+    out.print()
+
+
+def _pictures(comparison: Comparison, out: Screen) -> None:
+    """A typical message of each model, from its first round, one below the other."""
+    for drawn in comparison.drawn:
+        context = drawn.result.context
+        section(out, context.model if isinstance(context, LabRun) else "")
+        for line in picture.draw(drawn.figure.scene, out.width, out.plain):
+            out.print(line, no_wrap=True, overflow="crop")
+    out.print(picture.legend(out.width, out.plain))
     out.print()
 
 
@@ -112,9 +129,9 @@ _COUNTS: Cells = [
     (Column("MB"), lambda row: f"{row.memory_bytes / 1e6:.1f}"),
 ]
 _TIMES: Cells = [
-    (Column("CPU"), lambda row: _with_rounds(row.cpu_per_message_ns)),
-    (Column("ready to\nnotified"), lambda row: _with_rounds(row.ready_to_notified_ns)),
-    (Column("notified\nto copied"), lambda row: _with_rounds(row.notified_to_copied_ns)),
+    (Column("CPU"), lambda row: with_rounds(row.cpu_per_message_ns)),
+    (Column("ready to\nnotified"), lambda row: with_rounds(row.ready_to_notified_ns)),
+    (Column("notified\nto copied"), lambda row: with_rounds(row.notified_to_copied_ns)),
 ]
 _SEGMENTS: Cells = [
     (Column("segments"), lambda row: f"{row.segments:,}"),
@@ -152,7 +169,7 @@ def _time(ns: int | None) -> str:
     return "-" if ns is None else duration(ns)
 
 
-def _with_rounds(found: Spread | None) -> str:
+def with_rounds(found: Spread | None) -> str:
     """The median, then the lowest and the highest round in the same unit: "16.6 us 15.1..18.9"."""
     if found is None:
         return "-"
@@ -178,7 +195,7 @@ def _crowds(comparison: Comparison, out: Screen) -> None:
 
 def _rankings(title: str, columns: list[Column], rankings: list[Ranking], out: Screen) -> None:
     names = rankings[0].figures
-    figures(out, title, columns, [[name, *(_with_rounds(ranking.figures[name]) for ranking in rankings)] for name in names])
+    figures(out, title, columns, [[name, *(with_rounds(ranking.figures[name]) for ranking in rankings)] for name in names])
     out.print()
 
 

@@ -10,22 +10,27 @@ from __future__ import annotations
 import collections
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from findings import figure as figures
 from findings import summary
 from findings.rounds import Ranking, joined, spread
 from findings.view import of_process
+from labs.claims import CLAIMS
 from labs.kit.lab import Case, Finding, confirmed, failed, refined, refuted, unavailable
 from labs.kit.traffic import Traffic
+from probes import VERSION
 from probes.capture.instrument import Instrument
-from probes.context import LinkUsed
+from probes.context import LinkUsed, ServerRun
+from probes.errors import WrongUsage
 from probes.measure.measure import measure
-from probes.measure.result import Check, Verdict
+from probes.measure.result import Check, Result, Verdict
 from probes.patience import PATIENCE
 from probes.words import count, plural
 from runs import lab as run
 from runs.link import Link
+from runs.report import Drawn
 from runs.rows import Round, Row, kind_of_waiting, row
 from servers.__main__ import models
 
@@ -81,6 +86,8 @@ class Comparison:
     crowds: tuple[Crowd, ...]
     link: LinkUsed | None = None
     missing: dict[str, str] = field(default_factory=dict)  # models that this machine does not offer, with the reason
+    drawn: tuple[Drawn, ...] = ()  # the figure of each model, from its first round
+    chosen: bool = False  # the user chose the models: the statements about all models are not checked
 
     def row(self, model: str) -> Row:
         """One model's row."""
@@ -95,10 +102,15 @@ class Comparison:
     def checks(self) -> tuple[Check, ...]:
         """The statements with their verdicts; inconclusive where events were lost."""
         found = []
-        for name, claims, function in CHECKS:
+        for name, claims, function in () if self.chosen else CHECKS:
             verdict, evidence = function(self)
             found.append(Check(name, claims, verdict if self.sound else Verdict.INCONCLUSIVE, evidence))
         return tuple(found)
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """The claims of the checks: number and full text."""
+        return {claim: CLAIMS[claim].text for check in self.checks for claim in check.claims}
 
     @property
     def verdict(self) -> str:
@@ -142,17 +154,41 @@ def check(name: str, claims: tuple[str, ...]) -> Callable[[CompareCheck], Compar
     return register
 
 
-def compare(traffic: Traffic, progress: Callable[[str], None], link: Link | None = None) -> Comparison:
-    """Runs all rounds, which takes some 40 seconds."""
-    measured, missing = rows(traffic, progress, link)
-    return Comparison(traffic, measured, crowds(progress, link), link.description if link else None, missing)
+def compare(
+    traffic: Traffic, progress: Callable[[str], None], link: Link | None = None, chosen: Sequence[str] = ()
+) -> Comparison:
+    """Runs all rounds, which takes some 40 seconds; of chosen models only the traced rounds."""
+    names = [_model(name) for name in chosen] or models()
+    rounds, missing = _rounds(names, traffic, progress, link)
+    return Comparison(
+        traffic=traffic,
+        rows=tuple(row(name, rounds[name]) for name in names if name in rounds),
+        crowds=() if chosen else crowds(progress, link),
+        link=link.description if link else None,
+        missing=missing,
+        drawn=tuple(found for name in names if name in rounds and (found := _drawn(name, rounds[name][0]))),
+        chosen=bool(chosen),
+    )
 
 
-def rows(traffic: Traffic, progress: Callable[[str], None], link: Link | None = None) -> tuple[tuple[Row, ...], dict[str, str]]:
-    """Runs every model on this traffic, ROUNDS times in turn under one instrument. Returns the rows, and for each model that
-    could not be run the reason.
+def _model(name: str) -> str:
+    """The model of this name. Raises WrongUsage."""
+    if name not in models():
+        raise WrongUsage(f"compare knows no model {name}", f"the models: {', '.join(models())}")
+    return name
+
+
+def _drawn(name: str, first: Round) -> Drawn | None:
+    found = figures.figure(first.result)
+    return Drawn("", first.result, found) if found else None
+
+
+def _rounds(
+    names: Sequence[str], traffic: Traffic, progress: Callable[[str], None], link: Link | None = None
+) -> tuple[dict[str, list[Round]], dict[str, str]]:
+    """Runs these models on this traffic, ROUNDS times in turn under one instrument. Returns the rounds of each model, and for
+    each model that could not be run the reason.
     """
-    names = models()
     seen: dict[str, list[run.Served]] = {}
     missing: dict[str, str] = {}
     with Instrument() as instrument:
@@ -170,20 +206,24 @@ def rows(traffic: Traffic, progress: Callable[[str], None], link: Link | None = 
         instrument.wait_until_gone(2 * PATIENCE)
         progress("reading the recorded events")
         result = measure(instrument.stop())
-    found = [
-        row(
-            name,
-            [
-                Round(
-                    of_process(result, round_seen.pid), len(round_seen.traffic_seen.exchanges), round_seen.witness.memory_bytes
-                )
-                for round_seen in seen[name]
-            ],
-        )
-        for name in names
-        if seen.get(name)
-    ]
-    return tuple(found), missing
+    rounds = {name: [_round(result, served, name, traffic, link) for served in found] for name, found in seen.items() if found}
+    return rounds, missing
+
+
+def _round(result: Result, served: run.Served, name: str, traffic: Traffic, link: Link | None) -> Round:
+    """One run of one model as a result of its own, with what its clients saw."""
+    context = ServerRun(
+        lab=COMPARE,
+        iolab=VERSION,
+        model=name,
+        traffic=traffic.sent,
+        traffic_words=traffic.words,
+        link=link.description if link else None,
+        traffic_seen=served.traffic_seen,
+        witness=served.witness,
+    )
+    alone = replace(of_process(result, served.pid), context=context)
+    return Round(alone, len(served.traffic_seen.exchanges), served.witness.memory_bytes)
 
 
 def _turned(names: Sequence[str], by: int) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from findings import summary
+from findings.distribution import Distribution, distribution
 from findings.rounds import Spread, spread
 from probes.kernel import syscalls
 from probes.measure.result import Result
@@ -64,6 +65,10 @@ class Row:
     threads: int
     memory_bytes: int
     sound: bool
+    ready_to_notified_spread_ns: Distribution | None = (
+        None  # of all messages of all rounds, from "ready": until the thread was notified
+    )
+    ready_to_copied_spread_ns: Distribution | None = None  # until the data was copied
 
 
 def row(model: str, rounds: Sequence[Round]) -> Row:
@@ -96,6 +101,8 @@ def row(model: str, rounds: Sequence[Round]) -> Row:
         threads=max(len(round_.result.threads) for round_ in rounds),
         memory_bytes=max(round_.memory_bytes for round_ in rounds),
         sound=all(round_.result.events.sound for round_ in rounds),
+        ready_to_notified_spread_ns=distribution(message.ready_to_notified for message in messages),
+        ready_to_copied_spread_ns=distribution(message.ready_to_notified + message.notified_to_copied for message in messages),
     )
 
 

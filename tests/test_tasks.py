@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import tasks
 from labs.claims import CLAIMS
 from tests.conftest import COMMAND, DATA, iolab
 
@@ -120,3 +121,12 @@ def test_options_of_invoke_for_build_scripts_are_refused(line: list[str]) -> Non
 
 def test_a_lab_without_a_name_lists_the_labs() -> None:
     assert iolab("lab").stdout == iolab("labs").stdout != ""
+
+
+def test_compare_takes_models_and_options() -> None:
+    assert tasks._split(["compare", "epoll", "select", "--clients", "3"]) == (
+        ["compare", "--clients", "3"],
+        ["epoll", "select"],
+    )
+    assert tasks._split(["compare", "--clients", "3"]) == (["compare", "--clients", "3"], [])
+    assert "compare [MODEL ...] [options]" in iolab("compare", "--help").stdout

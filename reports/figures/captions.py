@@ -12,6 +12,7 @@ from probes.words import count
 from reports.terminal.picture import which
 from reports.words import duration
 from runs import link
+from runs.compare import COMPARE
 from runs.report import Drawn
 
 
@@ -43,10 +44,10 @@ SHORT = {
 def caption(figure: Figure, result: Result, case: str = "") -> Caption:
     """The caption of one run's figure; `case` names one of several servers."""
     context, message = result.context, figure.scene.message
-    lab = context.lab if isinstance(context, LabRun) else ""
-    name = f"{lab}, {case}" if case else lab
-    title = TITLES.get(lab) or (f"lab {name}" if name else "a traced program")
-    words = [f"{'Lab ' + name if name else 'Trace'}: {which(figure.scene)}, {message.bytes:,} B, {_way(result)}."]
+    run = _run(result, case)
+    model = context.model if isinstance(context, LabRun) and context.lab == COMPARE else _lab(result, "")
+    title = TITLES.get(model) or run
+    words = [f"{run[:1].upper()}{run[1:]}: {which(figure.scene)}, {message.bytes:,} B, {_way(result)}."]
     words.append(f"Times are from the moment the data was ready; to scale from {_start(figure)} on.")
     if message.probed > _WORTH_TELLING:
         words.append(f'The probe\'s own work of {duration(message.probed)} is subtracted after "woken".')
@@ -54,6 +55,16 @@ def caption(figure: Figure, result: Result, case: str = "") -> Caption:
     version = f", iolab {context.iolab}" if context.iolab else ""
     words.append(f"Linux {machine.kernel}, {count(machine.cpus, 'CPU')}{version}.")
     return Caption(f"{title}: one message of {message.bytes:,} B", " ".join(words))
+
+
+def _run(result: Result, case: str) -> str:
+    """What was run, as in "lab silent_client, broken"."""
+    context = result.context
+    if not isinstance(context, LabRun):
+        return "a traced program"
+    if context.lab == COMPARE:
+        return f"model {context.model}"
+    return f"lab {context.lab}" + (f", {case}" if case else "")
 
 
 _WORTH_TELLING = 2_000  # ns

@@ -39,29 +39,48 @@ _STROKES = {
     "user": "stroke-width:2.5",
     "polling": "stroke-width:1.6",
 }
-_SHAPES = """\
-.figure .l{fill:none;stroke:@ink;stroke-width:1.3}
+_SHAPES = (
+    """\
+.figure .l{fill:none;stroke-width:1.3}
 .figure .hit{fill:none;stroke:transparent;stroke-width:16;pointer-events:stroke}
-.figure text{fill:@ink}
+.figure .lead{stroke-width:.9}
+.figure .dash{stroke-dasharray:4 4}
+.figure .head{stroke:none}
+"""
+    + "".join(f".figure .l.{name}{{{stroke}}}\n" for name, stroke in _STROKES.items())
+    + """\
+.figure .l.thin{stroke-width:1.6;stroke-dasharray:none}
+"""
+)
+_COLOURED = """\
+.figure .l{stroke:@ink}
+.figure text,.figure .head{fill:@ink}
 .figure text.soft{fill:@soft}
 .figure .paper{fill:@paper}
-.figure .rule{stroke:@rule}
-.figure .lead{stroke:@rule;stroke-width:.9}
-.figure .dash{stroke-dasharray:4 4}
-.figure .head{fill:@ink;stroke:none}
+.figure .rule,.figure .lead{stroke:@rule}
+""" + "".join(
+    f".figure .l.{name}{{stroke:@{name}}}\n.figure text.{name},.figure .head.{name}{{fill:@{name}}}\n" for name in _STROKES
+)
+# What bars and plots have and the figures have not.
+_BAR_SHAPES = """\
+.figure .l.range{stroke-width:1.3;stroke-dasharray:none;stroke-linecap:butt}
+.figure .l.half{stroke-width:5;stroke-dasharray:none;stroke-linecap:butt}
+.figure .l.none{stroke:none}
 """
+_BAR_COLOURED = "".join(f".figure .f-{name}{{fill:@{name}}}\n" for name in (*_STROKES, "preempted", "held"))
 
 
-def _rules(dark: bool) -> str:
-    rules = _SHAPES
-    for name in CLASSES.values():
-        rules += f".figure .l.{name}{{stroke:@{name};{_STROKES[name]}}}\n"
-    for name in (*CLASSES.values(), "preempted", "held"):
-        rules += f".figure .f-{name}{{fill:@{name}}}\n.figure text.{name}{{fill:@{name}}}\n"
-    rules += ".figure .head.runq{fill:@runq}\n.figure .l.thin{stroke-width:1.6;stroke-dasharray:none}\n"
+def _in_colours(rules: str, dark: bool) -> str:
     for name, colours in sorted(COLOURS.items(), key=lambda colour: -len(colour[0])):
         rules = rules.replace(f"@{name}", colours[dark])
     return rules
 
 
-STYLE = f"{_rules(False)}@media screen and (prefers-color-scheme:dark){{\n{_rules(True)}}}\n"
+def _sheet(shapes: str, coloured: str) -> str:
+    """Light on screen and always on paper, dark on a screen that asks for it."""
+    dark = f"@media screen and (prefers-color-scheme:dark){{\n{_in_colours(coloured, dark=True)}}}\n"
+    return shapes + _in_colours(coloured, dark=False) + dark
+
+
+STYLE = _sheet(_SHAPES, _COLOURED)
+BAR_STYLE = _sheet(_BAR_SHAPES, _BAR_COLOURED)

@@ -43,7 +43,7 @@ def _content(report: Report) -> dict[str, Any]:
         "served": context if isinstance(context, ServerRun) else None,
         "title": f"lab {context.lab}" if isinstance(context, LabRun) else f"trace {' '.join(context.command) or '?'}"[:120],
         "facts": _facts(report),
-        "figures": [_figure(drawn) for drawn in report.figures],
+        "figures": [figure(drawn) for drawn in report.figures],
         "cases": _cases(report),
         "calls": _calls(report.service_rows),
         "program": program.content(report) if isinstance(context, TraceRun) else None,
@@ -76,7 +76,7 @@ def _facts(report: Report) -> list[str]:
     return found
 
 
-def _figure(drawn: Drawn) -> dict[str, Any]:
+def figure(drawn: Drawn) -> dict[str, Any]:
     """A figure in two sizes, of which the screen's width chooses, and its steps in words."""
     caption = captions.caption(drawn.figure, drawn.result, drawn.case)
     drawings = [

@@ -43,7 +43,7 @@ def _environment() -> Environment:
         "strip": bars.of_message,
         "STATES": bars.STATES,
         "WAY": bars.WAY,
-        "figure_style": Markup(style.STYLE),
+        "figure_style": Markup(style.STYLE + style.BAR_STYLE),
         "page_style": Markup((_FOLDER / "page.css").read_text()),
         "script": Markup((_FOLDER / "page.js").read_text()),
     }

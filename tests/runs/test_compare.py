@@ -15,12 +15,13 @@ from findings.rounds import Ranking, Spread, spread
 from labs.kit.lab import Case, Run
 from labs.kit.traffic import Traffic
 from probes.context import CasesRun
+from probes.errors import WrongUsage
 from probes.measure.measure import measure
 from probes.measure.result import Verdict
 from probes.recording import Recording
 from reports import comparison as comparison_report
 from runs import lab as run
-from runs.compare import CONNECTIONS, FEW, RIVALS, TRAFFIC, Comparison, Crowd, crowd_traffic, few_connections
+from runs.compare import CONNECTIONS, FEW, RIVALS, TRAFFIC, Comparison, Crowd, compare, crowd_traffic, few_connections
 from runs.rows import Copying, Round, Row, Waiting, row
 from servers.__main__ import models
 
@@ -251,3 +252,19 @@ def test_the_cpu_time_of_steady_traffic_has_no_connection_set_up() -> None:
     served = run.serve(Case("threads", "threads"), traffic, None, steady=True)
     assert not any(client.gave_up for client in served.traffic_seen.clients)
     assert 0 < served.steady_cpu_ns < 0.8 * served.witness.cpu_ns / len(served.traffic_seen.exchanges)
+
+
+def test_a_model_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(WrongUsage, match="compare knows no model kqueue"):
+        compare(TRAFFIC, print, chosen=["kqueue"])
+
+
+@pytest.mark.live
+def test_two_models_are_compared_alone(kernel: None) -> None:
+    found = compare(TRAFFIC, lambda _: None, chosen=["select", "epoll"])
+    assert [row.model for row in found.rows] == ["select", "epoll"] and not found.checks and not found.crowds
+    assert len(found.drawn) == 2 and all(drawn.figure.scene.sent for drawn in found.drawn)
+    file = io.StringIO()
+    comparison_report.write(found, file)
+    text = file.getvalue()
+    assert "compare: select and epoll on the same traffic" in text and text.count("phase 1: wait for data") == 2
