@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
-from findings.longest import longest
+from findings.longest import Longest, longest
 from findings.never_began import never_began
 from findings.not_followed import NotFollowed
 from findings.side_by_side import CaseReport
 from findings.summary import MessageFigures, Times
 from findings.where import Where
 from probes.context import CasesRun, LabRun, LinkUsed, Overhead, Sent, ServerRun, TraceRun, TrafficRun, Witness
-from probes.measure.result import Call, CallRow, Result, SleptOn
+from probes.measure.result import CallRow, Result, SleptOn
 from probes.recording import Machine
 from reports import program, questions, threads
 from runs.report import Report
@@ -84,7 +84,7 @@ def _measured(
     """The calls, messages and threads as JSON data. A number of messages that is not known is null, not 0."""
     unknown = bool(not_followed) and not messages.count
     return {
-        "calls": _rows(result.rows, result.calls),
+        "calls": _rows(result.rows, longest(result.calls, result.sums, result.sleep_sums)),
         "messages": {
             "count": None if unknown else messages.count,
             "ready_to_notified_ns": _times(messages.ready_to_notified),
@@ -139,14 +139,16 @@ def _start_up(report: Report) -> dict[str, Any] | None:
         "ns": start.ns,
         "processes": start.processes,
         "errors": dict(start.errors),
-        "calls": _rows(report.start_up_rows, start.calls),
+        "calls": _rows(report.start_up_rows, longest(start.calls)),
     }
 
 
-def _rows(rows: Iterable[CallRow], calls: Iterable[Call]) -> list[dict[str, Any]]:
-    longest_of = longest(calls)
+def _rows(rows: Iterable[CallRow], longest_of: Mapping[str, Longest]) -> list[dict[str, Any]]:
+    none = Longest(0, 0)
     return [
-        _row(row) | {"longest_ns": longest_of[row.name].call, "longest_sleep_ns": longest_of[row.name].sleep} for row in rows
+        _row(row) | {"longest_ns": most.call, "longest_sleep_ns": most.sleep}
+        for row in rows
+        for most in (longest_of.get(row.name, none),)
     ]
 
 

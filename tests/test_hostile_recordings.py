@@ -304,7 +304,7 @@ def _evil(value: Any, key: str = "") -> Any:
     return value[:4] + EVIL + value[4:] if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("name", ["trace", "epoll", "silent_client", "terms", "processes", "io_uring"])
+@pytest.mark.parametrize("name", ["trace", "epoll", "silent_client", "terms", "processes", "io_uring", "budget"])
 def test_control_characters_in_texts_reach_no_report(name: str, tmp_path: Path) -> None:
     parts, path = parts_of(DATA / f"{name}.iolab"), tmp_path / "one.iolab"
     layouts = records.from_description(json.loads(parts[0][1])["layouts"])
