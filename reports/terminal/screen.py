@@ -23,7 +23,8 @@ from rich.text import Text
 from probes.words import visible_lines
 
 NARROWEST, USUAL = 60, 80
-_UNLIMITED = 10_000  # columns: what a table would take if it could
+_HEIGHT = 25  # lines; no page depends on it
+_PADDING = (0, 1)  # of the cells of a table, but not at its edges
 
 
 class Screen(Console):
@@ -32,7 +33,10 @@ class Screen(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The segments of a renderable, their text made visible."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(visible_lines(segment.text), segment.style)
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(visible_lines(segment.text), segment.style)
 
     @property
     def plain(self) -> bool:
@@ -44,7 +48,10 @@ def screen(file: IO[str], width: int | None = None) -> Screen:
     """The real width and colours on a terminal; elsewhere COLUMNS or 80, without colours."""
     if width is None:
         width = shutil.get_terminal_size().columns if file.isatty() else _columns()
-    return Screen(file=file, width=max(width, NARROWEST), highlight=False, soft_wrap=False, emoji=False, markup=False)
+    # a console without a height asks the system for its size at every step of every table
+    return Screen(
+        file=file, width=max(width, NARROWEST), height=_HEIGHT, highlight=False, soft_wrap=False, emoji=False, markup=False
+    )
 
 
 def _columns() -> int:
@@ -94,20 +101,28 @@ Cell = str | Text
 def figures(out: Screen, first: str, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
     """A table with a name in each row's first cell; a list of the rows where the table is wider than the screen."""
     texts = [list(map(_text, row)) for row in rows]
-    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=_PADDING, pad_edge=False, header_style="bold")
     wraps = any(column.wraps for column in columns)
+    taken = 2 * _PADDING[1] * len(columns)
     for index, column in enumerate([Column(first, left=True, wraps=wraps), *columns]):
         justify: Literal["left", "right"] = "left" if column.left else "right"
         narrowest = _narrowest([Text(column.title), *(row[index] for row in texts)], column.wraps)
-        style = column.style or None
-        table.add_column(column.title, justify=justify, no_wrap=not column.wraps, style=style, min_width=narrowest)
+        taken += narrowest
+        fixed = None if wraps else narrowest  # with a width of its own, rich measures no cell of the column
+        table.add_column(
+            column.title,
+            justify=justify,
+            no_wrap=not column.wraps,
+            style=column.style or None,
+            min_width=narrowest,
+            width=fixed,
+        )
+    if taken > out.width:
+        _list(out, columns, texts)
+        return
     for row in texts:
         table.add_row(*row)
-    width = out.measure(table, options=out.options.update(width=_UNLIMITED))
-    if (width.minimum if wraps else width.maximum) <= out.width:
-        out.print(table)
-    else:
-        _list(out, columns, texts)
+    out.print(table)
 
 
 def _narrowest(cells: Iterable[Text], wraps: bool) -> int:

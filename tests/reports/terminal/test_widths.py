@@ -53,8 +53,17 @@ def fits(write: Callable[[IO[str]], None], monkeypatch: pytest.MonkeyPatch, *wid
 @pytest.mark.parametrize("name", RECORDINGS, ids=str)
 def test_every_recording(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = reported(str(name).removesuffix(".iolab"))
-    for stacks in (False, True):
-        fits(lambda file, stacks=stacks: page.write(found, file, stacks), monkeypatch, *WIDTHS)  # type: ignore[misc]
+    fits(lambda file: page.write(found, file, with_stacks=True), monkeypatch, *WIDTHS)
+
+
+def test_the_stacks_are_one_more_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a page that fits with the stacks fits without."""
+    found = reported("epoll")
+    page.write(found, without := io.StringIO(), with_stacks=False)
+    page.write(found, whole := io.StringIO(), with_stacks=True)
+    head, _, rest = whole.getvalue().partition("kernel stacks")
+    assert rest and without.getvalue().startswith(head.rpartition("\n\n")[0])
+    assert rest.endswith(without.getvalue().partition("statements checked")[2])
 
 
 @pytest.mark.parametrize("width", WIDTHS)
