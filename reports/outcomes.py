@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from findings.never_began import NeverBegan
 from findings.outcomes import CallOutcomes, Outcome
@@ -18,8 +18,10 @@ _WORDS = {
 }
 
 
-def sentences(rows: Sequence[CallOutcomes]) -> list[str]:
+def sentences(rows: Sequence[CallOutcomes], made: Mapping[str, int] | None = None) -> list[str]:
     """A sentence for each call that ended in a way that the other figures do not show.
+
+    `made` has how many calls of each name there were: of a long run only a part is recorded one by one.
 
     >>> sentences([CallOutcomes("read", {Outcome.DONE: 1, Outcome.INTERRUPTED: 10, Outcome.END: 2})])
     ['read: of 13 calls 10 ended with EINTR after a signal, 2 returned 0 B (the end of the data)']
@@ -30,7 +32,8 @@ def sentences(rows: Sequence[CallOutcomes]) -> list[str]:
         parts = [_short(row)] if _is_short(row) else []
         parts += [f"{row.counts[kind]:,} {words}" for kind, words in _WORDS.items() if row.counts.get(kind)]
         if parts:
-            found.append(f"{row.name}: of {count(whole, 'call')} {', '.join(parts)}")
+            recorded = "recorded call" if made and whole < made.get(row.name, 0) else "call"
+            found.append(f"{row.name}: of {count(whole, recorded)} {', '.join(parts)}")
     return found
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from probes.context import CasesRun, LabRun, ServerRun, TraceRun, TrafficRun
 from probes.measure.result import CallRow, Result, Thread, Verdict
 from probes.words import count
-from reports import quality
+from reports import endings, not_followed, quality
 from reports.figures import captions, model, sizes
 from reports.html import bars, program, templates
 from reports.terminal import calls, cases, stacks
@@ -48,7 +48,7 @@ def _content(report: Report) -> dict[str, Any]:
         "calls": _calls(report.service_rows),
         "program": program.content(report) if isinstance(context, TraceRun) else None,
         "life": program.LIFE,
-        "notes": list(calls.sentences(report)),
+        "notes": [*calls.sentences(report), *not_followed.sentences(report.not_followed), *_endings(report)],
         "sleeps": _sleeps(result),
         "threads": _threads(result),
         "quality": [(sentence.words, sentence.tone.value) for sentence in quality.sentences(result)],
@@ -58,6 +58,11 @@ def _content(report: Report) -> dict[str, Any]:
         "definitions": definitions(shown),
         "claims_named": claims_named(ids[0]) if ids else "",
     }
+
+
+def _endings(report: Report) -> list[str]:
+    """How the processes of a traced program ended; a lab ends its server itself."""
+    return endings.sentences(report.endings) if isinstance(report.result.context, TraceRun) else []
 
 
 def _facts(report: Report) -> list[str]:

@@ -89,7 +89,7 @@ def notes(report: Report, out: Screen) -> None:
 def sentences(report: Report) -> Iterator[str]:
     """The notes as sentences."""
     rows = report.result.rows
-    yield from outcomes.sentences(report.outcomes)[:ROWS]
+    yield from outcomes.sentences(report.outcomes, {row.name: row.count for row in rows})[:ROWS]
     if any(name.startswith("ERESTART") for row in rows for name in row.errors):
         yield "ERESTART...: a signal ended the call; no program sees this number"
     if any(row.copy_quality is Quality.BOUNDED and row.copy for row in rows):
