@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
+from probes.kernel import syscalls
 from probes.measure.result import Call, Message, Result, Thread
 from probes.measure.table import table
 
@@ -48,21 +49,35 @@ class Servers:
             (call for call in calls if call.name == "listen" and call.result == 0), key=lambda call: call.exit, default=None
         )
 
+    def _serves(self, thread: Thread, since: int) -> bool:
+        """Did the thread accept, read or write on a socket after that moment?"""
+        return any(
+            call.enter >= since and (call.socket is not None or call.name in syscalls.ACCEPTS)
+            for call in self._calls.get(thread.serial, ())
+        )
+
     def listened_at(self, pid: int) -> int | None:
         """When the server began to listen, ns."""
         listen = self._listen(pid)
         return listen.exit if listen else None
 
-    def from_its_listening(self, pid: int) -> Result:
+    def from_its_listening(self, pid: int, idle: bool = True) -> Result:
         """The calls of the server after its listen, and the threads that lived then: without the start of an interpreter.
 
         The process that listens comes first among the threads: a shell may have started it. Without a call of listen all stays.
+        `idle` False leaves out the threads that were there before and served no connection: those of a runtime such as Node.
         """
         threads = self._threads.get(pid, [])
         if listen := self._listen(pid):
             kept = [thread for thread in _below(threads, listen.thread) if thread.end > listen.exit]
             threads = [_since(thread, listen.exit, self._calls.get(thread.serial, ())) for thread in kept]
             threads.sort(key=lambda thread: (thread.serial != listen.thread, thread.start))
+            if not idle:
+                threads = [
+                    thread
+                    for thread in threads
+                    if thread.serial == listen.thread or thread.start > listen.exit or self._serves(thread, listen.exit)
+                ]
         begin = listen.exit if listen else 0
         calls = [call for thread in threads for call in self._calls.get(thread.serial, ()) if call.enter >= begin]
         calls.sort(key=lambda call: call.enter)

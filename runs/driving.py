@@ -34,7 +34,7 @@ from runs.sandbox import enter_network
 
 SERVED_WITHIN = 2.0  # seconds for the reply to a small message; a model that keeps clients waiting gets none
 _WHOLE_WITHIN = 8.0  # seconds for a large reply, and for the replies to many clients
-_SLOW_BYTES = 512 << 10  # more than the socket buffers of a connection with a small receive buffer hold
+_SLOW_BYTES = 8 << 20  # twice what a send buffer grows to (tcp_wmem): the server's send finds no room
 _HUGE_BYTES = 1 << 20
 _MANY = 60
 _TAKES = 65536
@@ -103,7 +103,8 @@ class _Peer:
 
     async def reply(self, request: bytes, seconds: float) -> int:
         """Reads until the reply is complete. Returns its bytes. Raises Fault."""
-        return await self._until_judged(len(request), seconds, lambda got, ended: self._protocol.judge(request, got, ended))
+        size = len(request) if self._protocol.judged else len(self._protocol.reply(request))
+        return await self._until_judged(size, seconds, lambda got, ended: self._protocol.judge(request, got, ended))
 
     async def replies(self, requests: list[bytes], seconds: float) -> int:
         """The replies to several requests that were sent in one piece."""
@@ -128,8 +129,8 @@ class _Peer:
                     f"{self._so_far(received, size)}, then the connection broke ({os.strerror(error.errno or 0)})"
                 ) from None
             received += part
-            if part and len(received) < size // 2 and size > _TAKES:
-                continue  # comparing each part of a large reply would take long
+            if part and len(received) < size and size > _TAKES:
+                continue  # comparing every part of a large reply would take long
             fault = judge(bytes(received), not part)
         if fault:
             raise Fault(fault)

@@ -20,6 +20,7 @@ from probes.errors import WrongUsage
 from probes.words import count
 
 MORE = "..."  # the reply is not complete yet
+_LONGEST_LINE = 1000  # bytes
 _LETTERS = string.ascii_letters.encode()
 
 
@@ -70,7 +71,9 @@ def _binary(seeded: random.Random, size: int) -> bytes:
 
 
 def _line(seeded: random.Random, size: int) -> bytes:
-    return bytes(seeded.choices(_LETTERS, k=max(size - 1, 0))) + b"\n"
+    """One line, or many lines where the request is large: programs that read lines limit their length."""
+    line = bytes(seeded.choices(_LETTERS, k=max(min(size, _LONGEST_LINE) - 1, 0))) + b"\n"
+    return line * max(size // len(line), 1)
 
 
 def _get(seeded: random.Random, size: int) -> bytes:

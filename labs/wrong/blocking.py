@@ -105,7 +105,7 @@ def recv_into_a_buffer(listener: socket.socket) -> None:
     buffer = memoryview(bytearray(4096))
     while True:
         connection, _address = listener.accept()
-        with connection:
+        with connection, contextlib.suppress(ConnectionError):
             while size := connection.recv_into(buffer):
                 connection.sendall(buffer[:size])
 
@@ -114,7 +114,7 @@ def as_a_file(listener: socket.socket) -> None:
     """Right: makes a file object of each connection, without a buffer in user space."""
     while True:
         connection, _address = listener.accept()
-        with connection, connection.makefile("rwb", buffering=0) as stream:
+        with connection, connection.makefile("rwb", buffering=0) as stream, contextlib.suppress(ConnectionError):
             while data := stream.read(65536):
                 rest = memoryview(data)
                 while rest:
@@ -125,7 +125,7 @@ def read_and_write(listener: socket.socket) -> None:
     """Right: reads and writes the descriptor with the calls for files."""
     while True:
         connection, _address = listener.accept()
-        with connection:
+        with connection, contextlib.suppress(ConnectionError):
             while data := os.read(connection.fileno(), 65536):
                 while data:
                     data = data[os.write(connection.fileno(), data) :]

@@ -358,6 +358,9 @@ def replies_when_writable(listener: socket.socket) -> None:
                     if connection := accept(listener):
                         connections[connection.fileno()] = connection
                         epoll.register(connection, select.EPOLLIN)
+                elif events & (select.EPOLLERR | select.EPOLLHUP):
+                    epoll.unregister(fd)
+                    connections.pop(fd).close()
                 elif events & select.EPOLLIN:
                     if data := connections[fd].recv(65536):
                         unsent[fd] = data

@@ -332,5 +332,9 @@ def limited_turns(listener: socket.socket) -> None:
                     pending = pending[connections[fd].send(pending) :]
                 except BlockingIOError:
                     del undrained[fd]
+                except ConnectionError:
+                    del undrained[fd]
+                    connections.pop(fd).close()
+                    continue
                 if pending:
                     unsent[fd] = pending

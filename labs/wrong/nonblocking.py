@@ -116,34 +116,44 @@ def one_by_one_each_round(listener: socket.socket) -> None:
 def asks_for_each_call(listener: socket.socket) -> None:
     """Right: leaves the connections blocking, and asks for each call not to wait (MSG_DONTWAIT)."""
     listener.setblocking(False)
-    connections: list[socket.socket] = []
+    connections: dict[socket.socket, bytes] = {}
     while True:
         with contextlib.suppress(BlockingIOError):
-            connections.append(listener.accept()[0])
-            connections[-1].setblocking(True)
-        for connection in list(connections):
+            connection, _address = listener.accept()
+            connection.setblocking(True)
+            connections[connection] = b""
+        for connection, unsent in list(connections.items()):
             try:
-                data = connection.recv(65536, socket.MSG_DONTWAIT)
+                data = unsent or connection.recv(65536, socket.MSG_DONTWAIT)
+                if data:
+                    connections[connection] = data
+                    connections[connection] = data[connection.send(data, socket.MSG_DONTWAIT) :]
+                    continue
             except BlockingIOError:
                 continue
-            if data:
-                connection.send(data, socket.MSG_DONTWAIT)  # the test's messages are short enough for the send buffer
-            else:
-                connections.remove(connection)
-                connection.close()
+            except ConnectionError:
+                pass
+            del connections[connection]
+            connection.close()
 
 
 def read_and_write(listener: socket.socket) -> None:
     """Right: reads and writes the descriptors with the calls for files, and accepts all that wait in each round."""
     listener.setblocking(False)
-    connections: list[socket.socket] = []
+    connections: dict[socket.socket, bytes] = {}
     while True:
         while connection := accept(listener):
-            connections.append(connection)
-        for connection in list(connections):
-            with contextlib.suppress(BlockingIOError):
-                if data := os.read(connection.fileno(), 4096):
-                    os.write(connection.fileno(), data)
-                else:
-                    connections.remove(connection)
-                    connection.close()
+            connections[connection] = b""
+        for connection, unsent in list(connections.items()):
+            try:
+                data = unsent or os.read(connection.fileno(), 4096)
+                if data:
+                    connections[connection] = data
+                    connections[connection] = data[os.write(connection.fileno(), data) :]
+                    continue
+            except BlockingIOError:
+                continue
+            except ConnectionError:
+                pass
+            del connections[connection]
+            connection.close()

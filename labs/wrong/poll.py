@@ -6,6 +6,7 @@ another way than servers/poll.py, and are right: the lab passes on them.
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 from collections.abc import Callable
@@ -228,8 +229,12 @@ def callbacks(listener: socket.socket) -> None:
 
     watch(listener.fileno(), on_connection)
     while True:
-        for fd, _events in wishes.poll(1000):
-            on_ready[fd]()
+        for fd, events in wishes.poll(1000):
+            if events & (select.POLLERR | select.POLLHUP):
+                wishes.unregister(fd)
+                del on_ready[fd]  # with the callback the connection's last reference goes, which closes it
+            else:
+                on_ready[fd]()
 
 
 def without_connections_that_cannot_send(listener: socket.socket) -> None:
@@ -246,11 +251,13 @@ def without_connections_that_cannot_send(listener: socket.socket) -> None:
                     wishes.register(connection.fileno(), select.POLLIN | select.POLLPRI)
                 continue
             connection, unsent = connections[fd]
-            data = connection.recv(65536) if events & select.POLLIN else b""
+            broken = events & (select.POLLHUP | select.POLLERR)
+            data = connection.recv(65536) if events & select.POLLIN and not broken else b""
             unsent += data
-            if unsent:
-                del unsent[: connection.send(unsent)]
-            if events & (select.POLLHUP | select.POLLERR) or (events & select.POLLIN and not data):
+            if unsent and not broken:
+                with contextlib.suppress(BlockingIOError):
+                    del unsent[: connection.send(unsent)]
+            if broken or (events & select.POLLIN and not data):
                 wishes.unregister(fd)
                 connections.pop(fd)[0].close()
             else:

@@ -238,17 +238,25 @@ def callbacks(listener: socket.socket) -> None:
             on_readable[connection.fileno()] = lambda: on_data(connection)
 
     def on_data(connection: socket.socket) -> None:
-        if data := connection.recv(4096):
-            send(connection, data)
-        else:
-            del on_readable[connection.fileno()]
-            on_writable.pop(connection.fileno(), None)
+        with contextlib.suppress(ConnectionError):
+            if data := connection.recv(4096):
+                send(connection, data)
+                return
+        on_readable.pop(connection.fileno(), None)
+        on_writable.pop(connection.fileno(), None)
+        connection.close()
+
+    def on_room(connection: socket.socket, rest: bytes) -> None:
+        try:
+            send(connection, rest)
+        except ConnectionError:
+            del on_writable[connection.fileno()]
             connection.close()
 
     def send(connection: socket.socket, data: bytes) -> None:
         if rest := data[connection.send(data) :]:
-            del on_readable[connection.fileno()]
-            on_writable[connection.fileno()] = lambda: send(connection, rest)
+            on_readable.pop(connection.fileno(), None)
+            on_writable[connection.fileno()] = lambda: on_room(connection, rest)
         else:
             on_writable.pop(connection.fileno(), None)
             on_readable[connection.fileno()] = lambda: on_data(connection)
@@ -268,36 +276,57 @@ def raw_descriptors(listener: socket.socket) -> None:
     while True:
         full = {fd for fd in open_ones if pending[fd]}
         readable, writable, _ = select.select({listener.fileno()} | open_ones - full, full, set())
+        ended = set()
         for fd in writable:
-            with contextlib.suppress(BlockingIOError):
+            try:
                 del pending[fd][: os.write(fd, pending[fd])]
+            except ConnectionError:
+                ended.add(fd)
         for fd in readable:
             if fd == listener.fileno():
                 while connection := accept(listener):
                     open_ones.add(connection.detach())
-            elif data := os.read(fd, 65536):
-                pending[fd] += data
-            else:
-                open_ones.remove(fd)
-                del pending[fd]
-                os.close(fd)
+                continue
+            try:
+                data = os.read(fd, 65536)
+            except ConnectionError:
+                data = b""
+            pending[fd] += data
+            if not data:
+                ended.add(fd)
+        for fd in ended:
+            open_ones.remove(fd)
+            pending.pop(fd, None)
+            os.close(fd)
 
 
 def reads_on_while_it_sends(listener: socket.socket) -> None:
     """Right: reads a connection also while its data is unsent, and waits in the write set for room."""
     listener.setblocking(False)
     connections: dict[socket.socket, bytes] = {}
+    ended: set[socket.socket] = set()  # their clients send no more, and may still read
     while True:
-        readable, writable, _ = select.select([listener, *connections], [each for each in connections if connections[each]], [])
+        unsent = [each for each in connections if connections[each]]
+        readable, writable, _ = select.select([listener, *(connections.keys() - ended)], unsent, [])
         for sock in readable:
             if sock is listener:
                 if connection := accept(listener):
                     connections[connection] = b""
-            elif data := sock.recv(65536):
-                connections[sock] += data
-            else:
-                del connections[sock]
-                sock.close()
+                continue
+            try:
+                data = sock.recv(65536)
+            except ConnectionError:
+                data, connections[sock] = b"", b""
+            connections[sock] += data
+            if not data:
+                ended.add(sock)
         for sock in writable:
-            if sock in connections:
+            try:
                 connections[sock] = connections[sock][sock.send(connections[sock]) :]
+            except OSError:
+                connections[sock] = b""
+                ended.add(sock)
+        for sock in [each for each in ended if not connections[each]]:
+            ended.remove(sock)
+            del connections[sock]
+            sock.close()

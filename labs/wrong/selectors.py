@@ -156,13 +156,19 @@ def reads_and_writes_by_events(listener: socket.socket) -> None:
                     reactor.register(connection, READ, bytearray())
                 continue
             assert isinstance(key.fileobj, socket.socket)
-            data = key.fileobj.recv(65536) if events & READ else b""
+            try:
+                data = key.fileobj.recv(65536) if events & READ else b""
+                key.data.extend(data)
+                del key.data[: key.fileobj.send(key.data)]
+            except BlockingIOError:
+                pass
+            except ConnectionError:
+                data = b""
+                events = READ
             if events & READ and not data:
                 reactor.unregister(key.fileobj)
                 key.fileobj.close()
                 continue
-            key.data.extend(data)
-            del key.data[: key.fileobj.send(key.data)]
             wish = READ | WRITE if key.data else READ
             if wish != key.events:
                 reactor.modify(key.fileobj, wish, key.data)

@@ -114,6 +114,7 @@ SHOWN_BY = {  # the labs that show a server without the property, by its id
     "reads-large-pieces": "input_calls",
 }
 ONE_AT_A_TIME = {"blocking"}  # models that serve a connection when the connection before it has ended
+ONE_THREAD = {"asyncio", "epoll", "epoll_edge", "poll", "select", "selectors", "signal_driven"}  # one thread serves all
 _IN_TURN = {
     "silent_client": "the next client is served as soon as a silent client has left",
     "slow_reader": "a client that reads late gets every byte",

@@ -160,7 +160,7 @@ class _Marking:
     def _checked(self) -> Result:
         traffic = self.examined.traffic
         assert traffic is not None
-        part = self.servers.from_its_listening(self.examined.number)
+        part = self.servers.from_its_listening(self.examined.number, idle=self.rubric.model not in criteria.ONE_THREAD)
         return judged(part, self.rubric.model, traffic.outcome.traffic, self.examined.memory)
 
     @cached_property
