@@ -36,7 +36,8 @@ NAMESPACES = {  # the flags of unshare(2)
 }
 _MS_NOSUID, _MS_NODEV, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x4000, 0x40000
 _MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _RDONLY = 442, -100, 0x8000, 0x1
-_PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 38, 36
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER, _PR_CAP_AMBIENT, _CLEAR_ALL = 1, 38, 36, 47, 4
+_CAPABILITIES_3 = 0x20080522  # _LINUX_CAPABILITY_VERSION_3 (uapi: capability.h)
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 WORK = "/tmp/submission"  # where a copy of the submission stands, in its own view of the files
 
@@ -55,6 +56,7 @@ class Plan:
     parent: int
     invitation: int | None = None  # the descriptor with the cookie for the probes
     user: int | None = None
+    strict: bool = False  # without any capability, and without a way to get one
     copy: bool = False
     hidden: tuple[str, ...] = ()  # folders that the server finds empty
     missing: tuple[str, ...] = ()  # namespaces that this machine refuses
@@ -172,8 +174,15 @@ def _become(plan: Plan) -> None:
         os.setgroups([])
         os.setresgid(plan.user, plan.user, plan.user)
         os.setresuid(plan.user, plan.user, plan.user)
-    if plan.copy:
-        _LIBC.prctl(*(ctypes.c_long(word) for word in (_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)))
+    if plan.strict:
+        _prctl(_PR_CAP_AMBIENT, _CLEAR_ALL)
+        header, none = (ctypes.c_uint32 * 2)(_CAPABILITIES_3, 0), (ctypes.c_uint32 * 6)()
+        _LIBC.capset(header, none)  # a change from another user than root takes no capability away (capabilities(7))
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _prctl(option: int, argument: int) -> None:
+    _LIBC.prctl(*(ctypes.c_long(word) for word in (option, argument, 0, 0, 0)))
 
 
 def _serve(plan: Plan, output: int) -> None:
@@ -290,10 +299,10 @@ def _inner(plan: Plan, control: socket.socket, output: int) -> None:
     from probes.capture.prctl import end_with_parent
 
     if "pid" in plan.missing:
-        _LIBC.prctl(*(ctypes.c_long(word) for word in (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)))
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         end_with_parent(os.getppid())
     else:
-        _LIBC.prctl(*(ctypes.c_long(word) for word in (1, signal.SIGKILL, 0, 0, 0)))  # PR_SET_PDEATHSIG; getppid() is 0 here
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # end_with_parent would ask getppid(), which is 0 here
     refused: list[str] = []
     if "net" not in plan.missing:
         _loopback_up()

@@ -112,11 +112,22 @@ _LOST = {
 def unprotected(strict: bool) -> list[str]:
     """What this machine cannot protect, in sentences; for `strict` also what an ordinary check does without."""
     words = [f"this machine refuses a {name} namespace: {_LOST[name]}" for name in missing()]
-    if strict and os.geteuid() != 0:
-        words.append("iolab does not run as root: the server runs as the same user as iolab")
+    if strict and not may_change_user():
+        words.append("iolab may not change the user (CAP_SETUID): the server runs as the same user as iolab")
     if strict and not _group_folders():
         words.append("no control group can be made here: memory and processes are limited for each process and user only")
     return words
+
+
+_CAP_SETUID = 7  # uapi: capability.h
+
+
+def may_change_user() -> bool:
+    """Does this process have CAP_SETUID? In the container image it has, also where it is not root."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> _CAP_SETUID & 1)
+    return False
 
 
 def _group_folders() -> list[Path]:
@@ -219,7 +230,7 @@ class Submission:
         user = None
         limits = {"CORE": 0, "NPROC": 4096}
         if launch.strict:
-            user = _FIRST_USER + launch.slot if os.geteuid() == 0 else None
+            user = _FIRST_USER + launch.slot if may_change_user() else None
             environment = {"PATH": _path_for_others(), "PORT": str(self.port), "HOME": sandbox.WORK, "LANG": "C.UTF-8"}
             limits = LIMITS
         elif os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit():
@@ -232,6 +243,7 @@ class Submission:
             parent=os.getpid(),
             invitation=invitation,
             user=user,
+            strict=launch.strict,
             copy=launch.strict and "mount" not in missing(),
             hidden=launch.hidden,
             missing=missing(),

@@ -31,6 +31,7 @@ WRONG = {
 }
 RIGHT = ("stops_at_a_short_read", "level_listener", "armed_for_one_event", "waits_for_room_when_needed", "limited_turns")
 
+_CLOSE_WAIT = 8  # include/net/tcp_states.h
 IN, OUT, EDGE, ONCE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLET, select.EPOLLONESHOT
 Answer = Callable[[socket.socket, bytes], bytes | None]  # echoes: what drain() of servers/kit/echo.py does
 
@@ -214,7 +215,10 @@ def forgets_to_close(listener: socket.socket) -> None:
 
 
 def stops_at_a_short_read(listener: socket.socket) -> None:
-    """Right: a read that returns less than it asked for has emptied the stream (man 7 epoll), so that no EAGAIN is needed."""
+    """Right: a read that returns less than it asked for has emptied the stream (man 7 epoll), so that no EAGAIN is needed.
+
+    A FIN that arrives together with data makes no edge of its own: the state of the socket shows it.
+    """
 
     def answer(connection: socket.socket, unsent: bytes) -> bytes | None:
         try:
@@ -223,7 +227,7 @@ def stops_at_a_short_read(listener: socket.socket) -> None:
                     unsent = unsent[connection.send(unsent) :]
                 if not (unsent := connection.recv(65536)):
                     return None
-                if len(unsent) < 65536:
+                if len(unsent) < 65536 and connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _CLOSE_WAIT:
                     return unsent[connection.send(unsent) :]
         except BlockingIOError:
             return unsent

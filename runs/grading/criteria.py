@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import labs
 from findings import properties
+from findings.models import Model
 from labs.kit.lab import Lab
 from probes.errors import WrongUsage
 
@@ -45,6 +46,7 @@ _BASIC = (
         "short_write",
         "read all data that is there, send all of the reply, and keep what a short send left over",
     ),
+    Criterion("model", "the server's I/O model is the one that is asked for", Kind.KERNEL),
     Criterion(
         "silent_client",
         "a silent client keeps no other client waiting",
@@ -123,9 +125,17 @@ _IN_TURN = {
 
 def basic(model: str) -> dict[str, Criterion]:
     """The criteria besides the checks of the model's lab, by their names."""
-    if model not in ONE_AT_A_TIME:
-        return BASIC
-    return {name: replace(each, statement=_IN_TURN.get(name, each.statement)) for name, each in BASIC.items()}
+    lab, words = model.partition(":")[0], expected(model).words
+    found = BASIC | {"model": replace(BASIC["model"], statement=f"the server's I/O model is {words}", lab=lab)}
+    if model in ONE_AT_A_TIME:
+        found = {name: replace(each, statement=_IN_TURN.get(name, each.statement)) for name, each in found.items()}
+    return found
+
+
+def expected(model: str) -> Model:
+    """What the kernel sees of a server of that model: asyncio and DefaultSelector wait in epoll_wait on Linux."""
+    name = model.partition(":")[0]
+    return Model.EPOLL if name in ("asyncio", "selectors") else Model(name)
 
 
 def models() -> list[str]:

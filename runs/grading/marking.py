@@ -10,6 +10,7 @@ from functools import cached_property
 from findings import properties
 from findings.diagnosis import ProgramFinding, diagnose
 from findings.meanwhile import meanwhile
+from findings.models import Confidence, classify
 from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
 from findings.properties.property import Holds, Place, Property
 from findings.serving import Servers
@@ -25,6 +26,7 @@ from runs.grading.rubric import Rubric
 from runs.grading.session import LONGEST, Examined, Tried, traffic_of
 from runs.submission import ENDS_WITHIN, how_ended
 
+_REASONS = 2  # of a classification
 _REMEDY = ". Remedy: "  # findings/properties/property.py puts it between the evidence and the remedy
 _EARNED = {CheckVerdict.CONFIRMED, CheckVerdict.REFINED, CheckVerdict.REFUTED}  # refuted: of the textbook, not of the server
 
@@ -80,6 +82,8 @@ class _Marking:
             return self._starts(criterion, of)
         if self.examined.traffic is None:
             return _lost(criterion, of, f"not tried: {self.examined.not_listening}", remedy="")
+        if criterion.id == "model":
+            return self._model(criterion, of)
         if criterion.kind is criteria.Kind.KERNEL:
             return self._evidence(criterion, of)
         if criterion.id == "protocol":
@@ -178,6 +182,18 @@ class _Marking:
     @cached_property
     def _diagnosed(self) -> dict[str, ProgramFinding]:
         return {finding.id: finding for finding in diagnose(self._run.result).broken}
+
+    def _model(self, criterion: Criterion, of: int) -> Item:
+        """The classification needs no rubric and no lab: it says what the program is, and why."""
+        events = self._run.result.events
+        if not events.sound or events.full:
+            return Item(criterion, Verdict.INCONCLUSIVE, of, f"{events.lost} events lost, {events.unmatched} unmatched")
+        program = classify(self._run.result)
+        expected = criteria.expected(self.rubric.model)
+        seen = "; ".join(dict.fromkeys((program.summary or program.model.words, *program.because[:_REASONS])))
+        if program.model is not expected or program.confidence is Confidence.MIXED:
+            return _lost(criterion, of, seen, remedy=f"let the server learn by {expected.words} that data has arrived")
+        return _earned(criterion, of, seen)
 
     def _evidence(self, criterion: Criterion, of: int) -> Item:
         checks = [check for check in self._checked.checks if check.name == criterion.statement]

@@ -43,7 +43,7 @@ class Rubric:
             for name, criterion in criteria.basic(self.model).items()
             if name in self.points
         }
-        first = [basic.pop(name) for name in ("starts", "protocol") if name in basic]
+        first = [basic.pop(name) for name in ("starts", "protocol", "model") if name in basic]
         return [*first, *((from_kernel[name], points) for name, points in self.evidence.items()), *basic.values()]
 
     @property

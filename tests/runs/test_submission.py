@@ -268,3 +268,13 @@ def test_an_address_of_the_kernel_is_read() -> None:
     assert submission._address("00000000", "0050") == ("127.0.0.1", 80)
     assert submission._address("00000000000000000000000001000000", "0050") == ("::1", 80)
     assert submission._address("0" * 32, "0050") == ("::1", 80)
+
+
+@pytest.mark.live
+def test_it_has_no_capability_and_no_way_to_one(start: Callable[..., Submission]) -> None:
+    with start("print(open('/proc/self/status').read(), flush=True)\n" + SERVE + FOREVER) as server:
+        server.listening()
+        status = dict(line.split(":\\t" if ":\\t" in line else None, 1) for line in server.output.splitlines() if line)
+    sets = {name.rstrip(":"): value.strip() for name, value in status.items()}
+    assert {sets[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
+    assert sets["NoNewPrivs"] == "1"
