@@ -56,6 +56,10 @@ class Servers:
             for call in self._calls.get(thread.serial, ())
         )
 
+    def calls_of(self, pid: int) -> int:
+        """How many calls the server made, from its start on."""
+        return sum(thread.calls for thread in self._threads.get(pid, ()))
+
     def listened_at(self, pid: int) -> int | None:
         """When the server began to listen, ns."""
         listen = self._listen(pid)

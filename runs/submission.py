@@ -43,8 +43,15 @@ _OURS = {"IOLAB_CALLED", "IOLAB_STARTED", "IOLAB_PREPARED"}
 _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp (include/net/tcp_states.h)
 _FIRST_USER = 61_184  # the user ids that systemd keeps for services (systemd.exec, DynamicUser): no account has one of them
 _LARGEST_COPY = 64 << 20  # bytes of a submission's folder
-LIMITS = {"NOFILE": 4096, "NPROC": 256, "CORE": 0, "FSIZE": 64 << 20, "DATA": 2 << 30, "CPU": 120}
-GROUP_LIMITS = {"pids.max": "300", "memory.max": str(1 << 30), "memory.limit_in_bytes": str(1 << 30)}
+LIMITS = {"NOFILE": 4096, "NPROC": 192, "CORE": 0, "FSIZE": 64 << 20, "DATA": 2 << 30, "CPU": 120}
+_CONTROLLERS = {"pids", "memory", "cpu"}
+GROUP_LIMITS = {  # of version 2 and of version 1
+    "pids.max": "300",
+    "memory.max": str(1 << 30),
+    "memory.limit_in_bytes": str(1 << 30),
+    "cpu.weight": "50",  # as half a process, however many there are
+    "cpu.shares": "512",
+}
 
 
 @dataclass(frozen=True)
@@ -131,11 +138,11 @@ def may_change_user() -> bool:
 
 
 def _group_folders() -> list[Path]:
-    """The control groups below which groups with limits can be made (cgroups(7)): version 2, or version 1's pids and memory."""
+    """The control groups below which groups with limits can be made (cgroups(7)): version 2, or version 1's pids, memory and cpu."""
     found = []
     for mount in Path("/proc/self/mounts").read_text().splitlines():
         _device, place, kind, options, *_ = mount.split()
-        limits = kind == "cgroup" and {"pids", "memory"} & set(options.split(","))
+        limits = kind == "cgroup" and _CONTROLLERS & set(options.split(","))
         if limits or (kind == "cgroup2" and _gives_controllers(Path(place))):
             found.append(Path(place))
     return [folder for folder in found if os.access(folder, os.W_OK)]
@@ -143,7 +150,7 @@ def _group_folders() -> list[Path]:
 
 def _gives_controllers(folder: Path) -> bool:
     with contextlib.suppress(OSError):
-        return {"pids", "memory"} <= set((folder / "cgroup.subtree_control").read_text().split())
+        return set((folder / "cgroup.subtree_control").read_text().split()) >= _CONTROLLERS
     return False
 
 

@@ -1,7 +1,7 @@
 """Marks the submissions of a class: several at a time under one instrument, and each mark kept as soon as it is known.
 
-A batch whose recording is incomplete is run again, one submission after the other: the submission that flooded the probes takes
-no mark from the others.
+A batch whose recording is incomplete is run again without the submission that made the most calls, and this submission alone:
+a submission that floods the probes takes no mark from the others.
 """
 
 from __future__ import annotations
@@ -107,14 +107,23 @@ def run(course: Course, entries: Sequence[Entry], done: Callable[[Mark], None]) 
             done(mark)
 
     size = course.jobs * _BATCH
-    judging: list[Future[list[Entry]]] = []
-    with ThreadPoolExecutor(1) as judge:
-        for begin in range(0, len(entries), size):
-            ran, result = _batch(course, entries[begin : begin + size])
-            judging.append(judge.submit(_judge, course, ran, result, finished))
-        again = [entry for future in judging for entry in future.result()]
-    for entry in again:
+    batches = [entries[begin : begin + size] for begin in range(0, len(entries), size)]
+    failed = _batches(course, batches, finished)
+    failed_again = _batches(course, [batch[1:] for batch in failed if batch[1:]], finished)
+    for entry in [*(batch[0] for batch in failed), *(entry for batch in failed_again for entry in batch)]:
         finished(entry, _alone(course, entry))
+
+
+def _batches(
+    course: Course, batches: Sequence[Sequence[Entry]], finished: Callable[[Entry, Mark], None]
+) -> list[Sequence[Entry]]:
+    """Runs batches, and judges each while the next one runs. Returns those that must be run again."""
+    with ThreadPoolExecutor(1) as judge:
+        judging: list[Future[list[Entry]]] = []
+        for batch in batches:
+            ran, result = _batch(course, batch)
+            judging.append(judge.submit(_judge, course, ran, result, finished))
+        return [again for future in judging if (again := future.result())]
 
 
 def _batch(course: Course, entries: Sequence[Entry]) -> tuple[list[_Ran], Callable[[], Result]]:
@@ -139,19 +148,19 @@ def _batch(course: Course, entries: Sequence[Entry]) -> tuple[list[_Ran], Callab
 def _judge(
     course: Course, ran: Sequence[_Ran], measured: Callable[[], Result], finished: Callable[[Entry, Mark], None]
 ) -> list[Entry]:
-    """Marks a batch. Returns the submissions that must be run again, alone."""
+    """Marks a batch. Returns the submissions that must be run again, first the submission that made the most calls."""
     try:
         result = measured()
     except IolabError:
         return [each.entry for each in ran]
-    whole = result.events.sound and not result.events.full
     servers = Servers(result)
-    again = []
-    for each in ran:
-        if each.examined is None or not whole:
-            again.append(each.entry)
-        else:
-            finished(each.entry, _marked(course, each.examined, servers))
+    again = [each.entry for each in ran if each.examined is None]
+    marked = [each.examined for each in ran if each.examined]
+    if not result.events.sound or result.events.full:
+        marked.sort(key=lambda examined: -servers.calls_of(examined.number))
+        return [*(examined.entry for examined in marked), *again]
+    for examined in marked:
+        finished(examined.entry, _marked(course, examined, servers))
     return again
 
 
