@@ -138,7 +138,7 @@ def may_change_user() -> bool:
 
 
 def _group_folders() -> list[Path]:
-    """The control groups below which groups with limits can be made (cgroups(7)): version 2, or version 1's pids, memory and cpu."""
+    """The control groups below which groups with limits can be made (cgroups(7)): version 2, or three of version 1."""
     found = []
     for mount in Path("/proc/self/mounts").read_text().splitlines():
         _device, place, kind, options, *_ = mount.split()
