@@ -10,4 +10,7 @@ def why_not_whole(result: Result) -> str:
     """Why calls of the program may be missing from the recording; "" where none is."""
     if result.events.lost or result.events.unmatched:
         return f"{count(result.events.lost, 'event')} lost and {result.events.unmatched:,} unmatched: a call may be missing"
-    return "the recording was full before the program ended" if result.events.full else ""
+    if result.events.full:
+        return "the recording was full before the program ended"
+    details = result.details
+    return "" if details.complete else f"only {details.recorded:,} of {details.of:,} calls were recorded one by one"

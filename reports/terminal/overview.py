@@ -62,6 +62,10 @@ def _heading(report: Report, out: Screen) -> None:
     if not events.sound or events.full:
         missing = f"{events.lost:,} events lost{losses.in_per_cent(events)}, {events.unmatched:,} unmatched"
         note(out, f"calls are missing: {missing}{', the recording was full' if events.full else ''}", "bold yellow")
+    details = report.whole.details
+    if not details.complete and not events.full:
+        part = share(details.recorded, details.of)
+        note(out, f"details: {part} of {details.of:,} calls; messages, findings and the longest waits are those of this part")
     if report.part:
         note(out, f"only {visible(report.part.words)}", "yellow")
 
