@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from probes.measure.frames import of_interrupt
 from probes.measure.result import Sleep, Thread
+from probes.measure.sums import SleepSum
 from probes.measure.wakers import Link, sent_by_waker
 
 # The ways of a wake-up that begin without a task: the task that was running then is not the cause.
@@ -50,3 +51,14 @@ class Causes:
         if last and (sleep.woken <= last.end or (last.ended and last.name == waker.comm)):
             return Cause(waker.chain, last.serial)
         return Cause(waker.chain, task=waker.comm)
+
+    def of_sum(self, row: SleepSum) -> Cause:
+        """What ended the sleeps of a row."""
+        waker = row.waker
+        if waker is None:
+            return Cause(())
+        if not waker.stack or of_interrupt(waker.stack) != waker.stack or waker.chain[0] in _WITHOUT_A_TASK:
+            return Cause(waker.chain)
+        if waker.by_packet and not sent_by_waker(waker.stack):
+            return Cause(waker.chain)
+        return Cause(waker.chain, row.waker_thread) if row.waker_thread else Cause(waker.chain, task=waker.comm)

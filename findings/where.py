@@ -12,7 +12,9 @@ from findings.causes import Cause, Causes
 from findings.idle import Idleness
 from findings.startup import StartUp
 from findings.summary import Times, times
+from probes.kernel.records import bucket_floor
 from probes.measure.result import Call, Result, Sleep, Thread
+from probes.measure.sums import SleepSum, merged, percentiles_of
 
 OUTSIDE = ""  # the name of the call for sleeps outside calls: page faults, stops
 
@@ -75,13 +77,49 @@ class Where:
         return tuple(Waits(thread, self.of(thread)) for thread in self.result.threads)
 
     def of(self, *threads: Thread) -> tuple[Slept, ...]:
-        """The sleeps of these threads together, by call and queue; the longest in all first."""
+        """The sleeps of these threads together, by call and queue; the longest in all first.
+
+        Where details are a part, the sums of all sleeps count, those of the start-up too.
+        """
+        if not self.result.details.complete and self.result.sleep_sums:
+            return self._of_sums({thread.serial for thread in threads})
         groups: dict[tuple[str, str], list[tuple[Call, Sleep]]] = collections.defaultdict(list)
         for thread in threads:
             for call, sleep in self._sleeps.get(thread.serial, ()):
                 groups[call.name, sleep.queue].append((call, sleep))
         slept = [self._slept(name, queue, sleeps) for (name, queue), sleeps in groups.items()]
         return tuple(sorted([*slept, *_outside(threads)], key=lambda group: -group.ns))
+
+    def _of_sums(self, serials: set[int]) -> tuple[Slept, ...]:
+        groups: dict[tuple[str, str], list[SleepSum]] = collections.defaultdict(list)
+        for row in self.result.sleep_sums:
+            if row.thread in serials:
+                groups[row.call or OUTSIDE, row.queue].append(row)
+        slept = [self._summed(name, queue, rows) for (name, queue), rows in groups.items()]
+        return tuple(sorted(slept, key=lambda group: -group.ns))
+
+    def _summed(self, name: str, queue: str, rows: Sequence[SleepSum]) -> Slept:
+        buckets, longest = merged(row.histogram for row in rows), max(row.longest for row in rows)
+        p50, p99 = percentiles_of(buckets, longest, 0.5, 0.99)
+        histogram: collections.Counter[int] = collections.Counter()
+        causes: collections.Counter[Cause] = collections.Counter()
+        for index, number in enumerate(buckets):
+            if number:
+                histogram[max(bucket_floor(index), 1).bit_length() - 1] += number
+        for row in rows:
+            causes[self._causes.of_sum(row)] += row.count
+        return Slept(
+            call=name,
+            queue=queue,
+            count=sum(row.count for row in rows),
+            ns=sum(row.wait for row in rows),
+            lasted=Times(p50, p99, longest),
+            longest_began=None,
+            histogram=dict(sorted(histogram.items())),
+            ended_by=tuple(causes.most_common()),
+            idle=None,
+            held_up=None,
+        )
 
     def _slept(self, name: str, queue: str, pairs: Sequence[tuple[Call, Sleep]]) -> Slept:
         sleeps = [sleep for _, sleep in pairs]

@@ -22,7 +22,7 @@ from probes.measure.messages import Family
 from probes.measure.queues import OF_THE_OBJECT, queue_name
 from probes.measure.result import PHASES, Call, Ending, ReadyListEvent, Sleep, SocketCopy, Thread, Waker
 from probes.measure.sums import SumReader
-from probes.measure.table import slept_on
+from probes.measure.table import slept_on, slept_on_by_sums
 from probes.measure.wakers import wake_chain
 from probes.recording import Recording
 
@@ -282,6 +282,7 @@ class Reader:
         birth, single = life.birth, sum(1 for call in life.calls if call.histogram is None)
         end = self._end(life, single)
         inside = self._inside(life, end, single)
+        outside = self.sums.outside(birth.thread)
         copy = getattr(end, "copy", 0)
         user = end.end - birth.start - inside.total - end.wait - end.delay - end.preempted - end.birth - copy
         worker = bool(getattr(birth, "worker", 0))
@@ -309,7 +310,7 @@ class Reader:
             involuntary_switches=inside.preemptions + end.preemptions,
             ended=bool(life.end is not None and life.end.end < self._recording.end),
             kernel_worker=worker,
-            slept_on=slept_on(life.outside),
+            slept_on=slept_on_by_sums(outside) if outside and len(life.outside) < end.sleeps else slept_on(life.outside),
             ended_by=_ending(end),
         )
 

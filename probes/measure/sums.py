@@ -129,8 +129,13 @@ class SumReader:
         self.calls: list[CallSum] = []
         self.sleeps: list[SleepSum] = []
         self.others: Others | None = None
+        self._outside: dict[int, list[SleepSum]] = collections.defaultdict(list)
         self._queue = functools.cache(self._queue_of)
         self._waker = functools.cache(self._waker_of)
+
+    def outside(self, thread: int) -> Sequence[SleepSum]:
+        """The rows of a thread's sleeps outside calls."""
+        return self._outside.get(thread, ())
 
     def _queue_of(self, number: int) -> tuple[str, tuple[str, ...]]:
         stack = own(self._stack(number))
@@ -178,6 +183,8 @@ class SumReader:
                 histogram=record.buckets,
             )
         )
+        if record.nr == -1:
+            self._outside[record.thread].append(self.sleeps[-1])
 
     def on_others(self, record: Any) -> None:
         """The threads without an account."""
