@@ -75,6 +75,12 @@ def _instrument(result: Result) -> dict[str, Any]:
             "unmatched": result.events.unmatched,
             "reasons": result.events.reasons,
         },
+        "details": {
+            "recorded": result.details.recorded,
+            "of": result.details.of,
+            "complete": result.details.complete,
+            "windows_ns": [list(window) for window in result.details.windows],
+        },
     }
 
 
