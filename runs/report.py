@@ -14,6 +14,7 @@ from findings.figure import Figure
 from findings.groups import Group
 from findings.idle import Idleness
 from findings.labels import Labels
+from findings.longest import Longest, longest
 from findings.narrow import Part
 from findings.not_followed import NotFollowed, not_followed
 from findings.outcomes import CallOutcomes, outcomes
@@ -112,6 +113,18 @@ class Report:
         """The claims of the checks: number and full text, in the order of the checks."""
         return {claim: CLAIMS[claim].text for check in self.result.checks for claim in check.claims if claim in CLAIMS}
 
+    @property
+    def without_start_up(self) -> bool:
+        """Whether the table of calls leaves the start-up out."""
+        return self.start is not None and self.result.details.complete
+
+    @cached_property
+    def longest(self) -> dict[str, Longest]:
+        """The longest call and the longest sleep of each row of `service_rows`."""
+        if self.without_start_up:
+            return longest(self.service_calls)
+        return longest(self.result.calls, self.result.sums, self.result.sleep_sums)
+
     @cached_property
     def service_calls(self) -> tuple[Call, ...]:
         """The calls after the start-up."""
@@ -121,8 +134,11 @@ class Report:
 
     @cached_property
     def service_rows(self) -> tuple[CallRow, ...]:
-        """The table of the calls after the start-up: first the call that took most time in which its threads were not idle."""
-        rows = table(self.service_calls, self.result.probes) if self.start else self.result.rows
+        """The table of the calls after the start-up: first the call that took most time in which its threads were not idle.
+
+        Where details are a part, the table has all calls, also those of the start-up.
+        """
+        rows = table(self.service_calls, self.result.probes) if self.without_start_up else self.result.rows
         idle: collections.Counter[str] = collections.Counter()
         for call in self.service_calls:
             for sleep in call.sleeps:

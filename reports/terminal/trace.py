@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from findings.longest import longest
 from probes.words import count
 from reports.terminal import calls, messages, overview, processes, quality, threads, waits
 from reports.terminal.screen import Screen, note, section
@@ -30,11 +29,11 @@ def _calls(report: Report, out: Screen) -> None:
     rows = report.service_rows
     if not rows:
         return
-    section(out, "system calls" + (" of the service" if report.start else "") + ", in ms")
+    section(out, "system calls" + (" of the service" if report.without_start_up else "") + ", in ms")
     calls.phases(rows, out, calls.ROWS)
     note(out, "in the order of the time in which the threads were not idle")
     section(out, "how long one call took")
-    calls.durations(rows, longest(report.service_calls), out, calls.ROWS)
+    calls.durations(rows, report.longest, out, calls.ROWS)
     calls.notes(report, out)
 
 
