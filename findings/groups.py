@@ -52,9 +52,15 @@ class Group:
 
 
 def groups(where: Where, start: StartUp | None, roles: Roles) -> tuple[Group, ...]:
-    """All threads of the run by their roles: the role that worked most first, idle threads and what is short-lived last."""
-    made = list(_Folding(where, start, roles).groups())
-    return tuple(sorted(made, key=lambda group: (group.short_lived, group.role is Role.IDLE, not group.messages, -group.busy)))
+    """All threads of the run by their roles: what serves clients first, then what worked most; idle threads, and what is
+    short-lived, last.
+    """
+    return tuple(sorted(_Folding(where, start, roles).groups(), key=_order))
+
+
+def _order(group: Group) -> tuple[bool, bool, bool, int]:
+    serves = group.messages > 0 and group.role is not Role.CLIENT
+    return group.short_lived, group.role is Role.IDLE, not serves, -group.busy
 
 
 class _Folding:

@@ -45,16 +45,22 @@ class Labels:
                 if len(pids) == 1
                 else f"{count(len(pids), 'process')} {group.process} ({ids(pids)})"
             )
-        noun = f"{group.words} thread" if group.role in (Role.MAIN, Role.IDLE) and len(group.threads) == 1 else group.words
-        name = "" if group.name == group.process else f" {group.name}"
-        return f"{noun}{name} of {group.process}" + (f" {pids[0]}" if len(pids) == 1 else "")
+        return self._kind(group) + f" of {group.process}" + (f" {pids[0]}" if len(pids) == 1 else "")
+
+    def _kind(self, group: Group) -> str:
+        """The role and the name of the threads, without their processes."""
+        noun = group.words.removeprefix("1 ")
+        if group.role in (Role.MAIN, Role.IDLE) and len(group.threads) == 1:
+            noun = f"{group.role} thread"
+        return noun if group.name == group.process else f"{noun} {group.name}"
 
     def waker(self, serial: int, woken: Group | None = None) -> str:
-        """The group of a thread that woke threads of the group `woken`."""
+        """The group of a thread that woke threads of the group `woken`; without their process if that is the same."""
         waker = self._group_of[serial]
         if woken and len(woken.threads) > 1 and serial in {thread.serial for thread in woken.threads}:
             return "one another"
-        words = self.group(waker)
+        same = woken is not None and not waker.short_lived and waker.pids == woken.pids and len(waker.pids) == 1
+        words = self._kind(waker) if same else self.group(waker)
         return f"the {words}" if words.startswith(waker.role) else words
 
 

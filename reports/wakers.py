@@ -57,7 +57,7 @@ _DEEDS: dict[str, str] = {
     Link.TRACER: "the tracer",
     Link.SUPERVISOR: "the seccomp supervisor",
     Link.FREEZER: "the cgroup freezer, by",
-    Link.END_OF_THE_PROCESS: "the end of the process by",
+    Link.END_OF_THE_PROCESS: "the end of",
     Link.END_OF_A_THREAD: "the end of",
     Link.CORE_DUMP: "the core dump of",
     Link.VFORK_END: "the exec or exit of",
@@ -91,6 +91,8 @@ def words(cause: Cause, names: Names) -> str:
     """One cause: "wrk over TCP", "a timer"."""
     if not cause.chain:
         return "a wake-up that was not recorded"
+    if Link.END_OF_THE_PROCESS in cause.chain:  # whichever of its threads called exit_group, or got the signal
+        return "the end of the process"
     if by := task(cause, names):
         deed = next((_DEEDS[link] for link in cause.chain if link in _DEEDS), "")
         return f"{deed} {by}" if deed else f"{by} {way(cause.chain)}"
@@ -107,9 +109,11 @@ def together(ended_by: Iterable[tuple[Cause, int]], names: Names) -> list[tuple[
 
 
 def most(ended_by: Iterable[tuple[Cause, int]], names: Names) -> str:
-    """What ended most of the sleeps: "woken by wrk over TCP", or with other causes "woken 5 of 7 times by wrk over TCP"."""
+    """What ended most of the sleeps: "woken by wrk over TCP"; or, if others ended some, "woken mostly by wrk over TCP"."""
     found = together(ended_by, names)
     if not found:
         return ""
-    first, whole = found[0], sum(number for _, number in found)
-    return f"woken by {first[0]}" if first[1] == whole else f"woken {first[1]:,} of {times(whole)} by {first[0]}"
+    (first, number), whole = found[0], sum(number for _, number in found)
+    if number == whole:
+        return f"woken by {first}"
+    return f"woken mostly by {first}" if 2 * number > whole else f"woken {number:,} of {times(whole)} by {first}"

@@ -21,22 +21,22 @@ from reports.words import duration, share, with_command_name
 from runs.report import Report
 
 _COMMAND = 200  # characters of a traced program's command line
-_GROUPS, _PLACES, _FAULTS = 5, 2, 3  # that the first screen lists; places are of a group
+_REASONS, _GROUPS, _FAULTS = 2, 3, 3  # that the first screen lists
 _TITLES = ("asleep", "held up", "no CPU", "on CPU", "messages")  # no CPU: in the run queue, or preempted
 _CELL, _WIDE_CELL = 8, 10  # columns: of a share, and of the messages
-_LEAST = 0.01, 0.05  # of the life of a group: its first and second place with less are not on the first screen
+_LEAST = 0.01, 0.1  # of the life of a group: a place with less is not listed; the second place is that of the first group
 
 
 def show(report: Report, out: Screen) -> None:
     """The first screen."""
     _heading(report, out)
     if not report.part:
-        section(out, "what is it?")
+        section(out, "what is it?", gap=False)
         _identity(report, out)
-    section(out, "where does it wait?")
+    section(out, "where does it wait?", gap=False)
     _groups(report, out)
     if not report.part:
-        section(out, "what is wrong?")
+        section(out, "what is wrong?", gap=False)
         _faults(report, out)
     if report.slowest:
         slowest.show(report.slowest, report.begin, out)
@@ -76,7 +76,7 @@ def _identity(report: Report, out: Screen) -> None:
     sure = f" ({found.confidence})" if found.serves else ""
     out.print(Text.assemble((visible(found.summary), "bold"), sure))
     if found.serves and found.because:
-        note(out, f"because {visible('; '.join(found.because))}", "")
+        note(out, f"because {visible('; '.join(found.because[:_REASONS]))}", "")
     processes: dict[str, list[str]] = {}
     for group in report.groups:
         if not group.short_lived:
@@ -93,15 +93,17 @@ def _faults(report: Report, out: Screen) -> None:
     for finding in diagnosis.broken[:_FAULTS]:
         _fault(finding, report.begin, out)
     if rest := diagnosis.broken[_FAULTS:]:
-        note(out, f"and {count(len(rest), 'other finding')}: {'; '.join(finding.id for finding in rest)} (all in --json)")
-    if not diagnosis.broken:
-        out.print(Text.assemble(("nothing found. ", "green"), _ids("This run has: ", diagnosis.held)))
+        note(out, f"and {count(len(rest), 'other finding')}: {_ids(rest)} (all in --json)")
+    if diagnosis.broken:
+        note(out, f"{count(len(diagnosis.held), 'other property')} hold, {len(diagnosis.not_shown)} are not shown by this run")
+        return
+    out.print(Text.assemble(("nothing found. ", "green"), f"This run has: {_ids(diagnosis.held)}"))
     if diagnosis.not_shown:
-        note(out, _ids("This run does not show: ", diagnosis.not_shown))
+        note(out, f"This run does not show {count(len(diagnosis.not_shown), 'other property')} (listed below and in --json)")
 
 
-def _ids(title: str, findings: Sequence[ProgramFinding]) -> str:
-    return title + ", ".join(finding.id for finding in findings) if findings else ""
+def _ids(findings: Sequence[ProgramFinding]) -> str:
+    return ", ".join(finding.id for finding in findings) or "no property"
 
 
 def _fault(finding: ProgramFinding, begin: int, out: Screen) -> None:
@@ -122,7 +124,9 @@ def where(place: Place, begin: int) -> str:
     words = visible(f"{place.name} {place.tid}") if place.tid is not None else ""
     words += f" in {place.call}" if place.call else ""
     words += f", descriptor {place.fd}" if place.fd is not None else ""
-    return words + (f", {duration(place.since - begin)} after the start" if place.since is not None else "")
+    if place.since is None:
+        return words
+    return f"{words}, {duration(place.since - begin)} after the start" if place.since > begin else f"{words}, from the start on"
 
 
 def _groups(report: Report, out: Screen) -> None:
@@ -131,13 +135,13 @@ def _groups(report: Report, out: Screen) -> None:
     titles = [Text(title.rjust(width), style="bold") for title, width in zip(_TITLES, widths, strict=True)]
     _row(Text("share of the time", style="dim"), titles, out)
     for group in shown or report.groups[:1]:
-        _group(group, report, out)
+        _group(group, report, out, group is report.groups[0])
     if rest := [group for group in report.groups if group not in shown]:
         named = ", ".join(visible(report.labels.group(group)) for group in rest[:_GROUPS])
         note(out, f"and {named}" + (f", and {count(len(rest) - _GROUPS, 'other kind')}" if len(rest) > _GROUPS else ""))
 
 
-def _group(group: Group, report: Report, out: Screen) -> None:
+def _group(group: Group, report: Report, out: Screen, first: bool) -> None:
     """One kind of threads: its shares of time, and where it was asleep longest."""
     line = Text(visible(report.labels.group(group)), style="bold")
     wall = group.life["wall"]
@@ -154,8 +158,9 @@ def _group(group: Group, report: Report, out: Screen) -> None:
         Text((f"{group.messages:,}" if group.messages else "-").rjust(_WIDE_CELL)),
     ]
     _row(line, cells, out)
-    for slept in [slept for index, slept in enumerate(group.slept[:_PLACES]) if slept.ns > _LEAST[index] * wall]:
-        _place(slept, group, report, out)
+    for slept, least in zip(group.slept, _LEAST if first else _LEAST[:1], strict=False):
+        if slept.ns > least * wall:
+            _place(slept, group, report, out)
 
 
 def _row(name: Text, cells: list[Text], out: Screen) -> None:
@@ -172,7 +177,8 @@ def _place(slept: Slept, group: Group, report: Report, out: Screen) -> None:
     """One place in which threads were asleep."""
     words = Text(f"{share(slept.ns, group.life['wall'])} ", style=STATES["asleep"].style)
     words.append(f"in {visible(place(slept))}", style="bold")
-    words.append(f", {count(slept.count, 'sleep')}")
+    if slept.count == 1:
+        words.append(", one sleep")
     if slept.lasted.longest is not None and slept.count > 1:
         words.append(f", longest {duration(slept.lasted.longest)}")
     if ended := wakers.most(slept.ended_by, lambda serial: report.labels.waker(serial, group)):

@@ -74,9 +74,10 @@ def printing(file: IO[str], width: int | None = None) -> Iterator[Screen]:
     file.write("".join(line.rstrip() + "\n" for line in text.split("\n")[:-1]))
 
 
-def section(out: Screen, title: str) -> None:
-    """The heading of a section, with a line to the edge."""
-    out.print()
+def section(out: Screen, title: str, gap: bool = True) -> None:
+    """The heading of a section, with a line to the edge; `gap`: with an empty line before it."""
+    if gap:
+        out.print()
     out.rule(Text(title, style="bold"), align="left", style="dim", characters="-" if out.plain else "─")
 
 

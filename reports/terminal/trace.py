@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from probes.words import count
-from reports.terminal import calls, messages, overview, processes, quality, threads, waits
+from reports.terminal import calls, looked_for, messages, overview, processes, quality, threads, waits
 from reports.terminal.screen import Screen, note, section
 from reports.words import duration
 from runs.report import Report
@@ -22,6 +22,8 @@ def show(report: Report, out: Screen) -> None:
         _start_up(report, out)
     waits.show(report, out)
     threads.show_kinds(report, out)
+    if not report.part:
+        looked_for.show(report, out)
     quality.show(report.whole, out)
 
 
