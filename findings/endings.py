@@ -45,7 +45,7 @@ def endings(run: Run) -> tuple[Ended, ...]:
 def _reported(process: Process, sender: Thread | None) -> Ended | None:
     """What the kernel side reports of the process's last thread; None for a recording without that."""
     last = max(process.threads, key=lambda thread: thread.end)
-    ending = getattr(last, "ended_by", None)  # recordings of older iolabs lack it
+    ending = last.ended_by
     if ending is None:
         return None
     if ending.signal:
