@@ -6,7 +6,7 @@ import collections
 from typing import Any
 
 from findings.causes import Cause
-from findings.endings import Ended
+from findings.endings import Ended, signal_name
 from findings.narrow import Part
 from findings.where import Slept, Where
 from probes.measure.result import Thread
@@ -41,8 +41,18 @@ def _thread(thread: Thread) -> dict[str, Any]:
         "voluntary_switches": thread.voluntary_switches,
         "involuntary_switches": thread.involuntary_switches,
         "ended": thread.ended,
+        "ended_by": _thread_ending(thread),
         "kernel_worker": thread.kernel_worker,
     }
+
+
+def _thread_ending(thread: Thread) -> dict[str, Any] | None:
+    """How a thread ended; null for a thread that was alive when the recording ended, or if the recording does not say."""
+    ending = thread.ended_by
+    if ending is None:
+        return None
+    signal = signal_name(ending.signal) if ending.signal else None
+    return {"status": None if signal else ending.status, "signal": signal, "core": ending.core}
 
 
 def _slept(slept: Slept, of: dict[int, Thread]) -> dict[str, Any]:
