@@ -8,7 +8,7 @@ from signal import Signals
 from findings.view import Run
 from probes.context import TraceRun
 from probes.kernel import syscalls
-from probes.measure.result import Call, Thread
+from probes.measure.result import Call, Ending, Thread
 
 _MSG_NOSIGNAL = 0x4000
 _SIGNAL_FLAGS = {"sendto": 3, "sendmsg": 2}  # which argument has the flags
@@ -69,17 +69,28 @@ def processes(run: Run) -> list[Process]:
 
 
 def deaths(run: Run) -> list[Death]:
-    """The processes that a signal ended: none of their threads called exit or exit_group.
+    """The processes that a signal ended.
 
-    The signal follows from the last call: a write that got EPIPE sends SIGPIPE to its thread (mm: send_sig in pipe_write,
-    sk_stream_error), and a thread may send a signal to itself (abort). Or another followed thread sent it shortly before.
+    The kernel side reports the signal with a thread's end. Recordings of older iolabs lack that: there a signal ended a process
+    whose threads never called exit or exit_group. The signal follows from the last call: a write that got EPIPE brings SIGPIPE
+    to its thread (sk_stream_error, anon_pipe_write), and a thread may send a signal to itself (abort). Or another followed
+    thread sent it shortly before.
     """
     found = []
     of_all = processes(run)
     for process in of_all:
-        if process.ended and not _exited(run, process):
+        if process.ended and _killed(run, process):
             found.append(_death(run, process))
     return _with_status(run, found, of_all)
+
+
+def _ending(process: Process) -> Ending | None:
+    return max(process.threads, key=lambda thread: thread.end).ended_by
+
+
+def _killed(run: Run, process: Process) -> bool:
+    ending = _ending(process)
+    return bool(ending.signal) if ending else not _exited(run, process)
 
 
 def _exited(run: Run, process: Process) -> bool:
@@ -88,16 +99,18 @@ def _exited(run: Run, process: Process) -> bool:
 
 
 def _death(run: Run, process: Process) -> Death:
+    ending = _ending(process)
+    known = ending.signal if ending else 0
     last = [own[-1] for thread in process.threads if (own := run.calls_of.get(thread.serial))]
     for call in last:
-        if number := _own_signal(call, process):
+        if (number := _own_signal(call, process)) and known in (0, number):
             return Death(process, _named(number), call)
     for call in reversed(run.result.named(*_SENDS_A_SIGNAL)):
         if call.exit <= process.end + _SHORTLY_NS and call.enter >= process.end - _SHORTLY_NS and _target(call) == process.pid:
             sender = next(thread for thread in run.result.threads if thread.serial == call.thread)
-            if sender.pid != process.pid and (number := _sent(call)):
+            if sender.pid != process.pid and (number := _sent(call)) and known in (0, number):
                 return Death(process, _named(number), max(last, key=lambda each: each.exit, default=None), sender)
-    return Death(process, None, max(last, key=lambda each: each.exit, default=None))
+    return Death(process, _named(known), max(last, key=lambda each: each.exit, default=None))
 
 
 def _own_signal(call: Call, process: Process) -> int:

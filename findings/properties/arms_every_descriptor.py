@@ -48,6 +48,7 @@ def observe(run: Run) -> Observation:
     processes = {thread.serial: thread.pid for thread in run.result.threads}
     watched: dict[tuple[int, int], _Watched] = collections.defaultdict(_Watched)
     waits: dict[int, int] = {}  # of each process: the end of its last wait in epoll
+    fresh: dict[int, list[_Watched]] = collections.defaultdict(list)  # of each process: accepted since its last sendmsg
     found: list[_Left] = []
     armed = added = 0
     for call in run.result.calls:
@@ -56,11 +57,14 @@ def observe(run: Run) -> Observation:
             waits[process] = call.exit
         elif call.name in syscalls.ACCEPTS and call.result is not None and call.result >= 0:
             watched[process, call.result] = _Watched(accepted=call)
+            fresh[process].append(watched[process, call.result])
         elif call.name == "epoll_ctl" and call.result == 0 and len(call.args) > 2:
             added += call.args[1] == EPOLL_CTL_ADD
             armed += _take(watched, (process, call.args[2] & 0xFFFFFFFF), call)
         elif call.name == "close" and call.fd is not None and (own := watched.pop((process, call.fd), None)):
             found += own.left(waits.get(process, 0))
+        elif call.name == "sendmsg" and call.bytes:
+            fresh[process] = _handed_over(fresh[process])
         elif call.fd is not None and (process, call.fd) in watched:
             _use(watched[process, call.fd], call)
     if not waits or not added:
@@ -70,6 +74,13 @@ def observe(run: Run) -> Observation:
         return _broken(run, found)
     again = f", and EPOLLONESHOT was armed {count(armed, 'time')}" if armed else ""
     return held(f"{count(added, 'descriptor')} added to sets of epoll{again}; no accepted connection was left out")
+
+
+def _handed_over(accepted: list[_Watched]) -> list[_Watched]:
+    """A sendmsg may have given them to another process (SCM_RIGHTS, unix(7))."""
+    for each in accepted:
+        each.used = True
+    return []
 
 
 def _broken(run: Run, found: list[_Left]) -> Observation:

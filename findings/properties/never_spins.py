@@ -19,6 +19,7 @@ from probes.words import count
 _EACH = 10  # for an arrival of data
 _SOME = 30  # for a thread without messages
 _SHARE, _LONG_NS = 0.03, 500_000_000  # of a thread's life, or on a CPU in all: in a program that is not known
+_LATE_NS = 100_000_000  # a loop that began late counts from its beginning on
 _ENDS = 5  # reads of the end of one connection: one is enough, as nothing comes after it
 
 
@@ -51,7 +52,9 @@ class Spinning:
     @property
     def wasteful(self) -> bool:
         """Did the turns take so much of a CPU that the machine notices?"""
-        return self.ns > _SHARE * self.thread.wall or self.ns > _LONG_NS
+        since = self.thread.end - self.first.enter if self.first else 0
+        late = since > _LATE_NS and self.ns > 2 * _SHARE * since
+        return self.ns > _SHARE * self.thread.wall or self.ns > _LONG_NS or late
 
 
 def observe(run: Run) -> Observation:
