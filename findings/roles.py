@@ -209,7 +209,9 @@ class _Tree:
             return self._serving_role(use)
         if use.accepts:
             return Role.LOOP if self._classification.architecture in _DISPATCHES else Role.ACCEPTOR
-        if self._classification.serves and self._seen.watched.get(use.serial, set()) & self._listeners:
+        watched = self._seen.watched.get(use.serial, set())
+        own_listener = watched and self._classification.architecture is Architecture.LOOP_PER_LISTENER
+        if self._classification.serves and (own_listener or watched & self._listeners):
             made_ready = self._classification.architecture in _TAKES_TURNS
             return Role.WORKER if made_ready else Role.LOOP  # it waits for connections, and other threads got them
         if use.client_reads:

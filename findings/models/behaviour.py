@@ -7,6 +7,8 @@ A read that slept until data came is *blocking*. A read that did not sleep was e
 * The connection was in an epoll set, and another thread's wait on this set returned an event meanwhile: epoll announced the
   data, and the connection was handed over.
   A connection that a thread took out of its set after such an event (EPOLL_CTL_DEL) was handed over as well.
+* Another thread of the process returned from select or poll meanwhile, and that thread itself neither accepts nor reads: it
+  waits for the others (Tcl's notifier thread).
 * Otherwise nothing announced it. On a blocking descriptor the read would have slept; on a non-blocking one it would have got
   EAGAIN. Such reads count only where no other read of the thread says more.
 """
@@ -44,7 +46,7 @@ class Waits:
     ns: int = 0  # asleep
     reported: int = 0  # waits that returned an event
     names: collections.Counter[str] = field(default_factory=collections.Counter)
-    alone: int = 0  # of poll: waits for one descriptor
+    alone: int = 0  # of these: for one descriptor
 
 
 @dataclass(slots=True)
@@ -57,6 +59,9 @@ class Use:
     lucky: int = 0  # reads of blocking descriptors that nothing announced
     refused: int = 0  # reads that got EAGAIN
     handed: collections.Counter[int] = field(default_factory=collections.Counter)  # reads that another thread's wait announced
+    meanwhile: collections.Counter[tuple[int, Mechanism]] = field(
+        default_factory=collections.Counter
+    )  # reads after another's wait
     unannounced: int = 0  # reads of non-blocking descriptors that nothing announced, and that were never in an epoll set
     early: int = 0  # reads that nothing announced, of descriptors that are in an epoll set at other times
     slept: int = 0  # reads of connections that slept
@@ -73,6 +78,7 @@ class Use:
     other_reads: int = 0  # of files, pipes and sockets that no client sends to
     other_writes: int = 0
     beside: int = 0  # of these reads and writes: after its process had waited for clients
+    notifies: bool = False  # it waits for the threads that read
     seekless: int = 0  # pread64 that got ESPIPE on a connection: glibc's POSIX AIO tries it before each read (aio_misc.c)
     woken: int = 0  # rt_sigqueueinfo: how a helper of POSIX AIO reports the end of a request
     reported_at: int = 0
@@ -140,6 +146,7 @@ class _Scan:
         self._completed: dict[int, Descriptor] = {}
         self._sets: dict[EpollSet, None] = {}
         self._began: dict[int, int] = {}
+        self._reports: dict[int, tuple[int, int, Mechanism]] = {}  # of each process: its last report by select or poll
         self._waited: dict[int, int] = {}  # when each process first waited in a multiplexer
         self._clients = 0
 
@@ -147,6 +154,7 @@ class _Scan:
         for process in self._waited.keys() - self._began.keys():  # a listener from before the recording shows at its accept
             if self._descriptors.has_listener(process):
                 self._began[process] = self._waited[process]
+        self._waits_for_others()
         return Behaviour(
             uses=self._uses,
             process_of=self._descriptors.process_of,
@@ -156,6 +164,16 @@ class _Scan:
             clients=self._clients,
             calls=calls,
         )
+
+    def _waits_for_others(self) -> None:
+        """A thread that neither accepts nor reads may wait in select or poll for the threads that do."""
+        for use in self._uses.values():
+            for (thread, mechanism), number in use.meanwhile.items():
+                notifier = self._uses[thread]
+                if not notifier.accepts and not notifier.served and number >= 0.5 * use.unannounced:
+                    notifier.notifies = True
+                    use.reads[mechanism] += number
+                    use.unannounced -= number
 
     def take(self, call: Call) -> None:
         self._descriptors.until(call.enter)
@@ -191,7 +209,6 @@ class _Scan:
         waits.slept += bool(call.sleeps)
         waits.ns += call.wait
         alone = mechanism is Mechanism.POLL and argument(call, 1) == 1
-        waits.alone += alone
         process = self._descriptors.process_of[call.thread]
         self._waited.setdefault(process, call.enter)
         if process not in self._began and self._descriptors.listens_still(process):
@@ -202,6 +219,9 @@ class _Scan:
             self._sets[epoll] = None
         if _reports(call):
             waits.reported += 1
+            waits.alone += alone
+            if mechanism in (Mechanism.SELECT, Mechanism.POLL):
+                self._reports[process] = call.exit, call.thread, mechanism
             use.reported_at, use.reported_by, use.reported_alone = call.exit, mechanism, alone
             use.reported_set = epoll
             if epoll:
@@ -223,6 +243,8 @@ class _Scan:
         elif use.reported_by and use.reported_at > listener.used:
             use.accepted[use.reported_by] += 1
         listener.used = call.exit
+        if use.reported_alone:  # the wait was for the listener
+            use.reported_at = 0
         flags = argument(call, 3) if call.name == "accept4" else 0
         made = Descriptor(
             Kind.CONNECTION,
@@ -289,6 +311,9 @@ class _Scan:
             use.early += 1
         elif found.non_blocking:
             use.unannounced += 1
+            at, thread, mechanism = self._reports.get(self._descriptors.process_of[call.thread], (0, 0, Mechanism.POLL))
+            if at > found.used and thread != call.thread:
+                use.meanwhile[thread, mechanism] += 1
         else:
             use.lucky += 1
 

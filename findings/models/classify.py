@@ -103,6 +103,8 @@ def _edge(connections: Iterable[Descriptor]) -> bool:
 def _reads(use: Use, edge: bool, seen: Behaviour) -> collections.Counter[Mechanism]:
     """A thread's reads by what announced them. Reads that nothing announced count only where the thread has no others."""
     found = collections.Counter(use.reads)
+    if _serves_in_turn(use, seen.connections_of[use.serial]):
+        found = collections.Counter({Mechanism.BLOCKING: found.total()})
     if edge and Mechanism.EPOLL in found:
         found[Mechanism.EPOLL_EDGE] = found.pop(Mechanism.EPOLL)
     if use.seekless and found[Mechanism.BLOCKING]:
@@ -114,6 +116,21 @@ def _reads(use: Use, edge: bool, seen: Behaviour) -> collections.Counter[Mechani
     return found
 
 
+def _serves_in_turn(use: Use, connections: Sequence[Descriptor]) -> bool:
+    """Does the thread sleep in accept, and read each connection to its end before it accepts the next?
+
+    A select, poll or epoll_wait before a read is a time-out then: a loop would not see the data while it sleeps in accept.
+    """
+    if len(connections) < _ENOUGH_CONNECTIONS and use.reads[Mechanism.BLOCKING]:
+        return False
+    return use.accepts_slept > 0.5 * use.accepts > 0 and _in_turn(connections)
+
+
+def _in_turn(connections: Sequence[Descriptor]) -> bool:
+    """Was each connection read to its end before the next was accepted?"""
+    return all(after.since >= before.used for before, after in itertools.pairwise(connections))
+
+
 def _unannounced(use: Use, connections: Sequence[Descriptor]) -> Mechanism | None:
     """What reads of non-blocking descriptors show that nothing announced.
 
@@ -121,10 +138,9 @@ def _unannounced(use: Use, connections: Sequence[Descriptor]) -> Mechanism | Non
     accepts the next serves them one after the other, as with blocking reads: the data was there each time. (A call of
     ioctl(FIONBIO), whose value the recording lacks, may have cleared the flag as well.)
     """
-    if use.refused and not any(waits.reported for waits in use.waits.values()):
+    if use.refused and not any(waits.reported > waits.alone for waits in use.waits.values()):
         return Mechanism.NONBLOCKING
-    in_turn = all(after.since >= before.used for before, after in itertools.pairwise(connections))
-    return Mechanism.BLOCKING if in_turn and not use.refused else None
+    return Mechanism.BLOCKING if _in_turn(connections) and not use.refused else None
 
 
 def _all_reads(serving: Iterable[Use], edge: bool, seen: Behaviour) -> collections.Counter[Mechanism]:

@@ -109,7 +109,7 @@ _ARCHITECTURES = {
     Architecture.SINGLE_LOOP: "one event loop",
     Architecture.LOOP_AND_HELPERS: "one event loop with a pool of helper threads",
     Architecture.LOOP_AND_WORKERS: "an event loop that hands ready connections to a pool of workers",
-    Architecture.LOOP_PER_LISTENER: "several event loops, each with a listener of its own (SO_REUSEPORT)",
+    Architecture.LOOP_PER_LISTENER: "several event loops, each with a listener of its own",
     Architecture.LOOPS_ON_ONE_LISTENER: "several event loops that accept from the same listener",
     Architecture.ACCEPTOR_AND_WORKERS: "an acceptor that hands connections to workers",
     Architecture.SHARED_LOOP: "threads that share one event loop and the connections",

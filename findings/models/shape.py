@@ -171,7 +171,8 @@ def _of_loops(server: Server, mechanism: Mechanism) -> Shape:
     own = len(set(all_listeners)) == len(all_listeners) > 1
     if own and all(listener.reuseport for listener in all_listeners):
         return Shape(
-            Architecture.LOOP_PER_LISTENER, (f"{loops_words} accept from {len(all_listeners):,} listeners, each its own",)
+            Architecture.LOOP_PER_LISTENER,
+            (f"{loops_words} accept from {len(all_listeners):,} listeners, each from its own (SO_REUSEPORT)",),
         )
     return Shape(Architecture.LOOPS_ON_ONE_LISTENER, (f"{loops_words} accept from the same listener",))
 
@@ -231,6 +232,6 @@ def _of_one_loop(server: Server) -> Shape:
 
 def _helps(server: Server, use: Use, loop: int) -> bool:
     """Did a thread of the loop's process read or write files, pipes or connections beside the loop?"""
-    if use.serial == loop or server.process(use.serial) != server.process(loop):
+    if use.serial == loop or use.notifies or server.process(use.serial) != server.process(loop):
         return False
     return use.sends + use.beside >= max(3, 0.05 * server.use(loop).served)
