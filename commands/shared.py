@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import io
 import os
 import signal
@@ -18,6 +19,7 @@ from probes.words import visible_lines
 
 if TYPE_CHECKING:
     from probes.context import Answers
+    from runs.report import Report
 
 ROOT = Path(__file__).resolve().parents[1]
 VERDICT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
@@ -234,40 +236,39 @@ def present(
     Each output fails by itself: the recording comes first, then the report. `saved` is called between them.
     """
     from runs.lab import measure_and_check
+    from runs.report import report
 
     failed: list[IolabError] = []
     if save:
         _keep(failed, lambda: recording.save(save))
     saved()
     result = measure_and_check(recording)
-    _keep(failed, lambda: _write(result, json, out, view, default))
+    made = functools.cache(lambda: report(result, view.part, view.stories))
+    _keep(failed, lambda: _write(made, json, out, view, default))
     if html:
-        _keep(failed, lambda: _write_html(result, html, view.part))
+        _keep(failed, lambda: _write_html(made, html))
     for error in failed:
         progress(str(error))
     return result, CANNOT_WRITE if failed else 0
 
 
-def _write(result: Any, json: bool, out: str, view: View, default: IO[str] | None) -> None:
-    from runs.report import report
-
+def _write(made: Callable[[], Report], json: bool, out: str, view: View, default: IO[str] | None) -> None:
     with output(out, default) as file:
         if json:
             from reports import document
 
-            document.write(report(result, view.part, view.stories), file)
+            document.write(made(), file)
         else:
             from reports.terminal import page
 
-            page.write(report(result, view.part, view.stories), file, view.stacks, brief=view.brief)
+            page.write(made(), file, view.stacks, brief=view.brief)
 
 
-def _write_html(result: Any, html: str, part: Any) -> None:
+def _write_html(made: Callable[[], Report], html: str) -> None:
     from reports.html import page
-    from runs.report import report
 
     with files.whole(html) as file:
-        page.write(report(result, part), file)
+        page.write(made(), file)
 
 
 def _keep(failed: list[IolabError], step: Callable[[], object]) -> None:

@@ -130,3 +130,24 @@ def test_compare_takes_models_and_options() -> None:
     )
     assert tasks._split(["compare", "--clients", "3"]) == (["compare", "--clients", "3"], [])
     assert "compare [MODEL ...] [options]" in iolab("compare", "--help").stdout
+
+
+def test_html_is_written_beside_the_report(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = iolab("show", str(DATA / "epoll.iolab"), "--html", str(page))
+    assert done.returncode == 0 and "statements checked" in done.stdout
+    text = page.read_text()
+    assert text.startswith("<!doctype html>") and text.rstrip().endswith("</html>") and 'id="messages"' in text
+
+
+def test_a_page_that_cannot_be_written_is_said_before_the_work() -> None:
+    done = iolab("show", str(DATA / "epoll.iolab"), "--html", "/nowhere/page.html")
+    assert done.returncode == 2 and "can't write /nowhere/page.html" in done.stderr and not done.stdout
+
+
+@pytest.mark.live
+def test_a_traced_program_has_a_page(kernel: None, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = iolab("trace", "--html", str(page), "--", "sleep", "0.01")
+    assert done.returncode == 0 and not done.stdout
+    assert 'id="waits"' in page.read_text() and "clock_nanosleep" in page.read_text()

@@ -57,5 +57,5 @@ for (const figure of document.querySelectorAll("figure.drawn")) {
 // The tooltips above replace the browser's own.
 for (const title of document.querySelectorAll("svg.figure title"))
   title.parentNode.setAttribute("aria-description", title.textContent);
-// On paper everything is open.
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
+// On paper everything is open but the kernel stacks.
+addEventListener("beforeprint", () => document.querySelectorAll("details:not(.stacks)").forEach((part) => { part.open = true; }));
