@@ -42,8 +42,13 @@ class Group:
 
     @property
     def held_up(self) -> int:
-        """How long they were asleep while work waited, ns (findings/idle.py)."""
-        return sum(slept.held_up or 0 for slept in self.slept)
+        """How long they were asleep while work waited, ns (findings/idle.py); where details are a part, an estimate."""
+        return sum(slept.held_up or slept.held_up_estimate or 0 for slept in self.slept)
+
+    @property
+    def estimated(self) -> bool:
+        """Is `held_up` an estimate?"""
+        return any(slept.held_up_estimate is not None for slept in self.slept)
 
     @property
     def busy(self) -> int:

@@ -6,7 +6,8 @@ import fnmatch
 from dataclasses import dataclass, replace
 
 from probes.measure.result import Call, Result, Thread
-from probes.measure.table import table
+from probes.measure.sums import CallSum, SleepSum
+from probes.measure.table import Sums, table, table_of_sums
 
 
 @dataclass(frozen=True)
@@ -38,31 +39,49 @@ class Part:
         ids = {str(thread.tid), str(thread.host_tid)}
         return not self.threads or any(wanted in ids or fnmatch.fnmatchcase(thread.name, wanted) for wanted in self.threads)
 
+    def has_name(self, name: str) -> bool:
+        """Does the part have calls of that name?"""
+        return not self.calls or any(fnmatch.fnmatchcase(name, wanted) for wanted in self.calls)
+
     def has_call(self, call: Call) -> bool:
         """Does the part have that call, if it has its thread?"""
-        named = not self.calls or any(fnmatch.fnmatchcase(call.name, wanted) for wanted in self.calls)
-        return named and (not self.fds or call.fd in self.fds)
+        return self.has_name(call.name) and (not self.fds or call.fd in self.fds)
 
 
 def narrowed(result: Result, part: Part) -> Result:
     """The part of the result. A thread of the part keeps the account of its whole life; threads without a call of the part
-    are left out.
+    are left out. The sums of a run do not tell one descriptor from another: a part of descriptors has the recorded calls alone.
     """
     if not part:
         return result
     threads = {thread.serial for thread in result.threads if part.has_thread(thread)}
     calls = tuple(call for call in result.calls if call.thread in threads and part.has_call(call))
+    sums, sleep_sums = _sums(result, part, threads)
     if part.calls or part.fds:
-        threads = {call.thread for call in calls}
+        threads = {call.thread for call in calls} | {row.thread for row in sums}
+    of_sums = sums and not result.details.complete
     return replace(
         result,
         calls=calls,
-        rows=table(calls, result.probes),
+        rows=table_of_sums(Sums(sums, sleep_sums), calls, result.probes) if of_sums else table(calls, result.probes),
+        sums=sums,
+        sleep_sums=sleep_sums,
         messages=tuple(
             message for message in result.messages if message.thread in threads and (not part.fds or message.fd in part.fds)
         ),
         threads=tuple(_within(thread, part) for thread in result.threads if thread.serial in threads),
     )
+
+
+def _sums(result: Result, part: Part, threads: set[int]) -> tuple[tuple[CallSum, ...], tuple[SleepSum, ...]]:
+    if part.fds:
+        return (), ()
+
+    def has(thread: int, name: str | None) -> bool:
+        return thread in threads and (part.has_name(name) if name else not part.calls)
+
+    calls = tuple(row for row in result.sums if has(row.thread, row.name))
+    return calls, tuple(row for row in result.sleep_sums if has(row.thread, row.call))
 
 
 def _within(thread: Thread, part: Part) -> Thread:

@@ -37,6 +37,7 @@ class Slept:
     ended_by: tuple[tuple[Cause, int], ...]  # the most frequent cause first
     idle: int | None  # ns of the sleeps in which no work waited (findings/idle.py); None: that was not asked for
     held_up: int | None
+    held_up_estimate: int | None = None  # ns, from the recorded sleeps, where details are a part
 
 
 class Waits(NamedTuple):
@@ -95,10 +96,21 @@ class Where:
         for row in self.result.sleep_sums:
             if row.thread in serials:
                 groups[row.call or OUTSIDE, row.queue].append(row)
-        slept = [self._summed(name, queue, rows) for (name, queue), rows in groups.items()]
+        recorded: dict[tuple[str, str], list[tuple[Call, Sleep]]] = collections.defaultdict(list)
+        for serial in serials:
+            for call, sleep in self._sleeps.get(serial, ()):
+                recorded[call.name, sleep.queue].append((call, sleep))
+        slept = [self._summed(name, queue, rows, recorded[name, queue]) for (name, queue), rows in groups.items()]
         return tuple(sorted(slept, key=lambda group: -group.ns))
 
-    def _summed(self, name: str, queue: str, rows: Sequence[SleepSum]) -> Slept:
+    def _estimate(self, ns: int, recorded: Sequence[tuple[Call, Sleep]]) -> int | None:
+        """How long the threads were held up in sleeps of `ns` in all, by the share in the recorded ones."""
+        asleep = sum(sleep.wait for _, sleep in recorded)
+        if not self.idleness or not asleep:
+            return None
+        return ns * sum(self.idleness.of_sleep(*pair).held_up for pair in recorded) // asleep
+
+    def _summed(self, name: str, queue: str, rows: Sequence[SleepSum], recorded: Sequence[tuple[Call, Sleep]]) -> Slept:
         buckets, longest = merged(row.histogram for row in rows), max(row.longest for row in rows)
         p50, p99 = percentiles_of(buckets, longest, 0.5, 0.99)
         histogram: collections.Counter[int] = collections.Counter()
@@ -108,17 +120,19 @@ class Where:
                 histogram[max(bucket_floor(index), 1).bit_length() - 1] += number
         for row in rows:
             causes[self._causes.of_sum(row)] += row.count
+        ns = sum(row.wait for row in rows)
         return Slept(
             call=name,
             queue=queue,
             count=sum(row.count for row in rows),
-            ns=sum(row.wait for row in rows),
+            ns=ns,
             lasted=Times(p50, p99, longest),
             longest_began=None,
             histogram=dict(sorted(histogram.items())),
             ended_by=tuple(causes.most_common()),
             idle=None,
             held_up=None,
+            held_up_estimate=self._estimate(ns, recorded),
         )
 
     def _slept(self, name: str, queue: str, pairs: Sequence[tuple[Call, Sleep]]) -> Slept:

@@ -24,7 +24,7 @@ class ProcessWork:
     calls: int
     received: int  # bytes
     sent: int
-    messages: int
+    messages: int | None  # None: the recording has the messages of a part of the run
 
     @property
     def cpu(self) -> int:
@@ -49,15 +49,18 @@ def processes(result: Result) -> tuple[ProcessWork, ...]:
     of = {thread.serial: thread.pid for thread in result.threads}
     received: collections.Counter[int] = collections.Counter()
     sent: collections.Counter[int] = collections.Counter()
-    for call in result.calls:
-        if call.bytes:
+    whole = result.details.complete or not result.sums
+    for call in result.calls if whole else result.sums:
+        if call.bytes and call.thread in of:
             (received if call.name in syscalls.READS else sent)[of[call.thread]] += call.bytes
     messages = collections.Counter(of[message.thread] for message in result.messages if message.thread in of)
-    works = [_work(pid, threads, received[pid], sent[pid], messages[pid]) for pid, threads in members.items()]
+    works = [
+        _work(pid, threads, received[pid], sent[pid], messages[pid] if whole else None) for pid, threads in members.items()
+    ]
     return tuple(sorted(works, key=lambda work: -work.cpu))
 
 
-def _work(pid: int, threads: Sequence[Thread], received: int, sent: int, messages: int) -> ProcessWork:
+def _work(pid: int, threads: Sequence[Thread], received: int, sent: int, messages: int | None) -> ProcessWork:
     leader = next((thread for thread in threads if thread.tid == pid), threads[0])
     return ProcessWork(
         pid=pid,

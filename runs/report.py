@@ -140,10 +140,17 @@ class Report:
         """
         rows = table(self.service_calls, self.result.probes) if self.without_start_up else self.result.rows
         idle: collections.Counter[str] = collections.Counter()
+        asleep: collections.Counter[str] = collections.Counter()
         for call in self.service_calls:
             for sleep in call.sleeps:
                 idle[call.name] += self.idleness.of_sleep(call, sleep).idle
-        return tuple(sorted(rows, key=lambda row: (idle[row.name] - row.total, row.name)))
+                asleep[call.name] += sleep.wait
+
+        def not_idle(row: CallRow) -> int:
+            """Estimated by the share in the recorded sleeps where details are a part."""
+            return row.total - row.wait * idle[row.name] // max(asleep[row.name], 1)
+
+        return tuple(sorted(rows, key=lambda row: (-not_idle(row), row.name)))
 
     @cached_property
     def start_up_rows(self) -> tuple[CallRow, ...]:

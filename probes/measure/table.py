@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from probes.kernel import records, syscalls
 from probes.measure.percentiles import median, percentile_of
@@ -125,7 +126,14 @@ def slept_on_by_sums(sums: Iterable[SleepSum]) -> tuple[SleptOn, ...]:
     return tuple(sorted(rows, key=lambda row: -row.ns))
 
 
-def table_of_sums(sums: SumReader, calls: Sequence[Call], attached: Iterable[Probe]) -> tuple[CallRow, ...]:
+class Sums(NamedTuple):
+    """The sums of a part of a run."""
+
+    calls: Sequence[CallSum]
+    sleeps: Sequence[SleepSum]
+
+
+def table_of_sums(sums: SumReader | Sums, calls: Sequence[Call], attached: Iterable[Probe]) -> tuple[CallRow, ...]:
     """The same table from the sums, where `calls` are a part of the calls. The medians are those of this part."""
     probes = {probe.name: probe for probe in attached}
     known: dict[str, list[Call]] = collections.defaultdict(list)

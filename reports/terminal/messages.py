@@ -22,7 +22,8 @@ def show(report: Report, out: Screen) -> None:
         note(out, words, "yellow")
     if not messages.count:
         return
-    note(out, f"{count(messages.count, 'message')} arrived at sockets, {size(messages.bytes)}", "")
+    part = "" if report.whole.details.complete else " in the recorded part of the run"
+    note(out, f"{count(messages.count, 'message')} arrived at sockets{part}, {size(messages.bytes)}", "")
     rows = [
         ("data ready -> thread notified", messages.ready_to_notified),
         ("thread notified -> data copied", messages.notified_to_copied),

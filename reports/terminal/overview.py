@@ -65,7 +65,8 @@ def _heading(report: Report, out: Screen) -> None:
     details = report.whole.details
     if not details.complete and not events.full:
         part = share(details.recorded, details.of)
-        note(out, f"details: {part} of {details.of:,} calls; messages, findings and the longest waits are those of this part")
+        words = f"details: {part} of {details.of:,} calls. The findings are from this part, and so are figures with ~ and +"
+        note(out, words)
     if report.part:
         note(out, f"only {visible(report.part.words)}", "yellow")
 
@@ -150,16 +151,17 @@ def _group(group: Group, report: Report, out: Screen, first: bool) -> None:
         out.print(line)
         return
     waiting = group.life["sched_delay"] + group.life["preempted"]
+    about, part = ("~" if group.estimated else ""), ("" if report.whole.details.complete else "+")
     cells = [
         Text(share(group.life["wait"], wall).rjust(_CELL), style=STATES["asleep"].style),
-        Text(share(group.held_up, wall).rjust(_CELL), style="bold red" if 20 * group.held_up > wall else ""),
+        Text((about + share(group.held_up, wall)).rjust(_CELL), style="bold red" if 20 * group.held_up > wall else ""),
         Text(share(waiting, wall).rjust(_CELL), style=STATES["run queue"].style),
         Text(share(group.busy, wall).rjust(_CELL)),
-        Text((f"{group.messages:,}" if group.messages else "-").rjust(_WIDE_CELL)),
+        Text((f"{group.messages:,}{part}" if group.messages else "-").rjust(_WIDE_CELL)),
     ]
     _row(line, cells, out)
-    for slept, least in zip(group.slept, _LEAST if first else _LEAST[:1], strict=False):
-        if slept.ns > least * wall:
+    for slept, least in zip(group.slept, _LEAST if first or report.part else _LEAST[:1], strict=False):
+        if report.part or slept.ns > least * wall:
             _place(slept, group, report, out)
 
 

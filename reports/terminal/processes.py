@@ -51,7 +51,7 @@ def _cells(work: ProcessWork) -> list[str]:
         duration(work.wall),
         duration(work.cpu),
         f"{work.rate(work.calls):,.0f}",
-        f"{work.rate(work.messages):,.0f}" if work.messages else "-",
+        "n/a" if work.messages is None else f"{work.rate(work.messages):,.0f}" if work.messages else "-",
         size(round(work.rate(work.received))) if work.received else "-",
         size(round(work.rate(work.sent))) if work.sent else "-",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from findings.narrow import Part, narrowed
+from findings.where import Where
 from probes.measure.result import Result
 from tests.conftest import measured
 
@@ -40,6 +41,22 @@ def test_a_descriptor_has_its_calls_and_messages(result: Result) -> None:
     fd = result.messages[0].fd
     part = narrowed(result, Part(fds=(fd,)))
     assert {call.fd for call in part.calls} == {fd} and {message.fd for message in part.messages} == {fd}
+
+
+def test_a_part_of_a_run_with_few_details_has_the_sums_of_all_its_calls() -> None:
+    result = measured("budget")
+    assert not result.details.complete
+    names = {row.name: row for row in result.rows}
+    name = max(names, key=lambda name: names[name].count)
+    part = narrowed(result, Part(calls=(name,)))
+    assert [(row.name, row.count, row.total, row.wait) for row in part.rows] == [
+        (name, names[name].count, names[name].total, names[name].wait)
+    ]
+    assert names[name].count > sum(call.count for call in part.calls)
+    thread = max(result.threads, key=lambda thread: thread.calls)
+    own = narrowed(result, Part(threads=(str(thread.tid),)))
+    assert sum(row.count for row in own.rows) == thread.calls
+    assert sum(slept.ns for slept in Where(own).of(thread)) == thread.wait
 
 
 def test_all_conditions_hold_together(result: Result) -> None:

@@ -16,7 +16,7 @@ from probes.measure.queues import Queue
 from probes.measure.result import Result, Thread
 from tests.conftest import measured
 
-NAMES = ("lock_in_loop", "threads", "thread_pool", "epoll", "processes", "io_uring", "trace")
+NAMES = ("lock_in_loop", "budget", "threads", "thread_pool", "epoll", "processes", "io_uring", "trace")
 
 
 @cache

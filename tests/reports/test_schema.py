@@ -17,7 +17,7 @@ from tests.conftest import ROOT, checked
 
 SCHEMA = json.loads((ROOT / "docs" / "iolab.schema.json").read_text())
 # One of each kind of run: a lab with a server, with several, without clients; traces; a program with a fault.
-NAMES = ("blocking", "epoll", "silent_client", "pool_ceiling", "input_calls", "io_uring", "trace", "lock_in_loop")
+NAMES = ("blocking", "epoll", "silent_client", "pool_ceiling", "input_calls", "io_uring", "trace", "lock_in_loop", "budget")
 
 
 @cache
