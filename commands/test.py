@@ -1,34 +1,47 @@
-"""`invoke test`: the linters and the tests, in two lanes side by side.
+"""`invoke test`: the linters and the tests, several processes at a time.
 
-Live tests mostly wait: for traffic, for sleeps, for processes. So the other lane has what computes: the linters, the pure tests
-and the machines of QEMU. A lane is a list of processes that run one after the other.
+Live tests mostly wait: for traffic, for sleeps, for processes. So two processes of live tests run at a time, and beside them,
+with lower priority, a process of what computes: the linters and the pure tests. It takes the CPU time that live tests leave.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 _START = [sys.executable, "-I", str(ROOT / "runs" / "start.py")]  # nothing of the environment and of other folders is imported
 HELP: dict[str, str] = {}
-_LINTERS = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "."]]
 
-# The folders and files whose tests start many processes, and wait for them.
-_STARTING = ("servers", "commands", "test_add_a_model.py")
-_PURE = ["pytest", "-m", "not live"]
-_OTHERS = [*_PURE, "tests", *(f"--ignore=tests/{name}" for name in _STARTING)]
-_LIVE = ["pytest", "-m", "live"]
-# Live tests for the other lane, so that both take about as long.
-_BESIDE = ["tests/machines", "tests/runs"]
-_TIMED = ["tests/test_start.py", "tests/probes/measure/test_notified.py"]  # compare durations, so they run alone
+_LIVE, _PURE = ("pytest", "-m", "live"), ("pytest", "-m", "not live")
+_TIMED = ("tests/test_start.py", "tests/probes/measure/test_notified.py")  # compare durations, so they run alone
+# Parts of the tests, the longest first. What no part names comes last.
+_LIVE_PARTS = (("tests/labs/test_live.py",), ("tests/machines",), ("tests/labs/test_wrong_servers.py",), ("tests/runs",))
+_PURE_PARTS = (
+    ("tests/servers", "tests/commands", "tests/test_add_a_model.py", "tests/test_growth.py"),  # start processes, measure time
+    ("tests/reports", "tests/test_handouts.py", "tests/test_docs.py"),  # render recordings
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process: pytest with a part of the tests, or a linter."""
+
+    words: tuple[str, ...]
+    gives_way: bool = False  # lower priority
+
+    @property
+    def line(self) -> list[str]:
+        """The command line."""
+        return [*(("nice", "-n", "10") if self.gives_way else ()), *_START, *self.words]
 
 
 def test(*, rest: list[str]) -> int:
@@ -42,68 +55,91 @@ def test(*, rest: list[str]) -> int:
     parser.add_argument("--pure", action="store_true")
     options, for_pytest = parser.parse_known_args(rest)
     if for_pytest:
-        chosen = _LIVE if options.live else _PURE if options.pure else ["pytest"]
-        return subprocess.run([*_START, *chosen, *for_pytest], cwd=ROOT).returncode
-    status = 0 if options.pure else _run([[*_LIVE, *_TIMED]], None)
-    shown, beside = _lanes(options.live, options.pure)
-    with _beside(beside) as finished:
-        status = max(status, _run(shown, None))
-        return max(status, finished())
+        chosen = _LIVE if options.live else _PURE if options.pure else ("pytest",)
+        return subprocess.run(Job((*chosen, *for_pytest)).line, cwd=ROOT).returncode
+    jobs = Jobs()
+    if not options.pure:
+        jobs.run([Job((*_LIVE, *_TIMED))], [])
+    live = [] if options.pure else [Job(words) for words in _parted(_LIVE, _LIVE_PARTS, _TIMED)]
+    jobs.run(live, [] if options.live else _pure_jobs(gives_way=bool(live)))
+    return jobs.summary()
 
 
-def _lanes(live: bool, pure: bool) -> tuple[list[list[str]], list[list[str]]]:
-    """The lane whose output is shown at once, and the lane beside it."""
-    starting = [*_PURE, *(f"tests/{name}" for name in _STARTING)]
-    if pure:
-        return [_OTHERS], [*_LINTERS, starting]
-    shown = [*_LIVE, "tests", *(f"--ignore={path}" for path in (*_BESIDE, *_TIMED))]
-    if live:
-        return [shown], [[*_LIVE, *_BESIDE]]
-    return [shown], [*_LINTERS, _OTHERS, starting, [*_LIVE, *_BESIDE]]
+def _pure_jobs(gives_way: bool) -> list[Job]:
+    linters = [("mypy", "."), ("ruff", "check", "."), ("ruff", "format", "--check", ".")]
+    return [Job(words, gives_way) for words in (*linters, *_parted(_PURE, _PURE_PARTS, ()))]
 
 
-def _run(lane: Sequence[Sequence[str]], output: IO[bytes] | None) -> int:
-    """Runs a lane to its end, also after a failure. 0, or 1 if any process failed. An interrupted pytest ends the lane."""
-    status = 0
-    for line in lane:
-        ended = subprocess.run([*_START, *line], cwd=ROOT, stdout=output, stderr=output, stdin=subprocess.DEVNULL).returncode
-        status = max(status, min(abs(ended), 1))
-        if ended < 0 or (line[0] == "pytest" and ended == _INTERRUPTED):
-            break
-    return status
+def _parted(chosen: Sequence[str], parts: Sequence[Sequence[str]], without: Sequence[str]) -> list[tuple[str, ...]]:
+    """The command lines for these parts, and for the rest of the tests."""
+    others = [f"--ignore={path}" for part in (*parts, without) for path in part]
+    return [*((*chosen, *part) for part in parts), (*chosen, "tests", *others)]
 
 
-_INTERRUPTED = 2  # pytest's status after Ctrl-C, which the terminal sends to both lanes
+@dataclass(frozen=True)
+class Ended:
+    """A job that has ended."""
+
+    job: Job
+    status: int
+    seconds: float
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended it, or Ctrl-C, which the terminal sends to all jobs."""
+        return self.status < 0 or (self.job.words[0] == "pytest" and self.status == 2)
+
+    def __str__(self) -> str:
+        outcome = "passed" if not self.status else f"failed (status {self.status})"
+        return f"{outcome} in {self.seconds:.0f} s: {' '.join(self.job.words)}"
 
 
-@contextlib.contextmanager
-def _beside(lane: Sequence[Sequence[str]]) -> Iterator[Finished]:
-    """Runs a lane in the background. The value waits for its end, prints its output, and gives its status."""
-    with tempfile.TemporaryFile() as output:
-        finished = Finished(lane, output)
-        finished.start()
+class Jobs:
+    """Runs jobs, and prints what each has printed when it ends."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ended: list[Ended] = []
+        self._stopped = False
+
+    def run(self, live: Sequence[Job], pure: Sequence[Job]) -> None:
+        """Two workers take the live jobs, a third one the pure jobs; each then takes what the others have not begun."""
+        queues = deque(live), deque(pure)
+        workers = [threading.Thread(target=self._work, args=(order,)) for order in (queues, queues, queues[::-1])]
+        for worker in workers:
+            worker.start()
         try:
-            yield finished
+            for worker in workers:
+                worker.join()
         finally:
-            finished.join()
+            self._stopped = self._stopped or any(worker.is_alive() for worker in workers)
+            for worker in workers:
+                worker.join()
 
+    def summary(self) -> int:
+        """Prints a line for each job, those that failed at the end. Returns 0, or 1 if any failed."""
+        print("", *sorted(self._ended, key=lambda ended: bool(ended.status)), sep="\n", flush=True)
+        return min(max((abs(ended.status) for ended in self._ended), default=0), 1)
 
-class Finished(threading.Thread):
-    """A lane in the background."""
+    def _work(self, queues: Sequence[deque[Job]]) -> None:
+        while job := self._next(queues):
+            with tempfile.TemporaryFile() as output:
+                begin = time.monotonic()
+                done = subprocess.run(job.line, cwd=ROOT, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+                output.seek(0)
+                self._take(Ended(job, done.returncode, time.monotonic() - begin), output.read().decode(errors="replace"))
 
-    def __init__(self, lane: Sequence[Sequence[str]], output: IO[bytes]) -> None:
-        super().__init__()
-        self._lane, self._output, self._status = lane, output, 0
+    def _next(self, queues: Sequence[deque[Job]]) -> Job | None:
+        with self._lock:
+            queue = next(filter(None, queues), None)
+            if self._stopped or queue is None:
+                return None
+            job = queue.popleft()
+            print(f"runs: {' '.join(job.words)}", flush=True)
+            return job
 
-    def run(self) -> None:
-        """Runs the lane."""
-        self._status = _run(self._lane, self._output)
-
-    def __call__(self) -> int:
-        """Waits for the end of the lane and prints its output; its status."""
-        print("\nbeside these tests ran: " + "; ".join(" ".join(line) for line in self._lane), flush=True)
-        self.join()
-        self._output.seek(0)
-        sys.stdout.write(self._output.read().decode(errors="replace"))
-        sys.stdout.flush()
-        return self._status
+    def _take(self, ended: Ended, printed: str) -> None:
+        with self._lock:
+            self._ended.append(ended)
+            self._stopped = self._stopped or ended.interrupted
+            print(f"\n{printed}{ended}", flush=True)
