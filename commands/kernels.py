@@ -38,9 +38,7 @@ def kernels(
     from reports import kernels as report
 
     shared.check(out, write)
-    architecture, machines_at_once = machines.architecture(arch), shared.number("at_once", at_once)
-    if machines_at_once < 1:
-        raise WrongUsage(f"--at-once {at_once} is out of range", "it takes 1 or more")
+    architecture, machines_at_once = machines.architecture(arch), _at_least_one(at_once)
     chosen, chosen_tests = machines.to_run(labs, rooms.names(), architecture), machines.to_test(tests, architecture)
     for lab in chosen:
         rooms.find(lab)
@@ -62,3 +60,10 @@ def kernels(
         with files.whole(write) as file:
             report.write_page(trials, rooms.names(), file)
     return shared.VERDICT_CODES[machines.verdict(trials)]
+
+
+def _at_least_one(at_once: str) -> int:
+    number: int = shared.number("at_once", at_once)
+    if number < 1:
+        raise WrongUsage(f"--at-once {at_once} is out of range", "it takes 1 or more")
+    return number

@@ -96,13 +96,10 @@ async def _client(index: int, traffic: Traffic, address: tuple[str, int], heard:
         connected = now_ns()
         for number in range(traffic.messages):
             await asyncio.sleep(gap * seeded.uniform(1 - traffic.jitter, 1 + traffic.jitter))
-            data = message(payload, number, index < traffic.slow)
-            sent = now_ns()
-            echo = await peer.exchange(data)
-            exchanges.append(Exchange(sent, now_ns()))
+            exchanges.append(
+                await _exchange(peer, message(payload, number, index < traffic.slow), f"client {index}: message {number}")
+            )
             heard.echo()
-            if echo != data:
-                raise SystemExit(f"client {index}: message {number} came back changed")
         await heard.may_close()
         await peer.close()
     except asyncio.CancelledError:
@@ -121,6 +118,16 @@ async def _client(index: int, traffic: Traffic, address: tuple[str, int], heard:
         not_echoed=(traffic.messages - len(exchanges)) * traffic.size - (peer.received if peer else 0) if gave_up else 0,
         gave_up=gave_up,
     )
+
+
+async def _exchange(peer: _Connection | _Datagrams, data: bytes, name: str) -> Exchange:
+    """Sends a message and waits for its echo, which must be the same."""
+    sent = now_ns()
+    echo = await peer.exchange(data)
+    exchange = Exchange(sent, now_ns())
+    if echo != data:
+        raise SystemExit(f"{name} came back changed")
+    return exchange
 
 
 def _give_up_after(traffic: Traffic) -> float:

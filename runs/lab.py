@@ -221,35 +221,56 @@ def serve(
     options = [*case.options, *(["--udp"] if traffic.udp else []), *(["--host", link.host] if link else [])]
     here, there = (link.server, link.clients) if link else ((), ())
     with Child("servers", case.server, "--with-parent", str(os.getpid()), *options, within=here, invitation=cookie) as server:
-        try:
-            _ready, host, port = server.line(60).split()
-        except ChildEnded as error:
-            if error.status == 2:
-                raise NotHere(server.complaint or str(error)) from error
-            raise
+        address = _address(server)
         before = _accounts(server.pid)
-        arguments = [host, port, describe(traffic), str(os.getpid()), *(["hold"] if steady else [])]
+        arguments = [*address, describe(traffic), str(os.getpid()), *(["hold"] if steady else [])]
         with Child("runs.clients", *arguments, within=there, answered=steady) as clients:
             try:
-                patience = 30 + 3 * (traffic.seconds + longer)
-                clients.line(patience)  # half of the messages were echoed
-                half, cpu_at_half = now_ns(), _cpu_ns(server.pid)
-                at_half = _memory_of_all(server.pid) if memory_at_half else 0
-                cpu_at_end = cpu_at_half
-                if steady:
-                    clients.line(patience)  # all were
-                    cpu_at_end = _cpu_ns(server.pid)
-                    clients.answer()
-                seen: Seen = shapes.read(Seen, json.loads(clients.rest(patience)), "clients")
+                run = _clients_run(server, clients, 30 + 3 * (traffic.seconds + longer), memory_at_half, steady)
             except ChildEnded as error:
                 raise _whose_end(server, case) or error from error
-            if any(client.gave_up for client in seen.clients) and (broken := _whose_end(server, case)):
+            if any(client.gave_up for client in run.seen.clients) and (broken := _whose_end(server, case)):
                 raise broken
         witness = _witness(server.pid, before)
-        witness = dataclasses.replace(witness, memory_bytes=max(witness.memory_bytes, at_half))
+        witness = dataclasses.replace(witness, memory_bytes=max(witness.memory_bytes, run.memory_bytes))
         server.end()
-    later = sum(exchange.echoed > half for exchange in seen.exchanges)
-    return Served(server.pid, seen, witness, (cpu_at_end - cpu_at_half) // max(later, 1))
+    later = sum(exchange.echoed > run.half for exchange in run.seen.exchanges)
+    return Served(server.pid, run.seen, witness, run.cpu_ns // max(later, 1))
+
+
+def _address(server: Child) -> list[str]:
+    """The host and the port that the server prints when it listens."""
+    try:
+        _ready, host, port = server.line(60).split()
+    except ChildEnded as error:
+        if error.status == 2:
+            raise NotHere(server.complaint or str(error)) from error
+        raise
+    return [host, port]
+
+
+@dataclass(frozen=True)
+class _ClientsRun:
+    """What the clients saw, and the server's accounts meanwhile."""
+
+    seen: Seen
+    half: int  # when half of the messages were echoed
+    memory_bytes: int  # at that time, if it was asked for
+    cpu_ns: int  # from that time to the last echo, if it was asked for
+
+
+def _clients_run(server: Child, clients: Child, patience: float, memory_at_half: bool, steady: bool) -> _ClientsRun:
+    """Reads the clients' lines to their end, and the server's accounts when they come."""
+    clients.line(patience)  # half of the messages were echoed
+    half, cpu_at_half = now_ns(), _cpu_ns(server.pid)
+    at_half = _memory_of_all(server.pid) if memory_at_half else 0
+    cpu_at_end = cpu_at_half
+    if steady:
+        clients.line(patience)  # all messages were echoed
+        cpu_at_end = _cpu_ns(server.pid)
+        clients.answer()
+    seen: Seen = shapes.read(Seen, json.loads(clients.rest(patience)), "clients")
+    return _ClientsRun(seen, half, at_half, cpu_at_end - cpu_at_half)
 
 
 # The last line that a server prints before it dies -> the cause and the remedy, for the user.

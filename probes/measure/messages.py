@@ -154,15 +154,8 @@ def completions_of(calls: Sequence[Call], copies: Sequence[SocketCopy], families
     completions, a call of any thread in its process counts.
     """
     returns = _returns_of_completions(calls, families)
-    arriving: dict[int, list[SocketCopy]] = collections.defaultdict(list)
-    for copy, batch, _ in _within(calls, copies):
-        if batch is not None:
-            continue
-        parts = arriving[copy.socket]
-        parts.append(copy)
-        if not copy.drained:
-            continue
-        del arriving[copy.socket]
+    for parts in _taken_by_no_call(calls, copies):
+        copy = parts[-1]
         ready = next((part.ready for part in parts if part.ready), None)
         family = families[copy.thread]
         ends = returns.get(("thread", family.works_for or copy.thread)) or returns.get(("process", family.process), [])
@@ -187,6 +180,16 @@ def completions_of(calls: Sequence[Call], copies: Sequence[SocketCopy], families
             arrivals=arrivals,
             all_ready=_all_ready(ready, arrivals, (part.latest for part in parts)),
         )
+
+
+def _taken_by_no_call(calls: Sequence[Call], copies: Sequence[SocketCopy]) -> Iterable[list[SocketCopy]]:
+    """The copies of each message outside of reading calls. The last copy of a message leaves the socket empty."""
+    arriving: dict[int, list[SocketCopy]] = collections.defaultdict(list)
+    for copy, batch, _ in _within(calls, copies):
+        if batch is None:
+            arriving[copy.socket].append(copy)
+            if copy.drained:
+                yield arriving.pop(copy.socket)
 
 
 def _returns_of_completions(calls: Sequence[Call], families: Mapping[int, Family]) -> dict[tuple[str, int], list[Call]]:
