@@ -1,4 +1,4 @@
-"""The arrows between the rooms, read from the code's own imports: each room imports only what stands before it."""
+"""The arrows between the rooms, from the code's own imports: each room imports only what stands before it. Short functions."""
 
 from __future__ import annotations
 
@@ -60,6 +60,42 @@ def sources() -> list[Path]:
     for room in {room.split("/")[0] for room in MAY_IMPORT} - {"tasks.py"}:
         found += (ROOT / room).rglob("*.py")
     return sorted(found)
+
+
+MOST_LINES = 40  # of a function, with its documentation
+# Read from top to bottom, beside others of their kind: the loop of a server, and the experiment of a lab.
+WHOLE = {"servers": "a server's loop", "labs": "an experiment"}
+STILL_LONG = {("probes/measure/reader.py", "_on_call")}
+
+
+def long_functions(path: Path) -> Iterator[tuple[str, int]]:
+    """The functions of a file that have too many lines, with their lines."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            if lines > MOST_LINES:
+                yield node.name, lines
+
+
+def test_a_function_of_more_than_40_lines_is_two() -> None:
+    """A server's file and a lab's are left out, and no other file of their rooms (servers/kit, labs/kit)."""
+    found = []
+    for path in sources():
+        place = path.relative_to(ROOT)
+        if place.parts[0] in WHOLE and place.parts[1] != "kit":
+            continue
+        found += [
+            f"{place}: {name} has {lines} lines" for name, lines in long_functions(path) if (str(place), name) not in STILL_LONG
+        ]
+    assert not found
+
+
+def test_a_long_function_is_seen(tmp_path: Path) -> None:
+    source = tmp_path / "long.py"
+    source.write_text(
+        "class C:\n    def short(self):\n" + "        pass\n" * 39 + "    async def long(self):\n" + "        pass\n" * 40
+    )
+    assert list(long_functions(source)) == [("long", 41)]
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))

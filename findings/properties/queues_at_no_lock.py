@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import collections
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from findings.futexes import locks_mutex
@@ -53,25 +54,15 @@ def observe(run: Run) -> Observation:
     threads = {thread.serial: thread for thread in run.result.threads}
     if all(thread.parent == 0 for thread in run.result.threads):
         return not_shown("the program has one thread")
-    locks: dict[tuple[int, int | None], _Lock] = {}
-    for call in run.result.calls:
-        for sleep in call.sleeps:
-            mutex = sleep.queue == Queue.FUTEX and locks_mutex(call)
-            if mutex or sleep.queue in _ADDRESS_SPACE:
-                key = threads[call.thread].pid, call.args[0] if mutex else None
-                lock = locks.setdefault(key, _Lock(*key))
-                lock.calls.append(call)
-                lock.sleeps.append(sleep)
-    convoys = [lock for lock in locks.values() if lock.is_convoy(threads)]
+    locks = _locks(run, threads)
+    convoys = [lock for lock in locks if lock.is_convoy(threads)]
     if convoys:
         idleness = Idleness(run)
         convoys = [lock for lock in map(functools.partial(_held_up, idleness), convoys) if lock.is_convoy(threads)]
         convoys.sort(key=lambda lock: -lock.ns)
     if not convoys:
-        waits = sum(len(lock.sleeps) for lock in locks.values())
-        return held(
-            f"{count(waits, 'sleep')} at {count(len(locks), 'lock')}, {ms(sum(lock.ns for lock in locks.values()))} in all"
-        )
+        waits = sum(len(lock.sleeps) for lock in locks)
+        return held(f"{count(waits, 'sleep')} at {count(len(locks), 'lock')}, {ms(sum(lock.ns for lock in locks))} in all")
     worst = convoys[0]
     share = worst.ns / max(sum(threads[serial].wall for serial in worst.threads), 1)
     slept = f"slept {count(len(worst.sleeps), 'time')} at {_name(worst)}, for {ms(worst.ns)} in all"
@@ -88,6 +79,20 @@ def observe(run: Run) -> Observation:
             for lock in convoys
         ],
     )
+
+
+def _locks(run: Run, threads: Mapping[int, Thread]) -> list[_Lock]:
+    """The locks at which a thread slept."""
+    locks: dict[tuple[int, int | None], _Lock] = {}
+    for call in run.result.calls:
+        for sleep in call.sleeps:
+            mutex = sleep.queue == Queue.FUTEX and locks_mutex(call)
+            if mutex or sleep.queue in _ADDRESS_SPACE:
+                key = threads[call.thread].pid, call.args[0] if mutex else None
+                lock = locks.setdefault(key, _Lock(*key))
+                lock.calls.append(call)
+                lock.sleeps.append(sleep)
+    return list(locks.values())
 
 
 def _meanwhile(run: Run, lock: _Lock) -> str:
