@@ -14,7 +14,7 @@ VALUES = 8 << 20  # commas and opening brackets in them: a list of no value is 3
 HEAD = 16 << 20  # bytes of JSON about the start; the longest command line is 2 MB (execve(2)), or 12 MB as JSON
 PIECE = 4 << 20  # bytes of records, or of JSON with names of stacks, in one chunk
 CHUNKS = 200_000  # of a file; a run of three weeks has so many
-DENSEST, SMALL = 100, 16 << 20  # records of more than SMALL bytes are packed so many times at most; those of a real run 5 to 30
+DENSEST, SMALL = 150, 16 << 20  # records of more than SMALL bytes are packed so many times at most; those of a real run 5 to 40
 
 
 def too_dense(size: int, packed: int) -> bool:

@@ -35,7 +35,7 @@ _SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
     ),
     Missing.CUT: lambda _number: (
         "the recording is cut off: iolab still records, it was killed, or the copy of the file is not complete;"
-        " later events are missing, and threads that lived then are shown as alive"
+        " it has only calls that were recorded one by one until then, and threads that lived then are shown as alive"
     ),
 }
 
