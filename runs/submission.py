@@ -37,6 +37,7 @@ from runs.sandbox import NAMESPACES, Plan
 
 STARTS_WITHIN = 10.0  # seconds until a server must listen
 ENDS_WITHIN = 3.0  # seconds after SIGTERM
+_SETTLED = 0.1  # seconds without a new thread
 _READ_AT_MOST = 8 << 20  # bytes of the server's output; a server that prints more waits in its own write call
 _KEPT = 16 << 10
 _OURS = {"IOLAB_CALLED", "IOLAB_STARTED", "IOLAB_PREPARED"}
@@ -271,6 +272,13 @@ class Submission:
         self._hear(0)
         return self.ended is None
 
+    def ends_within(self, seconds: float) -> bool:
+        """Does the server's first process end within that time? A crash takes its time, for a traceback or a core."""
+        end = time.monotonic() + seconds * PATIENCE
+        while self.alive and time.monotonic() < end:
+            self._hear(end - time.monotonic())
+        return self.ended is not None
+
     def _heard(self, seconds: float, what: object) -> None:
         """Waits until `what()` is true. Raises LabBroken if the sandbox fails."""
         end = time.monotonic() + seconds * PATIENCE
@@ -329,6 +337,23 @@ class Submission:
             if time.monotonic() > end:
                 raise NotListening(f"the server listened on no TCP port within {seconds:g} s{self._last_words()}")
             self._hear(0.01)
+
+    def settle(self, seconds: float = 1.0) -> None:
+        """Waits until the server starts no more threads and processes for a moment: a pool may be made after the listen."""
+        end, before, since = time.monotonic() + seconds, -1, time.monotonic()
+        while time.monotonic() < min(end, since + _SETTLED):
+            number = self._threads()
+            if number != before:
+                before, since = number, time.monotonic()
+            time.sleep(0.01)
+
+    def _threads(self) -> int:
+        number = 0
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(self._init).children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    number += process.num_threads()
+        return number
 
     def _chosen(self, found: Sequence[tuple[str, int]]) -> Address:
         on_port = [place for place in found if place[1] == self.port]

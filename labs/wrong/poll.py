@@ -222,7 +222,11 @@ def callbacks(listener: socket.socket) -> None:
             connection.close()
 
     def send(connection: socket.socket, data: bytes) -> None:
-        if rest := data[connection.send(data) :]:
+        try:
+            rest = data[connection.send(data) :]
+        except BlockingIOError:  # the room that poll reported may be too little for the kernel to take a part
+            rest = data
+        if rest:
             watch(connection.fileno(), lambda: send(connection, rest), select.POLLOUT)
         else:
             watch(connection.fileno(), lambda: on_data(connection))

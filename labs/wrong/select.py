@@ -254,7 +254,11 @@ def callbacks(listener: socket.socket) -> None:
             connection.close()
 
     def send(connection: socket.socket, data: bytes) -> None:
-        if rest := data[connection.send(data) :]:
+        try:
+            rest = data[connection.send(data) :]
+        except BlockingIOError:  # the room that select reported may be too little for the kernel to take a part
+            rest = data
+        if rest:
             on_readable.pop(connection.fileno(), None)
             on_writable[connection.fileno()] = lambda: on_room(connection, rest)
         else:

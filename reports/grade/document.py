@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from typing import IO, Any
@@ -30,6 +31,7 @@ def document(mark: Mark) -> dict[str, Any]:
         "broken": mark.broken,
         "notes": list(mark.notes),
         "output": mark.output,
+        "mistakes": [dataclasses.asdict(mistake) for mistake in mark.mistakes],
         "criteria": [_criterion(item) for item in mark.items],
     }
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from probes.words import count
 from reports.terminal.screen import Screen, note, printing, section
 from reports.words import with_command_name
-from runs.grading.mark import Item, Mark, Verdict
+from runs.grading.mark import Item, Mark, Mistake, Verdict
 
 _MARKS = {
     Verdict.EARNED: ("ok", "green"),
@@ -39,6 +39,10 @@ def write(mark: Mark, file: IO[str], points: bool, width: int | None = None, exp
             section(out, f"{count(len(mark.lost), 'fault')}")
             for item in mark.lost:
                 _fault(out, item, points)
+        if mark.mistakes:
+            section(out, "also seen, without points" if points else "also seen")
+        for mistake in mark.mistakes:
+            _mistake(out, mistake)
         _rest(out, "not shown", [item for item in mark.items if not item.counts], points, evidence=True)
         _rest(out, "right", [item for item in mark.items if item.verdict is Verdict.EARNED], points, explained)
         _notes(out, mark)
@@ -53,6 +57,23 @@ def _title(mark: Mark, points: bool) -> str:
     return f"{name}model {mark.model}: {met} of {judged} checks are met"
 
 
+def _mistake(out: Screen, mistake: Mistake) -> None:
+    out.print(Text(mistake.statement, style="bold"))
+    _details(out, [("seen", mistake.seen), ("when", mistake.moment), ("remedy", mistake.remedy), ("lab", _lab(mistake.lab))])
+
+
+def _lab(name: str) -> str:
+    return with_command_name(f"invoke lab {name}") if name else ""
+
+
+def _details(out: Screen, rows: Sequence[tuple[str, str]]) -> None:
+    grid = _grid(7)
+    for name, words in rows:
+        if words:
+            grid.add_row(Text(name, style="dim"), Text(words))
+    out.print(Padding(grid, (0, 0, 0, 8)))
+
+
 def _fault(out: Screen, item: Item, points: bool) -> None:
     label = f"{item.points}/{item.of}" if points else _MARKS[item.verdict][0]
     grid = _grid(8)
@@ -63,13 +84,9 @@ def _fault(out: Screen, item: Item, points: bool) -> None:
         *(("kernel", words) for words in item.diagnosed),
         ("when", item.moment),
         ("remedy", item.remedy),
-        ("lab", with_command_name(f"invoke lab {item.lab}") if item.lab else ""),
+        ("lab", _lab(item.lab)),
     ]
-    details = _grid(7)
-    for name, words in rows:
-        if words:
-            details.add_row(Text(name, style="dim"), Text(words))
-    out.print(Padding(details, (0, 0, 0, 8)))
+    _details(out, rows)
 
 
 def _rest(out: Screen, title: str, items: Sequence[Item], points: bool, evidence: bool) -> None:

@@ -42,6 +42,18 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """A property of any program that the server breaks, without points: findings/properties has them."""
+
+    id: str
+    statement: str
+    seen: str
+    remedy: str
+    lab: str
+    moment: str
+
+
+@dataclass(frozen=True)
 class Mark:
     """A submission's mark. `broken` says why it could not be marked at all."""
 
@@ -50,6 +62,7 @@ class Mark:
     protocol: str
     seed: str
     items: tuple[Item, ...]
+    mistakes: tuple[Mistake, ...] = ()  # beside the criteria
     command: tuple[str, ...] = ()
     seconds: float = 0.0
     output: str = ""

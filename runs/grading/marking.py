@@ -21,11 +21,13 @@ from probes.measure.result import Verdict as CheckVerdict
 from probes.words import count
 from runs.grading import criteria
 from runs.grading.criteria import Criterion
-from runs.grading.mark import Item, Mark, Verdict
+from runs.grading.mark import Item, Mark, Mistake, Verdict
 from runs.grading.rubric import Rubric
 from runs.grading.session import LONGEST, Examined, Tried, traffic_of
 from runs.submission import ENDS_WITHIN, how_ended
 
+_NOT_ITS_FAULT = {"gets-a-cpu"}  # of the machine
+_OF_THE_MODEL = {"nonblocking": {"never-spins"}}  # what makes the model
 _REASONS = 2  # of a classification
 _REMEDY = ". Remedy: "  # findings/properties/property.py puts it between the evidence and the remedy
 _EARNED = {CheckVerdict.CONFIRMED, CheckVerdict.REFINED, CheckVerdict.REFUTED}  # refuted: of the textbook, not of the server
@@ -41,6 +43,7 @@ def mark(examined: Examined, servers: Servers, rubric: Rubric, protocol: str) ->
         protocol=protocol,
         seed=entry.seed,
         items=tuple(marking.items()),
+        mistakes=tuple(marking.mistakes()),
         command=entry.launch.command,
         seconds=examined.seconds,
         output=examined.output,
@@ -76,6 +79,17 @@ class _Marking:
     def items(self) -> Iterator[Item]:
         for criterion, of in self.rubric.criteria:
             yield self._item(criterion, of)
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """What is wrong besides: the mistakes of any program that no criterion of the rubric names."""
+        if self.examined.traffic is None or not self._checked.threads:
+            return
+        named = " ".join(check.evidence for check in self._checked.checks if check.verdict is CheckVerdict.FAILED)
+        for finding in self._diagnosed.values():
+            ours = finding.id in _NOT_ITS_FAULT or finding.id in _OF_THE_MODEL.get(self.rubric.model, ())
+            if not ours and finding.evidence not in named:
+                moment = self._moment(finding.place) if finding.place else ""
+                yield Mistake(finding.id, finding.statement, finding.evidence, finding.remedy, finding.lab or "", moment)
 
     def _item(self, criterion: Criterion, of: int) -> Item:
         if criterion.id == "starts":
@@ -191,9 +205,18 @@ class _Marking:
         program = classify(self._run.result)
         expected = criteria.expected(self.rubric.model)
         seen = "; ".join(dict.fromkeys((program.summary or program.model.words, *program.because[:_REASONS])))
+        if program.model is not expected and self._lab_holds:
+            return Item(criterion, Verdict.NOT_SHOWN, of, f"the checks of the lab hold, and the calls look like {seen}")
         if program.model is not expected or program.confidence is Confidence.MIXED:
             return _lost(criterion, of, seen, remedy=f"let the server learn by {expected.words} that data has arrived")
         return _earned(criterion, of, seen)
+
+    @property
+    def _lab_holds(self) -> bool:
+        """Do all checks of the lab hold that the rubric names? They look closer than the classification."""
+        names = {criterion.statement for criterion, _points in self.rubric.criteria if criterion.id in self.rubric.evidence}
+        verdicts = [check.verdict for check in self._checked.checks if check.name in names]
+        return CheckVerdict.FAILED not in verdicts and bool(_EARNED & set(verdicts))
 
     def _evidence(self, criterion: Criterion, of: int) -> Item:
         checks = [check for check in self._checked.checks if check.name == criterion.statement]

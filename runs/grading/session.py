@@ -37,6 +37,7 @@ from runs.submission import Address, Ending, Launch, NotListening, Submission, h
 
 TRAFFIC = Traffic(clients=3, messages=11, gap_ms=20, give_up_after=1.5)
 LONGEST = 30.0  # seconds for one submission; the trials that are left then are lost
+_DIES_WITHIN = 0.3  # seconds after a fault
 _SHOWN = 3  # failed trials that are run once more
 NUMBERS = 80  # process ids for the servers of one submission
 _FIRST_NUMBER = 100
@@ -158,6 +159,7 @@ class _Examination:
         try:
             with self._server(followed=True) as (server, address):
                 self._note_address(address)
+                server.settle()
                 self._session.progress(f"the traffic of lab {self._session.rubric.model.partition(':')[0]}")
                 traffic = self._try("traffic", server, address)
                 memory, ending = server.memory(), server.terminate()
@@ -208,7 +210,7 @@ class _Examination:
             clients=rubric.clients,
         )
         outcome = self._driver.drive(task)
-        if server.alive:
+        if not server.ends_within(_DIES_WITHIN if outcome.fault else 0):
             return Tried(outcome, server.number)
         last = server.output.splitlines()[-1:]
         return Tried(outcome, server.number, how_ended(server.ended) + (f" (it printed: {last[0][:200]})" if last else ""))

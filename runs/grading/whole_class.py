@@ -178,7 +178,7 @@ def _alone(course: Course, entry: Entry) -> Mark:
 
 
 def _not_marked(course: Course, entry: Entry, why: str) -> Mark:
-    return Mark(entry.name, course.rubric.model, course.protocol, entry.seed, (), entry.launch.command, broken=why)
+    return Mark(entry.name, course.rubric.model, course.protocol, entry.seed, (), command=entry.launch.command, broken=why)
 
 
 @dataclass(frozen=True)

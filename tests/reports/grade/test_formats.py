@@ -9,7 +9,7 @@ import pytest
 
 from reports.grade import annotations, document, gradescope, junit, table, terminal, whole_class
 from runs.grading import criteria
-from runs.grading.mark import Item, Mark, Verdict
+from runs.grading.mark import Item, Mark, Mistake, Verdict
 
 EVIL = '=cmd()\x1b[2J\x00 & <b> "100 %", a: b\nsecond line \ufffe'
 
@@ -22,6 +22,7 @@ def mark(name: str = "ada", seen: str = EVIL) -> Mark:
         model="epoll",
         protocol="echo",
         seed="s",
+        mistakes=(Mistake("leaves-children", "every child is collected", EVIL, "call waitpid", "processes", "at the end"),),
         command=("./server", "{port}"),
         seconds=1.5,
         output="",
@@ -103,6 +104,7 @@ def test_a_page_has_no_control_character_and_fits(width: int) -> None:
     assert "\x1b" not in text and "\x00" not in text
     assert max(map(len, text.splitlines())) <= width
     assert "4 of 9 points" in text and "lab output_calls" in text
+    assert "also seen, without points" in text and "call waitpid" in text
 
 
 def test_check_shows_no_points() -> None:
@@ -119,4 +121,5 @@ def test_a_class_on_one_page_and_as_json() -> None:
     document.write_class([mark(), inconclusive()], file)
     found = json.loads(file.getvalue())
     assert [each["name"] for each in found["marks"]] == ["ada", "bob"]
+    assert found["marks"][0]["mistakes"][0]["id"] == "leaves-children"
     assert found["statistics"][0] == {"id": "reset", "lost": 1, "judged": 1}

@@ -106,7 +106,7 @@ def test_a_fault_has_its_evidence_its_moment_and_its_lab(graded: Callable[..., M
     asleep, slow = lost["asleep_in_epoll_wait"], lost["slow_reader"]
     assert "in recvfrom" in asleep.seen and "Remedy" not in asleep.seen and asleep.lab == "blocking_accepted"
     assert "after it began to listen, in recvfrom on descriptor" in asleep.moment
-    assert "another client was not served" in slow.seen and "slept in recvfrom" in slow.diagnosed[0]
+    assert "another client was not served" in slow.seen and "slept in sendto" in slow.diagnosed[0]
     assert next(item for item in mark.items if item.criterion.id == "many_clients").verdict is Verdict.EARNED
 
 
@@ -121,3 +121,11 @@ def test_a_server_that_never_listens_loses_everything(graded: Callable[..., Mark
     mark = graded("epoll", "/bin/sh", "-c", "echo no server here; exit 3", strict=True)
     assert (mark.points, mark.of, mark.status) == (0, 100, "fail")
     assert mark.items[0].seen == "the server ended with status 3 before it listened; its last line of output: no server here"
+
+
+@pytest.mark.live
+def test_a_mistake_that_no_criterion_names_is_seen_without_points(graded: Callable[..., Mark]) -> None:
+    mark = graded("nonblocking", *server("labs.wrong.epoll:always_writable"))
+    assert "model" in {item.criterion.id for item in mark.lost}
+    assert "gets-a-cpu" not in {mistake.id for mistake in mark.mistakes}
+    assert "never-spins" not in {mistake.id for mistake in mark.mistakes}  # it makes the model that was asked for
