@@ -6,12 +6,12 @@ waits for whom follow from the recorded calls.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from findings.properties import OF_ANY_PROGRAM
 from findings.properties.property import Cost, Gravity, Holds, Observation, Place, Property, not_shown
 from findings.view import Run
-from findings.whole import why_not_whole
+from findings.whole import first_part, why_not_whole
 from probes.measure.result import Result
 
 
@@ -69,9 +69,15 @@ def diagnose(result: Result) -> Diagnosis:
 
 
 def _observe(cited: Property, run: Run) -> Observation:
-    """The run's verdict; a property that rests on missing calls is not shown by a recording that is not whole."""
+    """The run's verdict. A property that rests on missing calls is held against the part that has them all, if there is one."""
     why = why_not_whole(run.result) if cited.needs_all else ""
-    return not_shown(why) if why else cited.observe(run)
+    if not why:
+        return cited.observe(run)
+    part = first_part(run.result)
+    if part is None:
+        return not_shown(why)
+    seen = cited.observe(Run(part))
+    return replace(seen, evidence=f"{seen.evidence} (of the beginning: {why})")
 
 
 def _finding(cited: Property, seen: Observation) -> ProgramFinding:
@@ -82,7 +88,7 @@ def _finding(cited: Property, seen: Observation) -> ProgramFinding:
         evidence=seen.evidence,
         cost=seen.cost,
         places=seen.places,
-        remedy=cited.remedy,
+        remedy=seen.remedy or cited.remedy,
         lab=cited.lab,
         gravity=cited.gravity,
         fault=cited.fault or f"not so: {cited.statement}",

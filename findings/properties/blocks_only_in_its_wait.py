@@ -30,6 +30,20 @@ _LONG_NS = 20_000_000
 _SHARE, _OFTEN = 0.05, 10
 
 
+# What to do instead, by the queue of the longest sleeps; the property's own remedy is for sockets.
+_REMEDIES: dict[str, str] = {
+    Queue.FUTEX: "hold the lock for less time, or let another thread wait for it and report to the event loop",
+    Queue.TIMER: "use a timer of the event loop instead of a pause",
+    Queue.CHILD: "let SIGCHLD or a pidfd report the child's end to the event loop",
+    Queue.POLL: "give the descriptor to the event loop; look up names in another thread or asynchronously",
+    Queue.SELECT: "give the descriptor to the event loop; look up names in another thread or asynchronously",
+    Queue.PIPE: "make the pipe non-blocking and give it to the event loop",
+    Queue.DISK: "let another thread write and sync the file",
+    Queue.WRITEBACK: "let another thread write and sync the file",
+    Queue.JOURNAL: "let another thread write and sync the file",
+}
+
+
 @dataclass
 class _Group:
     """The sleeps of one thread in calls of one name on one queue, outside its wait."""
@@ -75,6 +89,7 @@ def observe(run: Run) -> Observation:
         f"the thread slept {count(len(worst.sleeps), 'time')} in {_where(worst)}, for {ms(worst.ns)} in all{longest};"
         f" {count(number, 'sleep')} outside its wait",
         places=[_place(group) for group in groups],
+        remedy="" if lab else _REMEDIES.get(worst.queue, ""),
     )
 
 

@@ -98,5 +98,6 @@ COMPUTES_LITTLE = Property(
     remedy="give long computations to another thread or process, or divide them into parts between two waits",
     observe=observe,
     gravity=Gravity.LATE,
+    needs_all=True,
     lab="slow_handler",
 )

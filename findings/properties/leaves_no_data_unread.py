@@ -26,7 +26,13 @@ def observe(run: Run) -> Observation:
     rests = left_unread(run)
     least = 1 if isinstance(run.result.context, LabRun) else _LONG_NS
     left = [rest for rest in rests if rest.slept >= least]
-    late = [(message, asleep) for message in run.result.messages if (asleep := _slept_in_between(run, message)) >= least]
+    accepts = {} if isinstance(run.result.context, LabRun) else _accepts(run)
+    late = [
+        (message, asleep)
+        for message in run.result.messages
+        if (asleep := _slept_in_between(run, message, _accepted(accepts.get((message.thread, message.fd), []), message)))
+        >= least
+    ]
     if not left and not late:
         return held(
             f"{len(rests):,} of {count(len(reads), 'read')} left data in the socket; the thread never slept beside unread data"
@@ -67,20 +73,35 @@ def _places(run: Run, left: Sequence[LeftUnread], late: Sequence[tuple[Message, 
     ]
 
 
-def _slept_in_between(run: Run, message: Message) -> int:
+def _slept_in_between(run: Run, message: Message, accepted: int) -> int:
     """How long the message's thread slept in its wait while the message was unread, or not read to its end, ns.
 
     The last wait before the first read is the one that reported the message: it may have begun at the moment of its arrival.
+    Until its connection is accepted, a message of a program that is not known waits for a free thread, and not for its reader.
     A server that waits for room in the connection's send buffer does not read more from it in the meantime, which is no fault.
     """
     calls = run.calls_of.get(message.thread, [])
-    at_ready = bisect.bisect_right(calls, message.ready, key=_enter)
+    at_ready = bisect.bisect_right(calls, max(message.ready, accepted), key=_enter)
     at_read = bisect.bisect_right(calls, message.read, key=_enter)
     at_end = bisect.bisect_left(calls, message.copied, key=_enter)
     unread = [at for at in range(at_ready, at_read) if calls[at].name in syscalls.LOOP_WAITS][:-1]
     partly_read = [at for at in range(at_read, at_end) if calls[at].name in syscalls.LOOP_WAITS]
     asleep = [at for at in (*unread, *partly_read) if calls[at].sleeps]
     return sum(calls[at].wait for at in asleep if not _has_unsent(calls, at, message.fd))
+
+
+def _accepts(run: Run) -> dict[tuple[int, int | None], list[Call]]:
+    """The accepts of each thread, by the descriptor that they returned."""
+    found: dict[tuple[int, int | None], list[Call]] = collections.defaultdict(list)
+    for call in run.connections:
+        found[call.thread, call.result].append(call)
+    return found
+
+
+def _accepted(accepts: Sequence[Call], message: Message) -> int:
+    """When the message's thread accepted its connection, ns; 0 if it did not."""
+    before = bisect.bisect_left(accepts, message.read, key=_enter)
+    return accepts[before - 1].exit if before else 0
 
 
 def _has_unsent(calls: Sequence[Call], before: int, fd: int) -> bool:
@@ -102,5 +123,6 @@ LEAVES_NO_DATA_UNREAD = Property(
     remedy="read until EAGAIN before the next wait; edge-triggered epoll reports an arrival only once",
     observe=observe,
     gravity=Gravity.LATE,
+    needs_all=True,
     lab="edge_undrained",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from findings.properties.property import Cost, Observation, Place, Property, broken, held, not_shown, place_of
@@ -12,6 +12,7 @@ from findings.view import Run
 from probes.context import LabRun
 from probes.kernel import syscalls
 from probes.measure.result import Call, Thread
+from probes.measure.sums import CallSum
 from probes.words import count
 
 # A busy loop makes hundreds of such turns for a message. Some are normal: a read until EAGAIN, a herd's loser, the last poll
@@ -65,7 +66,9 @@ def observe(run: Run) -> Observation:
     for message in run.result.messages:
         arrivals_of[processes[message.thread]] += max(message.arrivals, 1)
     seen = [
-        _of_thread(thread, run.calls_of.get(thread.serial, []), messages_of[thread.pid], arrivals_of[thread.pid])
+        _of_thread(
+            thread, run.calls_of.get(thread.serial, []), messages_of[thread.pid], arrivals_of[thread.pid], run.result.sums
+        )
         for thread in run.result.threads
         if thread.calls
     ]
@@ -107,7 +110,7 @@ def _place(spinning: Spinning) -> Place:
     return place_of(spinning.thread, first.name, first.fd, first.enter, cost)
 
 
-def _of_thread(thread: Thread, calls: list[Call], messages: int, arrivals: int) -> Spinning:
+def _of_thread(thread: Thread, calls: list[Call], messages: int, arrivals: int, sums: Sequence[CallSum]) -> Spinning:
     turns = [turn for turn in turns_of(calls) if not turn.slept and turn.without_result]
     reported = [turn for turn in turns if (turn.wait.result or 0) > 0]
     eagain = _eagain(calls)
@@ -126,21 +129,26 @@ def _of_thread(thread: Thread, calls: list[Call], messages: int, arrivals: int) 
             sum(turn.on_cpu for turn in turns) + sum(call.exit - call.enter for call in eagain),  # bursts overlap
             thread.user + thread.kernel + thread.copy,
         ),
-        outcome=_outcome(turns),
+        outcome=_outcome(turns, [row for row in sums if row.thread == thread.serial]),
         first=min(spun, key=lambda call: call.enter, default=None),
     )
 
 
-def _outcome(turns: Iterable[Turn]) -> str:
-    """The call that failed most often after a wait that reported a descriptor, in words; "" if none did."""
-    outcomes: collections.Counter[str] = collections.Counter()
+def _outcome(turns: Iterable[Turn], sums: Sequence[CallSum]) -> str:
+    """The call that failed most often after a wait that reported a descriptor, in words; "" if none did.
+
+    The sums of the thread have the number of these calls in the whole run, also where the details are a part.
+    """
+    outcomes: collections.Counter[tuple[str, str | None]] = collections.Counter()
     for turn in turns:
         for call in turn.calls:
-            if call.errno:
-                outcomes[f"{call.name} got {call.errno}"] += call.count
-            elif call.name in syscalls.READS and call.result == 0:
-                outcomes[f"{call.name} returned 0 bytes, the end of the file or connection"] += call.count
-    return "".join(f": {number:,} times {outcome}" for outcome, number in outcomes.most_common(1))
+            if call.errno or (call.name in syscalls.READS and call.result == 0):
+                outcomes[call.name, call.errno] += call.count
+    for (name, errno), number in outcomes.most_common(1):
+        whole = sum(row.count for row in sums if row.name == name and row.errno == errno and (errno or row.outcome == 0))
+        what = f"got {errno}" if errno else "returned 0 bytes, the end of the file or connection"
+        return f": {max(number, whole):,} times {name} {what}"
+    return ""
 
 
 def _eagain(calls: Iterable[Call]) -> list[Call]:

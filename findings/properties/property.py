@@ -60,6 +60,7 @@ class Observation:
     evidence: str
     cost: Cost = Cost()
     places: tuple[Place, ...] = ()
+    remedy: str = ""  # for this case; "": that of the property
 
 
 def held(evidence: str) -> Observation:
@@ -67,12 +68,11 @@ def held(evidence: str) -> Observation:
     return Observation(Holds.HELD, evidence)
 
 
-def broken(evidence: str, cost: Cost | None = None, places: Iterable[Place] = ()) -> Observation:
+def broken(evidence: str, cost: Cost | None = None, places: Iterable[Place] = (), remedy: str = "") -> Observation:
     """The run does not have the property. Without `cost`, the cost is that of the places together."""
     ordered = tuple(sorted(places, key=lambda place: (-place.cost.ns, -place.cost.bytes, -place.cost.calls)))
-    return Observation(
-        Holds.BROKEN, evidence, sum((place.cost for place in ordered), Cost()) if cost is None else cost, ordered
-    )
+    whole = sum((place.cost for place in ordered), Cost()) if cost is None else cost
+    return Observation(Holds.BROKEN, evidence, whole, ordered, remedy)
 
 
 def not_shown(why: str) -> Observation:

@@ -13,6 +13,7 @@ import pytest
 from findings.diagnosis import ProgramFinding, diagnose
 from findings.properties import OF_ANY_PROGRAM, Holds
 from findings.properties.gets_a_cpu import GETS_A_CPU
+from findings.properties.never_spins import NEVER_SPINS
 from findings.properties.waits_for_its_children import WAITS_FOR_ITS_CHILDREN
 from findings.view import Run
 from tests.conftest import DATA, measured
@@ -97,6 +98,17 @@ def test_each_property_breaks_somewhere_and_holds_somewhere() -> None:
     assert {fault.id for fault in FAULTS} | by_others == {each.id for each in OF_ANY_PROGRAM}
     held = {finding.id for name in RIGHT for finding in diagnose(measured(f"faults/{name}")).held}
     assert {fault.id for fault in FAULTS} <= held
+
+
+def test_the_remedy_is_that_of_the_case() -> None:
+    remedies = {name: broken(f"blocking_loop-{name}")["blocks-only-in-its-wait"].remedy for name in ("mutex", "pause", "child")}
+    assert "lock" in remedies["mutex"] and "timer" in remedies["pause"] and "SIGCHLD" in remedies["child"]
+
+
+def test_calls_without_details_are_counted_by_the_sums() -> None:
+    result = measured("faults/spins-eof")
+    some = dataclasses.replace(result, calls=result.calls[: len(result.calls) // 2])
+    assert "1,000 times read returned 0 bytes" in NEVER_SPINS.observe(Run(some)).evidence
 
 
 def test_a_herd_is_found_and_an_exclusive_wait_is_not() -> None:
