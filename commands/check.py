@@ -7,16 +7,18 @@ from pathlib import Path
 from commands import grading, shared
 
 MODEL_HELP = {"model": f"the I/O model that the server should have: {grading.MODELS}"}
-HELP = MODEL_HELP | grading.HELP | shared.REPORT_HELP
+HELP = MODEL_HELP | grading.HELP | shared.REPORT_HELP | shared.HTML_HELP
 
 
-def check(model: str, protocol: str = "", seed: str = "", json: bool = False, out: str = "", *, rest: list[str]) -> int:
+def check(
+    model: str, protocol: str = "", seed: str = "", json: bool = False, out: str = "", html: str = "", *, rest: list[str]
+) -> int:
     """Check your own server: invoke check MODEL -- CMD ARGS. CMD gets its port by the word {port} or the variable PORT.
 
     Clients try the server: silent, slow, many, in pieces. The probes show whether it uses the model, and where it waits.
     """
     from runs.grading import rubric as rubrics
 
-    shared.check(out)
+    shared.check(out, html)
     order = grading.Order(rubrics.default(model), protocol, seed, tuple(rest), str(Path.cwd()))
-    return grading.run(order, json=json, out=out, points=False)
+    return grading.run(order, json=json, out=out, points=False, html=html)

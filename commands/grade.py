@@ -10,6 +10,7 @@ HELP = (
     {"model": f"the I/O model that the server must have: {grading.MODELS}"}
     | grading.HELP
     | shared.REPORT_HELP
+    | shared.HTML_HELP
     | {
         "rubric": "the points, a TOML file; docs/instructors.md has the format, runs/grading/rubrics the defaults",
         "name": "the name of the submission; the traffic depends on it and on the seed",
@@ -22,7 +23,7 @@ HELP = (
 def grade(
     model: str, protocol: str = "", seed: str = "", rubric: str = "", name: str = "", folder: str = "",
     gradescope: str = "", junit: str = "", csv: str = "", annotations: bool = False, json: bool = False, out: str = "",
-    *, rest: list[str],
+    html: str = "", *, rest: list[str],
 ) -> int:  # fmt: skip
     """Grade a server: invoke grade MODEL -- CMD ARGS. The same as check, with points, for code that nobody has looked at.
 
@@ -30,9 +31,9 @@ def grade(
     """
     from runs.grading import rubric as rubrics
 
-    shared.check(out, gradescope, junit, csv)
+    shared.check(out, gradescope, junit, csv, html)
     points = grading.rubric_of(rubrics, model, rubric)
     place = os.path.abspath(folder or ".")  # noqa: PTH100 (a link stays a link)
     order = grading.Order(points, protocol, seed, tuple(rest), place, strict=True, name=name)
     formats = grading.Formats(gradescope=gradescope, junit=junit, csv=csv, annotations=annotations)
-    return grading.run(order, json=json, out=out, points=True, more=formats.write)
+    return grading.run(order, json=json, out=out, points=True, html=html, more=formats.write)

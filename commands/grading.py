@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 from commands import shared
 
 if TYPE_CHECKING:
+    from probes.measure.result import Result
     from runs.grading.mark import Mark
     from runs.grading.rubric import Rubric
 
@@ -80,8 +81,8 @@ def new_seed() -> str:
     return os.urandom(_SEED_BYTES).hex()
 
 
-def examined(order: Order) -> Mark:
-    """Runs and judges the submission. Raises WrongUsage, CannotTrace, LabBroken."""
+def examined(order: Order) -> tuple[Mark, Result]:
+    """Runs and judges the submission: its mark, and what the probes saw. Raises WrongUsage, CannotTrace, LabBroken."""
     from findings.serving import Servers
     from runs import protocols, submission
     from runs.grading import marking
@@ -99,14 +100,23 @@ def examined(order: Order) -> Mark:
     launch = Launch(order.command, order.folder, order.strict, order.hidden)
     entry = Entry(order.name, launch, order.seed or new_seed())
     seen, result = run_alone(entry, order.rubric, protocol, shared.progress)
-    return marking.mark(seen, Servers(result), order.rubric, protocol)
+    return marking.mark(seen, Servers(result), order.rubric, protocol), result
 
 
-def run(order: Order, *, json: bool, out: str, points: bool, more: Callable[[Mark], None] = lambda _mark: None) -> int:
+def run(
+    order: Order, *, json: bool, out: str, points: bool, html: str = "", more: Callable[[Mark], None] = lambda _mark: None
+) -> int:
     """Runs the submission and prints the report. The exit status: 0, 1 with faults, 3 inconclusive."""
-    mark = examined(order)
+    mark, result = examined(order)
     with shared.output(out) as file:
         _write(mark, file, json, points)
+    if html:
+        from probes import files
+        from reports.html import mark as page
+        from runs.report import report
+
+        with files.whole(html) as file:
+            page.write(mark, report(result), file, points)
     more(mark)
     return shared.VERDICT_CODES[mark.status]
 

@@ -46,7 +46,7 @@ def caption(figure: Figure, result: Result, case: str = "") -> Caption:
     context, message = result.context, figure.scene.message
     run = _run(result, case)
     model = context.model if isinstance(context, LabRun) and context.lab == COMPARE else _lab(result, "")
-    title = TITLES.get(model) or run
+    title = TITLES.get(model) or run[:1].upper() + run[1:]
     words = [f"{run[:1].upper()}{run[1:]}: {which(figure.scene)}, {message.bytes:,} B, {_way(result)}."]
     words.append(f"Times are from the moment the data was ready; to scale from {_start(figure)} on.")
     if message.probed > _WORTH_TELLING:

@@ -26,11 +26,11 @@ _MOST = 500  # threads of a page
 
 def write(report: Report, file: IO[str]) -> None:
     """The whole page."""
-    file.write(templates.render("run.html", _content(report)))
+    file.write(templates.render("run.html", content(report)))
 
 
-def _content(report: Report) -> dict[str, Any]:
-    """What the template inserts."""
+def content(report: Report) -> dict[str, Any]:
+    """What the template inserts; the page of a mark adds to it."""
     result = report.result
     context = result.context
     shown = {verdict for check in result.checks for verdict in [check.verdict]} - {Verdict.CONFIRMED}

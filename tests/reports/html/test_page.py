@@ -137,7 +137,7 @@ def test_the_page_of_a_trace_begins_with_what_is_wrong_and_where_it_waits() -> N
     order = [found.ids.index(name) for name in ("what", "wrong", "waits", "calls", "threads", "quality")]
     assert order == sorted(order)
     wrong = text.partition('id="wrong"')[2].partition("</section>")[0]
-    assert "A thread with an event loop blocks only in its wait" in wrong and "Remedy:" in wrong and "lab slow_handler" in wrong
+    assert "a thread with an event loop blocks only in its wait" in wrong and "Remedy:" in wrong and "lab slow_handler" in wrong
     waits = text.partition('id="waits"')[2].partition("</section>")[0]
     assert "held up 34.5 % of the time" in waits and "futex \u2192 thread" in waits and waits.count('class="bar figure"') == 3
 
