@@ -293,14 +293,23 @@ class _Unanswered:
 
 
 def _unanswered(run: Run) -> dict[int, _Unanswered]:
-    """A message that no write follows before the next read of its connection has no answer."""
+    """A message that no write follows before the next read of its connection has no answer.
+
+    What a client reads is an answer itself: sockets that called connect are left out.
+    """
     found: dict[int, _Unanswered] = collections.defaultdict(_Unanswered)
     read: dict[tuple[int, int], int] = {}
+    process = {thread.serial: thread.pid for thread in run.result.threads}
+    connected: set[tuple[int, int]] = set()
     for call in run.result.calls:
         if call.fd is None or call.histogram is not None:
             continue
-        key = call.thread, call.fd
-        if call.name in syscalls.READS and call.bytes and call.socket:
+        key, file = (call.thread, call.fd), (process[call.thread], call.fd)
+        if call.name == "connect":
+            connected.add(file)
+        elif call.name == "close":
+            connected.discard(file)
+        if call.name in syscalls.READS and call.bytes and call.socket and file not in connected:
             read[key] = call.exit
         elif call.name in syscalls.WRITES and call.bytes and key in read:
             found[call.thread].add(call.fd, read.pop(key), call.enter)

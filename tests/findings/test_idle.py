@@ -79,3 +79,11 @@ def test_a_lock_holds_up_its_waiter_and_who_waits_for_that() -> None:
 def test_a_parent_is_as_idle_as_its_child() -> None:
     run = Run(measured("faults/chain-child"))
     assert all(parts.idle > 0.9 * (parts.idle + parts.held_up + parts.not_known) for parts in asleep(run).values())
+
+
+def test_a_client_that_pauses_after_an_answer_is_idle() -> None:
+    """Its server waits for the next message meanwhile, and is idle, too."""
+    run = Run(measured("pausing_client"))
+    for thread in run.result.threads:
+        parts = asleep(run)[thread.serial]
+        assert parts.held_up < 0.2 * parts.idle
