@@ -316,6 +316,12 @@ def _sleeps(result: Result) -> tuple[collections.Counter[int], collections.Count
     """How often each thread slept inside calls, and how many of these sleeps a timer ended."""
     sleeps: collections.Counter[int] = collections.Counter()
     timed: collections.Counter[int] = collections.Counter()
+    if not result.details.complete and result.sleep_sums:
+        for row in result.sleep_sums:
+            if row.call is not None:
+                sleeps[row.thread] += row.count
+                timed[row.thread] += row.count if row.waker and Link.TIMER in row.waker.chain else 0
+        return sleeps, timed
     for call in result.calls:
         for sleep in call.sleeps:
             sleeps[call.thread] += 1

@@ -134,6 +134,8 @@ def behaviour(result: Result) -> Behaviour:
     for message in result.messages:
         if message.notified_by == "io_uring_enter":
             scan.completed(message.thread, message.socket)
+    if not result.details.complete:
+        scan.count_all(result)
     return scan.behaviour(sum(call.count for call in result.calls))
 
 
@@ -164,6 +166,18 @@ class _Scan:
             clients=self._clients,
             calls=calls,
         )
+
+    def count_all(self, result: Result) -> None:
+        """The waits of the whole run, from the kernel's sums, in the place of those that were reported one by one."""
+        for use in self._uses.values() if result.sleep_sums else ():
+            for waits in use.waits.values():
+                waits.ns = waits.slept = 0
+        for row in result.sleep_sums:
+            if (row_use := self._uses.get(row.thread)) and row.call in _MECHANISMS:
+                waits = row_use.waits.setdefault(_MECHANISMS[row.call], Waits())
+                waits.ns += row.wait
+                waits.slept += row.count
+                waits.names[row.call] += row.count
 
     def _waits_for_others(self) -> None:
         """A thread that neither accepts nor reads may wait in select or poll for the threads that do."""

@@ -13,6 +13,7 @@ import collections
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from findings.models import Architecture, Classification, Model
@@ -21,7 +22,7 @@ from probes.measure.measure import measure
 from probes.recording import load
 from probes.words import count
 from tests.conftest import DATA, ROOT
-from tests.findings.models.expected import RECORDED, result_of
+from tests.findings.models.expected import RECORDED, identity_of
 from tests.findings.models.real import Real, record, servers
 
 PAGE = ROOT / "docs" / "classification.md"
@@ -51,7 +52,7 @@ class Outcome:
 def of_labs() -> Iterator[Outcome]:
     """The servers of this project, as the labs recorded them."""
     for expected in RECORDED:
-        yield Outcome(expected.name, (expected.model,), (expected.architecture,), identify(result_of(expected.name)))
+        yield Outcome(expected.name, (expected.model,), (expected.architecture,), identity_of(expected.name))
 
 
 def file_of(server: Real) -> str:
@@ -64,7 +65,13 @@ def of_recordings(folder: Path) -> Iterator[Outcome]:
     for server in servers():
         path = folder / file_of(server)
         if path.exists():
-            yield Outcome(server.name, server.models, server.architectures, identify(measure(load(path))))
+            yield outcome_of(server, path)
+
+
+@cache
+def outcome_of(server: Real, path: Path) -> Outcome:
+    """What a real server's recording classifies as."""
+    return Outcome(server.name, server.models, server.architectures, identify(measure(load(path))))
 
 
 def matrix(outcomes: Iterable[Outcome]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from findings.models import Architecture, Mechanism, Model
+from findings.roles import Identity, identify
 from findings.view import Run
 from probes.measure.result import Result
 from tests.conftest import measured
@@ -96,6 +97,12 @@ RECORDED = (
     Expected("short_write:mended", Model.EPOLL, _ONE),
     Expected("short_write:blocking", Model.THREADS, _THREADS),
 )
+
+
+@cache
+def identity_of(name: str) -> Identity:
+    """What the server of a recording, or of one of its cases, classifies as."""
+    return identify(result_of(name))
 
 
 @cache

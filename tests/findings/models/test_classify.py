@@ -10,12 +10,12 @@ from findings.models import Architecture, Confidence, Mechanism, Model, classify
 from findings.view import Run
 from probes.measure.result import Result
 from tests.conftest import measured
-from tests.findings.models.expected import RECORDED, Expected, result_of
+from tests.findings.models.expected import RECORDED, Expected, identity_of
 
 
 @pytest.mark.parametrize("expected", RECORDED, ids=lambda expected: expected.name)
 def test_a_recorded_server_classifies_as_its_model(expected: Expected) -> None:
-    found = classify(result_of(expected.name))
+    found = identity_of(expected.name).classification
     assert (found.model, found.architecture, found.also) == (expected.model, expected.architecture, expected.also), found
     assert found.because and found.summary
 
