@@ -28,7 +28,17 @@ ITEMS = (
     LOST,
     Item(BASIC["slow_reader"], Verdict.NOT_SHOWN, 1, "no client was slow"),
 )
-MARK = Mark("ada", "epoll", "echo", "7", ITEMS, ("./server",), 2.5, output="listening\n\x1b[2J", notes=("no cgroup",))
+MARK = Mark(
+    name="ada",
+    model="epoll",
+    protocol="echo",
+    seed="7",
+    items=ITEMS,
+    command=("./server",),
+    seconds=2.5,
+    output="listening\n\x1b[2J",
+    notes=("no cgroup",),
+)
 
 
 @pytest.mark.parametrize("points", [True, False])
