@@ -85,6 +85,10 @@ def observe(run: Run) -> Observation:
         return held(
             f"{count(sum(thread.turns for thread in seen), 'turn')} without a sleep and without a result, for {messages}"
         )
+    return broken(_words(worst), places=[_place(thread) for thread in spinning])
+
+
+def _words(worst: Spinning) -> str:
     thread = worst.thread
     on_cpu = 1 - (thread.wait + thread.sched_delay + thread.preempted) / max(thread.wall, 1)
     kinds = (
@@ -95,10 +99,9 @@ def observe(run: Run) -> Observation:
         (worst.ends if worst.ends > _ENDS else 0, "a read of one ended connection, which was not closed, returned 0 bytes"),
     )
     words = "; ".join(f"{count(number, 'time')} {kind}" for number, kind in kinds if number)
-    return broken(
+    return (
         f"thread {thread.name} made {count(worst.turns, 'turn')} without a sleep and without a result"
-        f" for {count(worst.messages, 'message')} ({words}), and was on a CPU for {on_cpu:.0%} of its life",
-        places=[_place(thread) for thread in spinning],
+        f" for {count(worst.messages, 'message')} ({words}), and was on a CPU for {on_cpu:.0%} of its life"
     )
 
 
