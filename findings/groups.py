@@ -13,6 +13,7 @@ from findings.roles import ProcessGroup, Role, Roles, ThreadGroup
 from findings.startup import PHASES, StartUp
 from findings.where import Slept, Where
 from probes.measure.result import Thread
+from probes.words import count
 
 _SHORT = 5  # a process that lived less than one part in so many of the run is short-lived
 _NO_SERVICE = {Role.MAIN, Role.IDLE, Role.HELPER}  # roles of processes that may be short-lived
@@ -115,7 +116,7 @@ class _Folding:
         serials = tuple(thread.serial for thread in threads)
         return Group(
             role=kind.role,
-            words=ThreadGroup(kind.role, kind.name, serials, kind.mechanism).words,
+            words=_words(kind, serials),
             name=kind.name,
             process=processes.name,
             threads=tuple(threads),
@@ -124,6 +125,12 @@ class _Folding:
             messages=sum(self._messages[serial] for serial in serials),
             short_lived=short_lived,
         )
+
+
+def _words(kind: ThreadGroup, serials: tuple[int, ...]) -> str:
+    if kind.role is Role.MAIN and len(serials) > 1:
+        return count(len(serials), "main thread")
+    return ThreadGroup(kind.role, kind.name, serials, kind.mechanism).words
 
 
 def _leaves(tree: Iterable[ProcessGroup]) -> Iterator[tuple[ProcessGroup, ThreadGroup]]:
