@@ -16,12 +16,13 @@ from reports.html import bars, program, templates
 from reports.terminal import calls, cases, stacks
 from reports.terminal.picture import which
 from reports.terminal.steps import steps
-from reports.words import VERDICTS, claims_named, definitions
+from reports.words import VERDICTS, claims_named, definitions, share
 from runs import link
 from runs.report import Drawn, Report
 
 THREADS = 24  # are shown at once; the others can be opened
 _MOST = 500  # threads of a page
+_CALLS = 24  # rows of the table of system calls that are shown at once
 
 
 def write(report: Report, file: IO[str]) -> None:
@@ -48,6 +49,7 @@ def content(report: Report) -> dict[str, Any]:
         "calls": _calls(report.service_rows),
         "program": program.content(report) if isinstance(context, TraceRun) else None,
         "life": program.LIFE,
+        "most_calls": _CALLS,
         "notes": [*calls.sentences(report), *not_followed.sentences(report.not_followed), *_endings(report)],
         "sleeps": _sleeps(result),
         "threads": _threads(result),
@@ -78,6 +80,10 @@ def _facts(report: Report) -> list[str]:
         found += [f"{case.name}: {case.traffic_words}" for case in others]
     if isinstance(context, TraceRun) and context.status is not None:
         found.append(f"ended with exit status {context.status}")
+    details = report.whole.details
+    if not details.complete:
+        part = share(details.recorded, details.of)
+        found.append(f"details: {part} of {details.of:,} calls; figures with ~, messages and findings are from this part")
     return found
 
 

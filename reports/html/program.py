@@ -52,7 +52,7 @@ def _group(group: Group, report: Report) -> dict[str, Any]:
         "messages": group.messages,
         "wall": wall,
         "bar": _life(group),
-        "held_up": share(group.held_up, wall) if group.held_up else "",
+        "held_up": ("~" if group.estimated else "") + share(group.held_up, wall) if group.held_up else "",
         "places": [_place(slept, group, report) for slept in group.slept[:_PLACES]],
         "more": count(len(group.slept) - _PLACES, "other place") if len(group.slept) > _PLACES else "",
     }

@@ -147,3 +147,16 @@ def test_a_page_of_a_part_says_so_and_judges_nothing() -> None:
     page.write(report(measured("lock_in_loop"), Part(calls=("futex",))), file)
     found = outline(file.getvalue())
     assert "wrong" not in found.ids and "what" not in found.ids and "Only" in file.getvalue() and not found.wrong
+
+
+def test_a_page_of_a_run_whose_details_are_a_part_says_which_part() -> None:
+    result = measured("lock_in_loop")
+    text = written(replace(result, details=replace(result.details, of=10 * result.details.recorded)))
+    assert "details: 10.0 % of" in text and "messages and findings are from this part" in text
+
+
+def test_a_long_table_of_system_calls_is_folded() -> None:
+    result = measured("trace")
+    text = written(result)
+    assert len(result.rows) == 38 and "14 other system calls" in text
+    assert "other system call" not in written(measured("lock_in_loop")).partition('id="calls"')[2].partition("start-up")[0]
