@@ -34,6 +34,7 @@ def grade(
     shared.check(out, gradescope, junit, csv, html)
     points = grading.rubric_of(rubrics, model, rubric)
     place = os.path.abspath(folder or ".")  # noqa: PTH100 (a link stays a link)
-    order = grading.Order(points, protocol, seed, tuple(rest), place, strict=True, name=name)
+    hidden = grading.secret(rubric, protocol)
+    order = grading.Order(points, protocol, seed, tuple(rest), place, strict=True, name=name, hidden=hidden)
     formats = grading.Formats(gradescope=gradescope, junit=junit, csv=csv, annotations=annotations)
     return grading.run(order, json=json, out=out, points=True, html=html, more=formats.write)

@@ -81,7 +81,8 @@ def _course(
         raise WrongUsage(f"--jobs {number} is out of range", f"give a number from 1 to {_MOST_JOBS}")
     where = Path(results).resolve() if results else place.with_name(f"{place.name}-marks")
     where.mkdir(parents=True, exist_ok=True)
-    course = Course(points, protocol or points.protocol, _seed(where, seed), tuple(command), place, where, number)
+    hidden = grading.secret(rubric, protocol)
+    course = Course(points, protocol or points.protocol, _seed(where, seed), tuple(command), place, where, number, hidden)
     entries = course.entries()
     if not entries:
         raise WrongUsage(f"there is no submission in {folder}", "it needs a folder for each submission")

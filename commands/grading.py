@@ -76,6 +76,11 @@ def rubric_of(rubrics: ModuleType, model: str, path: str) -> Rubric:
     return rubric
 
 
+def secret(*paths: str) -> tuple[str, ...]:
+    """The files among these that exist: a submission finds them empty."""
+    return tuple(str(Path(path).resolve()) for path in paths if path and Path(path).is_file())
+
+
 def new_seed() -> str:
     """A seed that no submission can know."""
     return os.urandom(_SEED_BYTES).hex()

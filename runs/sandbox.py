@@ -34,7 +34,7 @@ NAMESPACES = {  # the flags of unshare(2)
     "pid": 0x20000000,
     "net": 0x40000000,
 }
-_MS_NOSUID, _MS_NODEV, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x4000, 0x40000
+_MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x1000, 0x4000, 0x40000
 _MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _RDONLY = 442, -100, 0x8000, 0x1
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER, _PR_CAP_AMBIENT, _CLEAR_ALL = 1, 38, 36, 47, 4
 _CAPABILITIES_3 = 0x20080522  # _LINUX_CAPABILITY_VERSION_3 (uapi: capability.h)
@@ -58,7 +58,7 @@ class Plan:
     user: int | None = None
     strict: bool = False  # without any capability, and without a way to get one
     copy: bool = False
-    hidden: tuple[str, ...] = ()  # folders that the server finds empty
+    hidden: tuple[str, ...] = ()  # folders and files that the server finds empty
     missing: tuple[str, ...] = ()  # namespaces that this machine refuses
     limits: dict[str, int] = field(default_factory=dict)  # RLIMIT_ names without the prefix
     disk_bytes: int = 64 << 20
@@ -126,9 +126,11 @@ def _private_files(plan: Plan) -> list[str]:
             if Path(place).is_dir() and not Path(place).is_symlink():
                 _mount("iolab", place, "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={plan.disk_bytes},mode=1777")
         _copy(f"/proc/self/fd/{source}", plan)
-        for folder in plan.hidden:
-            if Path(folder).is_dir() and not folder.startswith("/tmp/"):  # the new /tmp hides those already
-                _mount("iolab", folder, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=4k,mode=755")
+        for place in plan.hidden:  # those below /tmp are not there any more
+            if Path(place).is_dir():
+                _mount("iolab", place, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=4k,mode=755")
+            elif Path(place).is_file():
+                _mount(os.devnull, place, None, _MS_BIND)
     os.close(source)
     if "pid" not in plan.missing:
         try:

@@ -60,7 +60,7 @@ class Launch:
     """A submission: the command, its folder, and how far it is trusted.
 
     `strict` runs it as a user without any right, on a copy of its folder, with a read-only view of the other files. `hidden`
-    are folders that it finds empty: other submissions, the rubric.
+    are folders and files that it finds empty: other submissions, the rubric.
     """
 
     command: tuple[str, ...]
@@ -161,6 +161,7 @@ def _groups(name: str) -> Iterator[tuple[str, ...]]:
     made = []
     try:
         for parent in _group_folders():
+            _sweep(parent)
             folder = parent / name
             with contextlib.suppress(OSError):
                 folder.mkdir()
@@ -172,6 +173,15 @@ def _groups(name: str) -> Iterator[tuple[str, ...]]:
     finally:
         for folder in made:
             _remove(folder)
+
+
+def _sweep(parent: Path) -> None:
+    """Removes the groups of a runner that was killed: their processes ended with it."""
+    for folder in parent.glob("iolab-*-*"):
+        pid = folder.name.split("-")[1]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _remove(folder: Path) -> None:

@@ -52,11 +52,12 @@ class Course:
     folder: Path  # with a folder for each submission
     results: Path
     jobs: int = 4  # submissions at a time
+    hidden: tuple[str, ...] = ()  # files that no submission may read, beside the folders of the class and of the results
 
     def entries(self) -> list[Entry]:
         """The submissions, by name."""
         names = sorted(place.name for place in self.folder.iterdir() if place.is_dir() and not place.name.startswith("."))
-        hidden = (str(self.folder), str(self.results))
+        hidden = (str(self.folder), str(self.results), *self.hidden)
         return [
             Entry(name, Launch(self.command, str(self.folder / name), strict=True, hidden=hidden), self.seed) for name in names
         ]
