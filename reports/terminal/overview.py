@@ -30,6 +30,8 @@ _LEAST = 0.01, 0.1  # of the life of a group: a place with less is not listed; t
 def show(report: Report, out: Screen) -> None:
     """The first screen."""
     _heading(report, out)
+    if report.part and not report.result.threads:
+        return
     if not report.part:
         section(out, "what is it?", gap=False)
         _identity(report, out)
@@ -68,7 +70,8 @@ def _heading(report: Report, out: Screen) -> None:
         words = f"details: {part} of {details.of:,} calls. The findings are from this part, and so are figures with ~ and +"
         note(out, words)
     if report.part:
-        note(out, f"only {visible(report.part.words)}", "yellow")
+        nothing = "" if report.result.threads else ": nothing in this run is like that"
+        note(out, f"only {visible(report.part.words)}{nothing}", "yellow")
 
 
 def _identity(report: Report, out: Screen) -> None:

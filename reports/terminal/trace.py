@@ -14,6 +14,8 @@ _START_UP_ERRORS = 8  # kinds that are listed
 def show(report: Report, out: Screen) -> None:
     """The whole page."""
     overview.show(report, out)
+    if report.part and not report.result.threads:
+        return
     messages.show(report, out)
     if not report.part:
         processes.show(report, out)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 
 from findings.narrow import Part
 from probes.measure.result import Result
 from reports.terminal import page
+from reports.words import milliseconds
 from runs.report import report
 from tests.conftest import checked
 
@@ -68,6 +70,25 @@ def test_a_part_is_named_and_is_all_that_is_shown() -> None:
     assert f"only thread {tid}" in text and "1 process" in text and "helper threads of" not in text
     assert re.search(r"futex number \d+ of thread python3 \(tid \d+\) took 150\.2 ms", text)
     assert re.search(r"which woke it, slept 150\.\d ms in clock_nanosleep", text)
+
+
+def test_a_part_that_has_nothing_says_so() -> None:
+    text = first_screen(checked("lock_in_loop"), Part(threads=("nobody",)))
+    assert "only thread nobody: nothing in this run is like that" in words(text)
+
+
+@pytest.mark.parametrize("width", [60, 80, 110, 160])
+def test_no_figure_is_cut_however_large(width: int) -> None:
+    result = checked("trace")
+    factor = 10**9
+    rows = tuple(
+        replace(row, count=row.count * factor, total=row.total * factor, kernel=row.kernel * factor, bytes=row.bytes * factor)
+        for row in result.rows
+    )
+    page.write(report(replace(result, rows=rows)), file := io.StringIO(), width=width)
+    text = file.getvalue()
+    assert max(map(len, text.splitlines())) <= width and "…" not in text
+    assert all(f"{row.count:,}" in text and milliseconds(row.total) in text for row in rows[:5])
 
 
 def test_percentiles_and_the_longest_sleep_are_shown_at_80_columns() -> None:
