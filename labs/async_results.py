@@ -17,6 +17,7 @@ from multiprocessing.pool import AsyncResult, Pool
 from typing import Any
 
 from findings.view import NOWHERE
+from labs.kit import asides
 from labs.kit.experiment import PAUSE, Sections
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, sleeps
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided
@@ -134,7 +135,7 @@ class Span:
 
 def span(run: Run, name: str) -> Span:
     """The section of that name; of 0 ns if the recording has no such section."""
-    names = run.aside.get("sections", [])
+    names = asides.of(run).sections
     marks = [call for call in run.result.calls if call.name == "lseek" and call.fd == NOWHERE and call.args[1] < len(names)]
     at = next((at for at, call in enumerate(marks) if names[call.args[1]] == name), None)
     if at is None or at + 1 == len(marks):
@@ -167,7 +168,8 @@ def asks(run: Run) -> Finding:
 
     The loop also keeps the interpreter's lock from the thread that brings the result, so that the result comes later.
     """
-    asked, early = run.aside.get("asked", {}), run.aside.get("early", {})
+    aside = asides.of(run)
+    asked, early = aside.asked or {}, aside.early or {}
     parts, good = [], bool(asked)
     for name in POOLS:
         asking, times = span(run, f"{name}, asks"), asked.get(name, 0)
@@ -180,7 +182,8 @@ def asks(run: Run) -> Finding:
 @LAB.check("a callback reports the end once, and lets its caller sleep", claims=("C02", "C50"))
 def called_back(run: Run) -> Finding:
     """The caller waits for an event that the callback sets. A thread of the pool runs the callback when the work has ended."""
-    reported, asked = run.aside.get("reported", {}), run.aside.get("asked", {})
+    aside = asides.of(run)
+    reported, asked = aside.reported or {}, aside.asked or {}
     spans = {name: span(run, f"{name}, callback") for name in POOLS}
     words = "; ".join(
         f"{in_words(name, section)};"

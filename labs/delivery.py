@@ -9,6 +9,7 @@ import termios
 import time
 from typing import Any
 
+from labs.kit import asides
 from labs.kit.experiment import Sections, tcp_pair
 from labs.kit.lab import Finding, Lab, NotOffered, Run, confirmed, failed, refined, unavailable
 from labs.kit.questions.question import Question, Truth, Undecided
@@ -84,7 +85,13 @@ def memory(sock: socket.socket, which: int) -> int:
 
 def _held(run: Run) -> dict[str, list[int]]:
     """What both sockets held, at each of the moments AT. Raises NotOffered for a recording of an older version."""
-    held = {name: list(run.aside.get(name, [])) for name in ("unread", "unacknowledged", "receive_memory", "send_memory")}
+    aside = asides.of(run)
+    held = {
+        "unread": [*aside.unread],
+        "unacknowledged": [*aside.unacknowledged],
+        "receive_memory": [*aside.receive_memory],
+        "send_memory": [*aside.send_memory],
+    }
     if any(len(amounts) != len(AT) for amounts in held.values()):
         raise NotOffered("this recording has no amounts of both sockets at four moments: run the lab again")
     return held
@@ -130,7 +137,7 @@ def bytes_held(key: str, index: int, text: str) -> Question:
     """How many bytes are in a queue, as the experiment measured it?"""
 
     def truth(run: Run) -> Truth:
-        held = run.aside.get(key, [])
+        held: list[int] = [*getattr(asides.of(run), key)]
         if len(held) <= index:
             raise Undecided(f"the experiment measured {len(held)} amounts")
         return Truth(f"{held[index]:,} bytes", f"{key} bytes {', '.join(AT)}: {_listed(held)}")

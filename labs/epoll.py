@@ -27,7 +27,7 @@ from findings.properties.property import broken_of, together
 from findings.properties.reads_large_pieces import READS_LARGE_PIECES
 from findings.properties.turns import turns_of
 from findings.registrations import registrations
-from labs.kit import growth
+from labs.kit import asides, growth
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, turns, unavailable
 from probes.context import ServerRun
 from probes.kernel import syscalls
@@ -173,9 +173,10 @@ def _memory(run: Run) -> str:
 @LAB.check("epoll shares its events with the process by mmap", claims=("C37",))
 def shared_memory(run: Run) -> Finding:
     """Two system calls decide it: mmap of an epoll descriptor, and epoll_wait with an address that is not mapped."""
-    if not run.aside:
-        return unavailable("the experiment beside the traffic did not run")
-    mapped, copied = run.aside["mmap"], run.aside["epoll_wait"]
+    aside = asides.of(run)
+    mapped, copied = aside.mmap, aside.epoll_wait
+    if not mapped:
+        return unavailable(asides.NOT_RUN)
     if not any(call.name in syscalls.EPOLL_WAITS for call in run.waits):
         return failed("this server made 0 calls of epoll_wait")
     words = f"mmap of an epoll descriptor: {mapped}; epoll_wait with a bad address: {copied}"

@@ -19,7 +19,7 @@ from findings.properties.one_mechanism import ONE_MECHANISM
 from findings.properties.property import broken_of, together
 from findings.properties.reads_large_pieces import READS_LARGE_PIECES
 from findings.registrations import EPOLLET, registrations
-from labs.kit import edges
+from labs.kit import asides, edges
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, unavailable
 from probes.words import count, times
 
@@ -60,9 +60,10 @@ def no_polling(run: Run) -> Finding:
 @LAB.check("edge-triggered epoll reports unread data only once", claims=("C35",))
 def reported_once(run: Run) -> Finding:
     """Two bytes arrive, and one is read: level-triggered epoll reports the rest again, edge-triggered epoll does not."""
-    if not run.aside:
-        return unavailable("the experiment beside the traffic did not run")
-    level, edge = run.aside["level"], run.aside["edge"]
+    aside = asides.of(run)
+    level, edge = aside.level, aside.edge
+    if level is None or edge is None:
+        return unavailable(asides.NOT_RUN)
     words = (
         f"with 1 of 2 bytes unread, level-triggered epoll reported the descriptor {times(level)} more, edge-triggered epoll"
         f" {times(edge)}; {_edges(run)}"

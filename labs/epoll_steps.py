@@ -17,6 +17,7 @@ import threading
 import time
 from typing import Any
 
+from labs.kit import asides
 from labs.kit.experiment import PAUSE, Sections, later
 from labs.kit.growth import NOT_COUNTED
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refuted, sleeps, unavailable
@@ -230,7 +231,8 @@ def ready_before(run: Run) -> Finding:
 def only_a_number(run: Run) -> Finding:
     """The memory that the call was given: an event for each ready descriptor, with the data that the program had registered."""
     call = only(run, "two of three")
-    written, untouched, room = run.aside.get("written", []), run.aside.get("untouched", 0), run.aside.get("room", 0)
+    aside = asides.of(run)
+    written, untouched, room = aside.written, aside.untouched, aside.room
     own = sum(1 for data in written if data in (DATA[0], DATA[2]))
     words = (
         f"2 of 3 descriptors were ready: {outcome(call)}, and had written {count(len(written), 'event')} into the program's"

@@ -13,6 +13,7 @@ from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
 from findings.properties.needs_no_short_time_out import NEEDS_NO_SHORT_TIME_OUT
 from findings.properties.never_spins import NEVER_SPINS
 from findings.properties.one_mechanism import ONE_MECHANISM
+from labs.kit import asides
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refuted, sleeps, unavailable, waited
 from probes.kernel import syscalls
 from probes.measure.result import Verdict
@@ -89,11 +90,12 @@ def one_shot(run: Run) -> Finding:
 @LAB.check("io_submit of a read returns before the data arrives", claims=("C42",))
 def returns_at_once(run: Run) -> Finding:
     """A read of an empty blocking socket is submitted; the data arrives later, and io_submit takes as long."""
-    if not run.aside:
-        return unavailable("the experiment beside the traffic did not run")
+    aside = asides.of(run)
+    took, pause = aside.submit_ms, aside.pause_ms
+    if not pause:
+        return unavailable(asides.NOT_RUN)
     if not run.calls("io_submit"):
         return failed("this server made 0 calls of io_submit")
-    took, pause = run.aside["submit_ms"], run.aside["pause_ms"]
     words = f"data arrived after {pause} ms; io_submit of a read of a blocking socket took {took} ms"
     return refuted(f"{words}: the calling thread waited, and copied") if took >= 0.9 * pause else confirmed(words)
 

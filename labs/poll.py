@@ -5,10 +5,8 @@ from __future__ import annotations
 import select as python_select
 
 from findings import evidence
-from labs.kit import efficiency, growth, loop, walks
-from labs.kit.arguments import Kept
+from labs.kit import asides, efficiency, growth, loop, walks
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, unavailable
-from probes import shapes
 from probes.measure.result import Call
 from probes.words import count
 
@@ -55,10 +53,9 @@ def apart(run: Run) -> Finding:
     calls = [call for call in calls_of(run) if len(call.args) > 1]  # of a burst the arguments are not known
     if not calls:
         return failed("this server made 0 calls of poll with known arguments")
-    if "kept" not in run.aside:
-        return unavailable("the experiment beside the traffic did not run")
+    if (kept := asides.of(run).kept) is None:
+        return unavailable(asides.NOT_RUN)
     with_array = [call for call in calls if call.args[1] > 0]
-    kept: Kept = shapes.read(Kept, run.aside["kept"], "aside.kept")
     names = {python_select.POLLIN: "POLLIN"}
     words = (
         f"{len(with_array)} of {count(len(calls), 'call')} brought an array (up to {max(c.args[1] for c in calls)} entries);"
@@ -76,9 +73,8 @@ def unlimited(run: Run) -> Finding:
     """A descriptor above 1023, an array of more than 1,024 entries, and an array of more entries than RLIMIT_NOFILE."""
     if not calls_of(run):
         return failed("this server made 0 calls of poll")
-    if "kept" not in run.aside:
-        return unavailable("the experiment beside the traffic did not run")
-    kept: Kept = shapes.read(Kept, run.aside["kept"], "aside.kept")
+    if (kept := asides.of(run).kept) is None:
+        return unavailable(asides.NOT_RUN)
     if not kept.high:
         return unavailable("RLIMIT_NOFILE allows too few descriptors: ulimit -Hn 4096 allows enough")
     words = (

@@ -13,10 +13,8 @@ from typing import Any
 
 from findings import evidence
 from labs.kit import asides, growth, loop, walks
-from labs.kit.arguments import Overwritten
 from labs.kit.experiment import later
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, unavailable
-from probes import shapes
 from probes.measure.result import Call
 from probes.words import count
 
@@ -66,9 +64,8 @@ def signalled(run: Run) -> Finding:
     words = f"a signal ended {len(by_signal)} of {count(len(asleep), 'sleep')} in select before the end of the server"
     if not calls_of(run):
         return failed("this server made 0 calls of select")
-    if "signals" not in run.aside:
+    if (seen := asides.of(run).signals) is None:
         return unavailable(f"{words}; the experiment beside the traffic did not run")
-    seen: asides.Signals = shapes.read(asides.Signals, run.aside["signals"], "aside.signals")
     words += (
         f"; with {count(seen.blocked, 'signal')} blocked, so that each would stay pending, data ended a sleep in select"
         f" (returned {seen.ready}): {count(seen.pending, 'signal')} pending. The packet's softirq runs the callback pollwake,"
@@ -92,9 +89,8 @@ def sets(run: Run) -> Finding:
     )
     if not calls or len(with_sets) < len(calls) or registering:
         return failed(words)
-    if "overwritten" not in run.aside:
+    if (left := asides.of(run).overwritten) is None:
         return unavailable(f"{words}; the experiment beside the traffic did not run")
-    left: Overwritten = shapes.read(Overwritten, run.aside["overwritten"], "aside.overwritten")
     words += (
         f"; a set that named {count(left.named, 'descriptor')} named {left.left} after the call, and a second call with this"
         f" set returned {left.again} when data had come for the other one; a time-out of {left.time_out_us:,} us was"
@@ -109,11 +105,12 @@ def sets(run: Run) -> Finding:
 @LAB.check("select takes no descriptor above 1023", claims=("C29",))
 def limit(run: Run) -> Finding:
     """Python and the C library stop at FD_SETSIZE. A direct system call with larger sets shows whether the kernel does."""
-    if not run.aside or "skipped" in run.aside:
-        return unavailable(str(run.aside.get("skipped", "the experiment beside the traffic did not run")))
+    aside = asides.of(run)
+    python, kernel, fd = aside.python, aside.kernel, aside.fd
+    if not kernel:
+        return unavailable(aside.not_run)
     if not calls_of(run):
         return failed("this server made 0 calls of select")
-    python, kernel, fd = run.aside["python"], run.aside["kernel"], run.aside["fd"]
     words = f"descriptor {fd}: Python's select says {python!r}; the system call with larger sets returns: {kernel}"
     if kernel == "1 ready":
         return refined(f"{words}. The C library's fd_set of 1,024 bits is the limit, and not the kernel")

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from labs.kit import asides
 from labs.kit.experiment import PAUSE, Sections, later, tcp_pair
 from labs.kit.growth import NOT_COUNTED
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, sleeps
@@ -209,7 +210,7 @@ def walks(run: Run) -> Finding:
 
     No earlier call named these descriptors, so that the kernel can know their state only from their poll methods.
     """
-    call, named = only(run, "five descriptors"), run.aside.get("named", 0)
+    call, named = only(run, "five descriptors"), asides.of(run).named
     words = f"{count(named, 'descriptor')} of 3 kinds, 3 of them ready, time-out 0: {outcome(call)}"
     if call is None or named != 5 or call.result != 3 or asleep(call):
         return failed(words)
@@ -282,7 +283,7 @@ def walks_again(run: Run) -> Finding:
 @LAB.check("step 8: select copies the sets from the kernel to user space", claims=("C25",))
 def copies_out(run: Run) -> Finding:
     """With sets in memory that cannot be written, the call fails after it has slept: the copy is the last step."""
-    call, named, left = only(run, "unwritable sets"), run.aside.get("named", 0), run.aside.get("left", 0)
+    call, named, left = only(run, "unwritable sets"), asides.of(run).named, asides.of(run).left
     words = (
         f"sets in memory that can only be read: {outcome(call)}; in writable memory a set named {count(named, 'descriptor')}"
         f" before the call and {left} after it"

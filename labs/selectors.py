@@ -9,7 +9,7 @@ import selectors
 from typing import Any
 
 from findings import evidence
-from labs.kit import loop
+from labs.kit import asides, loop
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, unavailable
 from probes.measure.result import Verdict
 from probes.words import count
@@ -45,10 +45,11 @@ def epoll(run: Run) -> Finding:
     words = f"{calls or '0 calls of a multiplexer'}, {count(registering, 'call')} of epoll_ctl"
     if not waits or not all(name.startswith("epoll") for name in waits):
         return failed(words)
-    if not run.aside:
+    chosen = asides.of(run).chosen
+    if not chosen:
         return confirmed(words)
-    words += f"; DefaultSelector is {run.aside['chosen']}. The module measures nothing: it takes the first of a fixed order"
-    return refined(words) if run.aside["chosen"] == "EpollSelector" else failed(words)
+    words += f"; DefaultSelector is {chosen}. The module measures nothing: it takes the first of a fixed order"
+    return refined(words) if chosen == "EpollSelector" else failed(words)
 
 
 @LAB.check("on other systems DefaultSelector waits in kqueue, /dev/poll or select", claims=("C62",))
@@ -56,9 +57,9 @@ def elsewhere(run: Run) -> Finding:
     """Linux has only epoll, and cannot show the other multiplexers. The evidence quotes the source of the standard library."""
     if not any(call.name.startswith("epoll") for call in run.waits):
         return failed("this server made 0 calls of epoll_wait: it does not use DefaultSelector")
-    if not run.aside:
-        return unavailable("the experiment beside the traffic did not run")
-    order = [*run.aside["order"]]
+    order = asides.of(run).order
+    if not order:
+        return unavailable(asides.NOT_RUN)
     return unavailable(
         "this kernel is Linux, and has no kqueue and no /dev/poll. The source of the module selectors on this machine says that"
         f" DefaultSelector takes the first of these {len(order)} that a system offers: {', '.join(order)}. On Windows that is"

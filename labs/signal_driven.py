@@ -16,6 +16,7 @@ from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
 from findings.properties.leaves_no_data_unread import LEAVES_NO_DATA_UNREAD
 from findings.properties.needs_no_short_time_out import NEEDS_NO_SHORT_TIME_OUT
 from findings.properties.never_spins import NEVER_SPINS
+from labs.kit import asides
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, sleeps, unavailable, waited
 from probes.words import count, ms
 
@@ -63,18 +64,18 @@ def notified_by_signal(run: Run) -> Finding:
 @LAB.check("a process that computes goes on until the signal interrupts it", claims=("C41",))
 def interrupts(run: Run) -> Finding:
     """The experiment beside the traffic: a process computes, and a signal handler reads the datagram (UNP 6.2, figure 6.4)."""
-    if not run.aside:
-        return unavailable("the experiment beside the traffic did not run")
+    aside = asides.of(run)
+    if not aside.pause_ms:
+        return unavailable(asides.NOT_RUN)
     if not any(call.args and _sets_o_async(call.name, call.args) for call in run.calls("fcntl", "ioctl")):
         return failed("0 calls of fcntl set O_ASYNC: this server gets no signals")
-    aside = run.aside
     words = (
-        f"a datagram came after {aside['pause_ms']} ms; until then the process had computed, with {aside['computed_ms']} ms of"
-        f" CPU time and {count(aside['switches'], 'voluntary switch')}; the handler began {aside['delay_us']} us after the"
-        f" send, and its own recvfrom read {count(aside['result'], 'byte')}"
+        f"a datagram came after {aside.pause_ms} ms; until then the process had computed, with {aside.computed_ms} ms of"
+        f" CPU time and {count(aside.switches, 'voluntary switch')}; the handler began {aside.delay_us} us after the"
+        f" send, and its own recvfrom read {count(aside.result, 'byte')}"
     )
-    on_cpu = aside["computed_ms"] > 0 and aside["switches"] <= 1
-    return confirmed(words) if on_cpu and aside["result"] else failed(words)
+    on_cpu = aside.computed_ms > 0 and aside.switches <= 1
+    return confirmed(words) if on_cpu and aside.result else failed(words)
 
 
 @LAB.check("each socket needs an owner and O_ASYNC of its own: a connection inherits no O_ASYNC", claims=("C41",))

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from labs.kit import asides
 from labs.kit.experiment import PAUSE, Sections
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, sleeps
 from labs.kit.questions.question import Question, Truth, Undecided
@@ -85,15 +86,16 @@ def synchronous(run: Run) -> Finding:
 def asynchronous(run: Run) -> Finding:
     """The call of submit returned before the work was done, and a callback reported the end of the work."""
     marks = [call for call in run.result.calls if call.name == "lseek"]
-    names = run.aside.get("sections", [])
+    aside = asides.of(run)
+    names = aside.sections
     at = {names[call.args[1]]: call.enter for call in reversed(marks) if call.args[1] < len(names)}
     took = at.get("done by then?", 0) - at.get("asynchronous", 0)
-    early, notices = run.aside.get("done_early"), run.aside.get("told", [])
+    early, notices = aside.done_early, aside.told
     words = (
         f"the work takes {ms(PAUSE * 1e9)}; submit returned after {ms(took)}, when done() was {early};"
         f" the end of the work was reported by: {', '.join(notices) or 'nothing'}"
     )
-    return confirmed(words) if took > 0 and early is False and notices == ["callback"] else failed(words)
+    return confirmed(words) if took > 0 and early is False and notices == ("callback",) else failed(words)
 
 
 @LAB.check("a synchronous computation does not block its thread", claims=("C04",))
@@ -125,7 +127,7 @@ def non_blocking(run: Run) -> Finding:
 
 def _marks(run: Run, name: str) -> list[Call]:
     """The calls by which the experiment began the section of that name."""
-    names: list[str] = run.aside.get("sections", [])
+    names = asides.of(run).sections
     number = names.index(name) if name in names else -1
     return [call for call in run.result.calls if call.name == "lseek" and call.args[1] == number]
 
@@ -135,9 +137,10 @@ GOES_ON, DONE = "no, it goes on meanwhile", "yes, submit returns with the result
 
 def done_by_then(run: Run) -> Truth:
     """Was the work done when submit had returned?"""
-    if "done_early" not in run.aside:
+    aside = asides.of(run)
+    if aside.done_early is None:
         raise Undecided("the experiment did not call done()")
-    early, notices = run.aside["done_early"], ", ".join(run.aside.get("told", []))
+    early, notices = aside.done_early, ", ".join(aside.told)
     words = f"the work takes {ms(PAUSE * 1e9)}; done() right after submit returned {early}"
     return Truth(DONE if early else GOES_ON, f"{words}; the end of the work was reported by: {notices or 'nothing'}")
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
+from findings.view import Run
 from labs.kit.arguments import Kept, Overwritten
-from labs.kit.walks import Walks
 from probes import shapes
 
 CROWDS = (10, 100, 200)  # the threads or processes of labs.kit.crowd
 _CALLS = ("select", "select, no wait", "poll", "poll, no wait", "epoll")
 _ROUNDS = {f"{server}, {kind}" for server in ("level", "edge", "level and drained") for kind in ("short", "long")}
-_FIGURES = {"waits", "reads", "sends", "cpu_ns", "round_trip_ns"}
+NOT_RUN = "the experiment beside the traffic did not run"
 _NEEDED = {  # what the checks of a lab look up, where its experiment ran
     "epoll": {"mmap", "epoll_wait"},
     "epoll_edge": {"level", "edge", "rounds"},
@@ -64,6 +64,45 @@ class Crowd:
 
 
 @dataclass(frozen=True)
+class Walks:
+    """What labs.kit.walks returns, for select or for poll."""
+
+    many: int = 0  # descriptors that the call named, with time-out 0,
+    ready: int = 0  # that were ready,
+    reported: int = 0  # and that it reported
+    few: int = 0  # quiet descriptors that the call named before it slept,
+    after_time_out: int = 0  # and that it reported after its time-out, since ready ones had taken their places;
+    after_wake_up: int = 0  # the same, after a byte for one of them had ended the sleep
+    woken: int = 0  # of the few: how many could end the sleep
+    held: int = 0  # of the few: pipes that had a reader while the call slept, after close
+    released: int = 0  # and that had none after the call
+
+
+@dataclass
+class Round:
+    """What one server of labs.kit.edges did in one round."""
+
+    waits: int = 0
+    reads: int = 0
+    sends: int = 0
+    cpu_ns: int = 0  # of the server's part
+    round_trip_ns: int = 0  # of the whole round
+
+    @property
+    def calls(self) -> int:
+        """All system calls of the server."""
+        return self.waits + self.reads + self.sends
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """What labs.kit.efficiency returns for one shape of the set: ns of a call."""
+
+    select: int
+    poll: int
+
+
+@dataclass(frozen=True)
 class Aside:
     """All that the experiments return, together: no two of them use one name for different types."""
 
@@ -76,8 +115,8 @@ class Aside:
     limit: Limit | None = None
     mmap: str = ""
     epoll_wait: str = ""
-    level: int = 0
-    edge: int = 0
+    level: int | None = None
+    edge: int | None = None
     pause_ms: float = 0
     submit_ms: float = 0
     computed_ms: float = 0
@@ -91,7 +130,7 @@ class Aside:
     kept: Kept | None = None
     walks: Walks | None = None
     signals: Signals | None = None
-    efficiency: Mapping[str, Mapping[str, int]] | None = None
+    efficiency: Mapping[str, Efficiency] | None = None
     order: tuple[str, ...] = ()
     chosen: str = ""
     select: int = 0
@@ -100,17 +139,28 @@ class Aside:
     unacknowledged: tuple[int, ...] = ()
     receive_memory: tuple[int, ...] = ()
     send_memory: tuple[int, ...] = ()
-    done_early: bool = False
+    done_early: bool | None = None
     told: tuple[str, ...] = ()
     named: int = 0
     left: int = 0
     asked: Mapping[str, int] | None = None
     early: Mapping[str, bool] | None = None
     reported: Mapping[str, bool] | None = None
-    rounds: Mapping[str, Mapping[str, int]] | None = None
+    rounds: Mapping[str, Round] | None = None
     written: tuple[int, ...] = ()
     untouched: int = 0
     room: int = 0
+
+    @property
+    def not_run(self) -> str:
+        """Why an experiment beside the traffic has returned nothing."""
+        return self.skipped or NOT_RUN
+
+
+def of(run: Run) -> Aside:
+    """What the lab's experiments returned. Without a value is what did not run, or was not returned by an older version."""
+    aside: Aside = shapes.read(Aside, run.aside, "aside")
+    return aside
 
 
 def check(lab: str, data: Mapping[str, Any], sizes: tuple[int, ...]) -> None:
@@ -127,13 +177,12 @@ def check(lab: str, data: Mapping[str, Any], sizes: tuple[int, ...]) -> None:
         if min(ns for costs in aside.growth.values() for ns in costs.values()) <= 0:
             raise ValueError("aside.growth has a call that took no time")
     for name, costs in (aside.efficiency or {}).items():
-        if set(costs) != {"select", "poll"} or min(costs.values()) <= 0:
-            raise ValueError(f"aside.efficiency.{name} lacks a call, or has a call that took no time")
+        if min(costs.select, costs.poll) <= 0:
+            raise ValueError(f"aside.efficiency.{name} has a call that took no time")
     if aside.rounds is not None:
-        figures = [set(cost) for cost in aside.rounds.values()]
-        if set(aside.rounds) != _ROUNDS or any(names != _FIGURES for names in figures):
-            raise ValueError("aside.rounds lacks a server or a figure")
-        if min(figure for cost in aside.rounds.values() for figure in cost.values()) <= 0:
+        if set(aside.rounds) != _ROUNDS:
+            raise ValueError("aside.rounds lacks a server")
+        if min(figure for cost in aside.rounds.values() for figure in astuple(cost)) <= 0:
             raise ValueError("aside.rounds has a figure that is not above 0")
     if aside.crowd is not None:
         wanted = {str(size) for size in CROWDS}

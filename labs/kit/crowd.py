@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from findings.evidence import created
-from labs.kit.asides import CROWDS
+from labs.kit import asides
+from labs.kit.asides import CROWDS, Crowd
 from labs.kit.lab import Finding, Run, confirmed, failed, refuted, unavailable
 from probes.words import count, plural
 from servers.kit.process import end_with_parent
@@ -149,17 +150,21 @@ def hundreds_cost(run: Run, unit: str) -> Finding:
     made = [thread for thread in created(run) if (thread.pid == thread.tid) == (unit == "process")]
     if not made:
         return failed(f"this server created 0 {plural(unit)} for {count(len(run.connections), 'connection')}")
-    if unit not in run.aside.get("crowd", {}):
-        return unavailable(str(run.aside.get("crowd_skipped", "the experiment beside the traffic did not run")))
-    costs = [run.aside["crowd"][unit][str(size)] for size in CROWDS]
+    aside = asides.of(run)
+    if unit not in (crowds := aside.crowd or {}):
+        return unavailable(aside.crowd_skipped or asides.NOT_RUN)
+    costs = [crowds[unit][str(size)] for size in CROWDS]
     most = costs[-1]
     evidence = (
         f"{', '.join(map(str, CROWDS))} {plural(unit)} took {_list(costs, 'cpu_ns', 1e6)} ms of CPU to create,"
         f" {_list(costs, 'bytes', 1e6)} MB of memory, and made {_list(costs, 'switches', 1, 0)} voluntary"
-        f" switches for a message each; each of {CROWDS[-1]} cost {most['cpu_ns'] / CROWDS[-1] / 1e3:.0f} us and"
-        f" {most['bytes'] / CROWDS[-1] / 1e3:.0f} kB"
+        f" switches for a message each; each of {CROWDS[-1]} cost {most.cpu_ns / CROWDS[-1] / 1e3:.0f} us and"
+        f" {most.bytes / CROWDS[-1] / 1e3:.0f} kB"
     )
-    grows = {figure: most[figure] > _GROWS * max(costs[0][figure], 0) for figure in ("cpu_ns", "bytes", "switches")}
+    few = costs[0]
+    grows = {
+        figure: getattr(most, figure) > _GROWS * max(getattr(few, figure), 0) for figure in ("cpu_ns", "bytes", "switches")
+    }
     if not (grows["bytes"] and grows["switches"]):
         return refuted(evidence)
     return (
@@ -167,5 +172,5 @@ def hundreds_cost(run: Run, unit: str) -> Finding:
     )
 
 
-def _list(costs: list[dict[str, int]], figure: str, unit: float, digits: int = 1) -> str:
-    return ", ".join(f"{cost[figure] / unit:.{digits}f}" for cost in costs)
+def _list(costs: list[Crowd], figure: str, unit: float, digits: int = 1) -> str:
+    return ", ".join(f"{getattr(cost, figure) / unit:.{digits}f}" for cost in costs)

@@ -12,9 +12,12 @@ import select
 import socket
 import statistics
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from labs.kit import asides
+from labs.kit.asides import Round
 from labs.kit.experiment import tcp_pair
 from labs.kit.lab import Finding, Run, confirmed, failed, refined, refuted, unavailable
 from probes.words import count
@@ -25,30 +28,14 @@ _CONNECTIONS, _ROUNDS, _BUFFER = 8, 30, 2048
 _SIZES = {SHORT: 64, LONG: 16 * _BUFFER}
 
 
-@dataclass
-class Cost:
-    """What one server did in one round."""
-
-    waits: int = 0
-    reads: int = 0
-    sends: int = 0
-    cpu_ns: int = 0  # of the server's part
-    round_trip_ns: int = 0  # of the whole round
-
-    @property
-    def calls(self) -> int:
-        """All system calls of the server."""
-        return self.waits + self.reads + self.sends
-
-
 # -- the findings -------------------------------------------------------------------------------------------------------
 
 
 def fewer_waits(run: Run) -> Finding:
     """Where a message takes several reads, the edge-triggered server takes fewer waits than one that reads once per wait."""
-    if "rounds" not in run.aside:
-        return unavailable("the experiment beside the traffic did not run")
-    short, long = _costs(run, SHORT), _costs(run, LONG)
+    if (rounds := asides.of(run).rounds) is None:
+        return unavailable(asides.NOT_RUN)
+    short, long = _costs(rounds, SHORT), _costs(rounds, LONG)
     words = (
         f"for {_CONNECTIONS} messages of 1 read each: {_each(short, 'waits', 'wait')}; of {_SIZES[LONG] // _BUFFER} reads each:"
         f" {_each(long, 'waits', 'wait')}. The edge-triggered server needs another read for each message, which gets EAGAIN:"
@@ -62,12 +49,12 @@ def fewer_waits(run: Run) -> Finding:
 
 def faster(run: Run) -> Finding:
     """Edge-triggered epoll is faster: compared by calls and by CPU time, with messages of one read and of several reads."""
-    if "rounds" not in run.aside:
-        return unavailable("the experiment beside the traffic did not run")
+    if (rounds := asides.of(run).rounds) is None:
+        return unavailable(asides.NOT_RUN)
     parts = []
     quicker = {}
     for kind, name in ((SHORT, "1 read"), (LONG, f"{_SIZES[LONG] // _BUFFER} reads")):
-        costs = _costs(run, kind)
+        costs = _costs(rounds, kind)
         level, edge, drains = (costs[server] for server in SERVERS)
         quicker[kind] = edge.calls < level.calls and edge.cpu_ns < level.cpu_ns
         parts.append(
@@ -81,11 +68,11 @@ def faster(run: Run) -> Finding:
     return refuted(f"{words}. The draining saves the waits, and a level-triggered server can drain as well")
 
 
-def _costs(run: Run, kind: str) -> dict[str, Cost]:
-    return {name: Cost(**run.aside["rounds"][f"{name}, {kind}"]) for name in SERVERS}
+def _costs(rounds: Mapping[str, Round], kind: str) -> dict[str, Round]:
+    return {name: rounds[f"{name}, {kind}"] for name in SERVERS}
 
 
-def _each(costs: dict[str, Cost], figure: str, noun: str) -> str:
+def _each(costs: dict[str, Round], figure: str, noun: str) -> str:
     return ", ".join(f"{name}: {count(getattr(cost, figure), noun)}" for name, cost in costs.items())
 
 
@@ -93,12 +80,12 @@ def _each(costs: dict[str, Cost], figure: str, noun: str) -> str:
 
 
 def measure() -> dict[str, Any]:
-    """{"rounds": {"level, short": the median of each figure of Cost, "edge, short": ..., ...}}."""
+    """{"rounds": {"level, short": the median of each figure of Round, "edge, short": ..., ...}}."""
     rounds = {}
     for kind, size in _SIZES.items():
         with contextlib.ExitStack() as stack:
             servers = {name: Server(stack, name) for name in SERVERS}
-            costs: dict[str, list[Cost]] = {name: [] for name in SERVERS}
+            costs: dict[str, list[Round]] = {name: [] for name in SERVERS}
             for _ in range(_ROUNDS):
                 for name, server in servers.items():
                     costs[name].append(server.round(size))
@@ -123,9 +110,9 @@ class Server:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a part waits for the ACK of the part before
             self._epoll.register(fd, select.EPOLLIN | (select.EPOLLET if name == "edge" else 0))
 
-    def round(self, size: int) -> Cost:
+    def round(self, size: int) -> Round:
         """One message on each connection, there and back."""
-        cost, message = Cost(), b"x" * size
+        cost, message = Round(), b"x" * size
         begin = time.perf_counter_ns()
         for client in self._clients:
             client.sendall(message)
@@ -141,7 +128,7 @@ class Server:
         cost.round_trip_ns = time.perf_counter_ns() - begin
         return cost
 
-    def _serve(self, connection: socket.socket, cost: Cost) -> int:
+    def _serve(self, connection: socket.socket, cost: Round) -> int:
         """Reads once, or until EAGAIN, and sends it back; how many bytes."""
         echoed = 0
         while True:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from labs.kit import asides
 from labs.kit.lab import Finding, Run, confirmed, failed, refined, refuted, unavailable
 from probes.measure import result
 from servers.kit.system import system_call
@@ -110,12 +111,12 @@ def poll_is_cheaper(run: Run, calls: list[result.Call]) -> Finding:
     """
     if not calls:
         return failed("this server made 0 calls of poll")
-    shapes = run.aside.get("efficiency", {})
+    shapes = asides.of(run).efficiency or {}
     if len(shapes) < 2:
         return unavailable("RLIMIT_NOFILE allows too few descriptors: ulimit -Hn 16384 allows enough")
-    ratios = {name: costs["select"] / costs["poll"] for name, costs in shapes.items()}
+    ratios = {name: costs.select / costs.poll for name, costs in shapes.items()}
     words = "; ".join(
-        f"{name}: select {costs['select'] / 1e3:.1f} us, poll {costs['poll'] / 1e3:.1f} us (x{ratios[name]:.2f})"
+        f"{name}: select {costs.select / 1e3:.1f} us, poll {costs.poll / 1e3:.1f} us (x{ratios[name]:.2f})"
         for name, costs in shapes.items()
     )
     cheaper = [name for name, ratio in ratios.items() if ratio > CHEAPER]

@@ -15,9 +15,10 @@ import select as python_select
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from labs.kit import asides
 from labs.kit.lab import Finding, Run, confirmed, failed, refined, unavailable
 from probes.measure.result import Call
 from probes.words import count
@@ -141,7 +142,7 @@ def cost_grows(run: Run, name: str, calls: list[Call]) -> Finding:
     """
     if lacking := missing(run, name, calls):
         return lacking
-    costs = run.aside["growth"][name]
+    costs = costs_of(run, name)
     few, many = _slopes(costs)
     evidence = f"{words(name, costs)}; each further descriptor costs {few / 1e3:.2f} us among {SIZES[0]} to {SIZES[1]}"
     evidence += f" and {many / 1e3:.2f} us among {SIZES[1]} to {SIZES[2]}"
@@ -153,31 +154,29 @@ def cost_stays(run: Run, calls: list[Call]) -> Finding:
     """The cost of epoll_wait does not grow with the descriptors: with the most of them, they cause less than half of it."""
     if lacking := missing(run, "epoll_wait", calls):
         return lacking
-    costs = run.aside["growth"]["epoll"]
-    evidence = f"{words('epoll_wait', costs)}; {words('select', run.aside['growth']['select'])}"
+    costs = costs_of(run, "epoll")
+    evidence = f"{words('epoll_wait', costs)}; {words('select', costs_of(run, 'select'))}"
     return (confirmed if share_of_descriptors(costs) < 0.5 else failed)(evidence)
 
 
 def limited_by_files(run: Run, calls: list[Call]) -> Finding:
     """Registering ended when the process had no more descriptors; the evidence names the other limits."""
-    if "limit" not in run.aside:
-        return unavailable("the experiment beside the traffic did not run")
+    if (limits := asides.of(run).limit) is None:
+        return unavailable(asides.NOT_RUN)
     if not calls:
         return failed("this server made 0 calls of epoll_wait")
-    limits = run.aside["limit"]
     evidence = (
-        f"with RLIMIT_NOFILE {limits['nofile']}, epoll took {count(limits['taken'], 'descriptor')}; the next failed:"
-        f" {limits['refused']}"
+        f"with RLIMIT_NOFILE {limits.nofile}, epoll took {count(limits.taken, 'descriptor')}; the next failed: {limits.refused}"
     )
-    if not limits["taken"] or not limits["refused"].endswith("dup"):
+    if not limits.taken or not limits.refused.endswith("dup"):
         return failed(evidence)
-    memory = limits["memory_bytes"] / 1e9
-    if limits["file_max"]:
-        per_gb = limits["file_max"] / memory
-        evidence += f"; this machine has {memory:.0f} GB of memory and file-max {limits['file_max']:,}"
+    memory = limits.memory_bytes / 1e9
+    if limits.file_max:
+        per_gb = limits.file_max / memory
+        evidence += f"; this machine has {memory:.0f} GB of memory and file-max {limits.file_max:,}"
         evidence += f" ({per_gb:,.0f} per GB)" if per_gb < 1e6 else ": its limit does not depend on the memory"
-    if limits["watches"]:
-        return refined(f"{evidence}; epoll has another limit, max_user_watches {limits['watches']:,}")
+    if limits.watches:
+        return refined(f"{evidence}; epoll has another limit, max_user_watches {limits.watches:,}")
     return confirmed(evidence)
 
 
@@ -185,24 +184,28 @@ def missing(run: Run, name: str, calls: list[Call]) -> Finding | None:
     """The finding where there is nothing to compare: no such call, or no experiment beside the traffic."""
     if not calls:
         return failed(f"this server made 0 calls of {name}")
-    if "growth" not in run.aside:
-        return unavailable(str(run.aside.get("growth_skipped", "the experiment beside the traffic did not run")))
-    return None
+    aside = asides.of(run)
+    return unavailable(aside.growth_skipped or asides.NOT_RUN) if aside.growth is None else None
 
 
-def share_of_descriptors(costs: dict[str, int]) -> float:
+def costs_of(run: Run, name: str) -> Mapping[str, int]:
+    """What a call costs, ns, by the number of its descriptors. `missing` has found that the experiment ran."""
+    return (asides.of(run).growth or {})[name]
+
+
+def share_of_descriptors(costs: Mapping[str, int]) -> float:
     """Of the cost with the most descriptors, the share that the call with the fewest does not have."""
     few, many = costs[str(SIZES[0])], costs[str(SIZES[2])]
     return 1 - few / many if many > 0 else 0
 
 
-def _slopes(costs: dict[str, int]) -> tuple[float, float]:
+def _slopes(costs: Mapping[str, int]) -> tuple[float, float]:
     """What each further descriptor costs, ns: among few, and among many."""
     few, middle, many = (costs[str(size)] for size in SIZES)
     return (middle - few) / (SIZES[1] - SIZES[0]), (many - middle) / (SIZES[2] - SIZES[1])
 
 
-def words(name: str, costs: dict[str, int]) -> str:
+def words(name: str, costs: Mapping[str, int]) -> str:
     """The costs by the number of descriptors, in a phrase."""
     durations = ", ".join(f"{ns / 1e3:.1f}" for ns in costs.values())
     return f"{name} with {', '.join(costs)} descriptors: {durations} us"

@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from labs.kit import growth
+from labs.kit import asides, growth
+from labs.kit.asides import Walks
 from labs.kit.experiment import PAUSE, later
 from labs.kit.lab import Finding, Run, confirmed, failed, unavailable
-from probes import shapes
 from probes.measure.result import Call
 from probes.words import count
 from servers.kit.system import system_call
@@ -37,21 +37,6 @@ _DESCRIPTORS = MANY + 100  # of a process that makes the experiments
 _TRIES = 4  # on a busy machine the other thread may come after the end of the time-out
 
 Wait = Callable[[Sequence[int], float], int]
-
-
-@dataclass(frozen=True)
-class Walks:
-    """What the experiments found, for one of the two calls."""
-
-    many: int = 0  # descriptors that the call named, with time-out 0,
-    ready: int = 0  # that were ready,
-    reported: int = 0  # and that it reported
-    few: int = 0  # quiet descriptors that the call named before it slept,
-    after_time_out: int = 0  # and that it reported after its time-out, since ready ones had taken their places;
-    after_wake_up: int = 0  # the same, after a byte for one of them had ended the sleep
-    woken: int = 0  # of the few: how many could end the sleep
-    held: int = 0  # of the few: pipes that had a reader while the call slept, after close
-    released: int = 0  # and that had none after the call
 
 
 def of_select() -> dict[str, Any]:
@@ -212,10 +197,9 @@ def polls_all(run: Run, name: str, calls: list[Call]) -> Finding:
     """
     if lacking := growth.missing(run, name, calls):
         return lacking
-    if "walks" not in run.aside:
+    if (walks := asides.of(run).walks) is None:
         return unavailable("the experiment beside the traffic did not run: does ulimit -Hn allow 400 descriptors?")
-    walks: Walks = shapes.read(Walks, run.aside["walks"], "aside.walks")
-    costs = run.aside["growth"][f"{name}, no wait"]
+    costs = growth.costs_of(run, f"{name}, no wait")
     shown = (
         f"with time-out 0 and {walks.ready} of {walks.many} descriptors ready {name} returned {walks.reported}; when dup2 had"
         f" put ready descriptors in the places of {walks.few} quiet ones during the sleep, {name} returned"
@@ -247,11 +231,10 @@ def queues_on_all(run: Run, name: str, calls: list[Call]) -> Finding:
             " numbers are those of their descriptors"
         )
         return (confirmed if len(complete) >= 0.9 * len(counted) else failed)(evidence)
-    if "walks" not in run.aside:
+    if (walks := asides.of(run).walks) is None:
         return unavailable("the experiment beside the traffic did not run: does ulimit -Hn allow 400 descriptors?")
-    walks: Walks = shapes.read(Walks, run.aside["walks"], "aside.walks")
-    costs = run.aside["growth"][name]
-    queueing = {size: ns - run.aside["growth"][f"{name}, no wait"][size] for size, ns in costs.items()}
+    costs, no_wait = growth.costs_of(run, name), growth.costs_of(run, f"{name}, no wait")
+    queueing = {size: ns - no_wait[size] for size, ns in costs.items()}
     evidence = (
         f"{walks.woken} of {walks.few} pipes ended the sleep of a call that named them all; an entry keeps its file open:"
         f" {walks.held} of {walks.few} pipes kept their reader when it was closed during the sleep, and {walks.released} of"

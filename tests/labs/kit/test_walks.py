@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from labs.kit import walks
-from labs.kit.walks import FEW, MANY, Walks
+from labs.kit.asides import Walks
+from labs.kit.walks import FEW, MANY
 from probes.measure.result import Verdict
 from tests.conftest import checked_with, lab_run, recording_of
 from tests.labs.kit.beside import beside
