@@ -287,7 +287,7 @@ static inline int tcp_copied(u64 socket) {
     seen->count = 0;  /* several reads may take the data of one arrival: it counts once */
     if (!t->unread)
       forget_arrival(socket);
-  } else if (!t->ready) {
+  } else if (!t->ready && t->taken) {  /* splice calls tcp_rcv_space_adjust several times, and copies nothing (tcp_read_sock) */
     count(LOSS_ARRIVAL);
   }
   t->drained = !t->unread;

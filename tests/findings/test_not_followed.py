@@ -86,6 +86,7 @@ def test_a_server_of_tcp_leaves_nothing_out() -> None:
 @pytest.mark.live
 def test_the_bytes_are_those_that_the_program_read(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
     found = follow(compiled("families"))
+    assert found.result.events.sound, found.result.events
     said = json.loads(found.output)
     bytes_of = {str(row.reason): row.bytes for row in not_followed(found.result)}
     assert bytes_of == {reason: number for reason, number in said.items() if number and reason != "tcp"}

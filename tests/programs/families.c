@@ -64,7 +64,7 @@ int main(int argc, char **argv) {
   long spliced = 0;
   for (int i = 0; i < 2; i++) {
     if (write(ends[1], data, 1000) != 1000) return 1;
-    spliced += splice(ends[0], NULL, out[1], NULL, 1000, 0);
+    spliced += splice(ends[0], NULL, out[1], NULL, 65536, 0);
     if (read(out[0], data, 1000) < 0) return 1;
   }
   printf("{\"unix socket\": %ld, \"MPTCP\": %ld, \"splice\": %ld, \"tcp\": %ld}\n", of_unix + pair, mptcp, spliced, tcp);
