@@ -25,6 +25,7 @@ _DISPATCHES = (Architecture.LOOP_AND_WORKERS, Architecture.LOOP_AND_HELPERS, Arc
 _TAKES_TURNS = (Architecture.PREFORK, Architecture.THREAD_POOL)
 _FEW_SLEEPS = 3  # a thread that slept no more often than this after its start did no work for others
 _TIMED = 0.9  # of a thread's sleeps
+_IDLE = 0.001  # of its life, awake
 
 
 class Role(enum.StrEnum):
@@ -238,7 +239,9 @@ class _Tree:
         if sleeps and self._timed[use.serial] >= _TIMED * sleeps and sleeps > _FEW_SLEEPS:
             return Role.TIMER
         works = use.sends + use.other_reads + use.other_writes > _FEW_SLEEPS
-        return Role.HELPER if works or sleeps > _FEW_SLEEPS else Role.IDLE
+        thread = self._threads[use.serial]
+        woken = sleeps > _FEW_SLEEPS and thread.awake > _IDLE * thread.wall
+        return Role.HELPER if works or woken else Role.IDLE
 
     def _process_role(self, process: int) -> Role:
         """The role of its first thread in a report. A process that serves nobody, and whose children do, is a master."""

@@ -8,7 +8,7 @@ A read that slept until data came is *blocking*. A read that did not sleep was e
   data, and the connection was handed over.
   A connection that a thread took out of its set after such an event (EPOLL_CTL_DEL) was handed over as well.
 * Another thread of the process returned from select or poll meanwhile, and that thread itself neither accepts nor reads: it
-  waits for the others (Tcl's notifier thread).
+  waits for the others (Tcl's notifier thread). Or its set can have this descriptor: the connection was handed over.
 * Otherwise nothing announced it. On a blocking descriptor the read would have slept; on a non-blocking one it would have got
   EAGAIN. Such reads count only where no other read of the thread says more.
 """
@@ -24,6 +24,8 @@ from findings.models.model import Mechanism
 from probes.kernel import syscalls
 from probes.measure.result import Call, Result
 
+_MSG_DONTWAIT = 0x40  # uapi/linux/socket.h
+_FLAGS = {"recvfrom": 3, "recvmsg": 2, "recvmmsg": 3}  # which argument has the flags
 _GETEVENTS = 1  # IORING_ENTER_GETEVENTS
 _MECHANISMS = (
     dict.fromkeys(("select", "pselect6"), Mechanism.SELECT)
@@ -62,6 +64,9 @@ class Use:
     meanwhile: collections.Counter[tuple[int, Mechanism]] = field(
         default_factory=collections.Counter
     )  # reads after another's wait
+    covered: collections.Counter[tuple[int, Mechanism]] = field(
+        default_factory=collections.Counter
+    )  # and its set has room for it
     unannounced: int = 0  # reads of non-blocking descriptors that nothing announced, and that were never in an epoll set
     early: int = 0  # reads that nothing announced, of descriptors that are in an epoll set at other times
     slept: int = 0  # reads of connections that slept
@@ -148,7 +153,7 @@ class _Scan:
         self._completed: dict[int, Descriptor] = {}
         self._sets: dict[EpollSet, None] = {}
         self._began: dict[int, int] = {}
-        self._reports: dict[int, tuple[int, int, Mechanism]] = {}  # of each process: its last report by select or poll
+        self._reports: dict[int, tuple[Call, Mechanism]] = {}  # of each process: its last report by select or poll
         self._waited: dict[int, int] = {}  # when each process first waited in a multiplexer
         self._clients = 0
 
@@ -188,6 +193,12 @@ class _Scan:
                     notifier.notifies = True
                     use.reads[mechanism] += number
                     use.unannounced -= number
+            rest = use.lucky + use.unannounced
+            for (thread, mechanism), number in use.covered.items() if rest and not use.slept else ():
+                if number > 0.5 * rest:
+                    use.reads[mechanism] += rest
+                    use.handed[thread] += rest
+                    use.lucky = use.unannounced = 0
 
     def take(self, call: Call) -> None:
         self._descriptors.until(call.enter)
@@ -235,7 +246,7 @@ class _Scan:
             waits.reported += 1
             waits.alone += alone
             if mechanism in (Mechanism.SELECT, Mechanism.POLL):
-                self._reports[process] = call.exit, call.thread, mechanism
+                self._reports[process] = call, mechanism
             use.reported_at, use.reported_by, use.reported_alone = call.exit, mechanism, alone
             use.reported_set = epoll
             if epoll:
@@ -323,13 +334,17 @@ class _Scan:
             use.handed[reporter] += 1
         elif found.registered:
             use.early += 1
-        elif found.non_blocking:
-            use.unannounced += 1
-            at, thread, mechanism = self._reports.get(self._descriptors.process_of[call.thread], (0, 0, Mechanism.POLL))
-            if at > found.used and thread != call.thread:
-                use.meanwhile[thread, mechanism] += 1
         else:
-            use.lucky += 1
+            self._unannounced(call, use, found)
+
+    def _unannounced(self, call: Call, use: Use, found: Descriptor) -> None:
+        non_blocking = found.non_blocking or bool(argument(call, _FLAGS.get(call.name, 9)) & _MSG_DONTWAIT)
+        use.unannounced += non_blocking
+        use.lucky += not non_blocking
+        report, mechanism = self._reports.get(self._descriptors.process_of[call.thread], (None, Mechanism.POLL))
+        if report and report.exit > found.used and report.thread != call.thread:
+            use.meanwhile[report.thread, mechanism] += non_blocking
+            use.covered[report.thread, mechanism] += _has_room_for(report, call.fd or 0)
 
     @staticmethod
     def _can_announce(use: Use, found: Descriptor) -> bool:
@@ -344,6 +359,17 @@ def _waited_for_it_alone(use: Use, found: Descriptor) -> bool:
     if found.kind is Kind.DATAGRAM:
         return False
     return use.reported_alone or (use.reported_set is not None and use.reported_set.members == {found})
+
+
+def _has_room_for(report: Call, number: int) -> bool:
+    """Can the set of a select or a poll have that descriptor? (The recording has no sets, but how large they were.)
+
+    A select names its highest descriptor. An acceptor's listener and pipe are older than its connections, and their numbers
+    are lower.
+    """
+    if report.name in ("select", "pselect6"):
+        return argument(report, 0) > number
+    return argument(report, 1) > 2
 
 
 def _reporter(found: Descriptor) -> int:

@@ -156,7 +156,7 @@ def _of_blocking(server: Server) -> Shape:
 
 def _of_loops(server: Server, mechanism: Mechanism) -> Shape:
     loops = set(server.serving) | _idle_loops(server, mechanism)
-    handed = _handed_over(server)
+    handed = _handed_over(server) or _same_set(server)
     if handed:
         return handed
     if len(loops) == 1:
@@ -214,6 +214,18 @@ def _handed_over(server: Server) -> Shape | None:
     readers = sum(number for thread, number in handed.items() if thread in server.serving)
     shared = readers >= 0.5 * handed.total()
     return Shape(Architecture.SHARED_LOOP if shared else Architecture.LOOP_AND_WORKERS, (words,))
+
+
+def _same_set(server: Server) -> Shape | None:
+    """Do several threads wait on one epoll set that has connections? Which of them gets an event is chance."""
+    serving = set(server.serving)
+    for epoll in server.behaviour.sets:
+        waiting = len(epoll.waiters)
+        if waiting > 1 and epoll.waiters >= serving and any(member.serves for member in epoll.members):
+            connections = count(len(server.connections), "connection")
+            words = f"{count(waiting, 'thread')} wait on the same epoll set, and read {connections}"
+            return Shape(Architecture.SHARED_LOOP, (words,))
+    return None
 
 
 def _of_one_loop(server: Server) -> Shape:

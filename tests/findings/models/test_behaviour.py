@@ -139,19 +139,49 @@ def test_a_thread_that_reads_a_later_connection_is_no_pool_while_threads_are_as_
 
 
 def test_a_thread_may_wait_for_another_that_reads() -> None:
-    def run(accepts: int) -> Classification:
+    def run(accepts: int, highest: int) -> Classification:
         story = Story()
         notifier = story.thread()
         story.listener()
         for number in (5, 6):
             story.call("accept4", 3, 0, 0, O_NONBLOCK, result=number, by=accepts)
         for number in (5, 6) * 4:
-            story.call("select", 9, result=1, sleeps="select", by=notifier)
+            story.call("select", highest + 1, result=1, sleeps="select", by=notifier)
             story.read(number)
         return classify(story.result())
 
-    assert of(run(accepts=1)) == (Model.SELECT, Architecture.SINGLE_LOOP)
-    assert run(accepts=2).model is Model.UNKNOWN  # an acceptor's select is for its listener
+    assert of(run(accepts=1, highest=6)) == (Model.SELECT, Architecture.SINGLE_LOOP)
+    assert of(run(accepts=2, highest=6)) == (Model.SELECT, Architecture.LOOP_AND_WORKERS)
+    assert run(accepts=2, highest=3).model is Model.UNKNOWN  # an acceptor's select is for its listener
+
+
+def test_threads_that_wait_on_one_set_share_its_connections() -> None:
+    for number_of_threads, architecture in ((2, Architecture.SHARED_LOOP), (1, Architecture.SINGLE_LOOP)):
+        story = Story()
+        other = story.thread()
+        story.listener()
+        story.call("epoll_create1", result=4)
+        for number in (5, 6):
+            story.call("accept4", 3, 0, 0, O_NONBLOCK, result=number)
+            story.call("epoll_ctl", 4, ADD, number, IN)
+        for number in (5, 6) * 4:
+            story.call("epoll_wait", 4, result=1, sleeps="epoll")
+            story.read(number)
+        if number_of_threads == 2:
+            story.call("epoll_wait", 4, result=0, sleeps="epoll", by=other)
+        assert of(classify(story.result())) == (Model.EPOLL, architecture)
+
+
+def test_a_read_with_msg_dontwait_polls() -> None:
+    for flag, model in ((0x40, Model.NONBLOCKING), (0, Model.BLOCKING)):
+        story = Story()
+        story.listener()
+        for number in (5, 6):
+            story.call("accept4", 3, result=number)
+        for number in (5, 6) * 4:
+            story.call("recvfrom", number, 0, 4096, flag, result=-11, errno="EAGAIN")
+            story.call("recvfrom", number, 0, 4096, flag, result=64)
+        assert classify(story.result()).model is model
 
 
 def test_a_program_that_only_connects_is_a_client() -> None:
