@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from findings.properties.property import Observation, Property, broken, held, not_shown
+from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
 from findings.view import Run
 from probes.words import count
 
@@ -15,12 +15,17 @@ def observe(run: Run) -> Observation:
     made = sum(1 for client in run.clients if client.port)
     accepted = len(run.connections)
     if run.udp or not made:
-        return not_shown("no client of iolab's made a connection")
+        return not_shown("no client of iolab's made a connection, and no probe reports the accept queue of a listener")
     if not accepted:
         return not_shown("no call of accept returned a connection")
     if accepted >= made:
         return held(f"the server accepted {made} of {count(made, 'connection')}")
-    return broken(f"the server never accepted {made - accepted} of {count(made, 'connection')}")
+    last = run.connections[-1]
+    thread = next(thread for thread in run.result.threads if thread.serial == last.thread)
+    return broken(
+        f"the server never accepted {made - accepted} of {count(made, 'connection')}",
+        places=[place_of(thread, last.name, last.fd, last.exit, Cost(calls=made - accepted))],
+    )
 
 
 ACCEPTS_EVERY_CONNECTION = Property(
@@ -28,4 +33,7 @@ ACCEPTS_EVERY_CONNECTION = Property(
     statement="the server accepts every connection",
     remedy="keep the listener registered; with edge-triggered epoll accept until EAGAIN",
     observe=observe,
+    gravity=Gravity.LOST,
+    fault="connections are never accepted",
+    needs_all=True,
 )

@@ -14,8 +14,11 @@ from findings.diagnosis import ProgramFinding, diagnose
 from findings.properties import OF_ANY_PROGRAM, Holds
 from findings.properties.gets_a_cpu import GETS_A_CPU
 from findings.properties.never_spins import NEVER_SPINS
+from findings.properties.queues_at_no_lock import QUEUES_AT_NO_LOCK
 from findings.properties.waits_for_its_children import WAITS_FOR_ITS_CHILDREN
 from findings.view import Run
+from probes.measure.queues import Queue
+from probes.measure.result import Call
 from tests.conftest import DATA, measured
 
 MS = 1_000_000
@@ -93,11 +96,24 @@ def test_its_right_twin_is_quiet(name: str) -> None:
 
 
 def test_each_property_breaks_somewhere_and_holds_somewhere() -> None:
-    by_others = {"leaves-no-data-unread", "computes-little", "serves-in-turn", "needs-no-short-time-out", "wakes-one-thread"}
-    by_others |= {"closes-ended-connections", "reads-large-pieces"}  # tests/findings/properties/test_properties.py
+    by_others = {  # tests/findings/properties/test_properties.py
+        "leaves-no-data-unread", "computes-little", "serves-in-turn", "needs-no-short-time-out", "wakes-one-thread",
+        "accepts-every-connection", "closes-ended-connections", "reads-large-pieces",
+    }  # fmt: skip
     assert {fault.id for fault in FAULTS} | by_others == {each.id for each in OF_ANY_PROGRAM}
     held = {finding.id for name in RIGHT for finding in diagnose(measured(f"faults/{name}")).held}
     assert {fault.id for fault in FAULTS} <= held
+
+
+def test_a_queue_at_the_lock_of_an_address_space_is_found() -> None:
+    result = measured("faults/convoy-wrong")
+
+    def at_mmap_lock(call: Call) -> Call:
+        sleeps = tuple(dataclasses.replace(sleep, queue=Queue.MMAP_LOCK) for sleep in call.sleeps)
+        return dataclasses.replace(call, name="mmap", sleeps=sleeps) if call.name == "futex" else call
+
+    seen = QUEUES_AT_NO_LOCK.observe(Run(dataclasses.replace(result, calls=tuple(map(at_mmap_lock, result.calls)))))
+    assert seen.holds is Holds.BROKEN and "the lock of their address space (mmap_lock)" in seen.evidence
 
 
 def test_the_remedy_is_that_of_the_case() -> None:
