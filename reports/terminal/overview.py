@@ -49,7 +49,7 @@ def _heading(report: Report, out: Screen) -> None:
     assert isinstance(context, TraceRun)
     line = Text.assemble(("trace ", "bold"), visible(" ".join(context.command or "?"))[:_COMMAND])
     if context.status is not None:
-        line.append(f": exit status {context.status}", style="bold" if context.status else "")
+        line.append(f": {_ending(report, context.status)}", style="bold" if context.status else "")
     out.print(line)
     threads = report.result.threads
     wall = max((thread.end for thread in threads), default=0) - min((thread.start for thread in threads), default=0)
@@ -72,6 +72,16 @@ def _heading(report: Report, out: Screen) -> None:
     if report.part:
         nothing = "" if report.result.threads else ": nothing in this run is like that"
         note(out, f"only {visible(report.part.words)}{nothing}", "yellow")
+
+
+def _ending(report: Report, status: int) -> str:
+    """How the program ended; `status` as a shell reports it."""
+    first = report.whole.threads[0].serial if report.whole.threads else None
+    for ended in report.endings:
+        if ended.by_signal and ended.process.first.serial == first:
+            core = ", core dumped" if ended.core else ""
+            return f"exit status {status} ({visible(ended.signal) or 'a signal'}{core})"
+    return f"exit status {status}"
 
 
 def _identity(report: Report, out: Screen) -> None:

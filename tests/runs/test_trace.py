@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -32,6 +33,13 @@ def test_output_is_the_programs_and_the_answer_goes_to_stderr(kernel: None) -> N
 @pytest.mark.parametrize(("script", "status"), [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143), ("kill -KILL $$", 137)])
 def test_the_status_is_the_programs(kernel: None, script: str, status: int) -> None:
     assert iolab("trace", "--", "sh", "-c", script).returncode == status
+
+
+def test_the_heading_names_the_signal_that_ended_the_program(kernel: None) -> None:
+    killed = iolab("trace", "--brief", "--", "sh", "-c", "kill -SEGV $$")
+    assert re.search(r"exit status 139 \(SIGSEGV(, core dumped)?\)", " ".join(killed.stderr.split()))
+    exited = iolab("trace", "--brief", "--", "sh", "-c", "exit 139")
+    assert "exit status 139 1 process" in " ".join(exited.stderr.split())
 
 
 def test_arguments_arrive_as_they_were(kernel: None) -> None:
