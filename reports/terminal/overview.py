@@ -111,9 +111,9 @@ def _faults(report: Report, out: Screen) -> None:
     if diagnosis.broken:
         note(out, f"{count(len(diagnosis.held), 'other property')} hold, {len(diagnosis.not_shown)} are not shown by this run")
         return
-    out.print(Text.assemble(("nothing found. ", "green"), f"This run has: {_ids(diagnosis.held)}"))
-    if diagnosis.not_shown:
-        note(out, f"This run does not show {count(len(diagnosis.not_shown), 'other property')} (listed below and in --json)")
+    others = count(len(diagnosis.not_shown), "other property")
+    rest = f"; it does not show {others}" if diagnosis.not_shown else ""
+    out.print(Text.assemble(("nothing found. ", "green"), f"The run has: {_ids(diagnosis.held)}{rest}"))
 
 
 def _ids(findings: Sequence[ProgramFinding]) -> str:

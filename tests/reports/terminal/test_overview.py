@@ -44,7 +44,7 @@ def test_a_lock_in_an_event_loop_is_found_with_its_holder() -> None:
 
 def test_where_nothing_is_wrong_it_says_what_was_looked_for() -> None:
     text = words(first_screen(checked("trace")))
-    assert re.search(r"nothing found\. This run has: [a-z-]+, [a-z-]+.* This run does not show \d+ other properties", text)
+    assert re.search(r"nothing found\. The run has: [a-z-]+, [a-z-]+.*; it does not show \d+ other properties", text)
 
 
 def test_the_start_up_is_apart() -> None:
