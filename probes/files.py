@@ -117,7 +117,7 @@ def growing(path: str) -> Iterator[IO[bytes]]:
                 file.flush()
                 os.fsync(plan.half)
         except BaseException:
-            if name and not os.fstat(plan.half).st_size:
+            if name and not os.fstat(plan.half).st_size and _is_called(plan.half, name, folder):
                 _remove(name, folder)
             raise
         if name != plan.place.name or not _is_called(plan.half, name, folder):
