@@ -35,6 +35,7 @@ class Causes:
         self._lives: dict[int, list[Thread]] = collections.defaultdict(list)
         for thread in threads:
             self._lives[thread.host_tid].append(thread)
+        self._serials = {thread.serial for lives in self._lives.values() for thread in lives}
 
     def of(self, sleep: Sleep) -> Cause:
         """What ended the sleep. The kernel uses a tid again: the thread must have been alive at the wake-up, or just ended."""
@@ -61,4 +62,6 @@ class Causes:
             return Cause(waker.chain)
         if waker.by_packet and not sent_by_waker(waker.stack):
             return Cause(waker.chain)
-        return Cause(waker.chain, row.waker_thread) if row.waker_thread else Cause(waker.chain, task=waker.comm)
+        if row.waker_thread in self._serials:  # not in them: it has no account, or its first record was lost
+            return Cause(waker.chain, row.waker_thread)
+        return Cause(waker.chain, task=waker.comm)
