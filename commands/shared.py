@@ -73,6 +73,7 @@ VALUES = {
     "messages": "N",
     "name": "NAME",
     "only": "NAMES",
+    "pid": "N",
     "out": "FILE",
     "protocol": "NAME",
     "recording": "FILE",
@@ -80,6 +81,7 @@ VALUES = {
     "rounds": "N",
     "rubric": "FILE",
     "save": "FILE",
+    "seconds": "S",
     "seed": "N",
     "size": "BYTES",
     "slowest": "N",
@@ -289,7 +291,7 @@ def numbers(**options: str) -> dict[str, Any]:
 def number(option: str, text: str) -> Any:
     """One option's value as an int, a pause as a float. Raises WrongUsage."""
     try:
-        return float(text) if option == "gap_ms" else int(text)
+        return float(text) if option in ("gap_ms", "seconds") else int(text)
     except ValueError:
         raise WrongUsage(
             f"--{option.replace('_', '-')} {text} is not a number", "for example --clients 3 --gap-ms 20, --slowest 5"

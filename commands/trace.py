@@ -15,7 +15,9 @@ HELP = (
     | shared.SAVE_HELP
     | {
         "details": "how many calls and sleeps to record one by one (default: 100,000): all from the start, then samples; all or"
-        " none. Counts and sums are exact in any case"
+        " none. Counts and sums are exact in any case",
+        "pid": "join this process, which runs already, with its threads and its descendants; it goes on afterwards",
+        "seconds": "end the recording after so many seconds (with --pid)",
     }
 )
 
@@ -32,12 +34,15 @@ def trace(
     slowest: str = "",
     html: str = "",
     details: str = "",
+    pid: str = "",
+    seconds: str = "",
     *,
     rest: list[str],
 ) -> int:
-    """Trace any program: invoke trace -- CMD ARGS. The report goes to stderr; stdout belongs to the program."""
-    if not rest:
-        raise WrongUsage("trace needs a program to run", "invoke trace -- CMD ARGS, for example: invoke trace -- ls -l")
+    """Trace any program: invoke trace -- CMD ARGS, or invoke trace --pid N. The report goes to stderr; stdout belongs to the
+    program.
+    """
+    _check_target(rest, pid, seconds)
     shared.check(save, out, html)
     view = shared.view(stacks, brief, thread, calls, fd, slowest)
     budget = _budget(details)
@@ -46,12 +51,28 @@ def trace(
     from runs import trace as tracing
     from runs.signals import HeldSignals
 
-    signals = HeldSignals()
-    recording, status = tracing.run(rest, shared.progress, shared.closed_at_start(), signals, budget)
+    signals, status = HeldSignals(), 0
+    if pid:
+        limit = float(shared.number("seconds", seconds)) if seconds else None
+        recording = tracing.join(shared.number("pid", pid), limit, shared.progress, signals, budget)
+    else:
+        recording, status = tracing.run(rest, shared.progress, shared.closed_at_start(), signals, budget)
     result, failed = shared.present(
         recording, json=json, save=save, out=out, view=view, html=html, default=sys.stderr, saved=signals.release
     )
     return failed or (status if result.verdict != "inconclusive" else shared.VERDICT_CODES["inconclusive"])
+
+
+def _check_target(command: list[str], pid: str, seconds: str) -> None:
+    """Raises WrongUsage unless either a command or a process is named."""
+    if not command and not pid:
+        raise WrongUsage("trace needs a program to run", "invoke trace -- CMD ARGS, for example: invoke trace -- ls -l")
+    if command and pid:
+        raise WrongUsage("trace takes a program or --pid, not both", "invoke trace -- CMD ARGS, or invoke trace --pid N")
+    if seconds and not pid:
+        raise WrongUsage("--seconds goes with --pid", "a program that trace starts is traced until it ends")
+    if seconds and not shared.number("seconds", seconds) > 0:
+        raise WrongUsage(f"--seconds {seconds} is not above 0", "invoke trace --pid N --seconds 10")
 
 
 def _budget(details: str) -> int | None:

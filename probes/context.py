@@ -176,6 +176,7 @@ class TraceRun:
     iolab: str = ""
     command: tuple[str, ...] = ()
     status: int | None = None
+    joined: int | None = None  # the id of the process, if it ran before the recording began
 
 
 @dataclass(frozen=True)

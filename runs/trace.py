@@ -9,16 +9,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from probes import VERSION
+from probes.capture import running
 from probes.capture.details import DETAILS
 from probes.capture.instrument import Instrument
 from probes.capture.prctl import handed_over
 from probes.context import TraceRun
 from probes.errors import WrongUsage
 from probes.recording import Recording
+from probes.words import count
 from runs.signals import HeldSignals, from_the_terminal
 
 _OURS = {"IOLAB_CALLED", "IOLAB_STARTED", "IOLAB_PREPARED"}  # variables that ./iolab sets
@@ -62,6 +65,38 @@ def run(
     if signals is None:
         held.release()
     return recording, _shell_status(status)
+
+
+def join(
+    pid: int, seconds: float | None, progress: Callable[[str], None], signals: HeldSignals, details: int | None = DETAILS
+) -> Recording:
+    """Follows a process that runs already, with its threads and descendants, until all have ended or `seconds` have passed.
+
+    A signal such as Ctrl-C ends the recording, too, and is not passed on: the process goes on as if nothing had been.
+    `signals` are still held when this function returns. Raises WrongUsage if there is no such process.
+    """
+    command = running.need_process(pid).split("\0")
+    try:
+        with Instrument(details=details) as instrument:
+            signals.hold()
+            number = instrument.adopt(pid)
+            if not number:
+                raise WrongUsage(f"process {pid} has ended", "ps -e lists the processes and their ids")
+            words = "Ctrl-C ends the recording" if seconds is None else f"for {seconds:g} s; Ctrl-C ends the recording earlier"
+            progress(f"following {count(number, 'thread')} of process {pid} ({words})")
+            end = None if seconds is None else time.monotonic() + seconds
+            while instrument.followed() and (end is None or time.monotonic() < end):
+                info = signals.take(_LOOK if end is None else max(min(_LOOK, end - time.monotonic()), 0))
+                if info and info.si_signo != signal.SIGCHLD:
+                    break
+            progress("reading the recorded events")
+            return instrument.stop(TraceRun(VERSION, tuple(command), joined=pid))
+    except BaseException:
+        signals.release()
+        raise
+
+
+_LOOK = 0.1  # seconds between two looks whether the process still runs
 
 
 def _start(path: str, command: list[str], cookie: int, closed: Sequence[int], held: HeldSignals) -> subprocess.Popen[bytes]:

@@ -20,7 +20,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from probes import clock
-from probes.capture import ring
+from probes.capture import ring, running
 from probes.capture.attach import PROBES, Hook, ProbeSpec, attach
 from probes.capture.btf import Btf
 from probes.capture.details import Budget
@@ -57,6 +57,7 @@ class Instrument:
         self._sizes = sizes
         self._wanted = wanted
         self._spans: list[bytes] = []
+        self._stacks: list[bytes] = []  # records of the stacks in which threads slept when they were adopted
         self._stopped = threading.Event()
         btf = Btf()
         self._programs = Programs(btf, sizes)
@@ -126,6 +127,22 @@ class Instrument:
             ) from error
         return cookie
 
+    def adopt(self, pid: int) -> int:
+        """Follows a process that runs already, its descendants, and all their threads. Returns the number of these threads.
+
+        A thread that one of them creates meanwhile is followed by its creation, or found in the next pass.
+        """
+        seen: set[int] = set()
+        self._programs.symbols.address("schedule")  # the first look-up reads all names: not while the threads go on
+        while fresh := set(running.tasks(pid)) - seen:
+            for tid in sorted(fresh):
+                if thread := running.known(tid):
+                    number, record = running.stack_record(thread.frames, self._programs.address)
+                    self._stacks.append(record)
+                    self._programs.adopt(*running.words(thread, number))
+            seen |= fresh
+        return len(seen)
+
     @property
     def full(self) -> bool:
         """Whether details ended before the program did, although all were wanted. The sums go on."""
@@ -154,7 +171,7 @@ class Instrument:
         end = self._freeze()
         self._report_open_threads(end)
         self._ring.close()
-        data, frames = without_addresses(ring.strip(self._spans) + self._programs.rows())
+        data, frames = without_addresses(b"".join(self._stacks) + ring.strip(self._spans) + self._programs.rows())
         # The kernel has names for the frames of the programs only while the programs are loaded.
         stacks = {
             number: tuple(self._programs.symbol(address) for address in addresses) for number, addresses in frames.items()

@@ -28,8 +28,9 @@ _PARTS = (
     "data",
     "poll",
     "end",
+    "adopt",
 )  # one text: BCC finds programs in its main file only
-RING, AT_THE_END = "records", "on_end"
+RING, AT_THE_END, ADOPT = "records", "on_end", "on_adopt"
 _ATTACH_TYPES = {"fentry": system.FENTRY, "fexit": system.FEXIT}
 _PROBE_ENTRY = {"kprobe": 0, "kretprobe": 1}  # enum bpf_probe_attach_type of libbcc
 
@@ -50,15 +51,16 @@ class Programs:
         self.sizes = sizes
         self._btf = btf
         self._symbols: Symbols | None = None
+        self._adopt: int | None = None
         self._loaded: dict[Hook, int] = {}
         self._attached: dict[Hook, int] = {}
         source = constants.defines(btf, sizes) + c_source() + "".join((KERNEL / f"{part}.c").read_text() for part in _PARTS)
-        names = {program_name(hook) for hook in _hooks() if hook.kind not in _ATTACH_TYPES} | {AT_THE_END}
+        names = {program_name(hook) for hook in _hooks() if hook.kind not in _ATTACH_TYPES} | {AT_THE_END, ADOPT}
         functions = {kind: sorted({hook.place for hook in _hooks() if hook.kind == kind}) for kind in _ATTACH_TYPES}
-        self._image = image(source, sorted(names), functions)
+        self.image = image(source, sorted(names), functions)
         self._maps: dict[str, system.Map] = {}
         try:
-            for table in self._image.maps:
+            for table in self.image.maps:
                 self._maps[table.name] = system.Map(
                     table.name, table.kind, table.key_size, table.value_size, table.entries, table.flags
                 )
@@ -69,7 +71,7 @@ class Programs:
             raise _no_room(error) from error
 
     def _load(self, kind: int, name: str, *, attach: int = 0, function: int = 0) -> int:
-        code = self._image.programs[name].with_maps(self._descriptors)
+        code = self.image.programs[name].with_maps(self._descriptors)
         return system.load_program(kind, name, code, attach=attach, function=function)
 
     def load(self, hook: Hook) -> None:
@@ -124,6 +126,12 @@ class Programs:
         """What is in the tables at the end: the open bursts and the sums, as packed records."""
         return rows(self._maps)
 
+    def adopt(self, *known: int) -> None:
+        """Follows a thread that runs already: the words of struct known (adopt.c)."""
+        if self._adopt is None:
+            self._adopt = self._load(system.RAW_TRACEPOINT, ADOPT)
+        system.run_program(self._adopt, *known)
+
     def misses(self) -> dict[Hook, int]:
         """Per hook: how often the kernel skipped its program because it was already at work on that CPU."""
         return {hook: system.misses(program) for hook, program in self._loaded.items()}
@@ -132,16 +140,27 @@ class Programs:
         """A map by its name."""
         return self._maps[name]
 
+    def address(self, name: str) -> int:
+        """The address of a function of the kernel; 0 if the kernel gives none."""
+        return self.symbols.address(name)
+
     def symbol(self, address: int) -> str:
         """The kernel's name at an address."""
+        return self.symbols.name(address)
+
+    @property
+    def symbols(self) -> Symbols:
+        """The kernel's symbols, read once."""
         if self._symbols is None:
             self._symbols = Symbols()
-        return self._symbols.name(address)
+        return self._symbols
 
     def close(self) -> None:
         """Frees the programs and the maps."""
         self.leave_the_kernel()
         os.close(self._at_the_end)
+        if self._adopt is not None:
+            os.close(self._adopt)
         self._close_maps()
 
     def _close_maps(self) -> None:

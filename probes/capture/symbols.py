@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+from pathlib import Path
 
 
 class _Symbol(ctypes.Structure):
@@ -28,6 +30,16 @@ class Symbols:
         if self._library.bcc_symcache_resolve_no_demangle(self._cache, ctypes.c_uint64(address), ctypes.byref(found)) < 0:
             return "?"
         return readable((found.name or b"").decode(errors="replace"))
+
+    def address(self, name: str) -> int:
+        """The address of a function; 0 where the kernel gives none. (libbcc builds its table of names anew at each look-up.)"""
+        return self._addresses.get(name, 0)
+
+    @functools.cached_property
+    def _addresses(self) -> dict[str, int]:
+        with Path("/proc/kallsyms").open() as lines:
+            words = (line.split(None, 3) for line in lines)
+            return {word[2].rstrip(): int(word[0], 16) for word in words}
 
 
 def readable(symbol: str) -> str:

@@ -223,8 +223,9 @@ static inline void call_begins(struct raw *ctx, int stands_in) {
   t->regs = ctx->args[0];
   if (current_is_compat())
     nr |= COMPAT;
-  if (t->where == IN_CALL)
+  if (t->where == IN_CALL && !t->adopted)
     count(LOSS_UNMATCHED);  /* the end of the call before was not reported */
+  t->adopted = 0;
   fold_enter(t, nr, bpf_ktime_get_ns());  /* last: the probe's own work belongs to the time before the call */
   if (fold_enter_interrupted(t))
     fold_enter_again(t, bpf_ktime_get_ns());
@@ -283,9 +284,13 @@ static inline void call_ends(struct raw *ctx) {
   t->handled = HANDLED_EXIT;
   t->exits++;
   if (t->where == IN_USER) {
-    call_without_begin(t, ctx, now);
+    switch_in_missed(t, now);
+    if (!t->adopted)
+      call_without_begin(t, ctx, now);
+    t->adopted = 0;  /* of a call that began before the recording, nothing is known */
     return;
   }
+  t->adopted = 0;
   switch_in_missed(t, now);
   u32 was = t->where;
   now = leaves(t, now);

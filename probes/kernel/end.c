@@ -17,6 +17,7 @@ int on_end(struct raw *ctx) {
   if (now < t->on_at) now = t->on_at;
   struct phases *p = t->where == IN_USER ? &t->out : &t->in;
   u64 off = now - t->off_at;
+  t->touched = 1;
   t->copy_at = 0;  /* a copy that has not ended counts as kernel */
   if (t->off == ASLEEP) {
     p->wait += off;

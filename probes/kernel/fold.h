@@ -41,6 +41,8 @@ struct thread {
   u64 reported_wait;       /* of the sleeps outside calls that were reported one by one */
   u32 reported;            /* how many these are */
   u32 account;             /* whose rows its sums belong to: its own serial or OTHERS */
+  u32 adopted;             /* followed in the middle of its life: its first event may contradict its state */
+  u32 parent, worker;      /* the serial of its creator; 1: a worker of the kernel */
   u32 touched;             /* an event came since the beginning of the call, or since the end of the call before */
   u32 detailed;            /* the call, and the sleeps until its end, are reported one by one (sums.c) */
   u32 loaded;              /* args has the arguments of the call */

@@ -6,10 +6,24 @@
  * Only the thread itself adds to its own rows, so plain additions are exact. The threads of the account OTHERS share their rows,
  * and so do rows for which the table has no room: additions to them are atomic. */
 
+/* An atomic addition that returns no result. The compiler may make one that does, which kernels before 5.12 refuse. */
+static inline void add_to_u64(u64 *at, u64 number) {
+  __asm__ __volatile__("lock *(u64 *)(%0 + 0) += %1" : : "r"(at), "r"(number) : "memory");
+}
+static inline void add_to_u32(u32 *at, u64 number) {
+  __asm__ __volatile__("lock *(u32 *)(%0 + 0) += %1" : : "r"(at), "r"(number) : "memory");
+}
+
 #define ADD(row, field, number) \
   do { \
-    if (shared) __sync_fetch_and_add(&(row)->field, number); \
+    if (shared) add_to_u64(&(row)->field, number); \
     else (row)->field += (number); \
+  } while (0)
+#define ADD_TO_BUCKET(row, index, number) \
+  do { \
+    u32 *bucket = &(row)->buckets[(index) & (SUM_BUCKETS - 1)]; \
+    if (shared) add_to_u32(bucket, number); \
+    else *bucket += (number); \
   } while (0)
 
 /* Are the thread's next call, and its sleeps until the end of that call, recorded one by one? */
@@ -94,7 +108,7 @@ static inline void sum_call(struct thread *t, u64 task, s64 ret, u32 flags, u64 
   ADD(row, unqueued, t->unqueued);
   if (total > row->longest)
     row->longest = total;
-  ADD(row, buckets[bucket_of(total) & (SUM_BUCKETS - 1)], 1);
+  ADD_TO_BUCKET(row, bucket_of(total), 1);
 }
 
 /* Adds a burst, when it ends. */
@@ -117,13 +131,16 @@ static inline void sum_burst(struct thread *t, struct burst_record *burst) {
   if (burst->longest > row->longest)
     row->longest = burst->longest;
   if (burst->count == 1) {
-    ADD(row, buckets[bucket_of(burst->longest) & (SUM_BUCKETS - 1)], 1);
+    ADD_TO_BUCKET(row, bucket_of(burst->longest), 1);
     return;
   }
+  /* clang can't turn the index into a pointer, which the verifier would lose (see stack_id). */
+#pragma clang loop unroll(disable)
   for (u32 i = 0; i < BURST_BUCKETS; i++) {
-    u32 calls = burst->buckets[i];
-    if (calls)
-      ADD(row, buckets[i], calls);
+    u32 at = i;
+    __asm__ __volatile__("" : "+r"(at));
+    u32 calls = burst->buckets[at & (BURST_BUCKETS - 1)];
+    ADD_TO_BUCKET(row, at & (BURST_BUCKETS - 1), calls);
   }
 }
 
@@ -158,7 +175,7 @@ static inline void sum_sleep(struct thread *t, u32 flags) {
   ADD(row, waker_walked, !(flags & SLEEP_WAKER_CARRIED));
   if (wait > row->longest)
     row->longest = wait;
-  ADD(row, buckets[bucket_of(wait) & (SUM_BUCKETS - 1)], 1);
+  ADD_TO_BUCKET(row, bucket_of(wait), 1);
 }
 
 /* ---- threads ---- */

@@ -1,6 +1,7 @@
 /* The threads that are followed: invited, born, renamed, executing another program.
  *
- * Needs the maps and helpers of instrument.c, and wants_details (sums.c). Offers follow to calls.c, where a thread asks to be followed. Attached: on_fork,
+ * Needs the maps and helpers of instrument.c, and wants_details (sums.c). Offers follow to calls.c, where a thread asks to be followed, enter_table and
+ * introduce to adopt.c. Attached: on_fork,
  * on_start, on_name, on_exec. A thread's end is in calls.c (on_gone). */
 
 /* A task's id in its own pid namespace, as the program itself sees it: task->thread_pid->numbers[level].nr */
@@ -19,9 +20,9 @@ static inline u32 new_serial(u32 *latest) {
   return ++*latest << 10 | (cpu & 1023);
 }
 
-static inline struct thread *follow(u64 task, u32 parent, int off, int worker, u64 now) {
-  u32 tid = peek32(task, OFF_TASK_PID), zero = 0;
-  u32 *latest = serials.lookup(&zero);
+/* A new thread in the table. Returns 0 if the table is full. */
+static inline struct thread *enter_table(u32 tid, int off, u64 now) {
+  u32 zero = 0, *latest = serials.lookup(&zero);
   struct thread *blank = fresh_thread.lookup(&zero);
   if (!latest || !blank)
     return 0;
@@ -30,33 +31,53 @@ static inline struct thread *follow(u64 task, u32 parent, int off, int worker, u
     count(LOSS_THREADS_FULL);
     return 0;
   }
-  struct thread *fresh = threads.lookup(&tid);  /* no other program uses it yet: the task has not run, or is the current task */
+  struct thread *fresh = threads.lookup(&tid);
   if (!fresh)
     return 0;
   fresh->serial = serial;
-  fresh->where = IN_BIRTH;
-  fresh->enter = now;
   fresh->off = off;
   fresh->off_at = now;
   fresh->born = now;
   fresh->account = OTHERS;
   u64 *given = accounts.lookup(&zero);
-  if (!given || *given >= MAX_ACCOUNTS)
-    return fresh;  /* many threads have ended already: this thread shares an account, and none of its events is reported */
-  __sync_fetch_and_add(given, 1);
-  fresh->account = serial;
+  if (given && *given < MAX_ACCOUNTS) {
+    __sync_fetch_and_add(given, 1);
+    fresh->account = serial;
+  }
   fresh->detailed = wants_details(fresh);
+  return fresh;
+}
+
+/* Reports a thread that is new in the table; `comm` is an address in the kernel. Many threads have ended already if it has no
+ * account of its own: then none of its events is reported. */
+static inline int introduce(struct thread *t, u32 tid, u32 ns_tid, u32 ns_tgid, u64 comm, u64 now) {
+  if (t->account == OTHERS)
+    return 0;
   REPORT(thread_record, r);
   r->kind = KIND_THREAD;
-  r->thread = serial;
+  r->thread = t->serial;
   r->tid = tid;
-  r->ns_tid = namespace_id(task);
-  r->ns_tgid = namespace_id(peek(task, OFF_TASK_GROUP_LEADER));
-  r->parent = parent;
+  r->ns_tid = ns_tid;
+  r->ns_tgid = ns_tgid;
+  r->parent = t->parent;
   r->start = now;
-  r->worker = worker;
-  bpf_probe_read_kernel(r->comm, sizeof(r->comm), (void *)(task + OFF_TASK_COMM));
+  r->worker = t->worker;
+  bpf_probe_read_kernel(r->comm, sizeof(r->comm), (void *)comm);
   submit(r);
+  return 0;
+}
+
+/* No other program uses the entry yet: the task has not run, or is the current task. */
+static inline struct thread *follow(u64 task, u32 parent, int off, int worker, u64 now) {
+  u32 tid = peek32(task, OFF_TASK_PID);
+  struct thread *fresh = enter_table(tid, off, now);
+  if (!fresh)
+    return 0;
+  fresh->where = IN_BIRTH;
+  fresh->enter = now;
+  fresh->parent = parent;
+  fresh->worker = worker;
+  introduce(fresh, tid, namespace_id(task), namespace_id(peek(task, OFF_TASK_GROUP_LEADER)), task + OFF_TASK_COMM, now);
   return fresh;
 }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,33 @@ def test_a_crowded_recording_leaves_empty_maps(kernel: None, compiled: Callable[
             result = measure(after.stop())
         process.kill()
     assert not result.threads and not result.calls and result.events.sound
+
+
+@pytest.mark.live
+def test_no_program_has_an_atomic_instruction_that_old_kernels_refuse(kernel: None) -> None:
+    """Before 5.12 a kernel knows one: an addition without a result, whose constant is 0 (uapi/linux/bpf.h, BPF_XADD)."""
+    from probes.capture.btf import Btf
+    from probes.capture.programs import Programs
+
+    programs, seen = Programs(Btf()), 0
+    try:
+        for name, program in programs.image.programs.items():
+            for operation, constant in _instructions(program.code):
+                if operation in _ATOMIC:
+                    seen += 1
+                    assert constant == 0, name
+    finally:
+        programs.close()
+    assert seen > 100
+
+
+_ATOMIC, _WIDE = (0xDB, 0xC3), 0x18  # BPF_STX | BPF_ATOMIC | BPF_DW or BPF_W; a load of two instructions
+
+
+def _instructions(code: bytes) -> Iterator[tuple[int, int]]:
+    """The operation and the constant of each instruction (struct bpf_insn)."""
+    index = 0
+    while index < len(code) // 8:
+        operation, _registers, _offset, constant = struct.unpack_from("=BBhi", code, 8 * index)
+        yield operation, constant
+        index += 2 if operation == _WIDE else 1
