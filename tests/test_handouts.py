@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 import labs
@@ -15,6 +17,7 @@ PAGES = ROOT / "docs" / "labs"
 AGAIN = "write it again: ./iolab handout all --out docs/labs"
 
 
+@functools.cache
 def page_of(name: str) -> content.Page:
     return content.page(name, checked(name))
 

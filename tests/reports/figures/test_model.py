@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from xml.etree import ElementTree
 
 import pytest
@@ -17,6 +18,7 @@ from tests.reports.figures.looks import SVG, complaints
 SIZES = {**sizes.SIZES, "phone": sizes.PHONE}
 
 
+@functools.cache
 def drawn(name: str) -> tuple[Drawn, ...]:
     return report(checked(name)).figures
 
