@@ -112,8 +112,8 @@ def _faults(report: Report, out: Screen) -> None:
         note(out, f"{count(len(diagnosis.held), 'other property')} hold, {len(diagnosis.not_shown)} are not shown by this run")
         return
     others = count(len(diagnosis.not_shown), "other property")
-    rest = f"; it does not show {others}" if diagnosis.not_shown else ""
-    out.print(Text.assemble(("nothing found. ", "green"), f"The run has: {_ids(diagnosis.held)}{rest}"))
+    unseen = f"; it does not show {others}" if diagnosis.not_shown else ""
+    out.print(Text.assemble(("nothing found. ", "green"), f"The run has: {_ids(diagnosis.held)}{unseen}"))
 
 
 def _ids(findings: Sequence[ProgramFinding]) -> str:
