@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from probes.context import CasesRun, Client, LabRun, Seen, Sent, ServedCase, ServerRun, TrafficRun
 from probes.kernel import syscalls
+from probes.measure.queues import Queue
 from probes.measure.result import Call, Result, Sleep, Thread, Verdict
 from probes.measure.table import table
 
@@ -190,7 +191,7 @@ def of_process(result: Result, pid: int) -> Result:
 
 
 # Where a call on a socket sleeps for its peer; a page fault or a lock may put any call to sleep, and says nothing of the model.
-FOR_THE_PEER = {"socket", "accept", "connect", "send buffer"}
+FOR_THE_PEER = {"socket", "accept", "connect", "send buffer", Queue.PEER_BUFFER, Queue.LINGER}
 
 
 def waited(call: Call) -> bool:

@@ -17,7 +17,7 @@ from probes.words import count, ms
 # A sleep on these queues lets others decide when the thread goes on. Page faults outside a call, the kernel's own locks and RCU
 # are not the program's choice.
 _BLOCKING = CHOSEN - {Queue.EPOLL, Queue.SELECT, Queue.POLL, Queue.IO_URING, Queue.NATIVE_AIO}
-_FOR_PEERS = {"socket", "send buffer"}
+_FOR_PEERS = {Queue.SOCKET, Queue.SEND_BUFFER, Queue.PEER_BUFFER, Queue.LINGER}
 # A regular file has no "not ready": a call that needs the device sleeps for it, also with O_NONBLOCK (man 2 open). Reads are
 # left out: an interpreter may load a module late.
 _DEVICE = {Queue.DISK, Queue.PAGE, Queue.WRITEBACK, Queue.JOURNAL, Queue.COMPLETION}
