@@ -68,14 +68,26 @@ def _on_a_new_run(function: Callable[[Run], Any], result: Result) -> Any:
     return function(Run(result))
 
 
-def seconds(step: Callable[[], Any]) -> float:
-    """CPU seconds that a step takes: the least of 3 tries."""
+def seconds(step: Callable[[], Any], tries: int) -> float:
+    """CPU seconds that a step takes: the least of some tries."""
     taken = []
-    for _ in range(3):
+    for _ in range(tries):
         start = time.process_time()
         step()
         taken.append(time.process_time() - start)
     return min(taken)
+
+
+def steepness(large: Callable[[], Any], small: Callable[[], Any]) -> float:
+    """How many times as long the large step takes as the small one. Other work on the machine may make one try longer: what
+    looks steep is timed again, and the least of 3 tries counts. 0 for a step that takes no time worth mentioning.
+    """
+    for tries in (1, 3):
+        taken = seconds(large, tries)
+        ratio = taken / seconds(small, tries) if taken > ENOUGH else 0.0
+        if ratio <= STEEPEST:
+            break
+    return ratio
 
 
 @pytest.mark.parametrize(("lab", "grown"), [("epoll", longer), ("threads", wider), ("select", longer), ("blocking", longer)])
@@ -85,7 +97,14 @@ def test_no_step_grows_faster_than_n_log_n(
     short = dict(steps(grown(recorded(lab), SHORT)))
     steep = {}
     for name, step in steps(grown(recorded(lab), SHORT * TIMES)):
-        large = seconds(step)
-        if large > ENOUGH and (ratio := large / seconds(short[name])) > STEEPEST:
-            steep[name] = f"{ratio:.1f} times the time for {TIMES} times the run ({large:.2f} s)"
+        if (ratio := steepness(step, short[name])) > STEEPEST:
+            steep[name] = f"{ratio:.1f} times the time for {TIMES} times the run"
     assert not steep
+
+
+def test_quadratic_growth_is_seen() -> None:
+    def pairs(number: int) -> Callable[[], int]:
+        return lambda: sum(1 for one in range(number) for other in range(number) if one < other)
+
+    assert steepness(pairs(400 * TIMES), pairs(400)) > STEEPEST
+    assert steepness(lambda: sorted(range(400_000 * TIMES)), lambda: sorted(range(400_000))) <= STEEPEST

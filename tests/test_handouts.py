@@ -22,12 +22,17 @@ def page_of(name: str) -> content.Page:
     return content.page(name, checked(name))
 
 
+@functools.cache
+def answers_of(name: str) -> str:
+    return handout.answers(page_of(name))
+
+
 @pytest.mark.parametrize("name", labs.names())
 def test_a_page_is_true(name: str) -> None:
-    for place, write in ((name, handout.page), (f"answers/{name}", handout.answers)):
+    for place, text in ((name, handout.page(page_of(name))), (f"answers/{name}", answers_of(name))):
         path = PAGES / f"{place}.md"
         assert path.exists(), f"there is no docs/labs/{place}.md; {AGAIN}"
-        assert path.read_text() == write(page_of(name)), f"docs/labs/{place}.md is not up to date; {AGAIN}"
+        assert path.read_text() == text, f"docs/labs/{place}.md is not up to date; {AGAIN}"
 
 
 @pytest.mark.parametrize("name", labs.names())
@@ -36,7 +41,7 @@ def test_the_figures_are_those_of_the_recording(name: str) -> None:
         path = PAGES / "figures" / f"{file}.svg"
         assert path.exists(), f"there is no {path.name}; {AGAIN}"
         assert path.read_text() == model.of_run(drawn, sizes.COLUMN).svg(alone=True), f"{path.name} is not up to date; {AGAIN}"
-        assert path.stat().st_size < 40_000 and f"(../figures/{file}.svg)" in handout.answers(page_of(name))
+        assert path.stat().st_size < 40_000 and f"(../figures/{file}.svg)" in answers_of(name)
 
 
 def test_the_comparison_is_that_of_the_recordings_and_no_figure_is_left_over() -> None:
@@ -60,7 +65,7 @@ def test_a_page_is_the_same_on_a_wide_terminal(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("name", labs.names())
 def test_a_page_answers_none_of_its_questions(name: str) -> None:
     page = page_of(name)
-    text, answers = handout.page(page), handout.answers(page)
+    text, answers = handout.page(page), answers_of(name)
     assert page.truths.marks, "the example answers no question"
     for mark in page.truths.marks:
         assert mark.evidence not in text and mark.evidence[1:] in answers
