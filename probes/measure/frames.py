@@ -6,6 +6,7 @@ A stack is a tuple of function names, innermost first.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 
@@ -56,6 +57,11 @@ _ENTRIES = frozenset(
 )  # fmt: skip
 
 
+# A run has some hundred stacks, and a sleep and a wake-up of a million calls has one of them.
+_once = functools.lru_cache(maxsize=4096)
+
+
+@_once
 def own(stack: tuple[str, ...]) -> tuple[str, ...]:
     """The stack without the frames of the probe itself, and without frames that have no name."""
     return tuple(name for name in stack if not name.startswith(_OURS) and not name.startswith(_HOOKS) and name not in _NAMELESS)
@@ -66,6 +72,7 @@ def telling(stack: tuple[str, ...]) -> Iterator[str]:
     return (name for name in own(stack) if name not in _SCHEDULER and name not in _ENTRIES)
 
 
+@_once
 def of_interrupt(stack: tuple[str, ...]) -> tuple[str, ...]:
     """The stack up to the entry of its interrupt. The other frames belong to the interrupted task, which is not the cause.
 
@@ -74,6 +81,7 @@ def of_interrupt(stack: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(itertools.takewhile(lambda name: not name.startswith(_INTERRUPTS), stack))
 
 
+@_once
 def of_fault(stack: tuple[str, ...]) -> tuple[str, ...]:
     """The stack up to the entry of its page fault. The other frames belong to the call that touched the page."""
     return tuple(itertools.takewhile(lambda name: not name.startswith(_FAULTS), stack))
