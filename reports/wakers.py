@@ -70,6 +70,7 @@ _EVENTS: dict[str, str] = {
     Link.PAGE: "a page that was read",
     Link.SIGNAL: "a signal",
 }
+_UNKNOWN = "a wake-up that was not recorded"
 Names = Callable[[int], str]  # the words for a followed thread, by its serial number
 
 
@@ -90,7 +91,7 @@ def task(cause: Cause, names: Names) -> str:
 def words(cause: Cause, names: Names) -> str:
     """One cause: "wrk over TCP", "a timer"."""
     if not cause.chain:
-        return "a wake-up that was not recorded"
+        return _UNKNOWN
     if Link.END_OF_THE_PROCESS in cause.chain:  # whichever of its threads called exit_group, or got the signal
         return "the end of the process"
     if by := task(cause, names):
@@ -114,6 +115,8 @@ def most(ended_by: Iterable[tuple[Cause, int]], names: Names) -> str:
     if not found:
         return ""
     (first, number), whole = found[0], sum(number for _, number in found)
+    if first == _UNKNOWN:  # the thread still slept when the recording ended, for example
+        return "no wake-up was recorded"
     if number == whole:
         return f"woken by {first}"
     return f"woken mostly by {first}" if 2 * number > whole else f"woken {number:,} of {times(whole)} by {first}"
