@@ -287,7 +287,10 @@ async def _partial_messages(trial: _Trial) -> str:
         cuts = sorted({1, 2, 7, len(request) // 2, len(request) - 1})
         begins = [0, *cuts]
         for begin, end in zip(begins, [*cuts, len(request)], strict=True):
-            await peer.send(request[begin:end])
+            try:
+                await peer.send(request[begin:end])
+            except OSError:
+                raise Fault(f"the server closed the connection before a message in pieces was whole ({begin} B came)") from None
             await asyncio.sleep(0.01)
         await peer.reply(request, SERVED_WITHIN)
         pieces = len(begins)

@@ -1,0 +1,145 @@
+"""Each trial is refused by a server with the fault that it looks for, and passed by a right server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from labs.kit.traffic import Traffic
+from runs import driving
+from runs.driving import TRIALS, Outcome, Task
+from servers.kit.echo import talk
+
+Serve = Callable[[socket.socket], None]  # one connection
+TRAFFIC = Traffic(clients=2, messages=2, gap_ms=1, give_up_after=1)
+SERVED = [name for name in TRIALS if name != "alive"]
+
+
+@pytest.fixture
+def drive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Outcome]]:
+    """Runs one trial against a server that gives each connection to `serve`, in a thread of its own or in turn."""
+    monkeypatch.setattr(driving, "PATIENCE", 0.15)  # the trials wait for what never comes
+    with contextlib.ExitStack() as stack:
+
+        def of(trial: str, serve: Serve, protocol: str = "echo", own_thread: bool = True, **more: bool) -> Outcome:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
+            threading.Thread(target=_accept, args=(listener, serve, own_thread), daemon=True).start()
+            host, port = listener.getsockname()
+            task = Task(trial, host, port, 0, "seed/ada", protocol, TRAFFIC, clients=20, **more)
+            return asyncio.run(driving._run(task))
+
+        yield of
+
+
+def _accept(listener: socket.socket, serve: Serve, own_thread: bool) -> None:
+    with contextlib.suppress(OSError):  # the end of the test closes the listener
+        while True:
+            connection, _address = listener.accept()
+            if own_thread:
+                threading.Thread(target=_guarded, args=(serve, connection), daemon=True).start()
+            else:
+                serve(connection)
+
+
+def _guarded(serve: Serve, connection: socket.socket) -> None:
+    with contextlib.suppress(OSError), connection:
+        serve(connection)
+
+
+def one_read(connection: socket.socket) -> None:
+    connection.sendall(connection.recv(65536))
+
+
+def one_send(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    while data := connection.recv(1 << 20):
+        connection.send(data, socket.MSG_DONTWAIT)
+
+
+def never_closes(connection: socket.socket) -> None:
+    while data := connection.recv(65536):
+        connection.sendall(data)
+    KEPT.append(connection.dup())
+
+
+def closes_at_once(connection: socket.socket) -> None:
+    while data := connection.recv(65536, socket.MSG_PEEK):
+        threading.Event().wait(0.02)  # a read of the end of the stream comes before the echo
+        if len(connection.recv(65536)) and connection.recv(1, socket.MSG_PEEK) == b"":
+            return
+        connection.sendall(data)
+
+
+def changes_a_byte(connection: socket.socket) -> None:
+    while data := connection.recv(65536):
+        connection.sendall(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def never_ends(connection: socket.socket) -> None:
+    data = connection.recv(65536)
+    while True:
+        connection.sendall(data)
+
+
+def dies_of_a_reset(connection: socket.socket) -> None:
+    with connection:
+        while data := connection.recv(65536):
+            connection.sendall(data)
+
+
+KEPT: list[socket.socket] = []
+
+
+@pytest.mark.parametrize("trial", SERVED)
+def test_a_right_server_passes_every_trial(drive: Callable[..., Outcome], trial: str) -> None:
+    outcome = drive(trial, talk)
+    assert (outcome.fault, bool(outcome.seen)) == ("", True)
+    assert outcome.end > outcome.begin
+
+
+@pytest.mark.parametrize(
+    ("trial", "serve", "own_thread", "words"),
+    [
+        ("traffic", changes_a_byte, True, "byte 63 of 64 is"),
+        ("traffic", one_read, True, "the server closed the connection before its echo: 0 of 64 bytes came back"),
+        ("silent_client", talk, False, "while one client was silent, another client was not served"),
+        ("slow_reader", talk, False, "while one client did not read its reply, another client was not served"),
+        ("slow_reader", one_send, True, "of 8,388,608"),
+        ("partial_messages", one_read, True, "before a message in pieces was whole"),
+        ("huge_message", one_send, True, "1,048,576"),
+        ("many_clients", never_ends, True, "of 20 clients that connected at once were not served"),
+        ("reset", dies_of_a_reset, False, "after clients had reset their connections, a new client was not served"),
+        ("half_close", never_closes, True, "the server did not close the connection"),
+        ("half_close", closes_at_once, True, "did not get its reply"),
+    ],
+)
+def test_a_trial_refuses_the_server_with_its_fault(
+    drive: Callable[..., Outcome], trial: str, serve: Serve, own_thread: bool, words: str
+) -> None:
+    assert words in drive(trial, serve, own_thread=own_thread).fault
+
+
+@pytest.mark.parametrize("trial", ["silent_client", "slow_reader", "many_clients"])
+def test_a_model_that_takes_turns_is_tried_in_turn(drive: Callable[..., Outcome], trial: str) -> None:
+    assert drive(trial, talk, own_thread=False, one_at_a_time=True).fault == ""
+
+
+def test_upper_case_is_not_echo(drive: Callable[..., Outcome]) -> None:
+    assert "expected" in drive("traffic", talk, protocol="upper").fault
+
+
+def test_nobody_listens(drive: Callable[..., Outcome]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    outcome = asyncio.run(driving._run(Task("alive", "127.0.0.1", port, 0, "s", "echo")))
+    assert outcome.fault == "no connection was made: Connection refused"
+
+
+def test_the_traffic_depends_on_the_seed_and_the_name() -> None:
+    made = [driving._Trial(Task("reset", "", 0, 0, seed, "echo")).request(64) for seed in ("a/ada", "a/ada", "a/bob", "b/ada")]
+    assert made[0] == made[1] and len(set(made)) == 3
