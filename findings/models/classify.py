@@ -43,7 +43,7 @@ def classify_behaviour(result: Result, seen: Behaviour) -> Classification:
     models = [_thread_model(use, threads[use.serial], edge, seen) for use in serving]
     mechanisms = {model.thread: model.mechanism for model in models if model.mechanism}
     total = _all_reads(serving, edge, seen)
-    if not mechanisms or not total:
+    if not mechanisms or not total.total():
         return _unclear(result, seen, models)
     mechanism = total.most_common(1)[0][0]
     server = Server(seen, threads, tuple(use.serial for use in serving), mechanisms)
@@ -158,7 +158,7 @@ def _polls_its_listener(use: Use) -> bool:
 def _thread_model(use: Use, thread: Thread, edge: bool, seen: Behaviour) -> ThreadModel:
     reads = _reads(use, edge, seen)
     because = (*about_waits([use], {use.serial: thread}, None), *about_reads([use]))
-    if not reads:
+    if not reads.total():
         return ThreadModel(use.serial, None, Confidence.UNKNOWN, because)
     mechanism, number = reads.most_common(1)[0]
     connections = len(seen.connections_of[use.serial])

@@ -19,7 +19,7 @@ from pathlib import Path
 from findings.serving import Servers
 from probes import files, shapes
 from probes.capture.instrument import Instrument
-from probes.errors import IolabError, LabBroken
+from probes.errors import CannotTrace, IolabError
 from probes.measure.result import Result
 from probes.patience import PATIENCE
 from runs.grading import marking
@@ -137,8 +137,8 @@ def _batch(course: Course, entries: Sequence[Entry]) -> tuple[list[_Ran], Callab
             slotted = dataclasses.replace(entry, launch=with_slot(entry.launch, index))
             try:
                 return _Ran(entry, session.examine(slotted, index))
-            except IolabError as error:
-                return _Ran(entry, None, error.problem)
+            except Exception as error:  # whatever a submission brings about, the others get their marks
+                return _Ran(entry, None, _words(error))
 
         ran = list(pool.map(one, range(len(entries))))
         instrument.wait_until_gone(2 * PATIENCE)
@@ -165,16 +165,27 @@ def _judge(
     return again
 
 
+def _words(error: Exception) -> str:
+    """An error for people; one that iolab does not expect with its kind."""
+    return error.problem if isinstance(error, IolabError) else f"iolab itself failed: {type(error).__name__}: {error}"
+
+
 def _marked(course: Course, examined: Examined, servers: Servers) -> Mark:
-    return marking.mark(examined, servers, course.rubric, course.protocol)
+    """The mark; a submission that no mark can be made of takes no mark from the others."""
+    try:
+        return marking.mark(examined, servers, course.rubric, course.protocol)
+    except Exception as error:
+        return _not_marked(course, examined.entry, _words(error))
 
 
 def _alone(course: Course, entry: Entry) -> Mark:
     """The mark of a submission under an instrument of its own."""
     try:
         examined, result = run_alone(entry, course.rubric, course.protocol, lambda _words: None, tries=1, shown=0)
-    except LabBroken as error:
-        return _not_marked(course, entry, error.problem)
+    except CannotTrace:
+        raise
+    except Exception as error:
+        return _not_marked(course, entry, _words(error))
     return _marked(course, examined, Servers(result))
 
 
