@@ -160,3 +160,12 @@ def test_a_long_table_of_system_calls_is_folded() -> None:
     text = written(result)
     assert len(result.rows) == 38 and "14 other system calls" in text
     assert "other system call" not in written(measured("lock_in_loop")).partition('id="calls"')[2].partition("start-up")[0]
+
+
+def test_the_slowest_messages_and_calls_have_their_stories() -> None:
+    file = io.StringIO()
+    page.write(report(measured("lock_in_loop"), stories=3), file)
+    found = file.getvalue()
+    section = found.partition('id="slowest"')[2].partition("</section>")[0]
+    assert "Slowest calls" in section and section.count("<ol>") >= 3 and "futex" in section and not outline(found).wrong
+    assert 'id="slowest"' not in written(measured("lock_in_loop"))
