@@ -104,7 +104,7 @@ def test_no_step_grows_faster_than_n_log_n(
 
 def test_quadratic_growth_is_seen() -> None:
     def pairs(number: int) -> Callable[[], int]:
-        return lambda: sum(1 for one in range(number) for other in range(number) if one < other)
+        return lambda: sum(1 for left in range(number) for right in range(number) if left < right)
 
     assert steepness(pairs(400 * TIMES), pairs(400)) > STEEPEST
     assert steepness(lambda: sorted(range(400_000 * TIMES)), lambda: sorted(range(400_000))) <= STEEPEST
