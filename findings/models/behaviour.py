@@ -90,6 +90,7 @@ class Use:
     reported_by: Mechanism | None = None
     reported_alone: bool = False  # that wait was a poll of one descriptor
     reported_set: EpollSet | None = None
+    signalled_at: int = 0  # when it last read a signal from a signalfd
 
     @property
     def served(self) -> int:
@@ -293,6 +294,8 @@ class _Scan:
 
     def _read(self, call: Call, use: Use) -> None:
         found = self._descriptors.of_socket(call)
+        if found and found.kind is Kind.SIGNALFD and call.result and call.result > 0:
+            use.signalled_at = call.exit
         if found is None or not found.serves:
             if found and found.kind is Kind.CLIENT:
                 self._read_as_client(call, use, found)
@@ -329,9 +332,12 @@ class _Scan:
             alone = _waited_for_it_alone(use, found)
             use.timed += alone
             use.reads[Mechanism.BLOCKING if alone else use.reported_by] += 1
+        elif found.signals and use.signalled_at > found.used:
+            use.reads[Mechanism.SIGNAL_DRIVEN] += 1
         elif reporter := _reporter(found):
             use.reads[Mechanism.EPOLL] += 1
-            use.handed[reporter] += 1
+            if reporter != call.thread:
+                use.handed[reporter] += 1
         elif found.registered:
             use.early += 1
         else:

@@ -42,6 +42,7 @@ class Kind(enum.Enum):
     DATAGRAM = enum.auto()
     SOCKET = enum.auto()  # neither connected nor listening yet
     EPOLL = enum.auto()
+    SIGNALFD = enum.auto()
     OTHER = enum.auto()
 
 
@@ -201,7 +202,8 @@ class Descriptors:
             case "epoll_ctl":
                 self._epoll_ctl(call)
             case _:
-                self.put(call, result, Descriptor(Kind.OTHER, call.thread, call.exit))
+                kind = Kind.SIGNALFD if call.name == "signalfd4" else Kind.OTHER
+                self.put(call, result, Descriptor(kind, call.thread, call.exit))
 
     def _socket(self, call: Call, number: int) -> None:
         kind = Kind.DATAGRAM if argument(call, 1) & 0xF == _SOCK_DGRAM else Kind.SOCKET

@@ -251,6 +251,21 @@ def test_a_signal_announces_only_what_asked_for_signals() -> None:
         assert classify(story.result()).threads[0].mechanism is mechanism
 
 
+def test_a_signal_may_be_read_from_a_signalfd() -> None:
+    for o_async, model in ((0o20000, Model.SIGNAL_DRIVEN), (0, Model.NONBLOCKING)):
+        story = Story()
+        story.listener()
+        story.call("signalfd4", result=4)
+        for number in (5, 6):
+            story.call("accept4", 3, 0, 0, O_NONBLOCK, result=number)
+            story.call("fcntl", number, 4, O_NONBLOCK | o_async)
+        for number in (5, 6) * 4:
+            story.call("read", 4, 0, 128, result=128, sleeps="signalfd")
+            story.read(number)
+            story.call("recvfrom", number, 0, 4096, result=-11, errno="EAGAIN")
+        assert classify(story.result()).model is model
+
+
 def test_two_hundred_threads_take_no_longer_per_call_than_ten() -> None:
     def seconds(threads: int) -> float:
         story = Story()
