@@ -83,7 +83,7 @@ VALUES = {
     "save": "FILE",
     "seconds": "S",
     "seed": "N",
-    "size": "BYTES",
+    "size": "SIZE",
     "slowest": "N",
     "tests": "EXPRESSION",
     "thread": "NAMES",
