@@ -9,7 +9,7 @@ The definition. A thread's time asleep has three parts that add up to it exactly
   - unanswered message: the thread had read from a connection, had not yet written to that connection, and slept for something
     else. An event loop's wait is left out: the thread serves others meanwhile.
   - device or lock: the thread slept inside the kernel for a disk, a page, a lock of the kernel or of a file, or for room in a
-    send buffer; or it slept for a mutex of the program (findings/futexes.py: `locks_mutex`), unless the holder was idle:
+    send buffer; or it slept for a lock of the program (findings/futexes.py: `Locks`), unless the holder was idle:
     threads that take turns in accept under a mutex wait for work.
   - other thread: one other followed thread ended the sleep (by futex, pipe, eventfd, socket, or by the end of a child), and
     that thread was held up, or waited for a CPU, after it was idle for the last time.
@@ -27,7 +27,7 @@ import enum
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from findings.futexes import locks_mutex
+from findings.futexes import Locks
 from findings.loops import Loop, OtherWaiters, event_loops
 from findings.unread import left_unread
 from findings.view import Run
@@ -129,6 +129,7 @@ class Idleness:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._tasks = Tasks(run.result.threads)
+        self._locks = Locks(run)
         self._loops = {loop.thread.serial: loop for loop in event_loops(run)}
         self._others = OtherWaiters(run)
         self._unread = _unread(run)
@@ -139,7 +140,7 @@ class Idleness:
             parts = self._split(call, sleep)
             self._parts[call.thread, sleep.off] = parts
             history = self._history[call.thread]
-            for_work = parts.idle if sleep.queue in _FOR_EVENTS or locks_mutex(call) else 0
+            for_work = parts.idle if sleep.queue in _FOR_EVENTS or self._locks.waited_for(call) else 0
             history.add(sleep.off, sleep.woken, parts.held_up, parts.not_known, for_work)
             history.add(sleep.woken, sleep.on, sleep.delay, 0)  # it could run, and had no CPU
             if parts.idle == sleep.wait:
@@ -190,7 +191,7 @@ class Idleness:
             return SleepParts(held_up=sleep.wait, cause=Cause.EVENT_LOOP)
         if not waits and self._unanswered[call.thread].besides(call.fd, sleep):
             return SleepParts(held_up=sleep.wait, cause=Cause.UNANSWERED)
-        if sleep.queue in _DEVICES or (locks_mutex(call) and not self._holder_was_idle(sleep)):
+        if sleep.queue in _DEVICES or (self._locks.waited_for(call) and not self._holder_was_idle(sleep)):
             return SleepParts(held_up=sleep.wait, cause=Cause.DEVICE)
         if not waits and sleep.queue in _FOR_ONE_THREAD and (waker := self._tasks.waker(sleep)):
             return self._as_its_waker(sleep, waker)

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from findings.futexes import locks_mutex
+from findings.futexes import Locks
 from findings.idle import Idleness
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
 from findings.view import Run
@@ -25,7 +25,7 @@ _ADDRESS_SPACE = {Queue.MMAP_LOCK, Queue.VMA_LOCK}
 
 @dataclass
 class _Lock:
-    """One mutex of a process, or its mmap_lock (address None)."""
+    """One lock of a process, or its mmap_lock (address None)."""
 
     process: int
     address: int | None
@@ -47,7 +47,7 @@ class _Lock:
 
 
 def observe(run: Run) -> Observation:
-    """Adds up the sleeps at each mutex (its address in the call of futex), and at the lock of each address space.
+    """Adds up the sleeps at each lock (its address in the call of futex), and at the lock of each address space.
 
     Threads that take turns in accept under a mutex wait for work, and not for the lock (findings/idle.py).
     """
@@ -83,10 +83,10 @@ def observe(run: Run) -> Observation:
 
 def _locks(run: Run, threads: Mapping[int, Thread]) -> list[_Lock]:
     """The locks at which a thread slept."""
-    locks: dict[tuple[int, int | None], _Lock] = {}
+    locks, used_as_locks = dict[tuple[int, int | None], _Lock](), Locks(run)
     for call in run.result.calls:
         for sleep in call.sleeps:
-            mutex = sleep.queue == Queue.FUTEX and locks_mutex(call)
+            mutex = sleep.queue == Queue.FUTEX and used_as_locks.waited_for(call)
             if mutex or sleep.queue in _ADDRESS_SPACE:
                 key = threads[call.thread].pid, call.args[0] if mutex else None
                 lock = locks.setdefault(key, _Lock(*key))
@@ -102,7 +102,7 @@ def _meanwhile(run: Run, lock: _Lock) -> str:
     for sleep in lock.sleeps[:_LOOKED_AT]:
         if holder := tasks.waker(sleep):
             for call in _between(run.calls_of.get(holder.serial, []), sleep.off, sleep.woken):
-                if not locks_mutex(call):
+                if call.name != "futex":
                     slept[call.name] += sum(
                         max(min(own.woken, sleep.woken) - max(own.off, sleep.off), 0) for own in call.sleeps
                     )
@@ -128,7 +128,7 @@ def _held_up(idleness: Idleness, lock: _Lock) -> _Lock:
 
 
 def _name(lock: _Lock) -> str:
-    return "the lock of their address space (mmap_lock)" if lock.address is None else f"one mutex ({lock.address:#x})"
+    return "the lock of their address space (mmap_lock)" if lock.address is None else f"one lock (futex {lock.address:#x})"
 
 
 QUEUES_AT_NO_LOCK = Property(

@@ -19,7 +19,7 @@ from tests.conftest import DATA, PROGRAMS
 WAYS = {
     "blocking_loop": ("mutex", "pause", "child", "one", "pipe", "right"),
     "chain": ("threads", "child"),
-    "convoy": ("wrong", "right"),
+    "convoy": ("wrong", "semaphore", "pool", "right"),
     "cpu": ("wrong", "right"),
     "deaths": ("sigpipe", "abort", "fault", "term", "right"),
     "delayed_ack": ("wrong", "nodelay", "joined"),

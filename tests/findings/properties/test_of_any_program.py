@@ -43,6 +43,7 @@ FAULTS = [
     Fault("blocking_loop-one", "blocks-only-in-its-wait", "for one descriptor alone", ns=39 * MS, calls=1, call="poll"),
     Fault("blocking_loop-pipe", "blocks-only-in-its-wait", "on the pipe's queue", ns=30 * MS, calls=1, call="read"),
     Fault("convoy-wrong", "queues-at-no-lock", "4 threads slept", ns=100 * MS, calls=30, call="futex"),
+    Fault("convoy-semaphore", "queues-at-no-lock", "4 threads slept", ns=100 * MS, calls=30, call="futex"),
     Fault("cpu-wrong", "gets-a-cpu", "had no CPU for", ns=300 * MS),
     Fault("deaths-sigpipe", "dies-of-no-signal", "SIGPIPE ended 3 processes", calls=3, call="sendto"),
     Fault("deaths-abort", "dies-of-no-signal", "SIGABRT ended 3 processes", calls=3, call="tgkill"),
@@ -63,8 +64,8 @@ FAULTS = [
 ]
 ALSO = {"spins-emfile": {"closes-its-descriptors"}}
 RIGHT = [
-    "blocking_loop-right", "chain-child", "chain-threads", "convoy-right", "cpu-right", "deaths-right", "deaths-term",
-    "delayed_ack-joined", "delayed_ack-nodelay", "epoll_set-right", "leaks-pool", "leaks-right", "pages-right",
+    "blocking_loop-right", "chain-child", "chain-threads", "convoy-pool", "convoy-right", "cpu-right", "deaths-right",
+    "deaths-term", "delayed_ack-joined", "delayed_ack-nodelay", "epoll_set-right", "leaks-pool", "leaks-right", "pages-right",
     "short_send-copied", "short_send-right", "spins-right",
 ]  # fmt: skip
 
