@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.context import CasesRun, LabRun, TraceRun, TrafficRun
-from probes.words import count
+from probes.words import count, visible
 from reports import words
 from reports.terminal import calls, cases, checks, overview, picture, prediction, quality, sleeps, stacks, threads, trace
 from reports.terminal.screen import Screen, note, printing, section
@@ -43,6 +43,10 @@ def _lab_page(report: Report, context: LabRun, out: Screen) -> None:
     """A lab from its question to the quality of the measurement."""
     result = report.result
     _lab(report, context, out)
+    if report.part:
+        part = f"the tables show only {visible(report.part.words)}; picture and checks are those of the whole run"
+        several = "a lab with several servers is shown whole; --json has the part"
+        note(out, several if report.cases else part, "yellow")
     if report.prediction:
         section(out, "your answers, marked")
         prediction.show(report.prediction, out)

@@ -72,6 +72,16 @@ def test_a_part_is_named_and_is_all_that_is_shown() -> None:
     assert re.search(r"which woke it, slept 150\.\d ms in clock_nanosleep", text)
 
 
+@pytest.mark.parametrize(
+    ("name", "note"), [("threads", "the tables show only call recvfrom;"), ("silent_client", "a lab with several servers is")]
+)
+def test_the_page_of_a_lab_says_which_part_it_shows(name: str, note: str) -> None:
+    page.write(report(checked(name), Part(calls=("recvfrom",))), file := io.StringIO(), width=80)
+    assert note in words(file.getvalue())
+    page.write(report(checked(name)), file := io.StringIO(), width=80)
+    assert note not in words(file.getvalue())
+
+
 def test_a_part_that_has_nothing_says_so() -> None:
     text = first_screen(checked("lock_in_loop"), Part(threads=("nobody",)))
     assert "only thread nobody: nothing in this run is like that" in words(text)
