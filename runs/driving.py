@@ -116,14 +116,14 @@ class _Peer:
         end = time.monotonic() + _TIMES * seconds * PATIENCE
         while fault == MORE:
             if time.monotonic() > end:
-                raise Fault(f"{self._so_far(received, size)} within {_TIMES * seconds:g} s")
+                raise Fault(f"{self._so_far(received, size)} within {_TIMES * seconds:.1f} s")
             if len(received) > 2 * size + _BEYOND:
                 raise Fault(f"{len(received):,} bytes came for a reply to {count(size, 'byte')}, without an end")
             try:
                 async with asyncio.timeout(seconds * PATIENCE):
                     part = await loop.sock_recv(self.sock, _TAKES)
             except TimeoutError:
-                raise Fault(f"{self._so_far(received, size)}, then no byte came for {seconds:g} s") from None
+                raise Fault(f"{self._so_far(received, size)}, then no byte came for {seconds:.1f} s") from None
             except OSError as error:
                 raise Fault(
                     f"{self._so_far(received, size)}, then the connection broke ({os.strerror(error.errno or 0)})"
