@@ -86,10 +86,13 @@ class _Marking:
             return
         named = " ".join(check.evidence for check in self._checked.checks if check.verdict is CheckVerdict.FAILED)
         for finding in self._diagnosed.values():
-            ours = finding.id in _NOT_ITS_FAULT or finding.id in _OF_THE_MODEL.get(self.rubric.model, ())
-            if not ours and finding.evidence not in named:
+            if not self._ours(finding) and finding.evidence not in named:
                 moment = self._moment(finding.place) if finding.place else ""
                 yield Mistake(finding.id, finding.statement, finding.evidence, finding.remedy, finding.lab or "", moment)
+
+    def _ours(self, finding: ProgramFinding) -> bool:
+        """Is the finding about the machine, or about what makes the model?"""
+        return finding.id in _NOT_ITS_FAULT or finding.id in _OF_THE_MODEL.get(self.rubric.model, ())
 
     def _item(self, criterion: Criterion, of: int) -> Item:
         if criterion.id == "starts":
@@ -156,7 +159,7 @@ class _Marking:
         traffic = self.examined.traffic
         if traffic and not traffic.outcome.traffic.exchanges:
             return "no request of the traffic before got its reply"
-        return self.examined.not_listening or f"the {LONGEST:g} s for one submission were over"
+        return self.examined.not_listening or f"the {LONGEST:g} s for the trials were over"
 
     def _lost_trial(self, criterion: Criterion, of: int, tried: Tried, run: Run | None, kernel: tuple[str, ...]) -> Item:
         """A trial that failed, with what the server's threads did meanwhile if the probes followed it."""
@@ -170,7 +173,17 @@ class _Marking:
             kernel = (*kernel, doing)
         since = self.servers.listened_at(tried.number)
         moment = f"{(outcome.begin - since) / 1e9:.2f} s after it began to listen" if since else ""
-        return dataclasses.replace(_lost(criterion, of, seen), moment=moment, diagnosed=kernel)
+        item = dataclasses.replace(_lost(criterion, of, seen), moment=moment, diagnosed=kernel)
+        return item if criterion.id == "protocol" else self._with_its_mistake(item, run)
+
+    def _with_its_mistake(self, item: Item, run: Run) -> Item:
+        """The same with the worst mistake that the probes saw in the trial, if a lab shows it: its remedy is closer."""
+        mistakes = (finding for finding in diagnose(run.result).broken if finding.lab and not self._ours(finding))
+        worst = next(mistakes, None)
+        if worst is None:
+            return item
+        words = (*item.diagnosed, worst.evidence)
+        return dataclasses.replace(item, diagnosed=words, remedy=worst.remedy, lab=worst.lab or item.lab)
 
     # -- the kernel --------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,8 @@ from runs.processes import python
 from runs.submission import Address, Ending, Launch, NotListening, Submission, how_ended
 
 TRAFFIC = Traffic(clients=3, messages=11, gap_ms=20, give_up_after=1.5)
-LONGEST = 30.0  # seconds for one submission; the trials that are left then are lost
+LONGEST = 30.0  # seconds for the trials of one submission; those that are left then are lost
+_LONGEST_SHOWN = 15.0  # seconds for the failed trials that are run once more
 _DIES_WITHIN = 0.3  # seconds after a fault
 _SHOWN = 3  # failed trials that are run once more
 NUMBERS = 80  # process ids for the servers of one submission
@@ -166,9 +167,9 @@ class _Examination:
                 examined = dataclasses.replace(examined, address=address, traffic=traffic, memory=memory, ending=ending)
             if traffic.outcome.traffic.exchanges:
                 left = self._session.rubric.trials
-                examined = dataclasses.replace(examined, trials=tuple(self._trials(left, followed=False)))
+                examined = dataclasses.replace(examined, trials=tuple(self._trials(left, LONGEST, followed=False)))
                 failed = [tried.outcome.trial for tried in examined.trials if tried.failed]
-                again = tuple(self._trials(failed[: self._session.shown], followed=True))
+                again = tuple(self._trials(failed[: self._session.shown], _LONGEST_SHOWN, followed=True))
                 examined = dataclasses.replace(examined, shown=tuple(tried for tried in again if tried.failed))
         except NotListening as error:
             examined = dataclasses.replace(examined, not_listening=examined.not_listening or str(error))
@@ -215,13 +216,13 @@ class _Examination:
         last = server.output.splitlines()[-1:]
         return Tried(outcome, server.number, how_ended(server.ended) + (f" (it printed: {last[0][:200]})" if last else ""))
 
-    def _trials(self, trials: Sequence[str], followed: bool) -> Iterator[Tried]:
-        """These trials; a new server after each that ended it, or left it without service."""
-        left = list(trials)
+    def _trials(self, trials: Sequence[str], seconds: float, followed: bool) -> Iterator[Tried]:
+        """These trials, while time is left; a new server after each that ended it, or left it without service."""
+        left, end = list(trials), time.monotonic() + seconds * PATIENCE
         while left:
             with self._server(followed) as (server, address):
                 while left:
-                    if time.monotonic() - self._begin > LONGEST * PATIENCE:
+                    if time.monotonic() > end:
                         return
                     trial = left.pop(0)
                     self._session.progress(f"trial {trial.replace('_', ' ')}")

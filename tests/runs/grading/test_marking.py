@@ -16,15 +16,17 @@ from pathlib import Path
 import pytest
 
 from findings.serving import Servers
+from findings.view import Run
 from probes.context import CasesRun, ServerRun
 from probes.measure.result import Result
 from runs.driving import Outcome
 from runs.grading import marking, rubric
+from runs.grading.criteria import BASIC
 from runs.grading.mark import Mark, Verdict
 from runs.grading.session import Entry, Examined, Tried, run_alone
 from runs.lab import NotHere
 from runs.submission import Address, Ending, Launch
-from tests.conftest import ROOT
+from tests.conftest import ROOT, cases_of, measured, recording_of
 from tests.labs import test_wrong_servers
 
 MODELS = ("process_pool", "blocking")  # the others cost minutes, where tests/labs has not run them in this process
@@ -129,3 +131,16 @@ def test_a_mistake_that_no_criterion_names_is_seen_without_points(graded: Callab
     assert "model" in {item.criterion.id for item in mark.lost}
     assert "gets-a-cpu" not in {mistake.id for mistake in mark.mistakes}
     assert "never-spins" not in {mistake.id for mistake in mark.mistakes}  # it makes the model that was asked for
+
+
+def test_a_failed_trial_has_the_mistake_that_the_probes_saw_and_its_lab() -> None:
+    servers = Servers(measured("edge_undrained"))
+    broken = next(case for case in cases_of(recording_of("edge_undrained")) if case.name == "broken")
+    assert broken.pid is not None
+    run = Run(servers.from_its_listening(broken.pid))
+    outcome = Outcome("huge_message", run.server.start, run.server.end, "256 bytes came", "")
+    examined = Examined(Entry("ada", Launch(("server",), "."), "s"), broken.pid)
+    own = marking._Marking(examined, servers, rubric.default("epoll_edge"))
+    item = own._lost_trial(BASIC["huge_message"], 6, Tried(outcome, broken.pid), run, ())
+    assert item.lab == "edge_undrained" and "until EAGAIN" in item.remedy
+    assert any("left data in the socket" in words for words in item.diagnosed)
