@@ -364,7 +364,8 @@ def _waited_for_it_alone(use: Use, found: Descriptor) -> bool:
     """Was the thread's last wait for this connection only? A datagram socket is all that its server waits for."""
     if found.kind is Kind.DATAGRAM:
         return False
-    return use.reported_alone or (use.reported_set is not None and use.reported_set.members == {found})
+    epoll = use.reported_set
+    return use.reported_alone or (epoll is not None and epoll.whole and epoll.members == {found})
 
 
 def _has_room_for(report: Call, number: int) -> bool:

@@ -50,6 +50,7 @@ class Kind(enum.Enum):
 class EpollSet:
     """One eventpoll: which descriptors were added to it, and which threads wait on it."""
 
+    whole: bool = False  # it was made in the recording, which therefore has all its members
     members: set[Descriptor] = field(default_factory=set)  # all that were ever added
     waiters: set[int] = field(default_factory=set)
     reported: int = 0  # when a wait last returned an event
@@ -197,7 +198,7 @@ class Descriptors:
                 self._duplicate(call, result)
             case "epoll_create" | "epoll_create1":
                 cloexec = call.name == "epoll_create1" and bool(argument(call, 0) & O_CLOEXEC)
-                made = Descriptor(Kind.EPOLL, call.thread, call.exit, own_set=EpollSet(), close_on_exec=cloexec)
+                made = Descriptor(Kind.EPOLL, call.thread, call.exit, own_set=EpollSet(whole=True), close_on_exec=cloexec)
                 self.put(call, result, made)
             case "epoll_ctl":
                 self._epoll_ctl(call)

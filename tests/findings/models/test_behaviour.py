@@ -266,6 +266,21 @@ def test_a_signal_may_be_read_from_a_signalfd() -> None:
         assert classify(story.result()).model is model
 
 
+def test_a_set_of_one_connection_is_a_time_out_if_it_was_made_in_the_recording() -> None:
+    for made, model in ((True, Model.BLOCKING), (False, Model.EPOLL)):  # an older set may have a listener
+        story = Story()
+        story.listener()
+        for number, epoll in ((5, 7), (6, 8)):
+            story.call("accept4", 3, 0, 0, O_NONBLOCK, result=number)
+            if made:
+                story.call("epoll_create1", result=epoll)
+            story.call("epoll_ctl", epoll, ADD, number, IN)
+            for _ in range(4):
+                story.call("epoll_wait", epoll, result=1, sleeps="epoll")
+                story.read(number)
+        assert classify(story.result()).model is model
+
+
 def test_two_hundred_threads_take_no_longer_per_call_than_ten() -> None:
     def seconds(threads: int) -> float:
         story = Story()
