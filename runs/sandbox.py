@@ -223,7 +223,8 @@ class _Init:
         self._wakes = wakes
         signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        _next_process_id(plan.number)
+        if "pid" not in plan.missing:
+            _next_process_id(plan.number)
         self.server = os.fork()
         if self.server == 0:
             _serve(plan, output)
@@ -269,9 +270,14 @@ class _Init:
                 self.say(ended=os.waitstatus_to_exitcode(status))
 
     def _others(self) -> list[int]:
-        """The processes beside this one that still run: of the pid namespace, or its descendants without one."""
-        if os.getpid() == 1 and os.readlink("/proc/self") == "1":  # noqa: PTH115 (/proc shows this pid namespace)
-            return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
+        """The processes beside this one that still run: of the pid namespace, or its descendants without one.
+
+        None are known in a pid namespace whose /proc could not be mounted: the numbers there are those of another namespace.
+        """
+        if "pid" not in self._plan.missing:
+            ours = os.readlink("/proc/self") == str(os.getpid())  # noqa: PTH115
+            names = os.listdir("/proc") if ours else []
+            return [int(name) for name in names if name.isdigit() and int(name) != os.getpid()]
         found: list[int] = []
         left = [os.getpid()]
         while left:

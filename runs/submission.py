@@ -200,7 +200,8 @@ def _remove(folder: Path) -> None:
 class Submission:
     """A server that runs. At the end of the `with` block nothing of it is left.
 
-    `number` is the process id of the server in its own pid namespace, by which the probes' result tells servers apart.
+    `number` is the process id of the server in its own pid namespace, by which the probes' result tells servers apart; without
+    such a namespace it becomes the id that the machine gave.
     """
 
     def __init__(self, launch: Launch, number: int, port: int, cookie: int | None = None) -> None:
@@ -324,6 +325,7 @@ class Submission:
         if "started" in said:
             children = psutil.Process(self._process.pid).children()
             self._init = children[0].pid if children else 0
+            self.number = int(str(said["started"]))
             self.refused = tuple(str(words) for words in said.get("refused", ()))  # type: ignore[attr-defined]
         if "ended" in said:
             self.ended = int(str(said["ended"]))

@@ -164,7 +164,9 @@ class _Examination:
                 self._session.progress(f"the traffic of lab {self._session.rubric.model.partition(':')[0]}")
                 traffic = self._try("traffic", server, address)
                 memory, ending = server.memory(), server.terminate()
-                examined = dataclasses.replace(examined, address=address, traffic=traffic, memory=memory, ending=ending)
+                examined = dataclasses.replace(
+                    examined, number=server.number, address=address, traffic=traffic, memory=memory, ending=ending
+                )
             if traffic.outcome.traffic.exchanges:
                 left = self._session.rubric.trials
                 examined = dataclasses.replace(examined, trials=tuple(self._trials(left, LONGEST, followed=False)))

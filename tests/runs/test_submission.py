@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -268,6 +269,32 @@ def test_limits_leave_no_control_group(start: Callable[..., Submission]) -> None
         made = [folder for parent in submission._group_folders() for folder in parent.glob(f"iolab-{os.getpid()}-300")]
         assert len(made) == len(submission._group_folders())
     assert not [folder for folder in made if folder.exists()]
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("kind", ["pid", "net"])
+def test_without_a_namespace_it_says_so_and_leaves_nothing(
+    start: Callable[..., Submission], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(submission, "missing", lambda: (kind,))
+    assert any(f"refuses a {kind} namespace" in words for words in submission.unprotected(strict=True))
+    before = set(psutil.pids())
+    program = "os.chdir('/'); print(os.getpid(), flush=True)\n" + SERVE + DAEMON + FOREVER
+    with start(program) as server:
+        assert server.listening().port == PORT
+        assert printed(server, "daemon").split()[0] == str(server.number)
+        assert (server.number == 300) == (kind != "pid")
+        assert server.terminate().left == 1
+        init = server.namespace or server._init
+    assert not runs(init)
+    left = [pid for pid in set(psutil.pids()) - before if b"server.py" in _command(pid)]
+    assert left == []
+
+
+def _command(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 RUNNER = """
