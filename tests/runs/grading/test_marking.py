@@ -29,7 +29,7 @@ from runs.submission import Address, Ending, Launch
 from tests.conftest import ROOT, cases_of, measured, recording_of
 from tests.labs import test_wrong_servers
 
-MODELS = ("process_pool", "blocking")  # the others cost minutes, where tests/labs has not run them in this process
+MODELS = ("process_pool",)  # the others cost minutes, where tests/labs has not run them in this process
 
 
 def marked(model: str, name: str, result: Result) -> Mark:
