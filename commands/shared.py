@@ -231,19 +231,18 @@ def present(
     view: View,
     html: str = "",
     default: IO[str] | None = None,
-    saved: Callable[[], None] = lambda: None,
+    unsaved: IolabError | None = None,
 ) -> tuple[Any, int]:
     """Saves the recording, then shows it. The result, and CANNOT_WRITE if an output failed, else 0.
 
-    Each output fails by itself: the recording comes first, then the report. `saved` is called between them.
+    Each output fails by itself: the recording comes first, then the report. `unsaved`: why an earlier saving failed.
     """
     from runs.lab import measure_and_check
     from runs.report import report
 
-    failed: list[IolabError] = []
+    failed: list[IolabError] = [unsaved] if unsaved else []
     if save:
         _keep(failed, lambda: recording.save(save))
-    saved()
     result = measure_and_check(recording)
     made = functools.cache(lambda: report(result, view.part, view.stories))
     _keep(failed, lambda: _write(made, json, out, view, default))

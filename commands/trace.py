@@ -51,16 +51,17 @@ def trace(
     from runs import trace as tracing
     from runs.signals import HeldSignals
 
-    signals, status = HeldSignals(), 0
+    signals = HeldSignals()
     if pid:
         limit = float(shared.number("seconds", seconds)) if seconds else None
-        recording = tracing.join(shared.number("pid", pid), limit, shared.progress, signals, budget)
+        traced = tracing.join(shared.number("pid", pid), limit, shared.progress, signals, budget, save)
     else:
-        recording, status = tracing.run(rest, shared.progress, shared.closed_at_start(), signals, budget)
+        traced = tracing.run(rest, shared.progress, shared.closed_at_start(), signals, budget, save)
+    signals.release()
     result, failed = shared.present(
-        recording, json=json, save=save, out=out, view=view, html=html, default=sys.stderr, saved=signals.release
+        traced.recording, json=json, save="", out=out, view=view, html=html, default=sys.stderr, unsaved=traced.error
     )
-    return failed or (status if result.verdict != "inconclusive" else shared.VERDICT_CODES["inconclusive"])
+    return failed or (traced.status if result.verdict != "inconclusive" else shared.VERDICT_CODES["inconclusive"])
 
 
 def _check_target(command: list[str], pid: str, seconds: str) -> None:

@@ -4,6 +4,7 @@ stay its own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from probes import VERSION
@@ -19,8 +21,8 @@ from probes.capture.details import DETAILS
 from probes.capture.instrument import Instrument
 from probes.capture.prctl import handed_over
 from probes.context import TraceRun
-from probes.errors import WrongUsage
-from probes.recording import Recording
+from probes.errors import IolabError, WrongUsage
+from probes.recording import Recording, Writer
 from probes.words import count
 from runs.signals import HeldSignals, from_the_terminal
 
@@ -34,23 +36,24 @@ def run(
     closed: Sequence[int] = (),
     signals: HeldSignals | None = None,
     details: int | None = DETAILS,
-) -> tuple[Recording, int]:
+    save: str = "",
+) -> Traced:
     """Runs the command until it has ended, and all processes that it started have ended, too.
 
     A signal to this process is passed on to the program. A signal after the program has ended, such as Ctrl-C, ends the
     waiting for the processes that it started. `closed` are the descriptors of 0, 1 and 2 that the user had closed: the program
     finds them closed. `signals` are still held when this function returns: the caller saves the recording, then releases them.
-    `details`: how many calls and sleeps are reported one by one; None: all.
+    `details`: how many calls and sleeps are reported one by one; None: all. `save`: a file that takes the recording while the
+    program runs, so that it can be read if iolab is killed.
 
-    Returns the recording and the command's status: 128 + N if signal N killed the command, as a shell reports it. Raises
-    WrongUsage if there is no such program, CannotTrace if this machine can't trace.
+    Raises WrongUsage if there is no such program or no such place, CannotTrace if this machine can't trace.
     """
     path = shutil.which(command[0])
     if path is None:
         raise WrongUsage(f"there is no program {command[0]!r}", "give its path, or a name that is on PATH")
     held = signals or HeldSignals()
     try:
-        with Instrument(details=details) as instrument:
+        with Instrument(details=details) as instrument, _Saving(instrument, save, tuple(command)) as saving:
             held.hold()
             process = _start(path, command, instrument.invite(), closed, held)
             status = _wait(process, held)
@@ -59,17 +62,69 @@ def run(
                 _wait_for_descendants(instrument, held)
             progress("reading the recorded events")
             recording = instrument.stop(TraceRun(VERSION, tuple(command), _shell_status(status)))
+            saving.finish(recording)
     except BaseException:
         held.release()
         raise
     if signals is None:
         held.release()
-    return recording, _shell_status(status)
+    return Traced(recording, _shell_status(status), saving.error)
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A run of `trace`: the recording; the command's status, 128 + N if signal N killed it, as a shell reports it; and why the
+    recording could not be saved.
+    """
+
+    recording: Recording
+    status: int
+    error: IolabError | None = None
+
+
+class _Saving:
+    """A file that takes the recording while the program runs; nothing if `path` is empty."""
+
+    def __init__(self, instrument: Instrument, path: str, command: tuple[str, ...]) -> None:
+        self._instrument, self._path, self._command = instrument, path, command
+        self._held = contextlib.ExitStack()
+        self._writer: Writer | None = None
+        self.error: IolabError | None = None
+
+    def __enter__(self) -> _Saving:
+        if self._path:
+            head = self._instrument.head(TraceRun(VERSION, self._command))
+            self._writer = self._held.enter_context(Writer.open(self._path, head))
+            self._instrument.write_to(self._writer)
+        return self
+
+    def finish(self, recording: Recording) -> None:
+        """Writes the end. A full disk is kept as an error: the report comes all the same."""
+        if self._writer:
+            try:
+                self._writer.finish(recording)
+                self._held.close()
+            except OSError as error:
+                why = error.strerror or str(error)
+                self.error = WrongUsage(f"can't write {self._path}: {why}", "name a file on a disk with more room")
+            except ValueError as error:
+                self.error = WrongUsage(f"can't write {self._path}: {error}", "record less: --details 10000")
+            except IolabError as error:
+                self.error = error
+
+    def __exit__(self, *error: object) -> None:
+        with contextlib.suppress(OSError, IolabError):
+            self._held.close()
 
 
 def join(
-    pid: int, seconds: float | None, progress: Callable[[str], None], signals: HeldSignals, details: int | None = DETAILS
-) -> Recording:
+    pid: int,
+    seconds: float | None,
+    progress: Callable[[str], None],
+    signals: HeldSignals,
+    details: int | None = DETAILS,
+    save: str = "",
+) -> Traced:
     """Follows a process that runs already, with its threads and descendants, until all have ended or `seconds` have passed.
 
     A signal such as Ctrl-C ends the recording, too, and is not passed on: the process goes on as if nothing had been.
@@ -77,7 +132,7 @@ def join(
     """
     command = running.need_process(pid).split("\0")
     try:
-        with Instrument(details=details) as instrument:
+        with Instrument(details=details) as instrument, _Saving(instrument, save, tuple(command)) as saving:
             signals.hold()
             number = instrument.adopt(pid)
             if not number:
@@ -90,7 +145,9 @@ def join(
                 if info and info.si_signo != signal.SIGCHLD:
                     break
             progress("reading the recorded events")
-            return instrument.stop(TraceRun(VERSION, tuple(command), joined=pid))
+            recording = instrument.stop(TraceRun(VERSION, tuple(command), joined=pid))
+            saving.finish(recording)
+            return Traced(recording, 0, saving.error)
     except BaseException:
         signals.release()
         raise

@@ -24,6 +24,7 @@ from probes.capture import ring, running
 from probes.capture.attach import PROBES, Hook, ProbeSpec, attach
 from probes.capture.btf import Btf
 from probes.capture.details import Budget
+from probes.capture.keeping import Keeper
 from probes.capture.prctl import new_cookie
 from probes.capture.privileges import need_privileges
 from probes.capture.programs import RING, Programs
@@ -32,7 +33,7 @@ from probes.context import Context, TraceRun
 from probes.errors import CannotTrace
 from probes.kernel.limits import SIZES, Sizes
 from probes.kernel.records import Hit, Loss
-from probes.recording import Machine, Missing, Probe, Quality, Recording, without_addresses
+from probes.recording import Head, Machine, Missing, Probe, Quality, Recording, Writer
 
 _AT_ONCE = 1000  # threads; the last records of this many fit into the ring
 DRAIN_EVERY = 0.02  # seconds; the ring holds 0.8 s of the busiest server that was measured, so a late reader loses nothing
@@ -65,6 +66,7 @@ class Instrument:
         try:
             self.probes = attach(btf, self._programs.load, self._programs.unload, wanted)
             self._ring = ring.Ring(self._table(RING).fd, sizes.ring_bytes)
+            self._keeper = Keeper(self._programs.symbol)
             self._programs.set_up(details=details != 0, walk_every=self._walk_every)
         except BaseException:
             self._give_back_programs()
@@ -84,8 +86,12 @@ class Instrument:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)  # on a busy machine a late reader loses records
         taken, wanted = 0, True
         while not self._stopped.wait(DRAIN_EVERY):
-            self._spans.append(self._ring.drain())
-            taken += len(self._spans[-1])
+            span = self._ring.drain()
+            taken += len(span)
+            if self._keeper.writer:
+                self._keeper.take(ring.strip([span]))
+            else:
+                self._spans.append(span)
             before, wanted = wanted, self._budget.wants(taken, clock.now_ns())
             if wanted is not before:
                 self._programs.settings(details=wanted, walk_every=self._walk_every)
@@ -126,6 +132,14 @@ class Instrument:
                 "start fewer at a time",
             ) from error
         return cookie
+
+    def write_to(self, writer: Writer) -> None:
+        """From now on a file takes the records as they are drained. `stop` gives it the last of them, but not its end."""
+        self._keeper.writer = writer
+
+    def head(self, context: Context) -> Head:
+        """What is known at the start, for a file of this recording."""
+        return Head(machine(), tuple(self.probes), context)
 
     def adopt(self, pid: int) -> int:
         """Follows a process that runs already, its descendants, and all their threads. Returns the number of these threads.
@@ -171,15 +185,11 @@ class Instrument:
         end = self._freeze()
         self._report_open_threads(end)
         self._ring.close()
-        data, frames = without_addresses(b"".join(self._stacks) + ring.strip(self._spans) + self._programs.rows())
-        # The kernel has names for the frames of the programs only while the programs are loaded.
-        stacks = {
-            number: tuple(self._programs.symbol(address) for address in addresses) for number, addresses in frames.items()
-        }
+        self._keeper.take(b"".join(self._stacks) + ring.strip(self._spans) + self._programs.rows())
         self._programs.leave_the_kernel()
         hits = {hit: self._table("hits").total(hit) for hit in Hit}
         recording = Recording(
-            data,
+            self._keeper.data,
             machine=machine(),
             probes=tuple(
                 _probe_with_hits(probe, spec, sum(self._misses.get(hook, 0) for hook in spec.hooks), hits)
@@ -187,7 +197,7 @@ class Instrument:
             ),
             losses=self._losses(),
             seen=sum(hits.values()),
-            stacks=stacks,
+            stacks=self._keeper.stacks,
             end=end,
             context=context or TraceRun(),
             windows=tuple(self._budget.end(end)),

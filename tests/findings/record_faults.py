@@ -38,7 +38,8 @@ def record(program: str, ways: tuple[str, ...]) -> None:
         source = PROGRAMS / "faults" / f"{program}.c"
         subprocess.run(["gcc", "-O1", "-Wall", "-Wno-unused-result", "-pthread", str(source), "-o", program], check=True)
         for way in ways:
-            recording, status = trace.run([f"./{program}", way], lambda _words: None)
+            traced = trace.run([f"./{program}", way], lambda _words: None)
+            recording, status = traced.recording, traced.status
             if recording.losses.get("RING_FULL"):
                 raise SystemExit(f"{program} {way} lost events: run it again")
             FAULTS.mkdir(exist_ok=True)

@@ -97,7 +97,8 @@ def test_counts_are_those_of_strace(compiled: Callable[..., Path], kernel: None,
     from probes.measure.measure import measure
     from runs import trace
 
-    recording, status = trace.run([str(program)], lambda _words: None)
+    traced = trace.run([str(program)], lambda _words: None)
+    recording, status = traced.recording, traced.status
     result = measure(recording)
     assert (status, result.events.sound) == (0, True)
     finished = Counter(call.name for call in result.calls for _ in range(call.count) if call.result is not None)
@@ -276,7 +277,8 @@ def test_a_call_that_a_tracer_emulates_is_no_loss(kernel: None, compiled: Callab
     from probes.measure.measure import measure
     from runs import trace
 
-    recording, status = trace.run([str(compiled("emulated"))], lambda _words: None)
+    traced = trace.run([str(compiled("emulated"))], lambda _words: None)
+    recording, status = traced.recording, traced.status
     events = measure(recording).events
     assert (status, events.sound) == (0, True), events
     assert events.reasons["emulated"] == 50 and events.reasons.get("killed", 0) <= 1
@@ -286,7 +288,7 @@ def test_children_threads_and_exec_are_followed_from_their_first_call(kernel: No
     from probes.measure.measure import measure
     from runs import trace
 
-    recording, _ = trace.run([str(compiled("calls"))], lambda _words: None)
+    recording = trace.run([str(compiled("calls"))], lambda _words: None).recording
     result = measure(recording)
     main, thread, child = sorted(result.threads, key=lambda thread: thread.start)
     assert thread.pid == main.pid and thread.tid != main.tid
@@ -302,7 +304,8 @@ def test_an_exec_from_a_thread_keeps_its_identity(kernel: None, compiled: Callab
     from probes.measure.measure import measure
     from runs import trace
 
-    recording, status = trace.run([str(compiled("exec_in_thread"))], lambda _words: None)
+    traced = trace.run([str(compiled("exec_in_thread"))], lambda _words: None)
+    recording, status = traced.recording, traced.status
     result = measure(recording)
     assert (status, result.events.sound) == (0, True), result.events
     (executed,) = [thread for thread in result.threads if thread.name == "true"]
@@ -344,7 +347,8 @@ def test_a_container_needs_no_pid_host(kernel: None, compiled: Callable[..., Pat
     script = (
         "import json, sys; sys.path.insert(0, sys.argv[1])\n"
         "from probes.measure.measure import measure\nfrom runs import trace\n"
-        "recording, status = trace.run([sys.argv[2]], lambda words: None)\n"
+        "traced = trace.run([sys.argv[2]], lambda words: None)\n"
+        "recording, status = traced.recording, traced.status\n"
         "result = measure(recording)\n"
         "print(json.dumps([status, result.events.sound, [[t.tid, t.host_tid] for t in result.threads]]))\n"
     )

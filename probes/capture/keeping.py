@@ -1,0 +1,35 @@
+"""What becomes of drained records: kernel addresses leave them, and a file may take them while the program runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from probes.addresses import Ordinals
+from probes.recording import Writer
+
+
+class Keeper:
+    """The records of one run without addresses, and the names of their stacks. `symbol` names an address of the kernel."""
+
+    def __init__(self, symbol: Callable[[int], str]) -> None:
+        self._symbol = symbol
+        self._ordinals = Ordinals()
+        self._pieces: list[bytes] = []
+        self.stacks: dict[int, tuple[str, ...]] = {}
+        self.writer: Writer | None = None  # also takes everything at once
+
+    def take(self, records: bytes) -> None:
+        """Takes whole packed records. The programs must be loaded still: the kernel has names for their frames only then."""
+        data = self._ordinals.replace(records)
+        frames = self._ordinals.new_frames()
+        names = {number: tuple(map(self._symbol, addresses)) for number, addresses in frames.items()}
+        self.stacks |= names
+        self._pieces.append(data)
+        if self.writer:
+            self.writer.stacks(names)
+            self.writer.records(data)
+
+    @property
+    def data(self) -> bytes:
+        """All records."""
+        return b"".join(self._pieces)
