@@ -35,6 +35,9 @@ _MECHANISMS = (
     | dict.fromkeys(syscalls.AIO_WAITS, Mechanism.NATIVE_AIO)
     | {"io_uring_enter": Mechanism.IO_URING}
 )
+_COMPLETES = dict.fromkeys(("io_getevents", "io_pgetevents", "io_submit"), Mechanism.NATIVE_AIO) | {
+    "io_uring_enter": Mechanism.IO_URING
+}
 _WRITES = syscalls.WRITES
 _RELEVANT = NAMES | syscalls.READS | _WRITES | syscalls.ACCEPTS | frozenset(_MECHANISMS)
 
@@ -138,8 +141,8 @@ def behaviour(result: Result) -> Behaviour:
     for call in relevant:
         scan.take(call)
     for message in result.messages:
-        if message.notified_by == "io_uring_enter":
-            scan.completed(message.thread, message.socket)
+        if message.notified_by in _COMPLETES:
+            scan.completed(message.thread, message.socket, _COMPLETES[message.notified_by])
     if not result.details.complete:
         scan.count_all(result)
     return scan.behaviour(sum(call.count for call in result.calls))
@@ -217,15 +220,17 @@ class _Scan:
             if call.name == "connect" and (found := self._descriptors.at(call)):
                 self._clients += found.kind is Kind.CLIENT
 
-    def completed(self, thread: int, socket: int) -> None:
-        """A completion of io_uring returned the data; the recording names the socket only."""
+    def completed(self, thread: int, socket: int, mechanism: Mechanism) -> None:
+        """A completion announced or returned the data; the recording names the socket only."""
         use = self._uses[self._workers.get(thread, thread)]
+        if mechanism is Mechanism.NATIVE_AIO and use.read_names:
+            return  # calls read the data, and were counted
         connection = self._completed.get(socket)
         if connection is None:
             connection = self._completed[socket] = Descriptor(Kind.PEER, 0, 0)
             self._connections[connection] = None
         connection.readers[use.serial] = connection.readers.get(use.serial, 0) + 1
-        use.reads[Mechanism.IO_URING] += 1
+        use.reads[mechanism] += 1
 
     def _wait(self, call: Call, use: Use) -> None:
         mechanism = _MECHANISMS[call.name]

@@ -107,13 +107,11 @@ def _reads(use: Use, edge: bool, seen: Behaviour) -> collections.Counter[Mechani
         found = collections.Counter({Mechanism.BLOCKING: found.total()})
     if edge and Mechanism.EPOLL in found:
         found[Mechanism.EPOLL_EDGE] = found.pop(Mechanism.EPOLL)
-    if use.seekless and found[Mechanism.BLOCKING]:
-        found[Mechanism.POSIX_AIO] = found.pop(Mechanism.BLOCKING)
     if found.keys() <= {Mechanism.BLOCKING} and use.lucky:
         found[Mechanism.BLOCKING] += use.lucky
     if not found and use.unannounced and (mechanism := _unannounced(use, seen.connections_of[use.serial])):
         found[mechanism] = use.unannounced
-    return found
+    return collections.Counter({Mechanism.POSIX_AIO: found.total()}) if use.seekless and found else found
 
 
 def _serves_in_turn(use: Use, connections: Sequence[Descriptor]) -> bool:

@@ -39,8 +39,8 @@ def about_reads(uses: Sequence[Use]) -> tuple[str, ...]:
     for use in uses:
         names.update(use.read_names)
     if not names:
-        completed = sum(use.reads[Mechanism.IO_URING] for use in uses)
-        return (f"{count(completed, 'completion')} of io_uring returned clients' data; no call read it",) if completed else ()
+        completed = sum(use.reads[Mechanism.IO_URING] + use.reads[Mechanism.NATIVE_AIO] for use in uses)
+        return (f"{count(completed, 'completion')} returned clients' data; no call read it",) if completed else ()
     found = [f"{_names(names)} returned clients' data {count(served, 'time')}, and {_slept(slept, served)}"]
     timed = sum(use.timed for use in uses)
     if timed:

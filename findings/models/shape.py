@@ -76,13 +76,13 @@ class Server:
 
 def shape(server: Server, mechanism: Mechanism) -> Shape:
     """The architecture of a server whose threads learn of data by that mechanism."""
+    if mechanism is Mechanism.POSIX_AIO:  # glibc starts a helper for the first request on each descriptor
+        return Shape(Architecture.LOOP_AND_HELPERS, (f"{count(len(server.serving), 'helper thread')} read for the program",))
     found = _made_for_each(server)
     if found:
         return found
     if mechanism is Mechanism.BLOCKING:
         return _of_blocking(server)
-    if mechanism is Mechanism.POSIX_AIO:
-        return Shape(Architecture.LOOP_AND_HELPERS, (f"{count(len(server.serving), 'helper thread')} read for the program",))
     return _of_loops(server, mechanism)
 
 

@@ -281,6 +281,20 @@ def test_a_set_of_one_connection_is_a_time_out_if_it_was_made_in_the_recording()
         assert classify(story.result()).model is model
 
 
+def test_threads_that_try_pread_first_are_helpers_of_posix_aio() -> None:
+    for tries, model in ((True, Model.POSIX_AIO), (False, Model.THREADS)):
+        story = Story()
+        story.listener()
+        for number in (5, 6):
+            story.call("accept4", 3, result=number, sleeps="accept")
+            helper = story.thread()
+            for _ in range(4):
+                if tries:
+                    story.call("pread64", number, 0, 4096, result=-29, errno="ESPIPE", by=helper)
+                story.call("read", number, 0, 4096, result=64, by=helper, sleeps="socket")
+        assert classify(story.result()).model is model
+
+
 def test_two_hundred_threads_take_no_longer_per_call_than_ten() -> None:
     def seconds(threads: int) -> float:
         story = Story()
