@@ -13,6 +13,7 @@ from probes.words import count
 
 _MANY = 20
 _SOON_NS = 100_000_000  # a descriptor that is used only in this time after its opening is used once
+_LONG_NS = 500_000_000  # from the start to the last opening
 _PART, _SPREAD = 4, 0.1  # in the last quarter of the time at least a tenth of the descriptors was still opened
 _LIMIT = {"EMFILE", "ENFILE"}
 
@@ -34,7 +35,7 @@ def observe(run: Run) -> Observation:
         (_, name), own = max(leaks.items(), key=lambda item: len(item[1]))
         process = threads[own[0].opened.thread]
         words.append(
-            f"process {process.pid} ({process.name}) never closed {count(len(own), 'descriptor')} of {name} that it used once,"
+            f"process {process.pid} ({process.name}) kept {count(len(own), 'descriptor')} of {name} open that it used once,"
             f" the last of them number {own[-1].fd}"
         )
         places = [
@@ -52,25 +53,32 @@ def observe(run: Run) -> Observation:
 
 
 def _leaks(run: Run, found: list[Descriptor]) -> dict[tuple[int, str], list[Descriptor]]:
-    """The descriptors that look leaked, by process and by the call that opened them."""
-    spans = {process.pid: (process.start, process.end) for process in processes(run)}
+    """The descriptors that look leaked, by process and by the call that opened them.
+
+    They count at the moment of the last opening: an interpreter closes its files at its end.
+    """
+    begins = {process.pid: process.start for process in processes(run)}
     groups: dict[tuple[int, str], list[Descriptor]] = collections.defaultdict(list)
-    opened: collections.Counter[tuple[int, str]] = collections.Counter()
     for each in found:
-        key = each.process, each.opened.name
-        if each.opened.name in syscalls.ACCEPTS | {"socket"}:
-            continue
-        opened[key] += 1
-        used = each.used.exit if each.used else each.opened.exit
-        if each.closed is None and used - each.opened.exit < _SOON_NS:
-            groups[key].append(each)
+        if each.opened.name not in syscalls.ACCEPTS | {"socket"}:
+            groups[each.process, each.opened.name].append(each)
     leaks = {}
-    for key, own in groups.items():
-        begin, end = spans[key[0]]
-        late = sum(1 for each in own if each.opened.enter > end - (end - begin) // _PART)
-        if len(own) >= _MANY and 2 * len(own) >= opened[key] and late >= _SPREAD * len(own):
+    for key, opened in groups.items():
+        begin, last = begins[key[0]], opened[-1].opened.enter
+        own = [each for each in opened if _is_kept(each, last)]
+        if len(own) < _MANY or last - begin < _LONG_NS:
+            continue
+        since = sum(1 for each in opened if each.opened.enter >= own[0].opened.enter)  # a start-up opens and closes many files
+        late = sum(1 for each in own if each.opened.enter > last - (last - begin) // _PART)
+        if 2 * len(own) >= since and late >= _SPREAD * len(own):
             leaks[key] = own
     return leaks
+
+
+def _is_kept(each: Descriptor, moment: int) -> bool:
+    """Was it used soon after its opening only, and still open at that moment?"""
+    used = each.used.exit if each.used else each.opened.exit
+    return used - each.opened.exit < _SOON_NS and (each.closed is None or each.closed.enter > moment)
 
 
 CLOSES_ITS_DESCRIPTORS = Property(

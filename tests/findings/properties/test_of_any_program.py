@@ -51,7 +51,7 @@ FAULTS = [
     Fault("delayed_ack-wrong", "waits-for-no-acknowledgement", "of about 40 ms", ns=400 * MS, calls=10, call="recvfrom"),
     Fault("epoll_set-oneshot", "arms-every-descriptor", "no call armed EPOLLONESHOT", ns=300 * MS, call="epoll_ctl"),
     Fault("epoll_set-forgotten", "arms-every-descriptor", "no call added 1 accepted connection", ns=200 * MS, call="accept4"),
-    Fault("leaks-files", "closes-its-descriptors", "never closed 60 descriptors of openat", calls=60, call="openat"),
+    Fault("leaks-files", "closes-its-descriptors", "kept 60 descriptors of openat open", calls=60, call="openat"),
     Fault("leaks-threads", "ends-its-threads", "threads of process", calls=50, call="futex"),
     Fault("leaks-children", "waits-for-its-children", "never waited for", calls=3),
     Fault("pages-wrong", "waits-for-no-page", "times in page faults", ns=MS, calls=200),
