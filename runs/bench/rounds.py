@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from probes.capture.instrument import Instrument
 from probes.errors import CannotTrace, WrongUsage
 from probes.patience import PATIENCE
 from runs.bench.figures import Bench, Host, Outcome, Usage
@@ -82,6 +83,9 @@ def bench(what: Plan, progress: Callable[[str], None]) -> Bench:
         base = Path(tempfile.mkdtemp(prefix="iolab-bench-"))
         guard = stack.enter_context(Guard(base))
         program = compiled(base)
+        if any(tool.name == "iolab" for tool in what.tools):
+            progress("compiling the probes, if this machine has not done so before")
+            Instrument().__exit__(None, None, None)  # later starts find the programs on the disk
         for number in range(what.rounds):
             for workload in what.workloads:
                 progress(f"round {number + 1} of {what.rounds}: {workload.name}")
