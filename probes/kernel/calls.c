@@ -114,6 +114,7 @@ static inline int fold_burst(struct thread *t, struct burst_key *key, s64 ret, u
   if (burst && !same_burst(t, burst, ret)) {
     report_burst(t, burst);
     bursts.delete(key);
+    t->open_bursts--;
     burst = 0;
   }
   if (!burst) {
@@ -127,6 +128,7 @@ static inline int fold_burst(struct thread *t, struct burst_key *key, s64 ret, u
     struct descriptor behind = {.release = 0, .socket = 0};
     if (facts_of(t->nr) & FACT_DESCRIPTOR)
       behind = descriptor_of(bpf_get_current_task(), (u32)key->fd);
+    t->open_bursts++;
     burst->kind = KIND_BURST;
     burst->thread = t->account == OTHERS ? OTHERS : t->serial;
     burst->nr = t->nr;
@@ -161,6 +163,7 @@ static inline void end_burst(struct thread *t, struct burst_key *key) {
   if (burst) {
     report_burst(t, burst);
     bursts.delete(key);
+    t->open_bursts--;
   }
 }
 
@@ -299,9 +302,10 @@ static inline void call_ends(struct raw *ctx) {
   if (was == IN_CALL) {
     struct burst_key key = {.thread = t->serial, .nr = t->nr, .fd = (u32)first_argument(t)};
     if (!folds(t, ret, now) || !fold_burst(t, &key, ret, now)) {
-      end_burst(t, &key);
+      if (t->open_bursts)
+        end_burst(t, &key);
       report_call(t, bpf_get_current_task(), ret, 0, now);
-      if (t->nr == NR_CLOSE)
+      if (t->nr == NR_CLOSE && t->open_bursts)
         end_bursts_of(t);
     }
   }

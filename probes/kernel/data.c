@@ -18,8 +18,9 @@ static inline void forget_arrival(u64 socket) {
     arrivals_held_add(-1);
 }
 
-/* Only a read shows whether a socket belongs to a followed process, so the table has an entry for each socket of the machine with
- * unread data. The kernel evicts the entry that was used least recently, without a word, and may begin before the table is full
+/* Only a read shows whether a socket belongs to a followed process, so the table has an entry for each socket of the machine that
+ * got data. `first` is 0 where all data was read: an entry stays until its socket is closed, since to make and to delete entries
+ * takes longer than all else here. The kernel evicts the entry that was used least recently, without a word, and may begin before the table is full
  * (kernel/bpf/bpf_lru_list.c: free entries wait on lists of each CPU). An evicted entry's first arrival is lost, and the next
  * arrival at that socket looks like the first. So an entry that is made in a table that is three quarters full is marked, and
  * its reader counts it as LOSS_ARRIVAL. */
@@ -27,8 +28,13 @@ static inline int arrived(u64 socket, u64 now) {
   int zero = 0;
   struct arrival *seen = arrivals.lookup(&socket);
   if (seen) {
-    __sync_fetch_and_add(&seen->count, 1);
     seen->latest = now;
+    if (seen->first) {
+      __sync_fetch_and_add(&seen->count, 1);
+    } else {
+      seen->first = now;
+      seen->count = 1;
+    }
     return 0;
   }
   u64 *held = arrivals_held.lookup(&zero);
@@ -276,7 +282,7 @@ static inline int tcp_copied(u64 socket) {
   if (t->unread && peek(socket, OFF_SOCK_FLAGS) >> 1 & 1 /* SOCK_DONE */)
     t->unread--;  /* the FIN takes a sequence number, but is no data (tcp_inq) */
   struct arrival *seen = arrivals.lookup(&socket);
-  if (seen) {
+  if (seen && seen->first) {
     hit(HIT_READY);
     if (seen->crowded)
       count(LOSS_ARRIVAL);
@@ -286,7 +292,7 @@ static inline int tcp_copied(u64 socket) {
     t->arrivals += seen->count;
     seen->count = 0;  /* several reads may take the data of one arrival: it counts once */
     if (!t->unread)
-      forget_arrival(socket);
+      seen->first = seen->crowded = 0;
   } else if (!t->ready && t->taken) {  /* splice calls tcp_rcv_space_adjust several times, and copies nothing (tcp_read_sock) */
     count(LOSS_ARRIVAL);
   }

@@ -21,7 +21,7 @@ class Sizes:
     sleep_sums: int = 16384  # rows: a thread, a call, a wait queue, a waker
     shared_sums: int = 2048  # rows for all threads without an account, and for what the tables above have no room for
     walks: int = 16384  # kinds of sleeps whose stacks are sampled
-    arrivals: int = 65536  # TCP sockets of the machine with unread data
+    arrivals: int = 65536  # TCP sockets of the machine that got data
     datagram_sockets: int = 4096  # UDP sockets of the machine
     waiting: int = 256  # datagrams in one socket; the default receive buffer holds 277 of 64 B
     generations: int = 65536  # addresses of connections
