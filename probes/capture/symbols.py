@@ -1,10 +1,18 @@
-"""Names of kernel addresses, from /proc/kallsyms (kernel/kallsyms.c), by libbcc's cache of it."""
+"""Names of kernel addresses, from /proc/kallsyms (kernel/kallsyms.c).
+
+libbcc's cache of it is several times faster than Python, but BCC 0.26 reads the file for root only. A user with the
+capabilities that iolab needs may read it as well, so for other users Python does.
+"""
 
 from __future__ import annotations
 
+import bisect
 import ctypes
 import functools
+import os
 from pathlib import Path
+
+_TEXT = "tTwW"  # the types of functions (nm(1))
 
 
 class _Symbol(ctypes.Structure):
@@ -26,6 +34,8 @@ class Symbols:
 
     def name(self, address: int) -> str:
         """The function at an address; "?" where the kernel gives no name."""
+        if os.getuid() != 0:
+            return self._found(address)
         found = _Symbol()
         if self._library.bcc_symcache_resolve_no_demangle(self._cache, ctypes.c_uint64(address), ctypes.byref(found)) < 0:
             return "?"
@@ -36,10 +46,22 @@ class Symbols:
         return self._addresses.get(name, 0)
 
     @functools.cached_property
-    def _addresses(self) -> dict[str, int]:
+    def _sorted(self) -> tuple[list[int], list[str]]:
+        """The addresses and the names of all functions; none where the kernel hides them: then each address is 0."""
         with Path("/proc/kallsyms").open() as lines:
             words = (line.split(None, 3) for line in lines)
-            return {word[2].rstrip(): int(word[0], 16) for word in words}
+            pairs = sorted((int(word[0], 16), word[2].rstrip()) for word in words if word[1] in _TEXT)
+        known = [pair for pair in pairs if pair[0]]
+        return [address for address, _ in known], [name for _, name in known]
+
+    @functools.cached_property
+    def _addresses(self) -> dict[str, int]:
+        return dict(zip(reversed(self._sorted[1]), reversed(self._sorted[0]), strict=True))
+
+    def _found(self, address: int) -> str:
+        addresses, names = self._sorted
+        place = bisect.bisect_right(addresses, address) - 1
+        return readable(names[place]) if place >= 0 else "?"
 
 
 def readable(symbol: str) -> str:
