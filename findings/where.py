@@ -69,7 +69,8 @@ class Where:
         return found
 
     @cached_property
-    def _causes(self) -> Causes:
+    def causes(self) -> Causes:
+        """Finds what ended a sleep of the run."""
         return Causes(self.wakers or self.result.threads)
 
     @cached_property
@@ -119,7 +120,7 @@ class Where:
             if number:
                 histogram[max(bucket_floor(index), 1).bit_length() - 1] += number
         for row in rows:
-            causes[self._causes.of_sum(row)] += row.count
+            causes[self.causes.of_sum(row)] += row.count
         ns = sum(row.wait for row in rows)
         return Slept(
             call=name,
@@ -139,7 +140,7 @@ class Where:
         sleeps = [sleep for _, sleep in pairs]
         parts = [self.idleness.of_sleep(*pair) for pair in pairs] if self.idleness else None
         longest = max(sleeps, key=lambda sleep: sleep.wait)
-        causes = collections.Counter(self._causes.of(sleep) for sleep in sleeps)
+        causes = collections.Counter(self.causes.of(sleep) for sleep in sleeps)
         return Slept(
             call=name,
             queue=queue,

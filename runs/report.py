@@ -17,6 +17,7 @@ from findings.labels import Labels
 from findings.longest import Longest, longest
 from findings.narrow import Part
 from findings.not_followed import NotFollowed, not_followed
+from findings.off_cpu import OffCpu, off_cpu
 from findings.outcomes import CallOutcomes, outcomes
 from findings.roles import Identity
 from findings.scene import Scene
@@ -193,6 +194,11 @@ class Report:
         """The names of threads and groups."""
         of_all = groups.groups(Where(self.whole), None, self.identity.roles) if self.part else self.groups
         return Labels(self.whole, of_all)
+
+    @cached_property
+    def off_cpu(self) -> tuple[OffCpu, ...]:
+        """All sleeps by role, call, wait queue and cause; the longest first."""
+        return off_cpu(self.result, self.groups, self.whole.threads)
 
     @cached_property
     def processes(self) -> tuple[ProcessWork, ...]:
