@@ -56,4 +56,5 @@ class Extra:
             raise WrongUsage(f"{self.purpose} needs packages that pip could not install: {last}", f"install them: {shown}")
 
 
+PERFETTO = Extra("perfetto", "perfetto", "5.4 MB", "a trace for Perfetto")
 PICTURES = Extra("pictures", "cairosvg", "27 MB", "a figure as PNG or PDF")

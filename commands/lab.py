@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from commands import shared
+from commands import exports, shared
 from probes.errors import WrongUsage
 
 HELP = (
     shared.REPORT_HELP
     | shared.HTML_HELP
+    | exports.HELP
     | shared.STACKS_HELP
     | shared.PREDICT_HELP
     | shared.TRAFFIC_HELP
@@ -43,10 +44,17 @@ def lab(
     predict: bool = False,
     questions: bool = False,
     answers: str = "",
+    csv: str = "",
+    sqlite: str = "",
+    speedscope: str = "",
+    folded: str = "",
+    perfetto: str = "",
 ) -> int:
     """Run one lab: trace its server, and print a picture, a table of phases, and the checks."""
     shared.progress(f"lab {name}")
     shared.check(save, out, html)
+    files = exports.Exports(csv=csv, sqlite=sqlite, speedscope=speedscope, folded=folded, perfetto=perfetto)
+    files.check()
     changed = shared.numbers(clients=clients, messages=messages, size=size, gap_ms=gap_ms, seed=seed)
     traffic = _traffic(name, changed | ({"udp": True} if udp else {}), link)
     if questions:
@@ -63,7 +71,9 @@ def lab(
         recording = run.record(name, traffic, shared.progress, between)
     if prediction:
         recording = recording.with_context(prediction=prediction)
-    result, failed = shared.present(recording, json=json, save=save, out=out, view=shared.View(stacks), html=html)
+    result, failed = shared.present(
+        recording, json=json, save=save, out=out, view=shared.View(stacks), html=html, exports=files
+    )
     return failed or shared.VERDICT_CODES[result.verdict]
 
 

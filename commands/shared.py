@@ -18,6 +18,7 @@ from probes.errors import CannotTrace, IolabError, WrongUsage
 from probes.words import visible_lines
 
 if TYPE_CHECKING:
+    from commands.exports import Exports
     from probes.context import Answers
     from runs.report import Report
 
@@ -58,10 +59,11 @@ VALUES = {
     "at-once": "N",
     "calls": "NAMES",
     "clients": "N",
-    "csv": "FILE",
+    "csv": "PATH",
     "details": "N",
     "fd": "NUMBERS",
     "file": "FILE",
+    "folded": "FILE",
     "folder": "FOLDER",
     "gap-ms": "MS",
     "gradescope": "FILE",
@@ -73,6 +75,7 @@ VALUES = {
     "messages": "N",
     "name": "NAME",
     "only": "NAMES",
+    "perfetto": "FILE",
     "pid": "N",
     "out": "FILE",
     "protocol": "NAME",
@@ -85,6 +88,8 @@ VALUES = {
     "seed": "N",
     "size": "SIZE",
     "slowest": "N",
+    "speedscope": "FILE",
+    "sqlite": "FILE",
     "tests": "EXPRESSION",
     "thread": "NAMES",
     "tools": "NAMES",
@@ -230,6 +235,7 @@ def present(
     out: str,
     view: View,
     html: str = "",
+    exports: Exports | None = None,
     default: IO[str] | None = None,
     unsaved: IolabError | None = None,
 ) -> tuple[Any, int]:
@@ -248,6 +254,8 @@ def present(
     _keep(failed, lambda: _write(made, json, out, view, default))
     if html:
         _keep(failed, lambda: _write_html(made, html))
+    for step in exports.steps(made) if exports else ():
+        _keep(failed, step)
     for error in failed:
         progress(str(error))
     return result, CANNOT_WRITE if failed else 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from commands import shared
+from commands import exports, shared
 
 HELP = (
     shared.REPORT_HELP
     | shared.HTML_HELP
+    | exports.HELP
     | shared.STACKS_HELP
     | shared.VIEW_HELP
     | shared.PREDICT_HELP
@@ -33,12 +34,19 @@ def show(
     predict: bool = False,
     answers: str = "",
     seed: str = "",
+    csv: str = "",
+    sqlite: str = "",
+    speedscope: str = "",
+    folded: str = "",
+    perfetto: str = "",
 ) -> int:
     """Print the report of a saved recording, without root and without BCC."""
     from probes.context import LabRun, TrafficRun, lab_of
     from probes.recording import load
 
     shared.check(out, html)
+    files = exports.Exports(csv=csv, sqlite=sqlite, speedscope=speedscope, folded=folded, perfetto=perfetto)
+    files.check()
     view = shared.view(stacks, brief, thread, calls, fd, slowest)
     recording = load(Path(file))
     context = recording.context
@@ -50,5 +58,5 @@ def show(
     prediction = shared.predicted(lab_of(context), about, number, predict, answers)
     if prediction:
         recording = recording.with_context(prediction=prediction)
-    result, failed = shared.present(recording, json=json, save="", out=out, view=view, html=html)
+    result, failed = shared.present(recording, json=json, save="", out=out, view=view, html=html, exports=files)
     return failed or shared.VERDICT_CODES[result.verdict]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from commands import shared
+from commands import exports, shared
 from probes.errors import WrongUsage
 
 HELP = (
     shared.REPORT_HELP
     | shared.HTML_HELP
+    | exports.HELP
     | shared.STACKS_HELP
     | shared.VIEW_HELP
     | shared.SAVE_HELP
@@ -36,6 +37,11 @@ def trace(
     details: str = "",
     pid: str = "",
     seconds: str = "",
+    csv: str = "",
+    sqlite: str = "",
+    speedscope: str = "",
+    folded: str = "",
+    perfetto: str = "",
     *,
     rest: list[str],
 ) -> int:
@@ -44,6 +50,8 @@ def trace(
     """
     _check_target(rest, pid, seconds)
     shared.check(save, out, html)
+    files = exports.Exports(csv=csv, sqlite=sqlite, speedscope=speedscope, folded=folded, perfetto=perfetto)
+    files.check()
     view = shared.view(stacks, brief, thread, calls, fd, slowest)
     budget = _budget(details)
     shared.need_tracing()
@@ -59,7 +67,15 @@ def trace(
         traced = tracing.run(rest, shared.progress, shared.closed_at_start(), signals, budget, save)
     signals.release()
     result, failed = shared.present(
-        traced.recording, json=json, save="", out=out, view=view, html=html, default=sys.stderr, unsaved=traced.error
+        traced.recording,
+        json=json,
+        save="",
+        out=out,
+        view=view,
+        html=html,
+        exports=files,
+        default=sys.stderr,
+        unsaved=traced.error,
     )
     return failed or (traced.status if result.verdict != "inconclusive" else shared.VERDICT_CODES["inconclusive"])
 

@@ -1,0 +1,237 @@
+"""A run as a trace for ui.perfetto.dev, written with Perfetto's own protos, which are loaded only here.
+
+Tracks: each process and thread with its calls, and in these the sleeps, the waits for a CPU and the copies; a track of states
+for each thread; a track for each socket with the moments at which data was ready. Arrows (flows) lead from what ended a sleep
+to the sleeper, and from the data to the call that read it. commands/extras.py installs the protos.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from findings.states import Since, State, in_order, states
+from findings.view import Run
+from probes.measure.result import Call, Message, Sleep, Thread
+from probes.words import visible
+from reports import wakers
+from runs.report import Report
+
+_SEQUENCE = 1  # the writer's id: Perfetto keeps the state of each writer apart
+_CLEARED = 1  # SEQ_INCREMENTAL_STATE_CLEARED: nothing came before
+NOT_FOLLOWED = "interrupts and tasks that were not followed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a track: `kind` is a name of TrackEvent.Type. `starts` and `ends` are ids of arrows."""
+
+    at: int
+    track: int
+    kind: str
+    name: str = ""
+    starts: tuple[int, ...] = ()
+    ends: tuple[int, ...] = ()
+    notes: Mapping[str, int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One track. `process` and `thread` are ids of the kernel, by which the user interface groups tracks."""
+
+    uuid: int
+    name: str
+    parent: int = 0
+    process: int | None = None
+    thread: int | None = None
+    states: bool = False
+
+
+def write(report: Report, file: IO[bytes]) -> None:
+    """Writes the trace."""
+    from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace
+
+    trace = _Trace(report)
+    events = sorted(trace.events(), key=lambda event: (event.at, not event.starts))  # an arrow's start comes before its end
+    items: list[Track | Event] = [*trace.tracks, *events]  # the events have made the last tracks
+    flags = _CLEARED
+    for item in items:
+        chunk = Trace()  # a file of several traces is one trace: each packet is written when it is made
+        packet = chunk.packet.add(trusted_packet_sequence_id=_SEQUENCE)
+        if flags:
+            packet.sequence_flags, flags = flags, 0
+        if isinstance(item, Track):
+            _describe(packet.track_descriptor, item)
+        else:
+            packet.timestamp = item.at
+            _fill(packet.track_event, item)
+        file.write(chunk.SerializeToString())
+
+
+def _describe(descriptor: Any, track: Track) -> None:
+    descriptor.uuid = track.uuid
+    if track.parent:
+        descriptor.parent_uuid = track.parent
+    if track.thread is not None:
+        descriptor.thread.pid, descriptor.thread.tid = track.process, track.thread
+        descriptor.thread.thread_name = visible(track.name)
+    elif track.process is not None:
+        descriptor.process.pid, descriptor.process.process_name = track.process, visible(track.name)
+    else:
+        descriptor.name = visible(track.name)
+    if track.states:
+        descriptor.state.SetInParent()
+
+
+def _fill(event: Any, item: Event) -> None:
+    event.type = event.Type.Value(f"TYPE_{item.kind}")
+    event.track_uuid = item.track
+    if item.name:
+        event.name = visible(item.name)
+    event.flow_ids.extend(item.starts)
+    event.terminating_flow_ids.extend(item.ends)
+    for name, value in item.notes.items():
+        note = event.debug_annotations.add(name=name)
+        if isinstance(value, int):
+            note.int_value = value
+        else:
+            note.string_value = visible(value)
+
+
+class _Trace:
+    """The tracks of a run, and its events."""
+
+    def __init__(self, report: Report) -> None:
+        self._report, self._result = report, report.result
+        self._calls = Run(report.result).calls_of
+        self._uuids, self._flows = itertools.count(1), itertools.count(1)
+        self.tracks: list[Track] = []
+        self._processes: dict[int, Track] = {}
+        self._threads: dict[int, Track] = {}
+        self._reads: dict[tuple[int, int], list[int]] = {}  # arrows to the calls of a thread by their start
+        self._ids: set[tuple[int, int | None]] = set()
+        for thread in self._result.threads:
+            self._add_thread(thread)
+        self._run = self._track("iolab")
+        self._others = self._track(NOT_FOLLOWED)
+
+    def _track(
+        self, name: str, parent: int = 0, process: int | None = None, thread: int | None = None, states: bool = False
+    ) -> Track:
+        if process is None or (process, thread) in self._ids:  # the kernel used the id again: its own track, by its name
+            process = thread = None
+        else:
+            self._ids.add((process, thread))
+        track = Track(next(self._uuids), name, parent, process, thread, states)
+        self.tracks.append(track)
+        return track
+
+    def _add_thread(self, thread: Thread) -> None:
+        leader = self._report.identity.roles.process_of.get(thread.serial, thread.serial)
+        if leader not in self._processes:
+            first = next((one for one in self._report.whole.threads if one.serial == leader), thread)
+            pid = first.host_tid if first.tid == first.pid else first.pid
+            self._processes[leader] = self._track(first.name, process=pid)
+        process = self._processes[leader]
+        self._threads[thread.serial] = self._track(thread.name, process.uuid, process.process, thread.host_tid)
+
+    def events(self) -> Iterator[Event]:
+        """All events, thread by thread."""
+        details = self._result.details
+        facts = {"calls_recorded": details.recorded, "calls": details.of, "events_lost": self._result.events.lost}
+        yield Event(self._report.begin, self._run.uuid, "INSTANT", f"recording: {self._result.verdict}", notes=facts)
+        yield from self._messages()
+        for thread in self._result.threads:
+            track = self._threads[thread.serial]
+            calls = in_order(self._calls.get(thread.serial, ()))
+            for call, end in calls:
+                yield from self._call(call, end, track)
+            if not thread.kernel_worker:
+                of_states = self._track(f"state of {thread.name} {thread.tid}", track.uuid, states=True)
+                whole = details.complete and not self._report.part
+                yield from _states(states(thread, calls, whole), thread.end, of_states)
+
+    def _call(self, call: Call, end: int, track: Track) -> Iterator[Event]:
+        """A call as a slice, with its parts in it."""
+        arrows = tuple(self._reads.pop((call.thread, call.enter), ()))
+        yield Event(call.enter, track.uuid, "SLICE_BEGIN", _title(call), ends=arrows, notes=_notes(call))
+        begin = call.enter
+        for sleep in call.sleeps:
+            if sleep.on > end:
+                break
+            yield from self._sleep(sleep, track)
+            begin = sleep.on
+        if call.copied and call.copies == 1 and call.copy and begin <= call.copied - call.copy and call.copied <= end:
+            yield Event(call.copied - call.copy, track.uuid, "SLICE_BEGIN", "copy (at most)" if call.late else "copy")
+            yield Event(call.copied, track.uuid, "SLICE_END")
+        yield Event(end, track.uuid, "SLICE_END")
+
+    def _sleep(self, sleep: Sleep, track: Track) -> Iterator[Event]:
+        """A sleep and the wait for a CPU, with the arrow from what ended the sleep."""
+        arrow = next(self._flows)
+        cause = self._report.where.causes.of(sleep)
+        ended = wakers.words(cause, self._report.labels.waker)
+        by = self._threads.get(cause.thread or 0, self._others)
+        told = f"wakes {track.name}" if by is not self._others else ended
+        chain = {"chain": sleep.waker.words} if sleep.waker else {}
+        yield Event(sleep.off, track.uuid, "SLICE_BEGIN", f"asleep: {sleep.queue}", notes={"ended_by": ended})
+        yield Event(sleep.woken, track.uuid, "SLICE_END")
+        yield Event(sleep.woken, by.uuid, "INSTANT", told, starts=(arrow,), notes=chain)
+        yield Event(sleep.woken, track.uuid, "SLICE_BEGIN", "run queue", ends=(arrow,))
+        yield Event(sleep.on, track.uuid, "SLICE_END")
+
+    def _messages(self) -> Iterator[Event]:
+        """The moments at which data was ready, with arrows to the reads."""
+        sockets: dict[int, Track] = {}
+        starts = {(call.thread, call.enter) for call in self._result.calls}
+        for message in self._result.messages:
+            reader = self._threads[message.thread]
+            if message.socket not in sockets:
+                sockets[message.socket] = self._track(f"socket {message.socket}: data ready", reader.parent)
+            arrow, key = next(self._flows), (message.thread, message.read)
+            name = f"ready: {message.bytes} B for fd {message.fd}"
+            yield Event(message.ready, sockets[message.socket].uuid, "INSTANT", name, starts=(arrow,), notes=_times(message))
+            if message.read > message.ready and key in starts:
+                self._reads.setdefault(key, []).append(arrow)
+            else:  # the call began before its data was ready: an arrow can't lead back in time
+                at = max(message.copied, message.ready)
+                yield Event(at, reader.uuid, "INSTANT", f"copied: {message.bytes} B of fd {message.fd}", ends=(arrow,))
+
+
+def _times(message: Message) -> dict[str, int | str]:
+    return {
+        "ready_to_notified_ns": message.ready_to_notified,
+        "notified_to_copied_ns": message.notified_to_copied,
+        "notified_by": message.notified_by,
+    }
+
+
+def _title(call: Call) -> str:
+    ended = f" {call.errno}" if call.errno else "" if call.result is not None or call.count > 1 else " (did not return)"
+    return call.name + (f", {call.count:,} times" if call.count > 1 else "") + ended
+
+
+def _notes(call: Call) -> dict[str, int | str]:
+    """The figures of a call; what is not known is left out."""
+    every = {
+        "fd": call.fd,
+        "result": call.result,
+        "bytes": call.bytes,
+        "wait_ns": call.wait,
+        "sched_delay_ns": call.sched_delay,
+        "preempted_ns": call.preempted,
+        "copy_ns": call.copy or None,
+        "kernel_ns": call.kernel,
+        "socket": call.socket,
+    }
+    return {name: value for name, value in every.items() if value is not None}
+
+
+def _states(found: Iterable[Since], end: int, track: Track) -> Iterator[Event]:
+    """State events: the name is the state, and an event without a name ends it."""
+    for since in found:
+        words = "" if since.state is State.NOT_KNOWN else f"{since.state}: {since.queue}" if since.queue else str(since.state)
+        yield Event(since.at, track.uuid, "STATE", words)
+    yield Event(end, track.uuid, "STATE")
