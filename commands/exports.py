@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from commands import shared
 from probes import files
@@ -13,9 +15,9 @@ if TYPE_CHECKING:
 
 HELP = {
     "csv": "write the run's tables into this folder, as CSV files: calls, sleeps, messages, threads, findings, sums",
-    "sqlite": "write the same tables as one SQLite database",
+    "sqlite": "write the run's tables as one SQLite database",
     "speedscope": "write where the threads waited as a flame graph for speedscope.app",
-    "folded": "write the same as folded stacks, for flamegraph.pl and inferno",
+    "folded": "write where the threads waited as folded stacks, for flamegraph.pl and inferno",
     "perfetto": "write the run as a trace for ui.perfetto.dev",
 }
 
@@ -54,6 +56,27 @@ class Exports(NamedTuple):
             yield lambda: _write_folded(made(), self.folded)
         if self.perfetto:
             yield lambda: _write_perfetto(made(), self.perfetto)
+
+
+NOTHING = Exports()
+
+
+def options(command: Callable[..., int]) -> Callable[..., int]:
+    """Gives a command an option for each path of its parameter `files`, as each command has them."""
+
+    @functools.wraps(command)
+    def with_files(*values: Any, **options: Any) -> int:
+        paths = {name: options.pop(name) for name in Exports._fields if name in options}
+        return command(*values, **({"files": Exports(**paths)} if paths else {}), **options)
+
+    texts = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default="", annotation="str")
+        for name in Exports._fields
+    ]
+    own = inspect.signature(command).parameters
+    listed = [other for name, each in own.items() for other in (texts if name == "files" else [each])]
+    vars(with_files)["__signature__"] = inspect.Signature(listed)
+    return with_files
 
 
 def _write_csv(report: Report, folder: str) -> None:

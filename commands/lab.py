@@ -27,6 +27,7 @@ HELP = (
 )
 
 
+@exports.options
 def lab(
     name: str,
     clients: str = "",
@@ -44,16 +45,11 @@ def lab(
     predict: bool = False,
     questions: bool = False,
     answers: str = "",
-    csv: str = "",
-    sqlite: str = "",
-    speedscope: str = "",
-    folded: str = "",
-    perfetto: str = "",
+    files: exports.Exports = exports.NOTHING,
 ) -> int:
     """Run one lab: trace its server, and print a picture, a table of phases, and the checks."""
     shared.progress(f"lab {name}")
     shared.check(save, out, html)
-    files = exports.Exports(csv=csv, sqlite=sqlite, speedscope=speedscope, folded=folded, perfetto=perfetto)
     files.check()
     changed = shared.numbers(clients=clients, messages=messages, size=size, gap_ms=gap_ms, seed=seed)
     traffic = _traffic(name, changed | ({"udp": True} if udp else {}), link)
@@ -64,17 +60,20 @@ def lab(
     shared.outlive_the_terminal(save)
     about = "" if _experiment(name) else traffic.words
     prediction = shared.predicted(name, about, traffic.seed, predict, answers)
+    recording = _record(name, traffic, link, prediction)
+    result, failed = shared.present(
+        recording, json=json, save=save, out=out, view=shared.View(stacks), html=html, exports=files
+    )
+    return failed or shared.VERDICT_CODES[result.verdict]
+
+
+def _record(name: str, traffic: Any, link: str, prediction: Any) -> Any:
     from runs import lab as run
     from runs import link as links
 
     with links.optional(link, shared.progress) as between:
         recording = run.record(name, traffic, shared.progress, between)
-    if prediction:
-        recording = recording.with_context(prediction=prediction)
-    result, failed = shared.present(
-        recording, json=json, save=save, out=out, view=shared.View(stacks), html=html, exports=files
-    )
-    return failed or shared.VERDICT_CODES[result.verdict]
+    return recording.with_context(prediction=prediction) if prediction else recording
 
 
 def _experiment(name: str) -> bool:

@@ -20,6 +20,7 @@ HELP = (
 )
 
 
+@exports.options
 def show(
     file: str,
     json: bool = False,
@@ -34,18 +35,13 @@ def show(
     predict: bool = False,
     answers: str = "",
     seed: str = "",
-    csv: str = "",
-    sqlite: str = "",
-    speedscope: str = "",
-    folded: str = "",
-    perfetto: str = "",
+    files: exports.Exports = exports.NOTHING,
 ) -> int:
     """Print the report of a saved recording, without root and without BCC."""
     from probes.context import LabRun, TrafficRun, lab_of
     from probes.recording import load
 
     shared.check(out, html)
-    files = exports.Exports(csv=csv, sqlite=sqlite, speedscope=speedscope, folded=folded, perfetto=perfetto)
     files.check()
     view = shared.view(stacks, brief, thread, calls, fd, slowest)
     recording = load(Path(file))

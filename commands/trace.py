@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from commands import exports, shared
 from probes.errors import WrongUsage
@@ -23,6 +24,7 @@ HELP = (
 )
 
 
+@exports.options
 def trace(
     json: bool = False,
     save: str = "",
@@ -37,11 +39,7 @@ def trace(
     details: str = "",
     pid: str = "",
     seconds: str = "",
-    csv: str = "",
-    sqlite: str = "",
-    speedscope: str = "",
-    folded: str = "",
-    perfetto: str = "",
+    files: exports.Exports = exports.NOTHING,
     *,
     rest: list[str],
 ) -> int:
@@ -50,22 +48,11 @@ def trace(
     """
     _check_target(rest, pid, seconds)
     shared.check(save, out, html)
-    files = exports.Exports(csv=csv, sqlite=sqlite, speedscope=speedscope, folded=folded, perfetto=perfetto)
     files.check()
     view = shared.view(stacks, brief, thread, calls, fd, slowest)
     budget = _budget(details)
     shared.need_tracing()
-    shared.outlive_the_terminal(save)
-    from runs import trace as tracing
-    from runs.signals import HeldSignals
-
-    signals = HeldSignals()
-    if pid:
-        limit = float(shared.number("seconds", seconds)) if seconds else None
-        traced = tracing.join(shared.number("pid", pid), limit, shared.progress, signals, budget, save)
-    else:
-        traced = tracing.run(rest, shared.progress, shared.closed_at_start(), signals, budget, save)
-    signals.release()
+    traced = _traced(rest, pid, seconds, budget, save)
     result, failed = shared.present(
         traced.recording,
         json=json,
@@ -78,6 +65,22 @@ def trace(
         unsaved=traced.error,
     )
     return failed or (traced.status if result.verdict != "inconclusive" else shared.VERDICT_CODES["inconclusive"])
+
+
+def _traced(command: list[str], pid: str, seconds: str, budget: int | None, save: str) -> Any:
+    """Runs the command, or joins the process, under the probes."""
+    from runs import trace as tracing
+    from runs.signals import HeldSignals
+
+    shared.outlive_the_terminal(save)
+    signals = HeldSignals()
+    if pid:
+        limit = float(shared.number("seconds", seconds)) if seconds else None
+        traced = tracing.join(shared.number("pid", pid), limit, shared.progress, signals, budget, save)
+    else:
+        traced = tracing.run(command, shared.progress, shared.closed_at_start(), signals, budget, save)
+    signals.release()
+    return traced
 
 
 def _check_target(command: list[str], pid: str, seconds: str) -> None:

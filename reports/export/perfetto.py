@@ -131,7 +131,7 @@ class _Trace:
     def _add_thread(self, thread: Thread) -> None:
         leader = self._report.identity.roles.process_of.get(thread.serial, thread.serial)
         if leader not in self._processes:
-            first = next((one for one in self._report.whole.threads if one.serial == leader), thread)
+            first = next((other for other in self._report.whole.threads if other.serial == leader), thread)
             pid = first.host_tid if first.tid == first.pid else first.pid
             self._processes[leader] = self._track(first.name, process=pid)
         process = self._processes[leader]
@@ -174,11 +174,11 @@ class _Trace:
         cause = self._report.where.causes.of(sleep)
         ended = wakers.words(cause, self._report.labels.waker)
         by = self._threads.get(cause.thread or 0, self._others)
-        told = f"wakes {track.name}" if by is not self._others else ended
+        title = f"wakes {track.name}" if by is not self._others else ended
         chain = {"chain": sleep.waker.words} if sleep.waker else {}
         yield Event(sleep.off, track.uuid, "SLICE_BEGIN", f"asleep: {sleep.queue}", notes={"ended_by": ended})
         yield Event(sleep.woken, track.uuid, "SLICE_END")
-        yield Event(sleep.woken, by.uuid, "INSTANT", told, starts=(arrow,), notes=chain)
+        yield Event(sleep.woken, by.uuid, "INSTANT", title, starts=(arrow,), notes=chain)
         yield Event(sleep.woken, track.uuid, "SLICE_BEGIN", "run queue", ends=(arrow,))
         yield Event(sleep.on, track.uuid, "SLICE_END")
 

@@ -20,7 +20,7 @@ def test_states_go_forward_and_calls_do_not_overlap(name: str) -> None:
         calls = in_order(run.calls_of.get(thread.serial, ()))
         assert all(end <= after.enter for (_, end), (after, _) in itertools.pairwise(calls))
         found = list(states(thread, calls, complete=True))
-        assert all(one.at <= other.at for one, other in itertools.pairwise(found))
+        assert all(since.at <= after.at for since, after in itertools.pairwise(found))
         assert found[0].at == thread.start and found[-1].at <= thread.end
         assert (State.BURST in {since.state for since in found}) == any(call.count > 1 for call, _ in calls)
         assert State.NOT_KNOWN in {since.state for since in states(thread, calls, complete=False)}
