@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from probes import files
 from probes.errors import CannotTrace, IolabError, WrongUsage
+from probes.garbage import uncollected
 from probes.words import visible_lines
 
 if TYPE_CHECKING:
@@ -249,13 +250,14 @@ def present(
     failed: list[IolabError] = [unsaved] if unsaved else []
     if save:
         _keep(failed, lambda: recording.save(save))
-    result = measure_and_check(recording)
-    made = functools.cache(lambda: report(result, view.part, view.stories))
-    _keep(failed, lambda: _write(made, json, out, view, default))
-    if html:
-        _keep(failed, lambda: _write_html(made, html))
-    for step in exports.steps(made) if exports else ():
-        _keep(failed, step)
+    with uncollected():  # a report makes few cycles, and looks through all calls many times
+        result = measure_and_check(recording)
+        made = functools.cache(lambda: report(result, view.part, view.stories))
+        _keep(failed, lambda: _write(made, json, out, view, default))
+        if html:
+            _keep(failed, lambda: _write_html(made, html))
+        for step in exports.steps(made) if exports else ():
+            _keep(failed, step)
     for error in failed:
         progress(str(error))
     return result, CANNOT_WRITE if failed else 0

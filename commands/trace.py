@@ -16,7 +16,7 @@ HELP = (
     | shared.VIEW_HELP
     | shared.SAVE_HELP
     | {
-        "details": "how many calls and sleeps to record one by one (default: 100,000): all from the start, then samples; all or"
+        "details": "how many calls and sleeps to record one by one (default: 50,000): all from the start, then samples; all or"
         " none. Counts and sums are exact in any case",
         "pid": "join this process, which runs already, with its threads and its descendants; it goes on afterwards",
         "seconds": "end the recording after so many seconds (with --pid)",

@@ -63,20 +63,20 @@ class Diagnosis:
 
 def diagnose(result: Result) -> Diagnosis:
     """Holds every property of any program against the run."""
-    run = Run(result)
-    findings = [_finding(each, _observe(each, run)) for each in OF_ANY_PROGRAM]
+    run, part = Run(result), first_part(result)
+    beginning = Run(part) if part else None
+    findings = [_finding(each, _observe(each, run, beginning)) for each in OF_ANY_PROGRAM]
     return Diagnosis(tuple(sorted(findings, key=_order)))
 
 
-def _observe(cited: Property, run: Run) -> Observation:
+def _observe(cited: Property, run: Run, beginning: Run | None) -> Observation:
     """The run's verdict. A property that rests on missing calls is held against the part that has them all, if there is one."""
     why = why_not_whole(run.result) if cited.needs_all else ""
     if not why:
         return cited.observe(run)
-    part = first_part(run.result)
-    if part is None:
+    if beginning is None:
         return not_shown(why)
-    seen = cited.observe(Run(part))
+    seen = cited.observe(beginning)
     return replace(seen, evidence=f"{seen.evidence} (of the beginning: {why})")
 
 

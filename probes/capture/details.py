@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-DETAILS = 100_000  # calls and sleeps: a report is made of them in a second, and a file of some MB
+DETAILS = 50_000  # calls and sleeps: a report is made of them in two seconds, and a file of 1 MB
 RECORD = 240  # bytes of a call in the ring
 _WINDOW = 40_000_000  # ns
 _LATER = 1.125  # how much later the next window begins

@@ -4,7 +4,8 @@
  * instrument.c. Offers report_call and report_totals to
  * end.c, copy_end_missed to data.c. Attached: on_enter, on_exit, their stand-ins, on_gone. */
 
-/* A call that has ended, is under way at the end of the recording, or will not return. `task` as in sum_call. */
+/* Adds a call to the sums, and reports it where details are wanted: a call that has ended, that is under way at the end of the
+ * recording, or that will not return. `task` as in sum_call. */
 static inline int report_call(struct thread *t, u64 task, s64 ret, u32 flags, u64 now) {
   load_arguments(t);
   sum_call(t, task, ret, flags, now);
@@ -47,7 +48,7 @@ static inline int report_call(struct thread *t, u64 task, s64 ret, u32 flags, u6
 
 /* ---- bursts ---- */
 
-/* The end of a burst: added to the sums, and reported if any of its calls was to be. */
+/* Adds a burst that has ended to the sums, and reports it where details were wanted. */
 static inline int report_burst(struct thread *t, struct burst_record *burst) {
   sum_burst(t, burst);
   if (!burst->detailed)
@@ -58,7 +59,7 @@ static inline int report_burst(struct thread *t, struct burst_record *burst) {
   return 0;
 }
 
-/* Of a burst of calls that are not to be reported, the first that is ends it: a burst is reported whole or not at all. */
+/* Does the call belong to the burst? A burst is reported whole or not at all, so it ends where details begin or end. */
 static inline int same_burst(struct thread *t, struct burst_record *burst, s64 ret) {
   return burst->ret == ret && burst->detailed == t->detailed;
 }
@@ -70,8 +71,8 @@ static inline int only_looks(struct thread *t) {
 
 #define REPEATED 64  /* so many identical calls in a row are reported one by one, and those after them folded */
 
-/* Has the thread made this call with these arguments and this result so many times in a row? Then it spins, whatever it gets: a read
- * of 0 bytes at the end of a file, EMFILE, POLLHUP. Calls that sleep or move data of a socket are never folded. */
+/* Has the thread made this call with these arguments and this result so many times in a row? Then it spins: it reads 0 bytes at the
+ * end of a file, or gets EMFILE or POLLHUP. Calls that sleep or move data of a socket are never folded. */
 static inline int repeats(struct thread *t, s64 ret) {
   load_arguments(t);
   u64 same = t->nr == t->last.nr && ret == t->last.ret && t->args[0] == t->last.args[0] && t->args[1] == t->last.args[1] &&
@@ -100,7 +101,7 @@ static inline int without_result(struct thread *t, s64 ret) {
   return is_multiplexer(t->nr) || is_aio_wait(t->nr) || only_looks(t);
 }
 
-/* Is the call part of a burst? Longer calls than the buckets of a burst have are not. */
+/* Is the call part of a burst? The buckets of a burst end at 4 ms; a longer call is reported by itself. */
 static inline int folds(struct thread *t, s64 ret, u64 now) {
   if ((t->touched && (t->in.sleeps || t->copies || t->socket)) || now - t->enter >= 1ULL << (6 + BURST_BUCKETS / 4))
     return 0;

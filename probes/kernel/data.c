@@ -19,8 +19,10 @@ static inline void forget_arrival(u64 socket) {
 }
 
 /* Only a read shows whether a socket belongs to a followed process, so the table has an entry for each socket of the machine that
- * got data. `first` is 0 where all data was read: an entry stays until its socket is closed, since to make and to delete entries
- * takes longer than all else here. The kernel evicts the entry that was used least recently, without a word, and may begin before the table is full
+ * got data. `first` is 0 where all data was read. The entry stays until the socket is closed, because making and deleting an entry
+ * takes longer than everything else here.
+ *
+ * The kernel evicts the entry that was used least recently, without a report, and may begin before the table is full
  * (kernel/bpf/bpf_lru_list.c: free entries wait on lists of each CPU). An evicted entry's first arrival is lost, and the next
  * arrival at that socket looks like the first. So an entry that is made in a table that is three quarters full is marked, and
  * its reader counts it as LOSS_ARRIVAL. */

@@ -89,7 +89,7 @@ int on_switch(struct raw *ctx) {
 }
 
 /* sched_waking(task): runs in the task that wakes, so the stack is the waker's. The walk of the stack prolongs the sleep. The record
- * has that time (`probed`), so a report can subtract it. */
+ * says by how much (`probed`), so a report can subtract it. */
 int on_waking(struct raw *ctx) {
   u64 now = bpf_ktime_get_ns();
   struct thread *t = thread_of(peek32(ctx->args[0], OFF_TASK_PID), HIT_WAKING);
