@@ -1,8 +1,8 @@
 """A run as a trace for ui.perfetto.dev, written with Perfetto's own protos, which are loaded only here.
 
 Tracks: each process and thread with its calls, and in these the sleeps, the waits for a CPU and the copies; a track of states
-for each thread; a track for each socket with the moments at which data was ready. Arrows (flows) lead from what ended a sleep
-to the sleeper, and from the data to the call that read it. commands/extras.py installs the protos.
+for each thread; a track for each socket with the moments at which data was ready; counters of what waits. Arrows (flows)
+lead from what ended a sleep to the sleeper, and from the data to the call that read it. commands/extras.py installs the protos.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from findings import spans
 from findings.states import Since, State, in_order, states
 from findings.view import Run
 from probes.measure.result import Call, Message, Sleep, Thread
@@ -22,6 +23,9 @@ from runs.report import Report
 _SEQUENCE = 1  # the writer's id: Perfetto keeps the state of each writer apart
 _CLEARED = 1  # SEQ_INCREMENTAL_STATE_CLEARED: nothing came before
 NOT_FOLLOWED = "interrupts and tasks that were not followed"
+UNREAD = "messages unread in their sockets"
+WITHOUT_CPU = "threads woken, without a CPU"
+_BATCH = 1_000  # packets that are written together
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Event:
     starts: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
     notes: Mapping[str, int | str] = field(default_factory=dict)
+    number: int | None = None  # of a counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Track:
     process: int | None = None
     thread: int | None = None
     states: bool = False
+    counter: bool = False
 
 
 def write(report: Report, file: IO[bytes]) -> None:
@@ -56,18 +62,21 @@ def write(report: Report, file: IO[bytes]) -> None:
     trace = _Trace(report)
     events = sorted(trace.events(), key=lambda event: (event.at, not event.starts))  # an arrow's start comes before its end
     items: list[Track | Event] = [*trace.tracks, *events]  # the events have made the last tracks
-    flags = _CLEARED
-    for item in items:
-        chunk = Trace()  # a file of several traces is one trace: each packet is written when it is made
-        packet = chunk.packet.add(trusted_packet_sequence_id=_SEQUENCE)
-        if flags:
-            packet.sequence_flags, flags = flags, 0
-        if isinstance(item, Track):
-            _describe(packet.track_descriptor, item)
-        else:
-            packet.timestamp = item.at
-            _fill(packet.track_event, item)
-        file.write(chunk.SerializeToString())
+    for first in range(0, len(items), _BATCH):
+        batch = Trace()  # several of these messages, one after the other, are one trace: fields of one message may be apart
+        for item in items[first : first + _BATCH]:
+            _pack(batch.packet.add(trusted_packet_sequence_id=_SEQUENCE), item)
+        if not first:
+            batch.packet[0].sequence_flags = _CLEARED
+        file.write(batch.SerializeToString())
+
+
+def _pack(packet: Any, item: Track | Event) -> None:
+    if isinstance(item, Track):
+        _describe(packet.track_descriptor, item)
+    else:
+        packet.timestamp = item.at
+        _fill(packet.track_event, item)
 
 
 def _describe(descriptor: Any, track: Track) -> None:
@@ -83,6 +92,8 @@ def _describe(descriptor: Any, track: Track) -> None:
         descriptor.name = visible(track.name)
     if track.states:
         descriptor.state.SetInParent()
+    if track.counter:
+        descriptor.counter.SetInParent()
 
 
 def _fill(event: Any, item: Event) -> None:
@@ -90,6 +101,8 @@ def _fill(event: Any, item: Event) -> None:
     event.track_uuid = item.track
     if item.name:
         event.name = visible(item.name)
+    if item.number is not None:
+        event.counter_value = item.number
     event.flow_ids.extend(item.starts)
     event.terminating_flow_ids.extend(item.ends)
     for name, value in item.notes.items():
@@ -118,13 +131,19 @@ class _Trace:
         self._others = self._track(NOT_FOLLOWED)
 
     def _track(
-        self, name: str, parent: int = 0, process: int | None = None, thread: int | None = None, states: bool = False
+        self,
+        name: str,
+        parent: int = 0,
+        process: int | None = None,
+        thread: int | None = None,
+        states: bool = False,
+        counter: bool = False,
     ) -> Track:
         if process is None or (process, thread) in self._ids:  # the kernel used the id again: its own track, by its name
             process = thread = None
         else:
             self._ids.add((process, thread))
-        track = Track(next(self._uuids), name, parent, process, thread, states)
+        track = Track(next(self._uuids), name, parent, process, thread, states, counter)
         self.tracks.append(track)
         return track
 
@@ -140,9 +159,12 @@ class _Trace:
     def events(self) -> Iterator[Event]:
         """All events, thread by thread."""
         details = self._result.details
+        whole = details.complete and not self._report.part
         facts = {"calls_recorded": details.recorded, "calls": details.of, "events_lost": self._result.events.lost}
         yield Event(self._report.begin, self._run.uuid, "INSTANT", f"recording: {self._result.verdict}", notes=facts)
         yield from self._messages()
+        if whole:
+            yield from self._counters()
         for thread in self._result.threads:
             track = self._threads[thread.serial]
             calls = in_order(self._calls.get(thread.serial, ()))
@@ -150,7 +172,6 @@ class _Trace:
                 yield from self._call(call, end, track)
             if not thread.kernel_worker:
                 of_states = self._track(f"state of {thread.name} {thread.tid}", track.uuid, states=True)
-                whole = details.complete and not self._report.part
                 yield from _states(states(thread, calls, whole), thread.end, of_states)
 
     def _call(self, call: Call, end: int, track: Track) -> Iterator[Event]:
@@ -181,6 +202,15 @@ class _Trace:
         yield Event(sleep.woken, by.uuid, "INSTANT", title, starts=(arrow,), notes=chain)
         yield Event(sleep.woken, track.uuid, "SLICE_BEGIN", "run queue", ends=(arrow,))
         yield Event(sleep.on, track.uuid, "SLICE_END")
+
+    def _counters(self) -> Iterator[Event]:
+        """How many messages were unread, and how many threads waited for a CPU after a sleep, at each moment of a whole run."""
+        unread = [(message.ready, message.copied) for message in self._result.messages]
+        woken = [(sleep.woken, sleep.on) for call in self._result.calls for sleep in call.sleeps]
+        for name, waiting in ((UNREAD, unread), (WITHOUT_CPU, woken)):
+            track = self._track(name, counter=True)
+            for at, number in spans.at_once(span for span in waiting if span[0] < span[1]):
+                yield Event(at, track.uuid, "COUNTER", number=number)
 
     def _messages(self) -> Iterator[Event]:
         """The moments at which data was ready, with arrows to the reads."""

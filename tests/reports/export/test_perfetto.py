@@ -148,6 +148,23 @@ def test_an_id_that_the_kernel_used_again_gets_a_track_of_its_own() -> None:
     assert "again\\x1b" in {track.name for track in trace.tracks.values()}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_counters_end_at_0(name: str) -> None:
+    of = loaded(name)
+    trace = Decoded(of)
+    counters = {track.uuid: track.name for track in trace.tracks.values() if track.HasField("counter")}
+    if not of.result.details.complete:
+        assert not counters  # they would say 0 where nothing was recorded
+        return
+    assert set(counters.values()) == {perfetto.UNREAD, perfetto.WITHOUT_CPU}
+    values: dict[str, list[int]] = {perfetto.UNREAD: [0], perfetto.WITHOUT_CPU: [0]}
+    for _, event in trace.events("COUNTER"):
+        values[counters[event.track_uuid]].append(event.counter_value)
+    assert all(min(found) == 0 == found[-1] for found in values.values())
+    assert max(values[perfetto.UNREAD]) > 0 or not of.result.messages
+    assert max(values[perfetto.WITHOUT_CPU]) > 0
+
+
 def test_where_calls_are_missing_the_time_between_two_calls_has_no_state() -> None:
     trace = Decoded(loaded("budget"))
     assert {event.name for _, event in trace.events("STATE")} <= {"", "kernel", "run queue"} | {
