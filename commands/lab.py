@@ -18,6 +18,7 @@ HELP = (
     | shared.LINK_HELP
     | shared.SAVE_HELP
     | {
+        "student": "your name in the recording; without it the login, if you give answers",
         "questions": "print the questions of --predict as JSON, without running the lab",
         "name": "the lab; invoke labs lists all labs",
         "gap-ms": "pause before each message, in milliseconds",
@@ -45,6 +46,7 @@ def lab(
     predict: bool = False,
     questions: bool = False,
     answers: str = "",
+    student: str = "",
     files: exports.Exports = exports.NOTHING,
 ) -> int:
     """Run one lab: trace its server, and print a picture, a table of phases, and the checks."""
@@ -60,20 +62,22 @@ def lab(
     shared.outlive_the_terminal(save)
     about = "" if _experiment(name) else traffic.words
     prediction = shared.predicted(name, about, traffic.seed, predict, answers)
-    recording = _record(name, traffic, link, prediction)
+    recording = _record(name, traffic, link, prediction, student)
     result, failed = shared.present(
         recording, json=json, save=save, out=out, view=shared.View(stacks), html=html, exports=files
     )
     return failed or shared.VERDICT_CODES[result.verdict]
 
 
-def _record(name: str, traffic: Any, link: str, prediction: Any) -> Any:
+def _record(name: str, traffic: Any, link: str, prediction: Any, student: str) -> Any:
     from runs import lab as run
     from runs import link as links
+    from runs import origin
 
+    handed_in = {"prediction": prediction, "origin": origin.here(student)} if prediction or student else {}
     with links.optional(link, shared.progress) as between:
         recording = run.record(name, traffic, shared.progress, between)
-    return recording.with_context(prediction=prediction) if prediction else recording
+    return recording.with_context(**handed_in)
 
 
 def _experiment(name: str) -> bool:

@@ -71,6 +71,7 @@ VALUES = {
     "html": "FILE",
     "jobs": "N",
     "junit": "FILE",
+    "lab": "NAME",
     "labs": "NAMES",
     "link": "LINK",
     "messages": "N",
@@ -91,6 +92,7 @@ VALUES = {
     "slowest": "N",
     "speedscope": "FILE",
     "sqlite": "FILE",
+    "student": "NAME",
     "tests": "EXPRESSION",
     "thread": "NAMES",
     "tools": "NAMES",
@@ -249,7 +251,7 @@ def present(
 
     failed: list[IolabError] = [unsaved] if unsaved else []
     if save:
-        _keep(failed, lambda: recording.save(save))
+        _keep(failed, lambda: _save(recording, save))
     with uncollected():  # a report makes few cycles, and looks through all calls many times
         result = measure_and_check(recording)
         made = functools.cache(lambda: report(result, view.part, view.stories))
@@ -261,6 +263,12 @@ def present(
     for error in failed:
         progress(str(error))
     return result, CANNOT_WRITE if failed else 0
+
+
+def _save(recording: Any, path: str) -> None:
+    digest = recording.save(path)
+    if getattr(recording.context, "origin", None):
+        progress(f"the seal of {path} is {digest}")
 
 
 def _write(made: Callable[[], Report], json: bool, out: str, view: View, default: IO[str] | None) -> None:

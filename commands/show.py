@@ -40,11 +40,14 @@ def show(
     """Print the report of a saved recording, without root and without BCC."""
     from probes.context import LabRun, TrafficRun, lab_of
     from probes.recording import load
+    from probes.seal import State
 
     shared.check(out, html)
     files.check()
     view = shared.view(stacks, brief, thread, calls, fd, slowest)
     recording = load(Path(file))
+    if recording.seal.state in (State.BROKEN, State.LATE):
+        shared.progress(f"the seal of {file} is broken: the file was changed after the run")
     context = recording.context
     about, number = (context.traffic_words, context.traffic.seed) if isinstance(context, TrafficRun) else ("", 1)
     if isinstance(context, LabRun) and context.prediction:

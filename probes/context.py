@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from probes import shapes
 
-_LONGEST_NAME = 100  # characters of a lab's name
+LONGEST_NAME = 100  # characters of a lab's name, or of a student's
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,22 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Who made a recording to hand in, when, and on which machine. Root can write anything here."""
+
+    student: str  # --student, else the login
+    login: str
+    host: str
+    boot: str  # the same for all recordings between two starts of one machine's kernel
+    at: str  # the time of the answers, UTC
+    answered: int  # the same on the clock of the records, ns
+
+    def __post_init__(self) -> None:
+        if len(self.student) > LONGEST_NAME:
+            raise ValueError("the student's name is too long")
+
+
+@dataclass(frozen=True)
 class ServedCase:
     """One server of a lab with several. `skipped` says why it did not run here; else it has all the other fields."""
 
@@ -191,6 +207,7 @@ class LabRun:
     try_next: tuple[str, ...] = ()
     aside: Mapping[str, Any] = field(default_factory=dict)
     prediction: Answers | None = None
+    origin: Origin | None = None  # None: neither answers nor a student's name were given
 
 
 @dataclass(frozen=True)
@@ -246,7 +263,7 @@ def read(data: Any) -> Context:
     if "lab" in data:
         kind = CasesRun if "cases" in data else ServerRun if "traffic" in data else ExperimentRun
     run: Context = shapes.read(kind, data, "context")
-    if isinstance(run, LabRun) and len(run.lab) > _LONGEST_NAME:
+    if isinstance(run, LabRun) and len(run.lab) > LONGEST_NAME:
         raise ValueError("context.lab is no name of a lab")
     return run
 

@@ -2,8 +2,9 @@
 
 The file (format 2) is a row of chunks (chunks.py): HEAD has what is known at the start (the machine, the probes, the layouts of
 the records, what is run); then come records as they were drained, and the names of kernel stacks; END has what is known at the
-end. So a writer can be fed while the program runs, and what it wrote can be shown even if it dies. No kernel address is in the
-file: stacks are names, sockets ordinals (addresses.py). Format 1, a zip file, is only read (zipped.py).
+end, and the seal (seal.py). So a writer can be fed while the program runs, and what it wrote can be shown even if it dies.
+No kernel address is in the file: stacks are names, sockets ordinals (addresses.py). Format 1, a zip file, is only read
+(zipped.py).
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from probes import bounds, chunks, files, shapes, zipped
+from probes import bounds, chunks, files, seal, shapes, zipped
 from probes.addresses import without_addresses as without_addresses
 from probes.chunks import ChunkKind
-from probes.context import Context
+from probes.context import Context, LabRun
 from probes.context import read as read_context
 from probes.errors import WrongUsage
 from probes.garbage import uncollected
@@ -101,6 +102,7 @@ class Recording:
     context: Context  # the command or the lab, its traffic, the witnesses' figures
     layouts: Mapping[Kind, Layout] = field(default_factory=lambda: LAYOUTS)  # of the records
     windows: tuple[tuple[int, int], ...] = ()  # when calls and sleeps were reported one by one, monotonic ns; empty: always
+    seal: seal.Seal = field(default=seal.Seal(), compare=False)  # of the file that it was read from
 
     def stack(self, number: int) -> tuple[str, ...]:
         """The kernel functions of a stack, innermost first; empty for a stack that was not taken."""
@@ -110,14 +112,14 @@ class Recording:
         """The same recording with other values in these fields of its context."""
         return dataclasses.replace(self, context=dataclasses.replace(self.context, **changes))
 
-    def save(self, path: str) -> None:
-        """Writes the file, whole or not at all. Raises WrongUsage if the place can't be written."""
+    def save(self, path: str) -> str:
+        """Writes the file, whole or not at all; its seal. Raises WrongUsage if the place can't be written."""
         try:
             with files.whole(path, "wb") as file:
                 writer = Writer(file, Head(self.machine, self.probes, self.context, self.layouts))
                 writer.stacks(self.stacks)
                 writer.records(self.data)
-                writer.finish(self)
+                return writer.finish(self)
         except ValueError as error:
             raise WrongUsage(f"can't write {path}: {error}", "name a recording that is whole") from error
 
@@ -134,6 +136,7 @@ class Writer:
 
     def __init__(self, file: IO[bytes], head: Head) -> None:
         self._chunks = chunks.Writer(file)
+        self._chain = seal.Chain()
         self._sizes = {int(kind): layout.codec.size for kind, layout in head.layouts.items()}
         self._waiting, self._names = bytearray(), dict[int, tuple[str, ...]]()
         self._bytes = 0
@@ -173,8 +176,11 @@ class Writer:
         self._names.clear()
         self._due = time.monotonic() + _EVERY * (1 + self._chunks.number / 10_000)
 
-    def finish(self, recording: Recording) -> None:
-        """Writes the end: what `recording` has beside its records and its stacks, as far as the head does not say the same."""
+    def finish(self, recording: Recording) -> str:
+        """Writes the end: what `recording` has beside its records and its stacks, as far as the head does not say the same.
+
+        Returns the seal.
+        """
         self.flush()
         end: dict[str, Any] = {"losses": recording.losses, "seen": recording.seen, "end": recording.end, "bytes": self._bytes}
         if recording.windows:
@@ -183,17 +189,22 @@ class Writer:
             end["probes"] = _described(recording.probes)
         if recording.context != self._head.context:
             end["context"] = recording.context
-        self._write(ChunkKind.END, end)
+        text = _text(end)
+        self._chain.add(ChunkKind.END.value, text)
+        self._write_chunk(ChunkKind.END, seal.closed(text, self._chain.digest))
         if self._error:
             raise self._error
+        return self._chain.digest
 
     def _write(self, kind: ChunkKind, content: Mapping[str, Any]) -> None:
-        self._write_chunk(kind, json.dumps(content, separators=(",", ":"), default=shapes.plain).encode())
+        self._write_chunk(kind, _text(content))
 
     def _write_chunk(self, kind: ChunkKind, payload: bytes) -> None:
         if self._error is None:
             try:
                 self._chunks.write(kind, payload)
+                if kind is not ChunkKind.END:
+                    self._chain.add(kind.value, payload)
             except OSError as error:
                 self._error = error
 
@@ -211,6 +222,10 @@ class Writer:
         if kind not in self._sizes:
             raise ValueError("a record of it is damaged")
         return self._sizes[kind]
+
+
+def _text(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, separators=(",", ":"), default=shapes.plain).encode()
 
 
 def _described(probes: tuple[Probe, ...]) -> list[dict[str, Any]]:
@@ -254,13 +269,19 @@ def _read(file: IO[bytes]) -> Recording:
     meta: dict[str, Any] = {}
     stacks: dict[str, Any] = {}
     data, texts, last = io.BytesIO(), bounds.Texts(), ChunkKind.HEAD
+    chain, stated, head = seal.Chain(), "", None  # head: the context at the start, if the end has another one
     for last, payload in chunks.read(file):
+        if last is ChunkKind.END:
+            payload, stated = seal.opened(payload)
+        chain.add(last.value, payload)
         if last is ChunkKind.RECORDS:
             data.write(payload)
             continue
         content = texts.read(payload)
         if not isinstance(content, dict):
             raise ValueError(f"{last.name} is not an object")
+        if last is ChunkKind.END and "context" in content:
+            head = meta.get("context")
         if last is ChunkKind.STACKS:
             stacks |= content
         else:
@@ -271,7 +292,24 @@ def _read(file: IO[bytes]) -> Recording:
             raise ValueError("it was cut off before its first records")
         seen, end = _extent(whole, records.from_description(meta.get("layouts")))
         meta |= {"losses": {Missing.CUT: 1}, "seen": seen, "end": end}
-    return _recording(meta | {"stacks": stacks}, whole)
+    found = _recording(meta | {"stacks": stacks}, whole)
+    return dataclasses.replace(found, seal=_seal(found.context, head, stated, chain.digest))
+
+
+def _seal(context: Context, head: Any, stated: str, digest: str) -> seal.Seal:
+    """What the seal of a file says, whose end states this seal. `head` is the context in the first chunk, as JSON data; None
+    if the end has none of its own.
+    """
+    if not stated:
+        return seal.Seal(seal.State.NONE, digest)
+    if stated != digest:
+        return seal.Seal(seal.State.BROKEN, digest)
+    if head is None or not isinstance(context, LabRun):
+        return seal.Seal(seal.State.WHOLE, digest)
+    early = read_context(head)
+    if not isinstance(early, LabRun) or early.prediction != context.prediction:
+        return seal.Seal(seal.State.LATE, digest)
+    return seal.Seal(seal.State.WHOLE, digest)
 
 
 _TIMES = ("start", "exit", "last", "on", "end", "at", "copied")  # the fields that say when a record was written, in some kinds
