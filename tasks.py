@@ -34,7 +34,7 @@ from probes.words import visible_lines
 from reports.words import with_command_name
 
 _DASHES = "--"
-_TAKE_A_PROGRAM = {"trace", "check", "grade", "grade-all"}
+_TAKE_A_PROGRAM = {"trace", "watch", "check", "grade", "grade-all"}
 _OWN_OPTIONS = {"help", "list", "version"}  # of those that invoke parses before the command
 
 
@@ -196,7 +196,7 @@ def _run(command: Callable[[], int | None], name: str) -> None:
     except IolabError as error:
         raise Exit(f"iolab: {visible_lines(with_command_name(str(error)))}", error.code) from error
     except KeyboardInterrupt:
-        left = "the traced program may still run" if name == "trace" else "nothing is left running"
+        left = "the traced program may still run" if name in ("trace", "watch") else "nothing is left running"
         raise Exit(f"iolab: interrupted; {left}", 130) from None
     except MemoryError as error:
         words = "the machine, or the cgroup of this shell, has too little memory for it (memory.max, ulimit -v)"

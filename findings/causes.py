@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from probes.measure.frames import of_interrupt
@@ -55,13 +55,18 @@ class Causes:
 
     def of_sum(self, row: SleepSum) -> Cause:
         """What ended the sleeps of a row."""
-        waker = row.waker
-        if waker is None:
-            return Cause(())
-        if not waker.stack or of_interrupt(waker.stack) != waker.stack or waker.chain[0] in _WITHOUT_A_TASK:
-            return Cause(waker.chain)
-        if waker.by_packet and not sent_by_waker(waker.stack):
-            return Cause(waker.chain)
-        if row.waker_thread in self._serials:  # not in them: it has no account, or its first record was lost
-            return Cause(waker.chain, row.waker_thread)
-        return Cause(waker.chain, task=waker.comm)
+        return of_sum(row, self._serials)
+
+
+def of_sum(row: SleepSum, threads: Container[int]) -> Cause:
+    """What ended the sleeps of a row. `threads`: the serial numbers of all that are known."""
+    waker = row.waker
+    if waker is None:
+        return Cause(())
+    if not waker.stack or of_interrupt(waker.stack) != waker.stack or waker.chain[0] in _WITHOUT_A_TASK:
+        return Cause(waker.chain)
+    if waker.by_packet and not sent_by_waker(waker.stack):
+        return Cause(waker.chain)
+    if row.waker_thread in threads:  # not in them: it has no account, or its first record was lost
+        return Cause(waker.chain, row.waker_thread)
+    return Cause(waker.chain, task=waker.comm)

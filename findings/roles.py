@@ -284,7 +284,7 @@ class _Tree:
         """Processes of one role and one kind of name as one group."""
         groups: dict[tuple[Role, str], list[int]] = {}
         for process in processes:
-            groups.setdefault((self._process_roles[process], _kind(self._threads[process].name)), []).append(process)
+            groups.setdefault((self._process_roles[process], kind(self._threads[process].name)), []).append(process)
         folded = [self._process_group(role, members) for (role, _), members in groups.items()]
         return tuple(sorted(folded, key=lambda group: group.role.rank))
 
@@ -303,7 +303,7 @@ class _Tree:
     def _thread_groups(self, members: Iterable[int]) -> tuple[ThreadGroup, ...]:
         groups: dict[tuple[Role, str, Mechanism | None], list[int]] = {}
         for thread in members:
-            key = self._role_of[thread], _kind(self._threads[thread].name), self._mechanism_of.get(thread)
+            key = self._role_of[thread], kind(self._threads[thread].name), self._mechanism_of.get(thread)
             groups.setdefault(key, []).append(thread)
         found = [
             ThreadGroup(role, _common_name([self._threads[thread].name for thread in threads]), tuple(threads), mechanism)
@@ -332,10 +332,10 @@ def _sleeps(result: Result) -> tuple[collections.Counter[int], collections.Count
     return sleeps, timed
 
 
-def _kind(name: str) -> str:
+def kind(name: str) -> str:
     """A thread's name without its numbers."""
     return _DIGITS.sub("N", name)
 
 
 def _common_name(names: Sequence[str]) -> str:
-    return names[0] if len(set(names)) == 1 else _kind(names[0])
+    return names[0] if len(set(names)) == 1 else kind(names[0])

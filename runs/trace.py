@@ -48,27 +48,33 @@ def run(
 
     Raises WrongUsage if there is no such program or no such place, CannotTrace if this machine can't trace.
     """
-    path = shutil.which(command[0])
-    if path is None:
-        raise WrongUsage(f"there is no program {command[0]!r}", "give its path, or a name that is on PATH")
+    path = find(command[0])
     held = signals or HeldSignals()
     try:
         with Instrument(details=details) as instrument, _Saving(instrument, save, tuple(command)) as saving:
             held.hold()
-            process = _start(path, command, instrument.invite(), closed, held)
+            process = start(path, command, instrument.invite(), closed, held)
             status = _wait(process, held)
             if instrument.followed():
                 progress("the program has ended; processes that it started still run (Ctrl-C ends the recording)")
                 _wait_for_descendants(instrument, held)
             progress("reading the recorded events")
-            recording = instrument.stop(TraceRun(VERSION, tuple(command), _shell_status(status)))
+            recording = instrument.stop(TraceRun(VERSION, tuple(command), shell_status(status)))
             saving.finish(recording)
     except BaseException:
         held.release()
         raise
     if signals is None:
         held.release()
-    return Traced(recording, _shell_status(status), saving.error)
+    return Traced(recording, shell_status(status), saving.error)
+
+
+def find(program: str) -> str:
+    """Where a program is. Raises WrongUsage if there is none."""
+    path = shutil.which(program)
+    if path is None:
+        raise WrongUsage(f"there is no program {program!r}", "give its path, or a name that is on PATH")
+    return path
 
 
 @dataclass(frozen=True)
@@ -156,7 +162,7 @@ def join(
 _LOOK = 0.1  # seconds between two looks whether the process still runs
 
 
-def _start(path: str, command: list[str], cookie: int, closed: Sequence[int], held: HeldSignals) -> subprocess.Popen[bytes]:
+def start(path: str, command: list[str], cookie: int, closed: Sequence[int], held: HeldSignals) -> subprocess.Popen[bytes]:
     """Starts the program by launch.py, which restores the signal mask and says the cookie."""
     launch = [sys.executable, "-I", "-S", "-B", str(_LAUNCH), str(os.getpid())]
     with handed_over(cookie) as invitation:
@@ -195,5 +201,6 @@ def _wait_for_descendants(instrument: Instrument, held: HeldSignals) -> None:
             return
 
 
-def _shell_status(status: int) -> int:
+def shell_status(status: int) -> int:
+    """The status of a process as a shell reports it."""
     return 128 - status if status < 0 else status

@@ -16,7 +16,8 @@ import signal
 import struct
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from probes import clock
@@ -41,6 +42,15 @@ MOST_BYTES = 512 << 20  # of records: about 2.5 million calls, which take ten ti
 WALK_EVERY = 16  # of sleeps that look alike, where details are sampled
 
 
+@dataclass(frozen=True)
+class Reading:
+    """The kernel's tables at one moment. `records`: packed, without addresses; `stacks`: the names of all stacks so far."""
+
+    at: int
+    records: bytes
+    stacks: Mapping[int, tuple[str, ...]]
+
+
 class Instrument:
     """Follows processes from construction to `stop`. Raises CannotTrace if this machine can't be traced."""
 
@@ -60,6 +70,7 @@ class Instrument:
         self._spans: list[bytes] = []
         self._stacks: list[bytes] = []  # records of the stacks in which threads slept when they were adopted
         self._stopped = threading.Event()
+        self._taking = threading.Lock()  # of what is drained: two threads may take it while a program is watched
         btf = Btf()
         self._programs = Programs(btf, sizes)
         self._borrowed = True
@@ -86,15 +97,35 @@ class Instrument:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)  # on a busy machine a late reader loses records
         taken, wanted = 0, True
         while not self._stopped.wait(DRAIN_EVERY):
-            span = self._ring.drain()
-            taken += len(span)
-            if self._keeper.writer:
-                self._keeper.take(ring.strip([span]))
-            else:
-                self._spans.append(span)
+            with self._taking:
+                taken += self._take()
             before, wanted = wanted, self._budget.wants(taken, clock.now_ns())
             if wanted is not before:
                 self._programs.settings(details=wanted, walk_every=self._walk_every)
+
+    def _take(self) -> int:
+        """Takes what is in the ring; the number of bytes."""
+        span = self._ring.drain()
+        if self._keeper.writer or self._keeper.at_once:
+            self._keeper.take(ring.strip([span]))
+        else:
+            self._spans.append(span)
+        return len(span)
+
+    def watch(self) -> None:
+        """From now on `reading` gives the records, and `stop` can't make a recording of them."""
+        self._keeper.at_once = True
+
+    def reading(self) -> Reading:
+        """The sums and the states of all threads at this moment, and the records since the last reading (after `watch`)."""
+        with self._taking:
+            states, rows = self._programs.states(), self._programs.rows()
+            stacks, self._stacks = self._stacks, []
+            before = ring.strip(self._spans)
+            self._spans = []
+            self._keeper.take(b"".join(stacks) + before)
+            self._take()
+            return Reading(clock.now_ns(), self._keeper.newest(states, rows), self._keeper.stacks)
 
     def _freeze(self) -> int:
         """Ends the following of all threads; returns the time of the end (ns)."""

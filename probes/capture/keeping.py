@@ -17,6 +17,7 @@ class Keeper:
         self._pieces: list[bytes] = []
         self.stacks: dict[int, tuple[str, ...]] = {}
         self.writer: Writer | None = None  # also takes everything at once
+        self.at_once = False  # records are taken as they are drained, also without a writer
 
     def take(self, records: bytes) -> None:
         """Takes whole packed records. The programs must be loaded still: the kernel has names for their frames only then."""
@@ -28,6 +29,12 @@ class Keeper:
         if self.writer:
             self.writer.stacks(names)
             self.writer.records(data)
+
+    def newest(self, *more: bytes) -> bytes:
+        """The records since the last time, and then `more`, which are not kept. Nothing of them is kept any longer."""
+        self.take(b"".join(more))
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
 
     @property
     def data(self) -> bytes:

@@ -29,8 +29,9 @@ _PARTS = (
     "poll",
     "end",
     "adopt",
+    "state",
 )  # one text: BCC finds programs in its main file only
-RING, AT_THE_END, ADOPT = "records", "on_end", "on_adopt"
+RING, AT_THE_END, ADOPT, STATE = "records", "on_end", "on_adopt", "on_reading"
 _ATTACH_TYPES = {"fentry": system.FENTRY, "fexit": system.FEXIT}
 _PROBE_ENTRY = {"kprobe": 0, "kretprobe": 1}  # enum bpf_probe_attach_type of libbcc
 
@@ -51,11 +52,11 @@ class Programs:
         self.sizes = sizes
         self._btf = btf
         self._symbols: Symbols | None = None
-        self._adopt: int | None = None
+        self._on_demand: dict[str, int] = {}  # loaded at their first use
         self._loaded: dict[Hook, int] = {}
         self._attached: dict[Hook, int] = {}
         source = constants.defines(btf, sizes) + c_source() + "".join((KERNEL / f"{part}.c").read_text() for part in _PARTS)
-        names = {program_name(hook) for hook in _hooks() if hook.kind not in _ATTACH_TYPES} | {AT_THE_END, ADOPT}
+        names = {program_name(hook) for hook in _hooks() if hook.kind not in _ATTACH_TYPES} | {AT_THE_END, ADOPT, STATE}
         functions = {kind: sorted({hook.place for hook in _hooks() if hook.kind == kind}) for kind in _ATTACH_TYPES}
         self.image = image(source, sorted(names), functions)
         self._maps: dict[str, system.Map] = {}
@@ -128,9 +129,22 @@ class Programs:
 
     def adopt(self, *known: int) -> None:
         """Follows a thread that runs already: the words of struct known (adopt.c)."""
-        if self._adopt is None:
-            self._adopt = self._load(system.RAW_TRACEPOINT, ADOPT)
-        system.run_program(self._adopt, *known)
+        self._run(ADOPT, *known)
+
+    def states(self) -> bytes:
+        """What each followed thread is in at this moment, as packed records."""
+        found = []
+        for thread in self._maps["threads"].keys():  # noqa: SIM118 (a map of the kernel is no dictionary)
+            self._run(STATE, int.from_bytes(thread, "little"))
+            state = self._maps["states"].lookup(struct.pack("=I", 0)) or b""
+            if int.from_bytes(state[:4], "little"):  # 0: the thread has just ended
+                found.append(state)
+        return b"".join(found)
+
+    def _run(self, name: str, *words: int) -> None:
+        if name not in self._on_demand:
+            self._on_demand[name] = self._load(system.RAW_TRACEPOINT, name)
+        system.run_program(self._on_demand[name], *words)
 
     def misses(self) -> dict[Hook, int]:
         """Per hook: how often the kernel skipped its program because it was already at work on that CPU."""
@@ -159,8 +173,8 @@ class Programs:
         """Frees the programs and the maps."""
         self.leave_the_kernel()
         os.close(self._at_the_end)
-        if self._adopt is not None:
-            os.close(self._adopt)
+        for program in self._on_demand.values():
+            os.close(program)
         self._close_maps()
 
     def _close_maps(self) -> None:

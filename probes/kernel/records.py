@@ -41,6 +41,7 @@ class Kind(enum.IntEnum):
     SUM = 11  # all calls of a thread with one number, one kind of descriptor and one outcome
     SLEEP_SUM = 12  # all sleeps of a thread in one call, on one wait queue, ended by one waker
     OTHERS = 13  # all threads that have no account of their own
+    STATE = 14  # what a thread is in while the recording goes on, and its totals until then; no recording keeps it
 
 
 class Loss(enum.IntEnum):
@@ -294,8 +295,24 @@ LAYOUTS: dict[Kind, Layout] = {
             "u64 threads, u64 wall, u64 made, u64 wait, u64 delay, u64 preempted, u64 copy, u64 kernel, u64 sleeps,"
             "u64 preemptions",
         ),
+        _layout(
+            # nr: -1 outside of calls. off, off_at, woken_at, stack: struct thread of fold.h. wait, delay, preempted, made: all
+            # until `at`, without the absence from the CPU that is under way
+            Kind.STATE,
+            "s32 nr, u32 off, u64 at, u64 born, u64 off_at, u64 woken_at, u64 stack, u64 wait, u64 delay, u64 preempted,"
+            "u64 made",
+        ),
     )
 }
+
+
+class Off(enum.IntEnum):
+    """Whether a thread is off the CPU, and why (fold.h)."""
+
+    ON_CPU = 0
+    ASLEEP = 1
+    PREEMPTED = 2
+    NEWBORN = 3  # created, and not yet on a CPU
 
 
 def c_source() -> str:

@@ -66,6 +66,10 @@ class Life:
         inside["kernel"] += call.kernel
 
 
+def _ignore(_record: Any) -> None:
+    """What a thread was in at one moment: nothing is measured by it."""
+
+
 class Reader:
     """Reads the records of one recording. `unmatched` counts what breaks a law, by reason."""
 
@@ -101,6 +105,7 @@ class Reader:
             int(Kind.SUM): self.sums.on_sum,
             int(Kind.SLEEP_SUM): self.sums.on_sleep_sum,
             int(Kind.OTHERS): self.sums.on_others,
+            int(Kind.STATE): _ignore,
         }
         for record in records.decode(self._recording.data, self._layouts):
             life = self._lives.get(record.thread)

@@ -65,7 +65,7 @@ def test_every_field_of_a_record_that_can_hold_an_address_is_replaced() -> None:
     }
     harmless |= {"preemptions", "longest", "polled", "queued", "unqueued", "probed", "bytes", "calls", "bursts", "args", "ret"}
     harmless |= {"made", "in_total", "in_wait", "in_delay", "in_preempted", "in_copy", "reported_wait"}
-    harmless |= {"sleeps", "walked", "waker_walked", "threads", "wall", "kernel"}
+    harmless |= {"sleeps", "walked", "waker_walked", "threads", "wall", "kernel", "born", "off_at", "woken_at"}
     for kind, layout in records.LAYOUTS.items():
         if kind != Kind.STACK:
             full = record(kind, **{name: ADDRESS for name, ctype, length in layout.fields if ctype == "u64" and not length})
