@@ -14,6 +14,7 @@ HELP = {
     "place": "the folder with the recordings (lab --predict --save), in it or in folders of it; or one recording",
     "lab": "the lab that was set; recordings of other labs are flagged",
     "seed": "the seed that was set; answers to the questions of another seed are flagged",
+    "seeds": "the seeds of single students: a CSV file, each line with a name and a seed",
     "csv": "write a line for each recording to this file, as CSV",
     "verify": "write what was verified of each recording, and what a student with root could still forge",
     "json": "write the marks as one JSON document",
@@ -22,8 +23,9 @@ HELP = {
 
 
 def marks(
-    place: str, lab: str = "", seed: str = "", csv: str = "", verify: bool = False, json: bool = False, out: str = ""
-) -> int:
+    place: str, lab: str = "", seed: str = "", seeds: str = "", csv: str = "", verify: bool = False, json: bool = False,
+    out: str = "",
+) -> int:  # fmt: skip
     """Collect the recordings of a class: points, duplicates, wrong seeds, edited and broken files."""
     from probes import files
     from reports import marks as report
@@ -34,7 +36,8 @@ def marks(
         import labs
 
         labs.find(lab)
-    wanted = collecting.Wanted(lab or None, shared.number("seed", seed) if seed else None)
+    own = collecting.seeds_of(Path(seeds)) if seeds else {}
+    wanted = collecting.Wanted(lab or None, shared.number("seed", seed) if seed else None, own)
     path = Path(place)
     folder, (paths, others) = (path.parent, ([path], [])) if path.is_file() else (path, collecting.files_of(path))
     if not paths:

@@ -88,6 +88,7 @@ VALUES = {
     "save": "FILE",
     "seconds": "S",
     "seed": "N",
+    "seeds": "FILE",
     "size": "SIZE",
     "slowest": "N",
     "speedscope": "FILE",

@@ -8,12 +8,13 @@ are.
 from __future__ import annotations
 
 import collections
+import csv
 import dataclasses
 import enum
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from probes import VERSION, chunks, seal
@@ -27,6 +28,7 @@ from runs.lab import measure_and_check
 
 _ZIP, _MEMBER = b"PK\x03\x04", b"meta.json"  # how a file of format 1 begins
 _TRIPLES = 200  # of a recording, at most, to compare it with the others
+_LARGEST = 64 << 20  # bytes of records; a lab with 1,000 clients has a tenth of it. One file must not hold up the class
 _FEWEST = 3  # triples: two runs never agree in so many by chance
 
 
@@ -57,10 +59,15 @@ class Remark:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the instructor asked for; None: any."""
+    """What the instructor asked for; None: any. `seeds` are those of single students."""
 
     lab: str | None = None
     seed: int | None = None
+    seeds: Mapping[str, int] = field(default_factory=dict)
+
+    def seed_of(self, student: str) -> int | None:
+        """The seed that this student was given."""
+        return self.seeds.get(student.casefold(), self.seed)
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,22 @@ class HandedIn:
 
 def _is(number: int) -> str:
     return "is" if number == 1 else "are"
+
+
+def seeds_of(path: Path) -> dict[str, int]:
+    """The seeds of students, by name in small letters, from a CSV file: a name and a number in each line. Raises WrongUsage."""
+    form = "give a line for each student, with the name and the seed: Ada Lovelace,17"
+    found: dict[str, int] = {}
+    try:
+        for number, line in enumerate(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()), 1):
+            if not line or (number == 1 and not line[-1].strip().isdecimal()):
+                continue  # an empty line, or the names of the columns
+            if len(line) != 2 or not line[1].strip().isdecimal() or line[0].strip().casefold() in found:
+                raise WrongUsage(f"line {number} of {path} is no name with a seed, or repeats a name", form)
+            found[line[0].strip().casefold()] = int(line[1])
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUsage(f"can't read {path}: {getattr(error, 'strerror', None) or 'it is not text'}", form) from error
+    return found
 
 
 def files_of(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -150,6 +173,8 @@ def collect(folder: Path, paths: Sequence[Path], wanted: Wanted, done: Callable[
 def examine(path: Path, name: str, wanted: Wanted) -> HandedIn:
     """One file, without the others. Raises IolabError for a file that can't be read or judged."""
     recording = load(path)
+    if len(recording.data) > _LARGEST:
+        raise WrongUsage(f"{path} is larger than a lab makes it", "ask for the run with the traffic that was set")
     context = recording.context
     origin = context.origin if isinstance(context, LabRun) else None
     base = HandedIn(
@@ -170,7 +195,7 @@ def examine(path: Path, name: str, wanted: Wanted) -> HandedIn:
     prediction = predict.mark(result)
     return dataclasses.replace(
         base,
-        remarks=tuple(_remarks(recording, context, result, prediction, wanted)),
+        remarks=tuple(_remarks(recording, context, result, prediction, wanted, base.student)),
         lab=context.lab,
         seed=prediction.seed if prediction else None,
         points=prediction.points if prediction and prediction.marks else None,
@@ -181,7 +206,7 @@ def examine(path: Path, name: str, wanted: Wanted) -> HandedIn:
 
 
 def _remarks(
-    recording: Recording, context: LabRun, result: Result, prediction: predict.Prediction | None, wanted: Wanted
+    recording: Recording, context: LabRun, result: Result, prediction: predict.Prediction | None, wanted: Wanted, student: str
 ) -> Iterator[Remark]:
     """What speaks against one recording, the gravest first."""
     if wanted.lab and context.lab != wanted.lab:
@@ -192,7 +217,9 @@ def _remarks(
     if prediction is None:
         yield Remark(Flag.NO_ANSWERS, "the recording has no answers (lab --predict)")
     else:
-        yield from _of_the_seed(context, prediction, wanted)
+        if wanted.seeds and wanted.seed_of(student) is None:
+            yield Remark(Flag.WRONG_SEED, f"--seeds has no seed for {student}")
+        yield from _of_the_seed(context, prediction, wanted.seed_of(student))
     yield from _edits(recording, context, result)
     if recording.seal.state is seal.State.NONE and not cut and not context.origin:
         yield Remark(Flag.NOT_SEALED, "the recording has no seal and no student's name")
@@ -206,9 +233,9 @@ def _remarks(
         yield Remark(Flag.INCONCLUSIVE, "the run is inconclusive and proves nothing")
 
 
-def _of_the_seed(context: LabRun, prediction: predict.Prediction, wanted: Wanted) -> Iterator[Remark]:
-    if wanted.seed is not None and prediction.seed != wanted.seed:
-        yield Remark(Flag.WRONG_SEED, f"the questions are of seed {prediction.seed}, not of seed {wanted.seed}")
+def _of_the_seed(context: LabRun, prediction: predict.Prediction, wanted: int | None) -> Iterator[Remark]:
+    if wanted is not None and prediction.seed != wanted:
+        yield Remark(Flag.WRONG_SEED, f"the questions are of seed {prediction.seed}, not of seed {wanted}")
     if isinstance(context, TrafficRun) and context.traffic.seed != prediction.seed:
         words = f"the questions are of seed {prediction.seed}, and the traffic is of seed {context.traffic.seed}"
         yield Remark(Flag.WRONG_SEED, words)

@@ -75,6 +75,34 @@ def test_another_lab_and_another_seed_are_flagged(tmp_path: Path) -> None:
     assert collected(tmp_path)["a.iolab"].flags == (Flag.WRONG_SEED,), "questions of another seed than the traffic"
 
 
+def test_students_may_have_seeds_of_their_own(tmp_path: Path) -> None:
+    hand_in(tmp_path, "a.iolab", answered("blocking"))
+    hand_in(tmp_path, "b.iolab", answered("epoll", "Bob", seed=8))
+    paths, _ = marks.files_of(tmp_path)
+    (tmp_path / "seeds.csv").write_text("name,seed\nADA, 7\n\nBob,9\n")
+    wanted = Wanted(seeds=marks.seeds_of(tmp_path / "seeds.csv"))
+    ada, bob = marks.collect(tmp_path, paths, wanted, lambda _number: None)
+    assert (ada.flags, bob.flags) == ((), (Flag.WRONG_SEED,))
+    ada, bob = marks.collect(tmp_path, paths, Wanted(seeds={"bob": 8}), lambda _number: None)
+    assert (ada.flags, bob.flags) == ((Flag.WRONG_SEED,), ()), "a name that the file does not have"
+
+
+@pytest.mark.parametrize("text", ["Ada,1\nBob,x", "Ada,1\nada,2", "Ada,1\nBob", "Ada,1\nBob,2,3"])
+def test_a_line_that_is_no_seed_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "seeds.csv").write_text(text)
+    with pytest.raises(WrongUsage, match="line 2"):
+        marks.seeds_of(tmp_path / "seeds.csv")
+    (tmp_path / "seeds.csv").write_bytes(b"\xff\xfe")
+    with pytest.raises(WrongUsage, match="can't read"):
+        marks.seeds_of(tmp_path / "seeds.csv")
+
+
+def test_a_file_that_would_hold_up_the_class_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hand_in(tmp_path, "a.iolab", answered("blocking"))
+    monkeypatch.setattr(marks, "_LARGEST", 1000)
+    assert "the file is larger than a lab makes it" in collected(tmp_path)["a.iolab"].sentence
+
+
 def test_the_same_run_under_another_name_with_other_answers_is_a_duplicate(tmp_path: Path) -> None:
     hand_in(tmp_path, "a.iolab", answered("blocking"))
     hand_in(tmp_path, "b.iolab", answered("blocking", "Bob", right=False))
