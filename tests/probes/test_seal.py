@@ -35,6 +35,12 @@ def with_answers(payload: bytes, answers: dict[str, str]) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode()
 
 
+def without_prediction(payload: bytes) -> bytes:
+    content = json.loads(payload)
+    del content["context"]["prediction"]
+    return json.dumps(content, separators=(",", ":")).encode()
+
+
 def test_a_saved_recording_is_sealed_and_save_returns_the_seal(tmp_path: Path) -> None:
     digest = recording_of("blocking").save(str(tmp_path / "one.iolab"))
     found = load(tmp_path / "one.iolab").seal
@@ -50,6 +56,7 @@ def test_the_seal_depends_on_the_answers(sealed: Path, tmp_path: Path) -> None:
     "edit",
     [
         pytest.param(lambda all_: [(all_[0][0], with_answers(all_[0][1], {"calls": "2"})), *all_[1:]], id="answers"),
+        pytest.param(lambda all_: [(all_[0][0], without_prediction(all_[0][1])), *all_[1:]], id="prediction"),
         pytest.param(lambda all_: [(all_[0][0], all_[0][1] + b" "), *all_[1:]], id="a blank"),
         pytest.param(lambda all_: [part for part in all_ if part[0] != b"STAK"], id="no stacks"),
         pytest.param(lambda all_: [*all_[:-1], (b"DONE", all_[-1][1].replace(b'"seen":', b'"seen":1'))], id="a count"),

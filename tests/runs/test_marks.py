@@ -7,6 +7,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from runs import marks, predict
 from runs.lab import measure_and_check
 from runs.marks import Flag, HandedIn, Wanted
 from tests.conftest import DATA, iolab, lab_run, recording_of
-from tests.damage import frame
+from tests.damage import frame, pack_zip
 from tests.probes.test_seal import parts, with_answers
 
 SEED = 7
@@ -151,6 +152,20 @@ def test_edited_answers_are_found(tmp_path: Path) -> None:
     edited = [(head[0], with_answers(head[1], dict(right.answers))), *rest[:-1], (b"DONE", json.dumps(end).encode())]
     path.write_bytes(frame(edited))
     assert "the seal was removed" in collected(tmp_path)["a.iolab"].sentence
+
+
+def test_a_sealed_file_that_was_packed_as_format_1_is_edited(tmp_path: Path) -> None:
+    path = hand_in(tmp_path, "a.iolab", answered("blocking"))
+    everything = parts(path)
+    meta: dict[str, Any] = {"format": 1, "stacks": {}}
+    for kind, payload in everything:
+        if kind == b"STAK":
+            meta["stacks"] |= json.loads(payload)
+        elif kind != b"RECS":
+            meta |= json.loads(payload)
+    pack_zip(path, meta, b"".join(payload for kind, payload in everything if kind == b"RECS"))
+    found = collected(tmp_path)["a.iolab"]
+    assert found.flags == (Flag.EDITED, Flag.OLD) and "the seal was removed" in found.sentence
 
 
 def test_a_stored_mark_or_verdict_is_not_read(tmp_path: Path) -> None:

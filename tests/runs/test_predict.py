@@ -30,7 +30,8 @@ from probes.errors import WrongUsage
 from probes.measure.measure import measure
 from probes.measure.result import Result
 from probes.patience import PATIENCE
-from probes.recording import Recording
+from probes.recording import Recording, load
+from probes.seal import State
 from runs import predict
 from tests.conftest import COMMAND, DATA, cases_of, iolab, lab_run, measured, measured_with, renamed
 
@@ -351,8 +352,13 @@ def test_leaving_ends_with_130_and_no_report(key: str) -> None:
 def test_answers_are_marked_and_kept(kernel: None, tmp_path: Path) -> None:
     saved = tmp_path / "run.iolab"
     said = json.dumps({"calls": "2", "waits-in": "epoll_wait"})
-    done = iolab("lab", "blocking", "--messages", "5", "--answers", "-", "--json", "--save", str(saved), stdin=said)
+    command = ["lab", "blocking", "--messages", "5", "--answers", "-", "--student", "Ada", "--json", "--save", str(saved)]
+    done = iolab(*command, stdin=said)
     assert done.returncode == 0, done.stderr  # the lab's own verdict, with any answers
+    kept = load(saved)
+    origin, first = lab_run(kept).origin, min(thread.start for thread in measure(kept).threads)
+    assert origin and origin.student == "Ada" and origin.answered < first
+    assert f"the seal of {saved} is {kept.seal.digest}" in done.stderr and kept.seal.state is State.WHOLE
     found = json.loads(done.stdout)["prediction"]
     marks = {question["id"]: question for question in found["questions"]}
     assert (found["seed"], found["points"], found["of"]) == (1, 1, len(marks))
