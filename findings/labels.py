@@ -56,7 +56,9 @@ class Labels:
 
     def waker(self, serial: int, woken: Group | None = None) -> str:
         """The group of a thread that woke threads of the group `woken`; without their process if that is the same."""
-        waker = self._group_of[serial]
+        waker = self._group_of.get(serial)
+        if waker is None:  # in a damaged recording a process may be its own parent: it is in no tree
+            return f"thread {serial}"
         if woken and len(woken.threads) > 1 and serial in {thread.serial for thread in woken.threads}:
             return "one another"
         same = woken is not None and not waker.short_lived and waker.pids == woken.pids and len(waker.pids) == 1

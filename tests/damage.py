@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import importlib.util
 import io
 import json
 import random
@@ -26,6 +27,7 @@ from probes.errors import WrongUsage
 from probes.kernel import records
 from probes.recording import Head, Writer, load
 from reports import document
+from reports.export import flame, perfetto, sqlite, tables
 from reports.html import page as html
 from reports.terminal import page
 from runs.lab import measure_and_check
@@ -58,10 +60,20 @@ def memory(more: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
+def _export(found: Report, text: IO[str]) -> None:
+    """The files for other programs, but for the trace for Perfetto, which needs an extra."""
+    sqlite.write(tables.tables(found), io.BytesIO())
+    flame.write_folded(found, text)
+    flame.write_speedscope(found, text)
+    if importlib.util.find_spec("perfetto"):
+        perfetto.write(found, io.BytesIO())
+
+
 FORMS: tuple[Callable[[Report, IO[str]], None], ...] = (
     lambda found, text: page.write(found, text, with_stacks=True),
     document.write,
     html.write,
+    _export,
 )
 
 

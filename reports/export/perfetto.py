@@ -18,6 +18,7 @@ from findings.view import Run
 from probes.measure.result import Call, Message, Sleep, Thread
 from probes.words import visible
 from reports import wakers
+from reports.export.bits import is_id, moment, signed
 from runs.report import Report
 
 _SEQUENCE = 1  # the writer's id: Perfetto keeps the state of each writer apart
@@ -75,7 +76,7 @@ def _pack(packet: Any, item: Track | Event) -> None:
     if isinstance(item, Track):
         _describe(packet.track_descriptor, item)
     else:
-        packet.timestamp = item.at
+        packet.timestamp = moment(item.at)
         _fill(packet.track_event, item)
 
 
@@ -106,11 +107,10 @@ def _fill(event: Any, item: Event) -> None:
     event.flow_ids.extend(item.starts)
     event.terminating_flow_ids.extend(item.ends)
     for name, value in item.notes.items():
-        note = event.debug_annotations.add(name=name)
-        if isinstance(value, int):
-            note.int_value = value
-        else:
-            note.string_value = visible(value)
+        if isinstance(value, str):
+            event.debug_annotations.add(name=name, string_value=visible(value))
+        elif (number := signed(value)) is not None:
+            event.debug_annotations.add(name=name, int_value=number)
 
 
 class _Trace:
@@ -139,7 +139,8 @@ class _Trace:
         states: bool = False,
         counter: bool = False,
     ) -> Track:
-        if process is None or (process, thread) in self._ids:  # the kernel used the id again: its own track, by its name
+        known = is_id(process) and (thread is None or is_id(thread))
+        if process is None or not known or (process, thread) in self._ids:  # the kernel used the id again: a track by name
             process = thread = None
         else:
             self._ids.add((process, thread))

@@ -19,6 +19,7 @@ from probes.measure.sums import CallSum, SleepSum, percentiles_of
 from probes.recording import Quality
 from probes.words import visible
 from reports import wakers
+from reports.export.bits import signed
 from runs.report import Report
 
 Value = int | float | str | None
@@ -58,13 +59,11 @@ def tables(report: Report) -> tuple[Table, ...]:
 
 
 def number(name: str, value: Callable[[T], int | float | None]) -> Column[T]:
-    """A column of numbers. SQLite holds 64 bits with a sign: an unsigned argument above that becomes negative, as in C."""
+    """A column of numbers, which SQLite holds in 64 bits with a sign."""
 
     def held(row: T) -> Value:
         found = value(row)
-        if isinstance(found, bool):
-            return int(found)
-        return found - (1 << 64) if isinstance(found, int) and found >= 1 << 63 else found
+        return signed(found) if isinstance(found, int) else found
 
     return Column(name, "INTEGER", held)
 
