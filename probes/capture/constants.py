@@ -132,7 +132,6 @@ def _calls() -> dict[str, int | str]:
         "NR_IO_URING_ENTER": numbers["io_uring_enter"],
         "EPOLL_WAITS": listed(syscalls.EPOLL_WAITS),
         "READS": listed(syscalls.READS - {"recvmmsg"}),
-        "POLLED_CALLS": listed(syscalls.POLLED),
         "COMPAT": syscalls.COMPAT,
         "MARKER": f"{MARKER}U",
         "IPPROTO_TCP": socket.IPPROTO_TCP,

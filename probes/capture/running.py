@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from probes.errors import CannotTrace, WrongUsage
 from probes.kernel.records import LAYOUTS, STACK_FRAMES, Kind, encode
 
@@ -37,6 +35,8 @@ class Known:
 
 def need_process(pid: int) -> str:
     """The command line of a process. Raises WrongUsage if there is none, CannotTrace if its ids can't be found out."""
+    import psutil
+
     try:
         process = psutil.Process(pid)
         command = process.cmdline() or [process.name()]
@@ -54,6 +54,8 @@ def need_process(pid: int) -> str:
 
 def tasks(pid: int) -> Iterator[int]:
     """The threads of a process and of its descendants; one that ends meanwhile is left out."""
+    import psutil
+
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
         for each in (process, *process.children(recursive=True)):

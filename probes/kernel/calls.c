@@ -59,9 +59,10 @@ static inline int report_burst(struct thread *t, struct burst_record *burst) {
   return 0;
 }
 
-/* Does the call belong to the burst? A burst is reported whole or not at all, so it ends where details begin or end. */
+/* Does the call belong to the burst? A burst is reported whole or not at all, so it ends where details begin or end. After a close,
+ * the number may mean another file, so no burst goes on (`closes`). */
 static inline int same_burst(struct thread *t, struct burst_record *burst, s64 ret) {
-  return burst->ret == ret && burst->detailed == t->detailed;
+  return burst->ret == ret && burst->detailed == t->detailed && burst->closes == t->closes;
 }
 
 /* An io_uring_enter that submits no request, waits for no completion, and wakes no thread (IORING_ENTER_SQ_WAKEUP, 2). */
@@ -108,43 +109,39 @@ static inline int folds(struct thread *t, s64 ret, u64 now) {
   return without_result(t, ret) || (t->detailed && repeats(t, ret));
 }
 
-/* Folds the call into the burst of the same call on the same descriptor. Returns 0 if the table of bursts is full: the caller
- * then reports the call by itself, and nothing is lost. */
-static inline int fold_burst(struct thread *t, struct burst_key *key, s64 ret, u64 now) {
+/* Makes an empty burst. Returns 0 if the table of bursts is full. */
+static inline struct burst_record *begin_burst(struct thread *t, struct burst_key *key, s64 ret) {
+  int zero = 0;
+  struct burst_record *blank = fresh_burst.lookup(&zero);
+  if (!blank || bursts.update(key, blank))
+    return 0;
   struct burst_record *burst = bursts.lookup(key);
-  if (burst && !same_burst(t, burst, ret)) {
-    report_burst(t, burst);
-    bursts.delete(key);
-    t->open_bursts--;
-    burst = 0;
-  }
-  if (!burst) {
-    int zero = 0;
-    struct burst_record *blank = fresh_burst.lookup(&zero);
-    if (!blank || bursts.update(key, blank))
-      return 0;
-    burst = bursts.lookup(key);
-    if (!burst)
-      return 0;
-    struct descriptor behind = {.release = 0, .socket = 0};
-    if (facts_of(t->nr) & FACT_DESCRIPTOR)
-      behind = descriptor_of(bpf_get_current_task(), (u32)key->fd);
-    t->open_bursts++;
-    burst->kind = KIND_BURST;
-    burst->thread = t->account == OTHERS ? OTHERS : t->serial;
-    burst->nr = t->nr;
-    burst->fd = key->fd;
-    burst->ret = ret;
-    burst->first = t->enter;
-    burst->release = behind.release;
-    burst->socket = behind.socket;
-    burst->detailed = t->detailed;
-  }
+  if (!burst)
+    return 0;
+  struct descriptor behind = {.release = 0, .socket = 0};
+  if (facts_of(t->nr) & FACT_DESCRIPTOR)
+    behind = descriptor_of(bpf_get_current_task(), (u32)key->fd);
+  t->open_bursts++;
+  burst->kind = KIND_BURST;
+  burst->thread = t->account == OTHERS ? OTHERS : t->serial;
+  burst->nr = t->nr;
+  burst->fd = key->fd;
+  burst->ret = ret;
+  burst->first = t->enter;
+  burst->release = behind.release;
+  burst->socket = behind.socket;
+  burst->detailed = t->detailed;
+  burst->closes = t->closes;
+  return burst;
+}
+
+static inline void fold_call(struct thread *t, struct burst_record *burst, u64 now) {
+  u64 total = now - t->enter;
   burst->count++;
   burst->last = now;
-  burst->total += now - t->enter;
-  if (now - t->enter > burst->longest)
-    burst->longest = now - t->enter;
+  burst->total += total;
+  if (total > burst->longest)
+    burst->longest = total;
   if (t->touched) {
     burst->delay += t->in.delay;
     burst->preempted += t->in.preempted;
@@ -153,29 +150,29 @@ static inline int fold_burst(struct thread *t, struct burst_key *key, s64 ret, u
     burst->queued += t->queued;
     burst->unqueued += t->unqueued;
   }
-  burst->buckets[bucket_of(now - t->enter) & (BURST_BUCKETS - 1)]++;
+  burst->buckets[bucket_of(total) & (BURST_BUCKETS - 1)]++;
   if (t->detailed)
     t->bursts++;
-  return 1;
 }
 
-static inline void end_burst(struct thread *t, struct burst_key *key) {
-  struct burst_record *burst = bursts.lookup(key);
-  if (burst) {
+/* Folds the call into the burst of the same call on the same descriptor, or ends that burst. Returns 0 if the call is not folded:
+ * the caller then reports it by itself. */
+static inline int fold_or_end(struct thread *t, s64 ret, u64 now) {
+  struct burst_key key = {.thread = t->serial, .nr = t->nr, .fd = (u32)first_argument(t)};
+  int fold = folds(t, ret, now);
+  struct burst_record *burst = fold || t->open_bursts ? bursts.lookup(&key) : 0;
+  if (burst && !(fold && same_burst(t, burst, ret))) {
     report_burst(t, burst);
-    bursts.delete(key);
+    bursts.delete(&key);
     t->open_bursts--;
+    burst = 0;
   }
-}
-
-/* After close the number may soon mean another file, so the bursts on it end. */
-static inline void end_bursts_of(struct thread *t) {
-  s32 polled[] = {POLLED_CALLS};
-#pragma unroll
-  for (u32 i = 0; i < sizeof(polled) / sizeof(*polled); i++) {
-    struct burst_key key = {.thread = t->serial, .nr = polled[i], .fd = (u32)t->args[0]};
-    end_burst(t, &key);
-  }
+  if (fold && !burst)
+    burst = begin_burst(t, &key, ret);
+  if (!fold || !burst)
+    return 0;
+  fold_call(t, burst, now);
+  return 1;
 }
 
 /* ---- begin and end ---- */
@@ -301,13 +298,10 @@ static inline void call_ends(struct raw *ctx) {
   copy_end_missed(t);
   fold_exit(t, was, now);
   if (was == IN_CALL) {
-    struct burst_key key = {.thread = t->serial, .nr = t->nr, .fd = (u32)first_argument(t)};
-    if (!folds(t, ret, now) || !fold_burst(t, &key, ret, now)) {
-      if (t->open_bursts)
-        end_burst(t, &key);
+    if (!fold_or_end(t, ret, now)) {
       report_call(t, bpf_get_current_task(), ret, 0, now);
-      if (t->nr == NR_CLOSE && t->open_bursts)
-        end_bursts_of(t);
+      if (t->nr == NR_CLOSE)
+        t->closes++;
     }
   }
   t->detailed = wants_details(t);

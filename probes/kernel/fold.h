@@ -46,6 +46,7 @@ struct thread {
   u32 touched;             /* an event came since the beginning of the call, or since the end of the call before */
   u32 detailed;            /* the call, and the sleeps until its end, are reported one by one (sums.c) */
   u32 open_bursts;         /* in the table of bursts */
+  u32 closes;              /* calls of close */
   u32 loaded;              /* args has the arguments of the call */
   struct repeat last;
   u64 regs;                /* the registers of the call (struct pt_regs), which the kernel keeps until its end */

@@ -175,20 +175,24 @@ static inline u64 sampled_stack(void *ctx, int slot, struct walk_key *key, u32 *
   int zero = 0;
   struct settings *now = settings.lookup(&zero);
   *carried = 0;
-  if (!now || now->walk_every < 2)
-    return stack_id(ctx, slot);
-  struct walks blank = {}, *seen = walks.lookup_or_try_init(key, &blank);
-  if (!seen)
-    return stack_id(ctx, slot);
-  u32 number = seen->seen++;
-  if (seen->walked && number >= DENSE && number >= seen->dense_until && number % now->walk_every) {
-    *carried = 1;
-    return seen->stack;
+  if (now && now->walk_every > 1) {
+    struct walks blank = {}, *seen = walks.lookup_or_try_init(key, &blank);
+    if (seen) {
+      u32 number = seen->seen++;
+      if (seen->walked && number >= DENSE && number >= seen->dense_until && number % now->walk_every) {
+        *carried = 1;
+        return seen->stack;
+      }
+    }
   }
+  /* Nothing from above is used below, so the verifier goes through the walk once. */
   u64 id = stack_id(ctx, slot);
-  if (seen->walked && id != seen->stack)
-    seen->dense_until = number + DENSE;
-  seen->stack = id;
-  seen->walked = 1;
+  struct walks *seen = walks.lookup(key);
+  if (seen) {
+    if (seen->walked && id != seen->stack)
+      seen->dense_until = seen->seen + DENSE;
+    seen->stack = id;
+    seen->walked = 1;
+  }
   return id;
 }

@@ -248,7 +248,8 @@ LAYOUTS: dict[Kind, Layout] = {
             Kind.BURST,
             "s32 nr, u32 fd, s64 ret, u64 count, u64 first, u64 last, u64 total, u64 delay, u64 preempted,"
             f"u64 preemptions, u64 longest, u64 polled, u64 queued, u64 unqueued, u32 buckets[{BURST_BUCKETS}],"
-            "u64 release, u32 socket, u32 detailed",  # as in a sum; detailed: not for the sums alone
+            # release, socket: as in a sum. detailed: not for the sums alone. closes: calls of close before it
+            "u64 release, u32 socket, u32 detailed, u32 closes, u32 unused",
         ),
         _layout(
             Kind.SLEEP,
@@ -380,7 +381,7 @@ _ADDED = {  # fields that the reader does without
     Kind.THREAD: {"worker"},
     Kind.CALL: {"copy_in_max", "copy_out_max", "latest"},
     Kind.SOCKET_COPY: {"latest"},
-    Kind.BURST: {"longest", "release", "socket", "detailed"},
+    Kind.BURST: {"longest", "release", "socket", "detailed", "closes", "unused"},
     Kind.SLEEP: {"object"},
     Kind.EXEC: {"ns_tid", "ns_tgid"},
     Kind.EXIT: {

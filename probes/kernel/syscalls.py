@@ -58,8 +58,6 @@ COPIES_NOTHING = {
     "dup3", "listen", "shutdown", "epoll_create1", "sched_yield", "pause", "lseek", "fsync", "munmap", "mmap", "mprotect",
     "brk", "set_tid_address", "umask", "alarm", "kill", "tgkill", "fork", "vfork", "socket", "eventfd2",
 }  # fmt: skip
-# Calls that a program may repeat on one descriptor, and get EAGAIN each time.
-POLLED = ("read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg", "accept4")
 # The first argument of these is a descriptor; of the others it is something else.
 ON_DESCRIPTOR = READS | WRITES | ACCEPTS | {
     "close", "fcntl", "ioctl", "fstat", "lseek", "bind", "listen", "connect", "shutdown", "getsockname", "getpeername",
