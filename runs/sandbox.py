@@ -341,7 +341,7 @@ def main() -> None:
         try:
             _inner(plan, control, output)
         except OSError as error:
-            control.sendall(json.dumps({"broken": f"{error.strerror} {error.filename or ''}"}).encode() + b"\n")
+            control.sendall(json.dumps({"broken": str(error)}).encode() + b"\n")
         os._exit(0)
     control.close()
     os.close(output)

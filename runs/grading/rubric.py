@@ -53,9 +53,10 @@ class Rubric:
 
 
 def default(model: str) -> Rubric:
-    """The rubric that iolab ships for the model. Raises WrongUsage if there is no such model."""
+    """The rubric that iolab ships for the model, or the one for all models. Raises WrongUsage if there is no such model."""
     criteria.find(model)
-    return load(FOLDER / f"{model.replace(':', '_')}.toml", model)
+    own = FOLDER / f"{model.replace(':', '_')}.toml"
+    return load(own if own.exists() else FOLDER / "any.toml", model)
 
 
 def load(path: Path, model: str) -> Rubric:
