@@ -77,8 +77,17 @@ def own_reader_each(run: Run, unit: str) -> Finding:
         return confirmed(evidence)
     if begun > 1:
         evidence += f"; for {ms(locked)} of the {ms(unread)} in which data was unread, its {unit} slept for a lock"
+    elif locked < 0.5 * unread and not _accepted_late(run, served):
+        return unavailable(f"{evidence}; the data of the others waited for a CPU, not for a lock or for accept: try again")
     besides = slept_besides(run.result.calls)
     return failed(evidence + (f"; besides reads and accepts, the server {besides}" if besides else ""))
+
+
+def _accepted_late(run: Run, served: list[Service]) -> bool:
+    """Was a client connected, and not accepted, when the first of the services ended?"""
+    first = min(service.end for service in served)
+    connected = sum(1 for client in run.clients if client.exchanges and client.connected < first)
+    return sum(1 for call in run.connections if call.exit < first) < connected
 
 
 def _units(run: Run, service: Service, unit: str) -> frozenset[int]:

@@ -25,6 +25,7 @@ _OF_FILES = syscalls.WRITES | {"fsync", "fdatasync", "syncfs", "sync_file_range"
 _OTHER_WAITS = {"poll", "select"}  # the queues of a wait for one descriptor inside another wait's loop
 
 _SHORT_NS = 1_000_000  # a lock that the program itself waits for is held for longer, on average
+_DELAYS = 3  # times the mean wait for a CPU: a lock whose holder has no CPU is held for that long
 # In a program that is not known, a lock may be held for a few ms by a thread without a CPU: these take part in no finding.
 _LONG_NS = 20_000_000
 _SHARE, _OFTEN = 0.05, 10
@@ -109,7 +110,14 @@ def _groups(loop: Loop, others: OtherWaiters, lab: bool) -> list[_Group]:
                 group = groups.setdefault((call.name, sleep.queue), _Group(loop, call.name, sleep.queue))
                 group.calls.append(call)
                 group.sleeps.append(sleep)
-    return [group for group in groups.values() if group.queue != "futex" or group.ns >= len(group.sleeps) * _SHORT_NS]
+    short = max(_SHORT_NS, _DELAYS * _mean_delay(loop))
+    return [group for group in groups.values() if group.queue != "futex" or group.ns >= len(group.sleeps) * short]
+
+
+def _mean_delay(loop: Loop) -> int:
+    """How long the thread waited for a CPU after a sleep, ns: on a busy machine, the holder of a short lock waits as long."""
+    delays = [sleep.delay for call in loop.calls for sleep in call.sleeps]
+    return sum(delays) // len(delays) if delays else 0
 
 
 def _where(group: _Group) -> str:
