@@ -13,9 +13,10 @@ HELP = MODEL_HELP | grading.HELP | shared.REPORT_HELP | shared.HTML_HELP
 def check(
     model: str, protocol: str = "", seed: str = "", json: bool = False, out: str = "", html: str = "", *, rest: list[str]
 ) -> int:
-    """Check your own server: invoke check MODEL -- CMD ARGS. CMD gets its port by the word {port} or the variable PORT.
+    """Check your own server: invoke check MODEL -- CMD ARGS. CMD learns its port from the word {port} or the variable PORT.
 
-    Clients try the server: silent, slow, many, in pieces. The probes show whether it uses the model, and where it waits.
+    Clients test the server: silent clients, slow clients, many clients, messages in pieces. The probes show whether the server
+    uses the model, and where it waits.
     """
     from runs.grading import rubric as rubrics
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HELP = {
     "name": "blocking, nonblocking, multiplexing, signal_driven, asynchronous, comparison, or a lab with a server",
-    "recording": "draw this recording of the lab (default: run the lab now); for the comparison several, separated by commas",
+    "recording": "draw this recording of the lab (default: run the lab now); the comparison takes several, separated by commas",
     "out": "write the figure to this file, whose name ends in .svg, .png or .pdf (default: SVG to stdout)",
     "size": "slide (16:9, with a title) or column (of a page or a handout); default: column",
 }

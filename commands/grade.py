@@ -12,9 +12,9 @@ HELP = (
     | shared.REPORT_HELP
     | shared.HTML_HELP
     | {
-        "rubric": "the points, a TOML file; docs/instructors.md has the format, runs/grading/rubrics the defaults",
+        "rubric": "a TOML file with the points; docs/instructors.md has the format, runs/grading/rubrics has the defaults",
         "name": "the name of the submission; the traffic depends on it and on the seed",
-        "folder": "the folder of the submission, where CMD starts; without it the current folder",
+        "folder": "the folder of the submission, where CMD starts (default: the current folder)",
     }
     | grading.FORMATS_HELP
 )
@@ -25,7 +25,7 @@ def grade(
     gradescope: str = "", junit: str = "", csv: str = "", annotations: bool = False, json: bool = False, out: str = "",
     html: str = "", *, rest: list[str],
 ) -> int:  # fmt: skip
-    """Grade a server: invoke grade MODEL -- CMD ARGS. The same as check, with points, for code that nobody has looked at.
+    """Grade a server: invoke grade MODEL -- CMD ARGS. The same as check, with points, for code that nobody has read.
 
     The server runs in namespaces of its own, as a user without rights, with limits of time, memory, processes and disk.
     """

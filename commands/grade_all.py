@@ -22,9 +22,9 @@ HELP = (
     {
         "model": f"the I/O model that the servers must have: {grading.MODELS}",
         "dir": "the folder of the class: one folder for each submission, in which CMD starts",
-        "results": "the folder for the marks; a second start goes on where the first ended. Without it DIR-marks",
-        "jobs": "submissions at a time; without it 2 for each CPU",
-        "rubric": "the points, a TOML file; docs/instructors.md has the format",
+        "results": "the folder for the marks (default: DIR-marks); a second start goes on where the first ended",
+        "jobs": "how many submissions run at the same time (default: 2 for each CPU)",
+        "rubric": "a TOML file with the points; docs/instructors.md has the format",
     }
     | grading.HELP
     | {"json": "write the marks as one JSON document", "out": "write the table to this file"}
@@ -37,7 +37,7 @@ def grade_all(
 ) -> int:  # fmt: skip
     """Grade a class: invoke grade-all MODEL DIR -- CMD ARGS. DIR has a folder for each submission.
 
-    The folder of the results gets marks.csv, statistics.csv, and a page for each submission with the reason for each loss.
+    The results are marks.csv, statistics.csv, and a page for each submission with the reason for each lost point.
     """
     shared.check(out)
     course = _course(model, dir, results, jobs, rubric, protocol, seed, rest)

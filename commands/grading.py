@@ -22,7 +22,7 @@ MODELS = (
 )
 HELP = {
     "protocol": "what the server speaks: echo, upper, line, http, or a file NAME.py with the protocol of the course",
-    "seed": "the seed of the traffic; without it each run has another one",
+    "seed": "the seed of the traffic (default: a new seed for each run)",
 }
 FORMATS_HELP = {
     "gradescope": "write Gradescope's results.json to this file",

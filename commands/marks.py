@@ -11,12 +11,12 @@ from probes.errors import WrongUsage
 
 _EVERY = 2.0  # seconds between two lines of progress
 HELP = {
-    "place": "the folder with the recordings (lab --predict --save), in it or in folders of it; or one recording",
+    "place": "the folder with the recordings of lab --predict --save, also in folders below it; or one recording",
     "lab": "the lab that was set; recordings of other labs are flagged",
     "seed": "the seed that was set; answers to the questions of another seed are flagged",
-    "seeds": "the seeds of single students: a CSV file, each line with a name and a seed",
+    "seeds": "a CSV file with the seed of each student: a name and a seed in each line",
     "csv": "write a line for each recording to this file, as CSV",
-    "verify": "write what was verified of each recording, and what a student with root could still forge",
+    "verify": "write also what marks verified in each recording, and what a student with root could still forge",
     "json": "write the marks as one JSON document",
     "out": "write the table to this file",
 }

@@ -39,8 +39,9 @@ VIEW_HELP = {
     "brief": "write only the first screen of a trace: what the program is, where it waits, what is wrong",
     "thread": "show only the threads with this id or name; a name may be a pattern (worker*); several, separated by commas",
     "calls": "show only these system calls (recv*,epoll_wait), their sleeps and their threads",
-    "slowest": "show so many of the slowest messages and calls, each with what its thread waited for, from thread to thread",
-    "fd": "show only the calls on these descriptors, and the messages that these returned",
+    "slowest": "how many of the slowest messages and calls to show, each with what its thread waited for,"
+    " from thread to thread",
+    "fd": "show only the calls on these descriptors, and the messages that these calls returned",
 }
 SAVE_HELP = {"save": "save the recording in this file; invoke show prints it again"}
 LINK_HELP = {

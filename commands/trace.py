@@ -18,8 +18,8 @@ HELP = (
     | {
         "details": "how many calls and sleeps to record one by one (default: 50,000): all from the start, then samples; all or"
         " none. Counts and sums are exact in any case",
-        "pid": "join this process, which runs already, with its threads and its descendants; it goes on afterwards",
-        "seconds": "end the recording after so many seconds (with --pid)",
+        "pid": "join this running process, with its threads and its descendants; the process goes on afterwards",
+        "seconds": "end the recording after this many seconds (with --pid)",
     }
 )
 
@@ -43,9 +43,7 @@ def trace(
     *,
     rest: list[str],
 ) -> int:
-    """Trace any program: invoke trace -- CMD ARGS, or invoke trace --pid N. The report goes to stderr; stdout belongs to the
-    program.
-    """
+    """Trace any program: invoke trace -- CMD ARGS, or --pid N. The report goes to stderr; stdout belongs to the program."""
     _check_target(rest, pid, seconds)
     shared.check(save, out, html)
     files.check()

@@ -8,14 +8,16 @@ from commands import shared
 from probes.errors import WrongUsage
 
 HELP = {
-    "pid": "watch this process, which runs already, with its threads and its descendants; it goes on afterwards",
-    "seconds": "end the watch after so many seconds (with --pid)",
+    "pid": "watch this running process, with its threads and its descendants; the process goes on afterwards",
+    "seconds": "end the watch after this many seconds (with --pid)",
 }
 
 
 def watch(pid: str = "", seconds: str = "", *, rest: list[str]) -> int:
-    """Watch a program while it runs: invoke watch -- CMD ARGS, or invoke watch --pid N. Every second: the roles of its threads,
-    where they sleep and what woke them, their calls, bytes and CPU time. Ctrl-C ends it, and a summary of all the time follows.
+    """Watch a program while it runs: invoke watch -- CMD ARGS, or invoke watch --pid N.
+
+    Every second the view shows the roles of the threads, where they sleep and what woke them, their calls, bytes and CPU time.
+    Ctrl-C ends the watch, and a summary of the whole time follows.
 
     A program that watch starts keeps its stdout: the view goes to stderr.
     """

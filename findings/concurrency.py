@@ -1,6 +1,6 @@
 """Servers that give connections to threads or processes: which of them read a connection, and which connections waited.
 
-Each function holds one statement against a run and returns the verdict with its evidence. `unit` is "thread" or "process".
+Each function checks one statement in a run and returns the verdict with its evidence. `unit` is "thread" or "process".
 """
 
 from __future__ import annotations

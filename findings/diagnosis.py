@@ -1,4 +1,4 @@
-"""What is wrong with a program: every property that holds for any program, held against a run.
+"""What is wrong with a program: every property of any program, checked in a run.
 
 `diagnose(result)` needs no knowledge of the program: which threads are event loops, which descriptors are connections, and who
 waits for whom follow from the recorded calls.
@@ -62,7 +62,7 @@ class Diagnosis:
 
 
 def diagnose(result: Result) -> Diagnosis:
-    """Holds every property of any program against the run."""
+    """Checks every property of any program in the run."""
     run, part = Run(result), first_part(result)
     beginning = Run(part) if part else None
     findings = [_finding(each, _observe(each, run, beginning)) for each in OF_ANY_PROGRAM]
@@ -70,7 +70,7 @@ def diagnose(result: Result) -> Diagnosis:
 
 
 def _observe(cited: Property, run: Run, beginning: Run | None) -> Observation:
-    """The run's verdict. A property that rests on missing calls is held against the part that has them all, if there is one."""
+    """The run's verdict. A property that rests on missing calls is checked in the part that has them all, if there is one."""
     why = why_not_whole(run.result) if cited.needs_all else ""
     if not why:
         return cited.observe(run)

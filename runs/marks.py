@@ -256,7 +256,7 @@ def _edits(recording: Recording, context: LabRun, result: Result) -> Iterator[Re
     if context.prediction and context.iolab == VERSION:
         asked = {question.id: question.options for question in predict.questions(context.lab, context.prediction.seed)}
         if any(answer not in asked.get(name, ()) for name, answer in context.prediction.answers.items()):
-            yield Remark(Flag.EDITED, "an answer is none of the options of its question")
+            yield Remark(Flag.EDITED, "an answer is not among the options of its question")
 
 
 def _by_path(name: str) -> str:

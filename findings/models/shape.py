@@ -147,7 +147,7 @@ def _of_blocking(server: Server) -> Shape:
         more = f", and {count(waiting, 'more process')} waited for clients" if waiting else ""
         return Shape(Architecture.PREFORK, (words + more,))
     if len(serving) == 1 and (serving[0] in server.acceptors or not server.acceptors):
-        return Shape(Architecture.SEQUENTIAL, (f"the thread that accepts read all {connections}",))
+        return Shape(Architecture.SEQUENTIAL, (f"the thread that accepts read {_all(server)}",))
     where = f" in {count(len(processes), 'process')}" if len(processes) > 1 else ""
     reused = sum(1 for thread in serving if server.read_by[thread] > 1)
     words = f"{count(len(serving), 'thread')}{where} read {connections}, {reused:,} of them more than one"
@@ -237,9 +237,15 @@ def _of_one_loop(server: Server) -> Shape:
         )
     helpers = [use for use in server.behaviour.uses.values() if _helps(server, use, loop)]
     if helpers:
-        words = f"one thread read all {connections}; {count(len(helpers), 'thread')} of its process did work beside it"
+        words = f"one thread read {_all(server)}; {count(len(helpers), 'thread')} of its process did work beside it"
         return Shape(Architecture.LOOP_AND_HELPERS, (words,))
-    return Shape(Architecture.SINGLE_LOOP, (f"one thread read all {connections}",))
+    return Shape(Architecture.SINGLE_LOOP, (f"one thread read {_all(server)}",))
+
+
+def _all(server: Server) -> str:
+    """The connections in words, as in "all 3 connections"."""
+    number = len(server.connections)
+    return "the only connection" if number == 1 else f"all {count(number, 'connection')}"
 
 
 def _helps(server: Server, use: Use, loop: int) -> bool:

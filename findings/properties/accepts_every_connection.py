@@ -15,7 +15,7 @@ def observe(run: Run) -> Observation:
     made = sum(1 for client in run.clients if client.port)
     accepted = len(run.connections)
     if run.udp or not made:
-        return not_shown("no client of iolab's made a connection, and no probe reports the accept queue of a listener")
+        return not_shown("no client of iolab made a connection, and no probe reports the accept queue of a listener")
     if not accepted:
         return not_shown("no call of accept returned a connection")
     if accepted >= made:

@@ -73,7 +73,7 @@ def observe(run: Run) -> Observation:
     if found:
         return _broken(run, found)
     again = f", and EPOLLONESHOT was armed {count(armed, 'time')}" if armed else ""
-    return held(f"{count(added, 'descriptor')} added to sets of epoll{again}; no accepted connection was left out")
+    return held(f"{count(added, 'descriptor')} added to epoll sets{again}; no accepted connection was left out")
 
 
 def _handed_over(accepted: list[_Watched]) -> list[_Watched]:
@@ -89,11 +89,11 @@ def _broken(run: Run, found: list[_Left]) -> Observation:
     words = []
     if silent:
         words.append(
-            f"no call armed EPOLLONESHOT again after an event of {count(silent, 'descriptor')}, so that epoll reports"
-            " nothing of them any more"
+            f"no call armed EPOLLONESHOT again after an event of {count(silent, 'descriptor')}, so epoll reports no"
+            " further event there"
         )
     if forgotten:
-        words.append(f"no call added {count(forgotten, 'accepted connection')} to a set, and none read from them")
+        words.append(f"{count(forgotten, 'accepted connection')} stayed outside every epoll set, and no call read from there")
     return broken(
         f"{'; '.join(words)}, for up to {ms(max(left.ns for left in found))} in which the program waited in epoll",
         places=[

@@ -65,7 +65,7 @@ class _Group:
 
     @property
     def delays(self) -> bool:
-        """Do they delay other events for a time that somebody notices?"""
+        """Do they delay other events for a noticeable time?"""
         share = self.ns / max(self.loop.end - self.loop.begin, 1)
         often = len(self.sleeps) >= _OFTEN and self.ns >= len(self.sleeps) * _SHORT_NS
         return self.longest.wait >= _LONG_NS or (often and share >= _SHARE)

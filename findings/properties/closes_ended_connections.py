@@ -56,7 +56,7 @@ def _places(run: Run, left: list[Connection]) -> list[Place]:
 
 
 def _last_interrupted(calls: list[Call]) -> float:
-    """When the last call began that a signal interrupted."""
+    """The start of the last call that a signal interrupted, ns."""
     names = ("exit", "exit_group", "rt_sigreturn")  # these never return, or return what the interrupted call had
     return next((call.enter for call in reversed(calls) if ended_by_signal(call) and call.name not in names), math.inf)
 

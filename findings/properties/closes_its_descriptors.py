@@ -35,8 +35,8 @@ def observe(run: Run) -> Observation:
         (_, name), own = max(leaks.items(), key=lambda item: len(item[1]))
         process = threads[own[0].opened.thread]
         words.append(
-            f"process {process.pid} ({process.name}) kept {count(len(own), 'descriptor')} of {name} open that it used once,"
-            f" the last of them number {own[-1].fd}"
+            f"process {process.pid} ({process.name}) never closed {count(len(own), 'descriptor')} that {name} returned and"
+            f" that it used once; the last is descriptor {own[-1].fd}"
         )
         places = [
             place_of(threads[own[0].opened.thread], name, own[0].fd, own[0].opened.exit, Cost(calls=len(own)))
@@ -76,7 +76,7 @@ def _leaks(run: Run, found: list[Descriptor]) -> dict[tuple[int, str], list[Desc
 
 
 def _is_kept(each: Descriptor, moment: int) -> bool:
-    """Was it used soon after its opening only, and still open at that moment?"""
+    """Was it used only soon after its opening, and was it still open at that moment?"""
     used = each.used.exit if each.used else each.opened.exit
     return used - each.opened.exit < _SOON_NS and (each.closed is None or each.closed.enter > moment)
 

@@ -1,4 +1,4 @@
-"""No process dies of a signal that its own fault sends: SIGPIPE, SIGSEGV, SIGABRT and the like."""
+"""No error signal kills a process: no signal that the process's own error brings, such as SIGSEGV, SIGABRT or SIGPIPE."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def observe(run: Run) -> Observation:
     if not faults:
         wanted = [death for death in killed if death.signal is not None]
         unknown = len(killed) - len(wanted)
-        words = f"{count(len(ended) - len(killed), 'process')} of {len(of_all)} ended by exit"
+        words = f"{len(ended) - len(killed):,} of {count(len(of_all), 'process')} ended by exit"
         words += "".join(f"; {count(number, 'process')} by {name}" for name, number in _signals(wanted).items())
         return held(words + (f"; {count(unknown, 'process')} by a signal that no record names" if unknown else ""))
     counted = ", ".join(f"{name} ended {count(number, 'process')}" for name, number in _signals(faults).items())
@@ -64,8 +64,8 @@ def _last(death: Death) -> str:
 
 DIES_OF_NO_SIGNAL = Property(
     id="dies-of-no-signal",
-    statement="no process dies of a fault's signal",
-    fault="a process died of a fault's signal",
+    statement="no error signal kills a process (SIGSEGV, SIGPIPE and the like)",
+    fault="an error signal killed a process",
     remedy="ignore SIGPIPE or send with MSG_NOSIGNAL, and handle EPIPE; look into a core dump for the other signals",
     observe=observe,
     gravity=Gravity.LOST,

@@ -13,7 +13,7 @@ from probes.words import count
 def observe(run: Run) -> Observation:
     """The clients compare each echo with their message, and give up after some seconds of silence (runs/clients.py)."""
     if not run.clients:
-        return not_shown("this run had no clients of iolab's")
+        return not_shown("this run had no clients of iolab")
     echoes = sum(len(client.exchanges) for client in run.clients)
     gave_up = [client for client in run.clients if client.gave_up]
     if not gave_up:

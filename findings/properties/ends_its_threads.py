@@ -1,4 +1,4 @@
-"""The threads of a process do not become more and more: a thread without work ends, or belongs to a pool of a fixed size."""
+"""The number of threads does not grow without end: a thread without work ends, or belongs to a pool of a fixed size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def observe(run: Run) -> Observation:
     left = [(process, own) for process in of_all if (own := _left(run, process))]
     if not left:
         most = max(len(process.threads) for process in of_all)
-        return held(f"at most {count(most, 'thread')} in a process, and no growing number of threads that sleep for ever")
+        return held(f"at most {count(most, 'thread')} in a process, and no growing number of threads that never wake")
     process, own = max(left, key=lambda pair: len(pair[1]))
     return broken(
         f"{count(len(own), 'thread')} of process {process.pid} fell asleep soon after their start and never woke; the process"
@@ -57,7 +57,7 @@ def _last_call(run: Run, thread: Thread) -> str | None:
 ENDS_ITS_THREADS = Property(
     id="ends-its-threads",
     statement="the number of threads does not grow without end",
-    fault="threads become more and more",
+    fault="the number of threads grows without end",
     remedy="end a thread that has no more work, or give the work to a pool of a fixed size",
     observe=observe,
     needs_all=True,

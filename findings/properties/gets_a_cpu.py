@@ -46,7 +46,7 @@ def observe(run: Run) -> Observation:
     starved = [each for each in times if each.starves]
     if not starved:
         without, runnable = sum(each.without for each in times), max(sum(each.ns for each in times), 1)
-        return held(f"the threads could run for {ms(runnable)}, and were without a CPU for {without / runnable:.0%} of it")
+        return held(f"the threads could run for {ms(runnable)}, and had no CPU for {without / runnable:.0%} of this time")
     without, runnable = sum(each.without for each in starved), sum(each.ns for each in starved)
     after_wake_ups, preempted = sum(each.after_wake_ups for each in starved), sum(each.preempted for each in starved)
     return broken(

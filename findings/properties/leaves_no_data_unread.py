@@ -35,14 +35,14 @@ def observe(run: Run) -> Observation:
     ]
     if not left and not late:
         return held(
-            f"{len(rests):,} of {count(len(reads), 'read')} left data in the socket; the thread never slept beside unread data"
+            f"{len(rests):,} of {count(len(reads), 'read')} left data in the socket; no thread slept while its data was unread"
         )
     words = []
     if left:
         longest = max(left, key=lambda rest: rest.slept)
         words.append(
             f"{len(left):,} of {count(len(reads), 'read')} left data in the socket, and the thread then slept in its wait,"
-            f" for up to {ms(longest.slept)} beside {longest.bytes:,} unread bytes"
+            f" for up to {ms(longest.slept)} with {longest.bytes:,} unread bytes"
             f" ({count(len({rest.socket for rest in left}), 'socket')})"
         )
     if late:
@@ -54,7 +54,7 @@ def observe(run: Run) -> Observation:
 
 
 def _places(run: Run, left: Sequence[LeftUnread], late: Sequence[tuple[Message, int]]) -> list[Place]:
-    """Each thread that slept beside unread data: how long, beside how much, and since when."""
+    """Each thread that slept while data was unread: how long, how much data, and since when."""
     costs: dict[int, Cost] = collections.defaultdict(Cost)
     since: dict[int, int] = {}
     for rest in left:

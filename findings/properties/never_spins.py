@@ -73,18 +73,16 @@ def observe(run: Run) -> Observation:
         if thread.calls
     ]
     if not any(spinning.messages for spinning in seen):
-        messages = "no thread read a message"
+        messages = "; no thread read a message"
     else:
-        messages = count(len(run.result.messages), "message")
+        messages = f", for {count(len(run.result.messages), 'message')}"
     if not seen:
         return not_shown("no thread made a system call")
     lab = isinstance(run.result.context, LabRun)
     spinning = [thread for thread in seen if thread.spins and (lab or thread.wasteful)]
     worst = max(spinning, key=lambda spinning: spinning.turns, default=None)
     if worst is None:
-        return held(
-            f"{count(sum(thread.turns for thread in seen), 'turn')} without a sleep and without a result, for {messages}"
-        )
+        return held(f"{count(sum(thread.turns for thread in seen), 'turn')} without a sleep and without a result{messages}")
     return broken(_words(worst), places=[_place(thread) for thread in spinning])
 
 

@@ -98,7 +98,7 @@ def place_of(
 
 @dataclass(frozen=True)
 class Property:
-    """A statement about a program, the function that holds it against a run, and the remedy where it is false."""
+    """A statement about a program, the function that checks it in a run, and the remedy where it is false."""
 
     id: str  # "never-spins": the key in JSON
     statement: str  # "no thread polls in a loop"

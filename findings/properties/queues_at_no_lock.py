@@ -107,7 +107,7 @@ def _meanwhile(run: Run, lock: _Lock) -> str:
                         max(min(own.woken, sleep.woken) - max(own.off, sleep.off), 0) for own in call.sleeps
                     )
     name, ns = next(iter(slept.most_common(1)), ("", 0))
-    return f"; meanwhile its holders slept longest in {name} ({ms(ns)})" if 10 * ns > lock.ns else ""
+    return f"; meanwhile the holders of the lock slept longest in {name} ({ms(ns)})" if 10 * ns > lock.ns else ""
 
 
 def _common(first: Sleep, second: Sleep) -> int:

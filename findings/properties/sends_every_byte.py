@@ -1,4 +1,4 @@
-"""What a short send left over is sent afterwards."""
+"""The program sends what a short send left over."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def observe(run: Run) -> Observation:
     sends = [call for call in run.result.named(*_SIZED) if call.bytes]
     short = [call for call in sends if 0 < call.bytes < _size(call)]
     if not sends:
-        return not_shown("no call of write or send took data")
+        return not_shown("no write or send took data")
     if not short:
         return held(f"each of {count(len(sends), 'send')} took all of its data")
     dropped = _dropped(run, {id(call) for call in short})
@@ -80,7 +80,7 @@ def _size(call: Call) -> int:
 
 SENDS_EVERY_BYTE = Property(
     id="sends-every-byte",
-    statement="what a short send leaves over is sent afterwards",
+    statement="the program sends what a short send left over",
     fault="the rest of a short send was dropped",
     remedy="keep the rest, wait until the multiplexer reports room (EPOLLOUT), and send on from there",
     observe=observe,

@@ -31,9 +31,7 @@ def observe(run: Run) -> Observation:
         return not_shown("no followed process had a child that ended")
     left = {parent.first.serial: own for parent in of_all if (own := _zombies(run, parent, children[parent.first.serial]))}
     if not left:
-        return held(
-            f"{count(sum(map(len, children.values())), 'child process')} ended, and no parent left {_MANY} of them as zombies"
-        )
+        return held(f"{count(sum(map(len, children.values())), 'child process')} ended; no parent left {_MANY} or more zombies")
     ends = {process.first.serial: process.end for process in of_all}
     serial, worst = max(left.items(), key=lambda item: len(item[1]))
     parent = next(process.first for process in of_all if process.first.serial == serial)

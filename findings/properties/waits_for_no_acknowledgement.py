@@ -41,7 +41,10 @@ def observe(run: Run) -> Observation:
         return not_shown("no connection carried a message in two small writes")
     late = [own for each in connections if (own := _delayed(each))]
     if not late:
-        return held(f"{count(pairs, 'sleep')} after two small writes or between two parts of a message; none is a row of 40 ms")
+        return held(
+            f"{count(pairs, 'sleep')} after two small writes or between two parts of a message; no connection has a series of"
+            " sleeps of about 40 ms"
+        )
     threads = {thread.serial: thread for thread in run.result.threads}
     durations = [ns for own in late for _, ns in own]
     return broken(

@@ -67,10 +67,10 @@ def _heading(report: Report, out: Screen) -> None:
     details = report.whole.details
     if not details.complete and not events.full:
         part = share(details.recorded, details.of)
-        words = f"details: {part} of {details.of:,} calls. The findings are from this part, and so are figures with ~ and +"
+        words = f"details: {part} of {details.of:,} calls. The findings and the figures with ~ and + are from this part"
         note(out, words)
     if report.part:
-        nothing = "" if report.result.threads else ": nothing in this run is like that"
+        nothing = "" if report.result.threads else ": nothing in this run matches"
         note(out, f"only {visible(report.part.words)}{nothing}", "yellow")
 
 
@@ -109,11 +109,13 @@ def _faults(report: Report, out: Screen) -> None:
     if rest := diagnosis.broken[_FAULTS:]:
         note(out, f"and {count(len(rest), 'other finding')}: {_ids(rest)} (all in --json)")
     if diagnosis.broken:
-        note(out, f"{count(len(diagnosis.held), 'other property')} hold, {len(diagnosis.not_shown)} are not shown by this run")
+        held, unseen = len(diagnosis.held), len(diagnosis.not_shown)
+        words = f"{count(held, 'other property')} {'holds' if held == 1 else 'hold'}"
+        note(out, f"{words}, {unseen} {'is' if unseen == 1 else 'are'} not shown by this run")
         return
     others = count(len(diagnosis.not_shown), "other property")
-    unseen = f"; it does not show {others}" if diagnosis.not_shown else ""
-    out.print(Text.assemble(("nothing found. ", "green"), f"The run has: {_ids(diagnosis.held)}{unseen}"))
+    not_shown = f"; this run does not show {others}" if diagnosis.not_shown else ""
+    out.print(Text.assemble(("nothing found. ", "green"), f"These properties hold: {_ids(diagnosis.held)}{not_shown}"))
 
 
 def _ids(findings: Sequence[ProgramFinding]) -> str:

@@ -35,7 +35,7 @@ def _calls(report: Report, out: Screen) -> None:
         return
     section(out, "system calls" + (" of the service" if report.without_start_up else "") + ", in ms")
     calls.phases(rows, out, calls.ROWS)
-    note(out, "in the order of the time in which the threads were not idle")
+    note(out, "sorted by the time in which the threads were not idle")
     section(out, "how long one call took")
     calls.durations(rows, report.longest, out, calls.ROWS)
     calls.notes(report, out)

@@ -38,7 +38,7 @@ def isolated() -> None:
 
 @pytest.fixture
 def start(isolated: None, tmp_path: Path) -> Callable[..., Submission]:
-    """Starts a Python program as a submission that nobody has looked at."""
+    """Starts a Python program as a submission that nobody has read."""
 
     def of(program: str, number: int = 300, hidden: tuple[str, ...] = (), strict: bool = True) -> Submission:
         folder = tmp_path / "submission"

@@ -72,7 +72,7 @@ BREAKING = {
         ("thundering_herd", "in epoll", "recvfrom"),
     ],
     "leaves-no-data-unread": [
-        ("edge_undrained", "broken", "beside 744 unread bytes (3 sockets)"),
+        ("edge_undrained", "broken", "with 744 unread bytes (3 sockets)"),
         ("lost_signal", "broken", "had unread data while the thread slept in its wait"),
     ],
     "serves-in-turn": [("edge_starvation", "broken", "reads of other connections while data was unread")],

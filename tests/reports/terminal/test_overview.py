@@ -44,7 +44,7 @@ def test_a_lock_in_an_event_loop_is_found_with_its_holder() -> None:
 
 def test_where_nothing_is_wrong_it_says_what_was_looked_for() -> None:
     text = words(first_screen(checked("trace")))
-    assert re.search(r"nothing found\. The run has: [a-z-]+, [a-z-]+.*; it does not show \d+ other properties", text)
+    assert re.search(r"nothing found\. These properties hold: [a-z-]+, [a-z-]+.*; this run does not show \d+ other", text)
 
 
 def test_the_start_up_is_apart() -> None:
@@ -84,7 +84,7 @@ def test_the_page_of_a_lab_says_which_part_it_shows(name: str, note: str) -> Non
 
 def test_a_part_that_has_nothing_says_so() -> None:
     text = first_screen(checked("lock_in_loop"), Part(threads=("nobody",)))
-    assert "only thread nobody: nothing in this run is like that" in words(text)
+    assert "only thread nobody: nothing in this run matches" in words(text)
 
 
 @pytest.mark.parametrize("width", [60, 80, 110, 160])
