@@ -198,6 +198,15 @@ def _has(btf: Btf, hook: Hook) -> bool:
     return btf.has_function(hook.place)
 
 
+def first_choices(btf: Btf, wanted: tuple[ProbeSpec, ...] = PROBES) -> list[Hook]:
+    """The tracepoints of the first candidate of each probe, where this kernel has all of them."""
+    hooks: list[Hook] = []
+    for spec in wanted:
+        chosen = next((each for each in spec.candidates if all(_has(btf, hook) for hook in each.hooks)), None)
+        hooks += [hook for hook in (chosen.hooks if chosen else ()) if hook.kind == "tracepoint"]
+    return hooks
+
+
 def attach(
     btf: Btf, load: Callable[[Hook], None], unload: Callable[[Hook], None], wanted: tuple[ProbeSpec, ...] = PROBES
 ) -> list[Probe]:

@@ -24,6 +24,7 @@ class Btf:
             self._lib = ctypes.CDLL("libbpf.so.1")
         except OSError as error:
             raise CannotTrace(f"libbpf is missing ({error})", "apt-get install python3-bpfcc") from error
+        self._found: dict[tuple[str, int], int] = {}
         pointer, number = ctypes.c_void_p, ctypes.c_uint32
         for name, result, arguments in (
             ("btf__load_vmlinux_btf", pointer, ()),
@@ -50,8 +51,10 @@ class Btf:
         return (ctypes.c_uint32 * count).from_address(address)
 
     def _find(self, name: str, kind: int) -> int | None:
-        found: int = self._lib.btf__find_by_name_kind(self._btf, name.encode(), kind)
-        return found if found > 0 else None
+        key = name, kind
+        if key not in self._found:  # libbpf goes through all types
+            self._found[key] = self._lib.btf__find_by_name_kind(self._btf, name.encode(), kind)
+        return self._found[key] if self._found[key] > 0 else None
 
     def _name(self, offset: int) -> str:
         return bytes(self._lib.btf__name_by_offset(self._btf, offset)).decode()

@@ -27,7 +27,8 @@ from probes.capture.system import map_definition
 from probes.errors import CannotTrace
 
 FOLDER = "/var/cache/iolab"
-BTF = Path("/sys/kernel/btf/vmlinux")
+BTF, NOTES = Path("/sys/kernel/btf/vmlinux"), Path("/sys/kernel/notes")
+_BUILD_ID = 3  # NT_GNU_BUILD_ID
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64")
 _OPTIONS = ("-Wno-unused-function",)  # for clang
 _MAGIC = b"iolab image 2\n"
@@ -106,11 +107,24 @@ def _key(source: str, names: list[str], functions: dict[str, list[str]]) -> str 
         "headers": {str(path.relative_to(KERNEL)): path.read_text() for path in sorted(KERNEL.rglob("*.h"))},
         "options": _OPTIONS,
         "programs": [names, functions],
-        "BTF": hashlib.sha256(BTF.read_bytes()).hexdigest(),
+        "kernel": _kernel(),
         "BCC": [str(library), found.st_size, found.st_mtime_ns],
         "machine": [platform.machine(), platform.release()],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
+
+
+def _kernel() -> str:
+    """What identifies the build of the kernel, and with it its types: its build id, or, if it has none, the types themselves.
+
+    /sys/kernel/notes has the ELF notes of vmlinux (kernel/ksysfs.c): a header of three words, the name "GNU", the id.
+    """
+    with contextlib.suppress(OSError, struct.error):
+        notes = NOTES.read_bytes()
+        name, size, kind = struct.unpack_from("=3I", notes)
+        if (name, kind, notes[12:16]) == (4, _BUILD_ID, b"GNU\0") and size >= 16:
+            return notes[16 : 16 + size].hex()
+    return hashlib.sha256(BTF.read_bytes()).hexdigest()
 
 
 def _bcc_library() -> Path | None:

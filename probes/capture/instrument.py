@@ -22,7 +22,7 @@ from types import TracebackType
 
 from probes import clock
 from probes.capture import ring, running
-from probes.capture.attach import PROBES, Hook, ProbeSpec, attach
+from probes.capture.attach import PROBES, Hook, ProbeSpec, attach, first_choices
 from probes.capture.btf import Btf
 from probes.capture.details import Budget
 from probes.capture.keeping import Keeper
@@ -75,7 +75,9 @@ class Instrument:
         self._programs = Programs(btf, sizes)
         self._borrowed = True
         try:
+            self._programs.load_ahead(first_choices(btf, wanted))
             self.probes = attach(btf, self._programs.load, self._programs.unload, wanted)
+            self._programs.end_of_start()
             self._ring = ring.Ring(self._table(RING).fd, sizes.ring_bytes)
             self._keeper = Keeper(self._programs.symbol)
             self._programs.set_up(details=details != 0, walk_every=self._walk_every)

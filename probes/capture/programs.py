@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
+import signal
 import struct
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from probes.capture import constants, system
 from probes.capture.attach import PROBES, Hook
 from probes.capture.bpf import KERNEL, complaint, quiet
 from probes.capture.btf import Btf
-from probes.capture.image import image
+from probes.capture.image import MapDefinition, image
 from probes.capture.sums import facts_by_number, rows
 from probes.capture.symbols import Symbols
 from probes.errors import CannotTrace
@@ -52,6 +56,7 @@ class Programs:
         self.sizes = sizes
         self._btf = btf
         self._symbols: Symbols | None = None
+        self._ahead: dict[str, Future[int]] = {}
         self._on_demand: dict[str, int] = {}  # loaded at their first use
         self._loaded: dict[Hook, int] = {}
         self._attached: dict[Hook, int] = {}
@@ -61,24 +66,50 @@ class Programs:
         self.image = image(source, sorted(names), functions)
         self._maps: dict[str, system.Map] = {}
         try:
-            for table in self.image.maps:
-                self._maps[table.name] = system.Map(
-                    table.name, table.kind, table.key_size, table.value_size, table.entries, table.flags
-                )
+            self._make_maps()
             self._descriptors = {name: table.fd for name, table in self._maps.items()}
             self._at_the_end = self._load(system.RAW_TRACEPOINT, AT_THE_END)
         except OSError as error:
             self._close_maps()
             raise _no_room(error) from error
 
+    def _make_maps(self) -> None:
+        """All maps, several at a time: the kernel fills the large ones with zeros."""
+
+        def make(table: MapDefinition) -> None:
+            made = system.Map(table.name, table.kind, table.key_size, table.value_size, table.entries, table.flags)
+            self._maps[table.name] = made  # one step, so no thread sees half of it
+
+        with _threads() as pool:
+            for done in [pool.submit(make, table) for table in sorted(self.image.maps, key=_bytes, reverse=True)]:
+                done.result()
+
     def _load(self, kind: int, name: str, *, attach: int = 0, function: int = 0) -> int:
         code = self.image.programs[name].with_maps(self._descriptors)
         return system.load_program(kind, name, code, attach=attach, function=function)
 
+    def load_ahead(self, hooks: Iterable[Hook]) -> None:
+        """Loads the programs of these tracepoints, several at a time: the kernel's verifier takes most of the time of a start.
+
+        `load` then attaches them, and reports what the kernel refused. What is not attached is given back by `end_of_start`.
+        """
+        names = sorted({program_name(hook) for hook in hooks}, key=lambda name: -len(self.image.programs[name].code))
+        with _threads() as pool:
+            self._ahead = {name: pool.submit(self._load, system.RAW_TRACEPOINT, name) for name in names}
+
+    def end_of_start(self) -> None:
+        """Gives back the programs that were loaded ahead and not attached."""
+        for ahead in self._ahead.values():
+            if ahead.exception() is None:
+                os.close(ahead.result())
+        self._ahead = {}
+
     def load(self, hook: Hook) -> None:
         """Loads a hook's program and attaches it; OSError if the kernel refuses."""
         if hook.kind == "tracepoint":
-            program = self._load(system.RAW_TRACEPOINT, program_name(hook))
+            name = program_name(hook)
+            ahead = self._ahead.pop(name, None)
+            program = ahead.result() if ahead else self._load(system.RAW_TRACEPOINT, name)
             tracepoint = hook.place.split(":")[1]
         elif hook.kind in _ATTACH_TYPES:
             function = self._btf.function_id(hook.place)
@@ -171,6 +202,7 @@ class Programs:
 
     def close(self) -> None:
         """Frees the programs and the maps."""
+        self.end_of_start()
         self.leave_the_kernel()
         os.close(self._at_the_end)
         for program in self._on_demand.values():
@@ -181,6 +213,21 @@ class Programs:
         for table in self._maps.values():
             table.close()
         self._maps = {}
+
+
+def _bytes(table: MapDefinition) -> int:
+    return table.entries * (table.key_size + table.value_size)
+
+
+@contextlib.contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """A thread for each CPU. They block all signals: each signal is for the main thread."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            yield pool
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _no_room(error: OSError) -> CannotTrace:

@@ -256,23 +256,19 @@ static inline int why_it_never_began(u64 task, s32 nr) {
   return traced ? LOSS_EMULATED : LOSS_UNMATCHED;
 }
 
-/* sys_exit of a call without sys_enter. A call that a seccomp filter answered is reported with its number and result, and with
- * no duration: when it began is not known. A filter that sends SIGSYS (SECCOMP_RET_TRAP) gives no result; the kernel then puts
- * the number into the register of the result (syscall_rollback). */
-static inline void call_without_begin(struct thread *t, struct raw *ctx, u64 now) {
+/* sys_exit of a call without sys_enter. A call that a seccomp filter answered begins here, with its number, and is reported without a
+ * duration: when it began is not known. A filter that sends SIGSYS (SECCOMP_RET_TRAP) gives no result; the kernel then puts the
+ * number into the register of the result (syscall_rollback). Returns the call's flags, 0 if there is no such call. */
+static inline u32 call_without_begin(struct thread *t, struct raw *ctx, u64 now) {
   s64 ret = ctx->args[1], nr = (s32)peek32(ctx->args[0], REG_NUMBER);
-  int why = why_it_never_began(bpf_get_current_task(), nr);
+  u64 task = bpf_get_current_task();
+  int why = why_it_never_began(task, nr);
   count(why);
   if (why != LOSS_REFUSED)
-    return;
-  switch_in_missed(t, now);
-  u32 flags = CALL_REFUSED | (ret == nr ? CALL_NO_RETURN : 0);
-  u64 task = bpf_get_current_task();
+    return 0;
   t->regs = ctx->args[0];
   fold_enter(t, is_compat(task) ? nr | COMPAT : nr, now);
-  now = leaves(t, now);
-  fold_exit(t, IN_CALL, now);
-  report_call(t, task, ret, flags, now);
+  return CALL_REFUSED | (ret == nr ? CALL_NO_RETURN : 0);
 }
 
 /* sys_exit(regs, ret) */
@@ -282,27 +278,24 @@ static inline void call_ends(struct raw *ctx) {
   struct thread *t = followed((u32)bpf_get_current_pid_tgid());
   if (!t)
     return;
+  u32 adopted = t->adopted, flags = 0;
   t->handled = HANDLED_EXIT;
   t->exits++;
-  if (t->where == IN_USER) {
-    switch_in_missed(t, now);
-    if (!t->adopted)
-      call_without_begin(t, ctx, now);
-    t->adopted = 0;  /* of a call that began before the recording, nothing is known */
-    return;
-  }
   t->adopted = 0;
   switch_in_missed(t, now);
+  if (t->where == IN_USER) {
+    flags = adopted ? 0 : call_without_begin(t, ctx, now);
+    if (!flags)
+      return;  /* of a call that began before the recording, nothing is known */
+  }
   u32 was = t->where;
   now = leaves(t, now);
   copy_end_missed(t);
   fold_exit(t, was, now);
-  if (was == IN_CALL) {
-    if (!fold_or_end(t, ret, now)) {
-      report_call(t, bpf_get_current_task(), ret, 0, now);
-      if (t->nr == NR_CLOSE)
-        t->closes++;
-    }
+  if (was == IN_CALL && (flags || !fold_or_end(t, ret, now))) {
+    report_call(t, bpf_get_current_task(), ret, flags, now);
+    if (t->nr == NR_CLOSE)
+      t->closes++;
   }
   t->detailed = wants_details(t);
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -164,11 +165,12 @@ def test_a_folder_is_not_made_below_one_that_others_can_write(tmp_path: Path, mo
 
 
 def test_the_key_changes_with_everything_that_the_programs_depend_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    btf, library, kernel = tmp_path / "vmlinux", tmp_path / "libbcc.so.0", tmp_path / "kernel"
+    btf, library, kernel, notes = (tmp_path / name for name in ("vmlinux", "libbcc.so.0", "kernel", "notes"))
     kernel.mkdir()
     for path, content in ((btf, b"types"), (library, b"library"), (kernel / "fold.h", b"struct call;")):
         path.write_bytes(content)
     monkeypatch.setattr(image, "BTF", btf)
+    monkeypatch.setattr(image, "NOTES", notes)
     monkeypatch.setattr(image, "_bcc_library", lambda: library)
     monkeypatch.setattr(image, "KERNEL", kernel)
     start = ("source", ["on_enter"], {"fentry": ["sock_poll"]})
@@ -180,6 +182,11 @@ def test_the_key_changes_with_everything_that_the_programs_depend_on(tmp_path: P
     for path in (btf, library, kernel / "fold.h"):
         path.write_bytes(path.read_bytes() + b" changed")
         keys.append(image._key(*start))
+    for build in (b"\1" * 20, b"\2" * 20):  # a kernel with a build id: its types follow from it
+        notes.write_bytes(struct.pack("=3I", 4, 20, 3) + b"GNU\0" + build + b"other notes")
+        keys.append(image._key(*start))
+    btf.write_bytes(b"not looked at")
+    assert image._key(*start) == keys[-1]
     for question in ("machine", "release"):
         monkeypatch.setattr(platform, question, lambda: "another")
         keys.append(image._key(*start))
