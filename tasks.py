@@ -30,8 +30,7 @@ from invoke.tasks import Task, task
 import commands
 from commands import shared
 from probes.errors import IolabError
-from probes.words import visible_lines
-from reports.words import with_command_name
+from probes.words import visible_lines, with_command_name
 
 _DASHES = "--"
 _TAKE_A_PROGRAM = {"trace", "watch", "check", "grade", "grade-all"}

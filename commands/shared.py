@@ -319,7 +319,7 @@ def number(option: str, text: str) -> Any:
 
 def view(stacks: bool = False, brief: bool = False, thread: str = "", calls: str = "", fd: str = "", slowest: str = "") -> View:
     """What these options ask for. Raises WrongUsage for a text that is no number."""
-    from findings.narrow import Part
+    from findings.part import Part
 
     def each(text: str) -> tuple[str, ...]:
         return tuple(filter(None, map(str.strip, text.split(","))))

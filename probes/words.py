@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+
 
 def count(number: int, thing: str) -> str:
     """A number with its noun.
@@ -30,6 +33,11 @@ def times(number: int) -> str:
     ('never', 'once', '2,000 times')
     """
     return "never" if not number else "once" if number == 1 else f"{number:,} times"
+
+
+def with_command_name(text: str) -> str:
+    """The text with its commands as the user starts them: ./iolab sets IOLAB_CALLED, inside .venv it is invoke."""
+    return re.sub(r"\binvoke (?=[a-z-])", os.environ.get("IOLAB_CALLED", "invoke") + " ", text)
 
 
 def ms(ns: float) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from findings.causes import Cause
 from findings.endings import Ended, signal_name
-from findings.narrow import Part
+from findings.part import Part
 from findings.where import Slept, Where
 from probes.measure.result import Thread
 from runs.report import Report

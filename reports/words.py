@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from probes.measure.result import Verdict
+from probes.words import with_command_name as with_command_name
 
 
 class VerdictWords(NamedTuple):
@@ -38,11 +37,6 @@ def definitions(verdicts: Iterable[Verdict]) -> list[VerdictWords]:
 def claims_named(example: str) -> str:
     """What the numbers of claims are, for a page that shows some: `example` is one of its numbers."""
     return with_command_name(f"{example}: the number of a claim; invoke claims lists all claims")
-
-
-def with_command_name(text: str) -> str:
-    """The text with its commands as the user starts them: ./iolab sets IOLAB_CALLED, inside .venv it is invoke."""
-    return re.sub(r"\binvoke (?=[a-z-])", os.environ.get("IOLAB_CALLED", "invoke") + " ", text)
 
 
 def duration(ns: int) -> str:

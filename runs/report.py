@@ -15,10 +15,10 @@ from findings.groups import Group
 from findings.idle import Idleness
 from findings.labels import Labels
 from findings.longest import Longest, longest
-from findings.narrow import Part
 from findings.not_followed import NotFollowed, not_followed
 from findings.off_cpu import OffCpu, off_cpu
 from findings.outcomes import CallOutcomes, outcomes
+from findings.part import Part
 from findings.roles import Identity
 from findings.scene import Scene
 from findings.side_by_side import CaseReport

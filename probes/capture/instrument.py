@@ -37,7 +37,7 @@ from probes.kernel.records import Hit, Loss
 from probes.recording import Head, Machine, Missing, Probe, Quality, Recording, Writer
 
 _AT_ONCE = 1000  # threads; the last records of this many fit into the ring
-DRAIN_EVERY = 0.02  # seconds; the ring holds 0.8 s of the busiest server that was measured, so a late reader loses nothing
+DRAIN_EVERY = 0.02  # seconds; the ring holds 0.4 s of the busiest server that was measured, so a late reader loses nothing
 MOST_BYTES = 512 << 20  # of records: about 2.5 million calls, which take ten times as much memory while they are measured
 WALK_EVERY = 16  # of sleeps that look alike, where details are sampled
 

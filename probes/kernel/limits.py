@@ -12,7 +12,7 @@ from dataclasses import dataclass
 class Sizes:
     """How many entries each table of the kernel side has room for. Tests make them small. `waiting` is a power of two."""
 
-    ring_bytes: int = 64 << 20  # of records that are not read yet: 0.8 s of the busiest server that was measured
+    ring_bytes: int = 32 << 20  # of records that are not read yet: 0.4 s of the busiest server that was measured
     threads: int = 16384  # followed at the same time
     serials: int = 1 << 22  # numbers of threads, on each CPU
     bursts: int = 8192  # of folded calls, open at the same time

@@ -160,8 +160,11 @@ static inline void sum_sleep(struct thread *t, u32 flags) {
     return;
   if (key.thread != OTHERS)
     row = sleep_sums.lookup_or_try_init(&key, blank);
-  if (!row) {
+  if (!row) {  /* without the wakers, of which there are many: each task that an interrupt met has a stack of its own */
     key.thread = OTHERS;
+    key.waker = 0;
+    key.waker_stack = 0;
+    key.flags |= SLEEP_UNSEEN;
     shared = 1;
     row = shared_sleep_sums.lookup_or_try_init(&key, blank);
   }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from findings.narrow import Part, narrowed
+from findings.narrow import narrowed
+from findings.part import Part
 from findings.where import Where
 from probes.measure.result import Result
 from tests.conftest import measured

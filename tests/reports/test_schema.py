@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from findings.narrow import Part
+from findings.part import Part
 from reports import document
 from runs.report import report
 from tests.conftest import ROOT, checked

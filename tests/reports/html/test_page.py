@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 import labs
-from findings.narrow import Part
+from findings.part import Part
 from probes.context import TraceRun
 from probes.measure.result import Result
 from reports.html import page

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from findings.narrow import Part
+from findings.part import Part
 from probes.measure.result import Result
 from reports.terminal import page
 from reports.words import milliseconds

@@ -1,0 +1,48 @@
+"""What a report is about, if not the whole run. This file imports nothing that a start would have to wait for."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from probes.measure.result import Call, Thread
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a report is about: all that matches each of these; an empty field matches everything.
+
+    `threads`: ids, or patterns of names (as a shell matches file names). `calls`: patterns of names of system calls.
+    """
+
+    threads: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    fds: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.threads or self.calls or self.fds)
+
+    @property
+    def words(self) -> str:
+        """As in "thread 12, calls read and write, descriptor 5".
+
+        >>> Part(threads=("12", "pool*"), fds=(5,)).words
+        'thread 12 or pool*, descriptor 5'
+        """
+        parts = [("thread", self.threads), ("call", self.calls), ("descriptor", tuple(map(str, self.fds)))]
+        return ", ".join(f"{what} {' or '.join(wanted)}" for what, wanted in parts if wanted)
+
+    def has_thread(self, thread: Thread) -> bool:
+        """Does the part have that thread's calls?"""
+        ids = {str(thread.tid), str(thread.host_tid)}
+        return not self.threads or any(wanted in ids or fnmatch.fnmatchcase(thread.name, wanted) for wanted in self.threads)
+
+    def has_name(self, name: str) -> bool:
+        """Does the part have calls of that name?"""
+        return not self.calls or any(fnmatch.fnmatchcase(name, wanted) for wanted in self.calls)
+
+    def has_call(self, call: Call) -> bool:
+        """Does the part have that call, if it has its thread?"""
+        return self.has_name(call.name) and (not self.fds or call.fd in self.fds)
