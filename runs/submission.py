@@ -43,7 +43,7 @@ _KEPT = 16 << 10
 _OURS = {"IOLAB_CALLED", "IOLAB_STARTED", "IOLAB_PREPARED"}
 _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp (include/net/tcp_states.h)
 _FIRST_USER = 61_184  # the user ids that systemd keeps for services (systemd.exec, DynamicUser): no account has one of them
-_LARGEST_COPY = 64 << 20  # bytes of a submission's folder
+_LARGEST_COPY, _PAGE = 64 << 20, 4096  # bytes: of a submission's folder, and of a page
 LIMITS = {"NOFILE": 4096, "NPROC": 192, "CORE": 0, "FSIZE": 64 << 20, "DATA": 2 << 30, "CPU": 120}
 _CONTROLLERS = {"pids", "memory", "cpu"}
 GROUP_LIMITS = {  # of version 2 and of version 1
@@ -537,7 +537,7 @@ def check_folder(folder: str) -> None:
     for place, _folders, files in os.walk(folder):
         for name in files:
             with contextlib.suppress(OSError):
-                total += (Path(place) / name).lstat().st_size
+                total += -(-(Path(place) / name).lstat().st_size // _PAGE) * _PAGE  # as the file system in memory keeps it
         if total > _LARGEST_COPY:
             raise WrongUsage(
                 f"the folder {folder} holds more than {_LARGEST_COPY >> 20} MB", "remove what the server does not need"

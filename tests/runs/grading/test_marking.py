@@ -119,8 +119,8 @@ def test_a_server_of_another_model_does_not_pass_for_this_one(graded: Callable[.
 
 
 @pytest.mark.live
-def test_a_server_that_never_listens_loses_everything(graded: Callable[..., Mark]) -> None:
-    mark = graded("epoll", "/bin/sh", "-c", "echo no server here; exit 3", strict=True)
+def test_a_server_that_never_listens_loses_everything(graded: Callable[..., Mark], tmp_path: Path) -> None:
+    mark = graded("epoll", "/bin/sh", "-c", "echo no server here; exit 3", folder=tmp_path, strict=True)
     assert (mark.points, mark.of, mark.status) == (0, 100, "fail")
     assert mark.items[0].seen == "the server ended with status 3 before it listened; its last line of output: no server here"
 
