@@ -1,7 +1,7 @@
 /* The arguments of a system call, read when they are needed: the kernel keeps them in the registers that it saved (struct pt_regs)
  * until the call ends.
  *
- * Needs the helpers of instrument.c and kernel.h. Offers first_argument, load_arguments and begins_as to sched.c, calls.c and end.c.
+ * Needs the helpers of instrument.c and kernel.h. Offers first_argument and load_arguments to sched.c and calls.c.
  * Attached: nothing. */
 
 /* aarch64 writes the result over the first argument, and keeps a copy of the argument (orig_x0). */

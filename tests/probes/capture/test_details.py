@@ -119,3 +119,51 @@ def test_threads_beyond_the_accounts_share_one(kernel: None) -> None:
     assert len(result.threads) == 8 and result.others and result.others.threads == 33
     assert {row.name: row.count for row in result.rows}["exit_group"] == 41
     assert min(result.others.user, result.others.kernel, result.others.wait) >= 0
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("details", [10_000, None])
+def test_of_sleeps_that_look_alike_a_sample_of_the_stacks_is_walked(
+    kernel: None, compiled: Callable[..., Path], details: int | None
+) -> None:
+    """Within a budget the first 64, then 1 of 16; a row never says that a stack was walked that was not. In a lab, all are."""
+    from probes.capture.instrument import Instrument
+
+    with Instrument(details=details) as instrument:
+        command = [str(compiled("sleeps")), "400", str(instrument.invite())]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        result = measure(instrument.stop())
+    assert result.events.sound, result.events
+    (row,) = [row for row in result.rows if row.name == "clock_nanosleep"]
+    (slept,) = row.slept_on
+    assert slept.count >= 400 and slept.queue == "timer"
+    if details is None:
+        assert slept.walked is None
+    else:
+        assert slept.walked is not None
+        assert 64 + (400 - 64) // 16 <= slept.walked <= slept.count // 2
+
+
+@pytest.mark.live
+def test_a_burst_ends_where_its_descriptor_is_closed(kernel: None) -> None:
+    """The number means another file afterwards, so its calls without result are a burst of their own."""
+    from probes.capture.instrument import Instrument
+
+    script = """
+import os, sys
+from probes.capture.prctl import follow_me
+follow_me(int(sys.argv[1]))
+for _ in range(2):
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    for _ in range(5):
+        try: os.read(reader, 1)
+        except BlockingIOError: pass
+    os.close(reader)
+    os.close(writer)
+"""
+    with Instrument() as instrument:
+        command = [sys.executable, "-c", script, str(instrument.invite())]
+        subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])})
+        result = measure(instrument.stop())
+    bursts = [call for call in result.named("read") if call.errno == "EAGAIN"]
+    assert [burst.count for burst in bursts] == [5, 5] and len({burst.fd for burst in bursts}) == 1
