@@ -137,6 +137,8 @@ def test_of_sleeps_that_look_alike_a_sample_of_the_stacks_is_walked(
     (row,) = [row for row in result.rows if row.name == "clock_nanosleep"]
     (slept,) = row.slept_on
     assert slept.count >= 400 and slept.queue == "timer"
+    rows = [each for each in result.sleep_sums if each.call == "clock_nanosleep"]
+    assert sum(each.walked for each in rows) == (slept.count if slept.walked is None else slept.walked)
     if details is None:
         assert slept.walked is None
     else:
