@@ -12,7 +12,7 @@ from probes.errors import WrongUsage
 if TYPE_CHECKING:
     from labs.kit.lab import Lab
 
-_NOT_LABS = {"claims", "kit", "wrong"}
+_NOT_LABS = {"claims", "exercises", "kit", "wrong"}
 
 
 def names() -> list[str]:

@@ -1,0 +1,1 @@
+"""The exercises: skeletons of servers for students, what of a student's file is missing, and the hints."""
