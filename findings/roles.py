@@ -174,8 +174,16 @@ class _Tree:
     def __init__(self, result: Result, seen: Behaviour, classification: Classification) -> None:
         self._seen = seen
         self._classification = classification
+        self._server_of = {
+            seen.process_of[model.thread]: each for each in (*classification.beside, classification) for model in each.threads
+        }
         self._threads = {thread.serial: thread for thread in result.threads}
-        self._mechanism_of = {model.thread: model.mechanism for model in classification.threads if model.mechanism}
+        self._mechanism_of = {
+            model.thread: model.mechanism
+            for each in (classification, *classification.beside)
+            for model in each.threads
+            if model.mechanism
+        }
         self._listeners = {connection.listener for connection in seen.connections if connection.readers}
         self._sleeps, self._timed = _sleeps(result)
         self._role_of = {thread.serial: self._role(thread) for thread in result.threads}
@@ -209,11 +217,12 @@ class _Tree:
         if use.served:
             return self._serving_role(use)
         if use.accepts:
-            return Role.LOOP if self._classification.architecture in _DISPATCHES else Role.ACCEPTOR
+            return Role.LOOP if self._server(use.serial).architecture in _DISPATCHES else Role.ACCEPTOR
         watched = self._seen.watched.get(use.serial, set())
-        own_listener = watched and self._classification.architecture is Architecture.LOOP_PER_LISTENER
-        if self._classification.serves and (own_listener or watched & self._listeners):
-            made_ready = self._classification.architecture in _TAKES_TURNS
+        server = self._server(use.serial)
+        own_listener = watched and server.architecture is Architecture.LOOP_PER_LISTENER
+        if server.serves and (own_listener or watched & self._listeners):
+            made_ready = server.architecture in _TAKES_TURNS
             return Role.WORKER if made_ready else Role.LOOP  # it waits for connections, and other threads got them
         if use.client_reads:
             return Role.CLIENT
@@ -222,8 +231,12 @@ class _Tree:
             return Role.MAIN
         return self._role_beside(use)
 
+    def _server(self, thread: int) -> Classification:
+        """The server that the thread's process belongs to; processes that serve nobody belong to the first."""
+        return self._server_of.get(self._seen.process_of[thread], self._classification)
+
     def _serving_role(self, use: Use) -> Role:
-        architecture, mechanism = self._classification.architecture, self._mechanism_of.get(use.serial)
+        architecture, mechanism = self._server(use.serial).architecture, self._mechanism_of.get(use.serial)
         made = architecture in (Architecture.THREAD_PER_CONNECTION, Architecture.PROCESS_PER_CONNECTION)
         if made and not use.accepts:
             return Role.CONNECTION
@@ -256,7 +269,7 @@ class _Tree:
         parent = self._seen.process_of.get(self._threads[process].parent)
         if parent is None or self._serves(parent):
             return own
-        made_for_each = self._classification.architecture is Architecture.PROCESS_PER_CONNECTION
+        made_for_each = self._server(process).architecture is Architecture.PROCESS_PER_CONNECTION
         if own in _NO_SERVER and process in self._seen.began and not made_for_each:  # it waited for clients, and none came
             self._role_of[process] = self._idle_worker()
             return Role.WORKER
@@ -265,7 +278,7 @@ class _Tree:
 
     def _goes_between(self, process: int, own: Role) -> bool:
         """Was it made for a connection, and did a child of its own read it (vsftpd, sshd)?"""
-        if self._classification.architecture is not Architecture.PROCESS_PER_CONNECTION or own not in _NO_SERVER:
+        if self._server(process).architecture is not Architecture.PROCESS_PER_CONNECTION or own not in _NO_SERVER:
             return False
         began = min(self._seen.began.values(), default=0)
         readers = (child for child in self._children[process] if self._process_roles[child] is Role.CONNECTION)
@@ -281,11 +294,12 @@ class _Tree:
         return Role.LOOP if loops else Role.WORKER
 
     def _fold(self, processes: Iterable[int]) -> tuple[ProcessGroup, ...]:
-        """Processes of one role and one kind of name as one group."""
-        groups: dict[tuple[Role, str], list[int]] = {}
+        """Processes of one server, one role and one kind of name as one group."""
+        groups: dict[tuple[int, Role, str], list[int]] = {}
         for process in processes:
-            groups.setdefault((self._process_roles[process], kind(self._threads[process].name)), []).append(process)
-        folded = [self._process_group(role, members) for (role, _), members in groups.items()]
+            key = id(self._server(process)), self._process_roles[process], kind(self._threads[process].name)
+            groups.setdefault(key, []).append(process)
+        folded = [self._process_group(role, members) for (_, role, _), members in groups.items()]
         return tuple(sorted(folded, key=lambda group: group.role.rank))
 
     def _process_group(self, role: Role, processes: Sequence[int]) -> ProcessGroup:

@@ -21,6 +21,7 @@ def classification(found: Classification) -> dict[str, Any]:
         "confidence": found.confidence,
         "because": list(found.because),
         "also": list(found.also),
+        "beside": [classification(each) for each in found.beside],
         "summary": found.summary,
         "threads": [
             {

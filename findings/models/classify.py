@@ -8,11 +8,13 @@ from __future__ import annotations
 import collections
 import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from findings.models.behaviour import Behaviour, Use, behaviour
 from findings.models.descriptors import Descriptor
 from findings.models.evidence import about_epoll, about_reads, about_waits, coverage, what_else
 from findings.models.model import Architecture, Classification, Confidence, Mechanism, Model, ThreadModel
+from findings.models.servers import servers
 from findings.models.shape import Server, Shape, shape
 from findings.registrations import EPOLLET
 from probes.measure.result import Result, Thread
@@ -34,7 +36,15 @@ def classify(result: Result) -> Classification:
 
 
 def classify_behaviour(result: Result, seen: Behaviour) -> Classification:
-    """The same, from the behaviour of a result that was read before."""
+    """The same, from the behaviour of a result that was read before.
+
+    Of several servers with clients of their own, the first is the program, and the others are `beside` it.
+    """
+    first, *others = (_classify(result, each) for each in servers(seen))
+    return replace(first, beside=tuple(others))
+
+
+def _classify(result: Result, seen: Behaviour) -> Classification:
     threads = {thread.serial: thread for thread in result.threads}
     serving = sorted((use for use in seen.uses.values() if use.served), key=lambda use: -use.served)
     if not serving:

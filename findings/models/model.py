@@ -142,6 +142,7 @@ class Classification:
     threads: tuple[ThreadModel, ...] = ()
     also: tuple[Mechanism, ...] = ()  # where confidence is MIXED: the other mechanisms
     uses: frozenset[Mechanism] = frozenset()  # all mechanisms by which a serving thread learnt of data
+    beside: tuple[Classification, ...] = ()  # other servers of the same run, with listeners of their own
     summary: str = ""  # one sentence
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import collections
 
 from findings.descriptors import Descriptor, descriptors
@@ -13,7 +14,7 @@ from probes.words import count
 
 _MANY = 20
 _SOON_NS = 100_000_000  # a descriptor that is used only in this time after its opening is used once
-_LONG_NS = 500_000_000  # from the start to the last opening
+_LONG_NS = 500_000_000  # from the start to the last opening; a shorter run shows a leak if it reads between the openings
 _PART, _SPREAD = 4, 0.1  # in the last quarter of the time at least a tenth of the descriptors was still opened
 _LIMIT = {"EMFILE", "ENFILE"}
 
@@ -66,13 +67,26 @@ def _leaks(run: Run, found: list[Descriptor]) -> dict[tuple[int, str], list[Desc
     for key, opened in groups.items():
         begin, last = begins[key[0]], opened[-1].opened.enter
         own = [each for each in opened if _is_kept(each, last)]
-        if len(own) < _MANY or last - begin < _LONG_NS:
+        if len(own) < _MANY or (last - begin < _LONG_NS and _turns(run, own) < _MANY):
             continue
         since = sum(1 for each in opened if each.opened.enter >= own[0].opened.enter)  # a start-up opens and closes many files
         late = sum(1 for each in own if each.opened.enter > last - (last - begin) // _PART)
         if 2 * len(own) >= since and late >= _SPREAD * len(own):
             leaks[key] = own
     return leaks
+
+
+def _turns(run: Run, opened: list[Descriptor]) -> int:
+    """How often a thread read from a socket and then opened some of these: a start-up opens many files without such reads."""
+    reads: dict[int, list[int]] = {}
+    turns = set()
+    for each in opened:
+        thread = each.opened.thread
+        if thread not in reads:
+            calls = run.calls_of.get(thread, [])
+            reads[thread] = [call.exit for call in calls if call.name in syscalls.READS and call.socket is not None]
+        turns.add((thread, bisect.bisect_right(reads[thread], each.opened.enter)))
+    return len(turns)
 
 
 def _is_kept(each: Descriptor, moment: int) -> bool:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
 from findings.view import Run, ended_by_signal
+from probes.context import LabRun
 from probes.kernel import syscalls
-from probes.measure.result import Call, Message
+from probes.measure.result import Call, Message, Thread
 from probes.words import count, ms
 
 # A handler's user code takes a few times as long as its system calls: 2 to 10 times in Python. Longer user code computes.
@@ -26,21 +27,30 @@ class _Work:
     end: int
     user: int
     kernel: int
+    burst: bool  # calls of a burst lie among other calls: how many of them were made here is not known
 
     @property
     def computes(self) -> bool:
         """Was most of it user code, far more than its system calls need?"""
-        return self.user > _COMPUTES * max(self.kernel, 1)
+        return not self.burst and self.user > _COMPUTES * max(self.kernel, 1)
 
 
 def observe(run: Run) -> Observation:
     """Counts the messages that arrived while their thread computed between two waits."""
-    work = {thread: _work(calls, waits) for thread, calls in run.calls_of.items() if (waits := _waits(calls))}
+    lab = isinstance(run.result.context, LabRun)
     threads = {thread.serial: thread for thread in run.result.threads}
+    work = {
+        serial: _work(calls, waits)
+        for serial, calls in run.calls_of.items()
+        if (waits := _waits(calls)) and (lab or not _lacked_a_cpu(threads[serial]))
+    }
     messages = [message for message in run.result.messages if message.thread in work]
     if not messages:
-        return not_shown("no thread with a multiplexer read a message")
-    met = [(message, found) for message in messages if (found := _computed_at(work[message.thread], message.ready))]
+        return not_shown("no thread with a multiplexer read a message and had a CPU for most of its user code")
+    meanwhile = [_at(work[message.thread], message.ready) for message in messages]
+    if all(found and found.burst for found in meanwhile):
+        return not_shown("the threads repeated calls in bursts while messages arrived: the order of their calls is not known")
+    met = [(message, found) for message, found in zip(messages, meanwhile, strict=True) if found and found.computes]
     if len(met) > max(2, _MANY * len(messages)):
         return broken(
             f"the thread computed for up to {ms(max(found.user for _, found in met))} between two waits;"
@@ -70,25 +80,35 @@ def _waits(calls: Sequence[Call]) -> list[Call]:
     return [call for call in calls if call.name in syscalls.MULTIPLEXERS and not (call.open or ended_by_signal(call))]
 
 
+def _lacked_a_cpu(thread: Thread) -> bool:
+    """Was it preempted for longer than it ran? Then it can't be said which of its user code was long.
+
+    The recording has the preemptions outside calls as a sum for each thread.
+    """
+    return thread.preempted > thread.user
+
+
 def _work(calls: Sequence[Call], waits: Sequence[Call]) -> list[_Work]:
-    """What one thread did between its waits, in order. Nothing for a thread with bursts: their calls lie among other calls."""
-    if any(call.histogram for call in calls):
-        return []
+    """What one thread did between its waits, in order."""
+    bursts = [call for call in calls if call.histogram]
+    begins, ends = [call.enter for call in bursts], list(itertools.accumulate((call.exit for call in bursts), max))
     enters = [call.enter for call in calls]
     work = []
     for wait, following in itertools.pairwise(waits):
         between = calls[bisect.bisect_left(enters, wait.exit) : bisect.bisect_left(enters, following.enter)]
         if between:
             user = following.enter - wait.exit - sum(call.total for call in between)
-            work.append(_Work(wait.exit, following.enter, user, sum(call.kernel + call.copy for call in between)))
+            before = bisect.bisect_left(begins, following.enter)
+            burst = before > 0 and ends[before - 1] > wait.exit
+            work.append(_Work(wait.exit, following.enter, user, sum(call.kernel + call.copy for call in between), burst))
     return work
 
 
-def _computed_at(work: Sequence[_Work], at: int) -> _Work | None:
-    """What the thread did at that time, if it computed."""
+def _at(work: Sequence[_Work], at: int) -> _Work | None:
+    """What the thread did at that time; None: it was in a wait."""
     index = bisect.bisect_right(work, at, key=lambda each: each.begin) - 1
     found = work[index] if index >= 0 else None
-    return found if found and at < found.end and found.computes else None
+    return found if found and at < found.end else None
 
 
 COMPUTES_LITTLE = Property(

@@ -91,6 +91,8 @@ def _identity(report: Report, out: Screen) -> None:
     out.print(Text.assemble((visible(found.summary), "bold"), sure))
     if found.serves and found.because:
         note(out, f"because {visible('; '.join(found.because[:_REASONS]))}", "")
+    for other in found.beside:
+        note(out, f"another server, with a listener of its own: {visible(other.summary)} ({other.confidence})", "")
     processes: dict[str, list[str]] = {}
     for group in report.groups:
         if not group.short_lived:

@@ -12,6 +12,7 @@ import pytest
 
 from findings.diagnosis import ProgramFinding, diagnose
 from findings.properties import OF_ANY_PROGRAM, Holds
+from findings.properties.closes_its_descriptors import CLOSES_ITS_DESCRIPTORS
 from findings.properties.gets_a_cpu import GETS_A_CPU
 from findings.properties.never_spins import NEVER_SPINS
 from findings.properties.queues_at_no_lock import QUEUES_AT_NO_LOCK
@@ -20,6 +21,7 @@ from findings.view import Run
 from probes.measure.queues import Queue
 from probes.measure.result import Call
 from tests.conftest import DATA, measured
+from tests.findings.models.story import Story
 
 MS = 1_000_000
 
@@ -149,3 +151,24 @@ def test_a_delay_that_nobody_notices_is_no_finding() -> None:
     result = measured("faults/cpu-wrong")
     short = [dataclasses.replace(thread, preempted=thread.preempted // 10, wait=thread.wall // 2) for thread in result.threads]
     assert GETS_A_CPU.observe(Run(dataclasses.replace(result, threads=tuple(short)))).holds is Holds.HELD
+
+
+def opens(turns: int, reads: bool) -> Story:
+    """A run of some us, far too short to see a number grow with time."""
+    story = Story()
+    story.listener(3)
+    story.call("accept", 3, result=4)
+    for turn in range(turns):
+        if reads:
+            story.call("recvfrom", 4, 0, 4096, 0, result=64, socket=1)
+        story.call("openat", 0, result=10 + turn)
+    return story
+
+
+@pytest.mark.parametrize(
+    ("turns", "reads", "verdict"), [(30, True, Holds.BROKEN), (30, False, Holds.HELD), (10, True, Holds.HELD)]
+)
+def test_a_file_for_each_read_is_a_leak_in_a_short_run_too(turns: int, reads: bool, verdict: Holds) -> None:
+    """A start-up that opens as many files without reading from a client is none."""
+    seen = CLOSES_ITS_DESCRIPTORS.observe(Run(opens(turns, reads).result()))
+    assert seen.holds is verdict, seen.evidence
