@@ -27,14 +27,19 @@ def grade(
 ) -> int:  # fmt: skip
     """Grade a server: invoke grade MODEL -- CMD ARGS. The same as check, with points, for code that nobody has read.
 
-    The server runs in namespaces of its own, as a user without rights, with limits of time, memory, processes and disk.
+    The report goes to stderr. The server runs in namespaces of its own, as a user without rights, with a filter of system calls
+    and with limits of time, memory, processes and disk.
     """
     from runs.grading import rubric as rubrics
 
-    shared.check(out, gradescope, junit, csv, html)
+    quiet = json and not out
+    cautions: list[str] = []
+    shared.check(out, gradescope, junit, csv, html, tell=cautions.append if quiet else shared.progress)
     points = grading.rubric_of(rubrics, model, rubric)
     place = os.path.abspath(folder or ".")  # noqa: PTH100 (a link stays a link)
     hidden = grading.secret(rubric, protocol)
-    order = grading.Order(points, protocol, seed, tuple(rest), place, strict=True, name=name, hidden=hidden)
+    order = grading.Order(
+        points, protocol, seed, tuple(rest), place, strict=True, name=name, hidden=hidden, quiet=quiet, notes=tuple(cautions)
+    )
     formats = grading.Formats(gradescope=gradescope, junit=junit, csv=csv, annotations=annotations)
     return grading.run(order, json=json, out=out, points=True, html=html, more=formats.write)

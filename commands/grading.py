@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import IO, TYPE_CHECKING
@@ -58,7 +59,7 @@ class Formats:
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be run."""
+    """What is to be run. `quiet`: no progress on stderr, where a JSON document is to stand alone."""
 
     rubric: Rubric
     protocol: str
@@ -68,6 +69,13 @@ class Order:
     strict: bool = False
     name: str = ""
     hidden: tuple[str, ...] = ()
+    quiet: bool = False
+    notes: tuple[str, ...] = ()  # for the mark
+
+    def say(self, words: str) -> None:
+        """A line of progress."""
+        if not self.quiet:
+            shared.progress(words)
 
 
 def rubric_of(rubrics: ModuleType, model: str, path: str) -> Rubric:
@@ -100,20 +108,26 @@ def examined(order: Order) -> tuple[Mark, Result]:
     if order.strict:
         submission.check_folder(order.folder)
     shared.need_tracing()
-    for words in submission.unprotected(order.strict):
-        shared.progress(f"not protected: {words}")
+    unprotected = tuple(f"not protected: {words}" for words in submission.unprotected(order.strict))
+    for words in unprotected:
+        order.say(words)
     launch = Launch(order.command, order.folder, order.strict, order.hidden)
     entry = Entry(order.name, launch, order.seed or new_seed())
-    seen, result = run_alone(entry, order.rubric, protocol, shared.progress)
-    return marking.mark(seen, Servers(result), order.rubric, protocol), result
+    seen, result = run_alone(entry, order.rubric, protocol, order.say)
+    mark = marking.mark(seen, Servers(result), order.rubric, protocol)
+    notes = (*order.notes, *(unprotected if order.quiet else ()), *mark.notes)
+    return replace(mark, notes=notes), result
 
 
 def run(
     order: Order, *, json: bool, out: str, points: bool, html: str = "", more: Callable[[Mark], None] = lambda _mark: None
 ) -> int:
-    """Runs the submission and prints the report. The exit status: 0, 1 with faults, 3 inconclusive."""
+    """Runs the submission and prints the report: check's to stdout, grade's to stderr, as stdout belongs to the server.
+
+    The exit status: 0, 1 with faults, 3 inconclusive.
+    """
     mark, result = examined(order)
-    with shared.output(out) as file:
+    with shared.output(out, sys.stderr if points else None) as file:
         _write(mark, file, json, points)
     if html:
         from probes import files

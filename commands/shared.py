@@ -170,12 +170,12 @@ def progress(words: str) -> None:
         print(f"iolab: {visible_lines(words)}", file=sys.stderr, flush=True)
 
 
-def check(*paths: str) -> None:
-    """Checks before the work that these files can be written, and prints what iolab can't promise. Raises WrongUsage."""
+def check(*paths: str, tell: Callable[[str], None] = progress) -> None:
+    """Checks before the work that these files can be written, and tells what iolab can't promise. Raises WrongUsage."""
     for path in paths:
         caution = files.check(path) if path else ""
         if caution:
-            progress(caution)
+            tell(caution)
 
 
 @contextlib.contextmanager

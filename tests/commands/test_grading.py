@@ -41,8 +41,8 @@ def test_grade_writes_every_format_and_ends_with_1(kernel: None, tmp_path: Path)
     paths = {name: tmp_path / name for name in ("gradescope", "junit", "csv")}
     options = [word for name, path in paths.items() for word in (f"--{name}", str(path))]
     done = iolab("grade", "epoll", "--folder", str(tmp_path), *options, "--json", "--", "/bin/sh", "-c", "exit 3")
-    assert done.returncode == 1, done.stderr
-    found = json.loads(done.stdout)
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    found = json.loads(done.stderr)  # the document alone: no line of progress is in it
     assert (found["verdict"], found["points"], found["of"]) == ("fail", 0, 100)
     assert json.loads(paths["gradescope"].read_text())["tests"][0]["score"] == 0
     assert 'failures="16"' in paths["junit"].read_text()
