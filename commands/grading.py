@@ -98,7 +98,7 @@ def examined(order: Order) -> tuple[Mark, Result]:
     """Runs and judges the submission: its mark, and what the probes saw. Raises WrongUsage, CannotTrace, LabBroken."""
     from findings.serving import Servers
     from runs import protocols, submission
-    from runs.grading import marking
+    from runs.grading import criteria, marking
     from runs.grading.session import Entry, run_alone
     from runs.submission import Launch
 
@@ -111,7 +111,8 @@ def examined(order: Order) -> tuple[Mark, Result]:
     unprotected = tuple(f"not protected: {words}" for words in submission.unprotected(order.strict))
     for words in unprotected:
         order.say(words)
-    launch = Launch(order.command, order.folder, order.strict, order.hidden)
+    io_uring = criteria.needs_io_uring(order.rubric.model)
+    launch = Launch(order.command, order.folder, order.strict, order.hidden, io_uring)
     entry = Entry(order.name, launch, order.seed or new_seed())
     seen, result = run_alone(entry, order.rubric, protocol, order.say)
     mark = marking.mark(seen, Servers(result), order.rubric, protocol)

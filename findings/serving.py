@@ -60,6 +60,15 @@ class Servers:
         """How many calls the server made, from its start on."""
         return sum(thread.calls for thread in self._threads.get(pid, ()))
 
+    def refused(self, pid: int) -> dict[str, int]:
+        """The system calls of the server that a seccomp filter refused, from its start on: names and numbers."""
+        found: dict[str, int] = {}
+        for thread in self._threads.get(pid, ()):
+            for call in self._calls.get(thread.serial, ()):
+                if call.refused:
+                    found[call.name] = found.get(call.name, 0) + call.count
+        return found
+
     def listened_at(self, pid: int) -> int | None:
         """When the server began to listen, ns."""
         listen = self._listen(pid)

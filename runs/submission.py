@@ -32,7 +32,7 @@ from probes.capture.prctl import handed_over
 from probes.errors import CannotTrace, LabBroken, WrongUsage
 from probes.patience import PATIENCE
 from probes.words import visible_lines
-from runs import sandbox
+from runs import sandbox, seccomp
 from runs.sandbox import NAMESPACES, Plan
 
 STARTS_WITHIN = 10.0  # seconds until a server must listen
@@ -45,11 +45,14 @@ _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp (include/net/tcp_states.h)
 _FIRST_USER = 61_184  # the user ids that systemd keeps for services (systemd.exec, DynamicUser): no account has one of them
 _LARGEST_COPY, _PAGE = 64 << 20, 4096  # bytes: of a submission's folder, and of a page
 LIMITS = {"NOFILE": 4096, "NPROC": 192, "CORE": 0, "FSIZE": 64 << 20, "DATA": 2 << 30, "CPU": 120}
+# LeakSanitizer, a part of AddressSanitizer, traces its own process by ptrace at the end, and fails where it may not.
+_SANITIZERS = {"LSAN_OPTIONS": "detect_leaks=0"}
 _CONTROLLERS = {"pids", "memory", "cpu"}
 GROUP_LIMITS = {  # of version 2 and of version 1
     "pids.max": "300",
     "memory.max": str(1 << 30),
     "memory.limit_in_bytes": str(1 << 30),
+    "memory.swap.max": "0",
     "cpu.weight": "50",  # as half a process, however many there are
     "cpu.shares": "512",
 }
@@ -67,6 +70,7 @@ class Launch:
     folder: str
     strict: bool = False
     hidden: tuple[str, ...] = ()
+    io_uring: bool = False  # may a strict server use it? The kernel's largest interface, which one model needs
     slot: int = 0  # which of the submissions that run at the same time: each has a user id of its own
 
 
@@ -122,6 +126,8 @@ def unprotected(strict: bool) -> list[str]:
     words = [f"this machine refuses a {name} namespace: {_LOST[name]}" for name in missing()]
     if strict and not may_change_user():
         words.append("iolab may not change the user (CAP_SETUID): the server runs as the same user as iolab")
+    if strict and (why := seccomp.missing(os.uname().machine)):
+        words.append(f"{why}: the server may make every system call that its user may make")
     if strict and not _group_folders():
         words.append("no control group can be made here: memory and processes are limited for each process and user only")
     return words
@@ -173,6 +179,12 @@ def _groups(name: str) -> Iterator[tuple[str, ...]]:
     finally:
         for folder in made:
             _remove(folder)
+
+
+def _limit_memory(groups: Sequence[str]) -> bool:
+    """Does one of these groups, named by their cgroup.procs, limit the memory of its processes?"""
+    files = ("memory.max", "memory.limit_in_bytes")
+    return any((Path(group).parent / file).exists() for group in groups for file in files)
 
 
 def _sweep(parent: Path) -> None:
@@ -251,7 +263,9 @@ class Submission:
         if launch.strict:
             user = _FIRST_USER + launch.slot if may_change_user() else None
             environment = {"PATH": _path_for_others(), "PORT": str(self.port), "HOME": sandbox.WORK, "LANG": "C.UTF-8"}
-            limits = LIMITS
+            environment |= _SANITIZERS
+            # a sanitizer maps 16 TB of shadow memory without using it: RLIMIT_DATA counts that (mm/mmap.c, may_expand_vm)
+            limits = {name: value for name, value in LIMITS.items() if name != "DATA" or not _limit_memory(groups)}
         elif os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit():
             user = int(os.environ["SUDO_UID"])
         return Plan(
@@ -268,6 +282,7 @@ class Submission:
             missing=missing(),
             limits=limits,
             groups=groups,
+            filter=_filter(launch),
         )
 
     # -- what happens ------------------------------------------------------------------------------------------------
@@ -481,6 +496,12 @@ class Submission:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _filter(launch: Launch) -> str:
+    """The filter of system calls for a server that nobody has read, in hex; "" for others, and where there are no filters."""
+    machine = os.uname().machine
+    return seccomp.program(machine, launch.io_uring).hex() if launch.strict and not seccomp.missing(machine) else ""
 
 
 def _path_for_others() -> str:

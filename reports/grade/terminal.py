@@ -36,9 +36,11 @@ def write(mark: Mark, file: IO[str], points: bool, width: int | None = None, exp
         if mark.broken:
             out.print(Text(f"not marked: {mark.broken}", style="bold red"))
         if mark.lost:
-            section(out, f"{count(len(mark.lost), 'fault')}")
+            section(out, count(sum(item.tried for item in mark.lost), "fault"))
             for item in mark.lost:
-                _fault(out, item, points)
+                if item.tried:
+                    _fault(out, item, points)
+            _rest(out, "not tried, because of a fault above", [item for item in mark.lost if not item.tried], points)
         if mark.mistakes:
             section(out, "also seen, without points" if points else "also seen")
         for mistake in mark.mistakes:
@@ -89,13 +91,13 @@ def _fault(out: Screen, item: Item, points: bool) -> None:
     _details(out, rows)
 
 
-def _rest(out: Screen, title: str, items: Sequence[Item], points: bool, evidence: bool) -> None:
+def _rest(out: Screen, title: str, items: Sequence[Item], points: bool, evidence: bool = False) -> None:
     if not items:
         return
     section(out, title)
     grid = _grid(8)
     for item in items:
-        label = f"{item.points}/{item.of}" if points and item.counts else _MARKS[item.verdict][0]
+        label = f"{item.points}/{item.of}" if points and item.counts else _MARKS[item.verdict][0] if item.tried else "-"
         words = Text(item.criterion.statement)
         if evidence:
             words.append(f": {item.seen}", style="dim")

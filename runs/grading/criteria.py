@@ -132,6 +132,11 @@ def basic(model: str) -> dict[str, Criterion]:
     return found
 
 
+def needs_io_uring(model: str) -> bool:
+    """Must the filter of system calls let the model's servers use io_uring?"""
+    return model.partition(":")[0] == "io_uring"
+
+
 def expected(model: str) -> Model:
     """What the kernel sees of a server of that model: asyncio and DefaultSelector wait in epoll_wait on Linux."""
     name = model.partition(":")[0]

@@ -29,6 +29,7 @@ class Item:
     lab: str = ""  # `./iolab lab NAME` shows the fault
     moment: str = ""  # where in the program's life: "2.13 s after it began to listen, in recvfrom"
     diagnosed: tuple[str, ...] = ()  # what the kernel saw of the fault
+    tried: bool = True  # False: an earlier fault left nothing to try
 
     @property
     def points(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from probes.context import CasesRun, Seen, ServedCase, ServerRun, Witness
 from probes.measure.result import Check, Result
 from probes.measure.result import Verdict as CheckVerdict
 from probes.words import count
+from runs import seccomp
 from runs.grading import criteria
 from runs.grading.criteria import Criterion
 from runs.grading.mark import Item, Mark, Mistake, Verdict
@@ -47,7 +49,7 @@ def mark(examined: Examined, servers: Servers, rubric: Rubric, protocol: str) ->
         command=entry.launch.command,
         seconds=examined.seconds,
         output=examined.output,
-        notes=examined.notes,
+        notes=(*examined.notes, *marking.refused()),
     )
 
 
@@ -90,6 +92,16 @@ class _Marking:
                 moment = self._moment(finding.place) if finding.place else ""
                 yield Mistake(finding.id, finding.statement, finding.evidence, finding.remedy, finding.lab or "", moment)
 
+    def refused(self) -> Iterator[str]:
+        """What the filter of system calls refused to the followed servers; the C library calls clone instead of clone3."""
+        numbers = dict.fromkeys((self.examined.number, *(tried.number for tried in self.examined.shown)))
+        names: collections.Counter[str] = collections.Counter()
+        for number in numbers:
+            names.update(self.servers.refused(number))
+        del names["clone3"]
+        if names:
+            yield f"the sandbox refused system calls of the server: {seccomp.words_of(names.most_common())}"
+
     def _ours(self, finding: ProgramFinding) -> bool:
         """Is the finding about the machine, or about what makes the model?"""
         return finding.id in _NOT_ITS_FAULT or finding.id in _OF_THE_MODEL.get(self.rubric.model, ())
@@ -98,7 +110,7 @@ class _Marking:
         if criterion.id == "starts":
             return self._starts(criterion, of)
         if self.examined.traffic is None:
-            return _lost(criterion, of, f"not tried: {self.examined.not_listening}", remedy="")
+            return _not_tried(criterion, of, self.examined.not_listening)
         if criterion.id == "model":
             return self._model(criterion, of)
         if criterion.kind is criteria.Kind.KERNEL:
@@ -146,7 +158,7 @@ class _Marking:
     def _trial(self, criterion: Criterion, of: int) -> Item:
         tried = next((tried for tried in self.examined.trials if tried.outcome.trial == criterion.id), None)
         if tried is None:
-            return _lost(criterion, of, f"not tried: {self._why_not_tried}", remedy="")
+            return _not_tried(criterion, of, self._why_not_tried)
         if not tried.failed:
             return _earned(criterion, of, tried.outcome.seen)
         shown = next((each for each in self.examined.shown if each.outcome.trial == criterion.id), None)
@@ -278,3 +290,7 @@ def _earned(criterion: Criterion, of: int, seen: str) -> Item:
 
 def _lost(criterion: Criterion, of: int, seen: str, remedy: str | None = None) -> Item:
     return Item(criterion, Verdict.LOST, of, seen, criterion.remedy if remedy is None else remedy, criterion.lab)
+
+
+def _not_tried(criterion: Criterion, of: int, why: str) -> Item:
+    return dataclasses.replace(_lost(criterion, of, f"not tried: {why}", remedy=""), tried=False)

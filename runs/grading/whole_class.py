@@ -23,6 +23,7 @@ from probes.errors import CannotTrace, IolabError
 from probes.measure.result import Result
 from probes.patience import PATIENCE
 from runs.grading import marking
+from runs.grading.criteria import needs_io_uring
 from runs.grading.mark import Mark, Verdict
 from runs.grading.rubric import Rubric
 from runs.grading.session import Entry, Examined, Session, run_alone
@@ -58,9 +59,8 @@ class Course:
         """The submissions, by name."""
         names = sorted(place.name for place in self.folder.iterdir() if place.is_dir() and not place.name.startswith("."))
         hidden = (str(self.folder), str(self.results), *self.hidden)
-        return [
-            Entry(name, Launch(self.command, str(self.folder / name), strict=True, hidden=hidden), self.seed) for name in names
-        ]
+        launch = Launch(self.command, "", strict=True, hidden=hidden, io_uring=needs_io_uring(self.rubric.model))
+        return [Entry(name, dataclasses.replace(launch, folder=str(self.folder / name)), self.seed) for name in names]
 
     def key(self, entry: Entry) -> str:
         """Changes with each file of the submission, with the rubric, the protocol, the seed and the command."""

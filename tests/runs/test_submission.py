@@ -327,6 +327,17 @@ def test_nothing_is_left_when_the_runner_is_killed(start: Callable[..., Submissi
     assert groups == []
 
 
+@pytest.mark.live
+def test_a_process_may_map_what_it_does_not_use_where_a_control_group_limits_memory(start: Callable[..., Submission]) -> None:
+    with start("import mmap\ntry: mmap.mmap(-1, 1 << 40, 0x4022); print('mapped', flush=True)\n"
+               + "except OSError: print('refused', flush=True)\n" + SERVE
+               + FOREVER) as server:  # fmt: skip
+        server.listening()
+        limited = any((folder / file).exists() for folder in submission._group_folders()
+                      for file in ("memory.max", "memory.limit_in_bytes"))  # fmt: skip
+        assert server.output == ("mapped" if limited else "refused")
+
+
 def test_how_a_server_ended() -> None:
     assert [how_ended(status) for status in (0, -11, -64, None)] == [
         "ended with status 0", "was killed by SIGSEGV", "was killed by SIGRTMAX", "still runs",

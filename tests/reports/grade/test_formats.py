@@ -123,3 +123,15 @@ def test_a_class_on_one_page_and_as_json() -> None:
     assert [each["name"] for each in found["marks"]] == ["ada", "bob"]
     assert found["marks"][0]["mistakes"][0]["id"] == "leaves-children"
     assert found["statistics"][0] == {"id": "reset", "lost": 1, "judged": 1}
+
+
+def test_what_was_not_tried_stands_apart_from_the_fault() -> None:
+    basic, file = criteria.BASIC, io.StringIO()
+    lost = (
+        Item(basic["starts"], Verdict.LOST, 4, "the server ended with status 3", "bind"),
+        Item(basic["reset"], Verdict.LOST, 5, "not tried: the server ended with status 3", tried=False),
+    )
+    terminal.write(Mark("eve", "epoll", "echo", "s", lost), file, points=False, width=80)
+    page = file.getvalue()
+    assert "1 fault " in page and "not tried, because of a fault above" in page
+    assert page.count("the server ended with status 3") == 1
