@@ -16,6 +16,7 @@ from probes.words import count, ms
 
 _PAUSES = {"nanosleep", "clock_nanosleep"}
 _SHORT_NS = 100_000_000  # a time-out of 0.1 s or longer costs next to nothing, and may be there for a good reason
+_MOST = 0.5
 _MANY = 10  # time-outs of a thread; fewer are no polling
 # A program that is not known may have timers of its own: a thread that wakes up more than 100 times a second polls.
 _SHORT_IN_ANY_PROGRAM_NS = 10_000_000
@@ -47,7 +48,7 @@ def observe(run: Run) -> Observation:
     seen = [
         TimeOuts(thread, name, [call for call in calls if call.name == name], short)
         for thread in run.result.threads
-        if (calls := polls_after_time_out(run.calls_of.get(thread.serial, ())))
+        if (calls := [*polls_after_time_out(run.calls_of.get(thread.serial, ())), *_locks(run, thread)])
         for name in sorted({call.name for call in calls})
     ]
     if not run.result.calls:
@@ -71,6 +72,20 @@ def observe(run: Run) -> Observation:
             if polling.polls
         ],
     )
+
+
+def _locks(run: Run, thread: Thread) -> list[Call]:
+    """The waits for a lock, a condition or a queue (futex) that timed out, of a thread whose sleeps mostly end so.
+
+    A thread of CPython that waits for the interpreter's lock wakes up every 5 ms and asks for it (Python/ceval_gil.c). So these
+    waits count only if the other threads of the process are asleep for most of the time.
+    """
+    slept = [call for call in run.calls_of.get(thread.serial, ()) if call.sleeps]
+    ended = [call for call in slept if call.name == "futex" and call.errno == "ETIMEDOUT"]
+    if not ended or len(ended) < _MOST * len(slept):
+        return []
+    others = sum(other.awake for other in run.result.threads if other.pid == thread.pid and other is not thread)
+    return ended if others < _MOST * thread.wall else []
 
 
 def polls_after_time_out(calls: Iterable[Call]) -> list[Call]:

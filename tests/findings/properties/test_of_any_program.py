@@ -14,12 +14,13 @@ from findings.diagnosis import ProgramFinding, diagnose
 from findings.properties import OF_ANY_PROGRAM, Holds
 from findings.properties.closes_its_descriptors import CLOSES_ITS_DESCRIPTORS
 from findings.properties.gets_a_cpu import GETS_A_CPU
+from findings.properties.needs_no_short_time_out import NEEDS_NO_SHORT_TIME_OUT
 from findings.properties.never_spins import NEVER_SPINS
 from findings.properties.queues_at_no_lock import QUEUES_AT_NO_LOCK
 from findings.properties.waits_for_its_children import WAITS_FOR_ITS_CHILDREN
 from findings.view import Run
 from probes.measure.queues import Queue
-from probes.measure.result import Call
+from probes.measure.result import Call, Result
 from tests.conftest import DATA, measured
 from tests.findings.models.story import Story
 
@@ -171,4 +172,26 @@ def opens(turns: int, reads: bool) -> Story:
 def test_a_file_for_each_read_is_a_leak_in_a_short_run_too(turns: int, reads: bool, verdict: Holds) -> None:
     """A start-up that opens as many files without reading from a client is none."""
     seen = CLOSES_ITS_DESCRIPTORS.observe(Run(opens(turns, reads).result()))
+    assert seen.holds is verdict, seen.evidence
+
+
+def times_out(others_awake: float, woken: int) -> Result:
+    """A thread that waits for a queue 20 times until the time is over, and is woken `woken` times; another computes."""
+    story = Story()
+    thread = story.thread()
+    for number in range(20 + woken):
+        errno = "ETIMEDOUT" if number < 20 else None
+        story.call("futex", 0, by=thread, sleeps="futex", errno=errno, result=-110 if errno else 0)
+    result = story.result()
+    first, waits = result.threads
+    idle = dataclasses.replace(first, wait=int((1 - others_awake) * first.wall), sched_delay=0)
+    return dataclasses.replace(result, threads=(idle, waits))
+
+
+@pytest.mark.parametrize(
+    ("others_awake", "woken", "verdict"), [(0.1, 2, Holds.BROKEN), (0.9, 2, Holds.HELD), (0.1, 40, Holds.HELD)]
+)
+def test_a_queue_that_is_asked_again_and_again_is_polled(others_awake: float, woken: int, verdict: Holds) -> None:
+    """While another thread computes, CPython's interpreter lock times out as often; a queue with work is not polled."""
+    seen = NEEDS_NO_SHORT_TIME_OUT.observe(Run(times_out(others_awake, woken)))
     assert seen.holds is verdict, seen.evidence
