@@ -31,6 +31,7 @@ _LONG_NS = 20_000_000
 _SHARE, _OFTEN = 0.05, 10
 
 
+_OTHERWISE = "let another thread make this call, and let that thread report to the event loop"
 # What to do instead, by the queue of the longest sleeps; the property's own remedy is for sockets.
 _REMEDIES: dict[str, str] = {
     Queue.FUTEX: "hold the lock for less time, or let another thread wait for it and report to the event loop",
@@ -90,7 +91,7 @@ def observe(run: Run) -> Observation:
         f"the thread slept {count(len(worst.sleeps), 'time')} in {_where(worst)}, for {ms(worst.ns)} in all{longest};"
         f" {count(number, 'sleep')} outside its wait",
         places=[_place(group) for group in groups],
-        remedy="" if lab else _REMEDIES.get(worst.queue, ""),
+        remedy="" if lab or worst.queue in _FOR_PEERS else _REMEDIES.get(worst.queue, _OTHERWISE),
     )
 
 
