@@ -62,7 +62,7 @@ def serve(listener: socket.socket) -> None:
             except ConnectionError:  # the client has reset the connection
                 data = rest = b""
             # GAP 4: If `data` is empty, the connection has ended. Take it out of epoll and out of `connections`, and close it.
-            # CHECKS: half_close, reset, closes-ended-connections
+            # CHECKS: half_close, no_polling, closes-ended-connections, never-spins
             if not data:
                 epoll.unregister(fd)
                 connections.pop(fd).close()

@@ -1,0 +1,97 @@
+"""An echo server with a process for each connection, by fork (UNP 4.8 and 5.10).
+
+python3 processes_server.py 8080
+"""
+
+import os
+import signal
+import socket
+import sys
+from types import FrameType
+
+
+def main() -> None:
+    """Listens on 127.0.0.1, on the port of the command line or of the variable PORT; 0 is any free port."""
+    port = int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT", "0"))
+    listener = socket.create_server(("127.0.0.1", port), backlog=128)
+    print(f"listening on port {listener.getsockname()[1]}", flush=True)
+    serve(listener)
+
+
+children: set[int] = set()  # process ids
+
+
+def serve(listener: socket.socket) -> None:
+    """Accepts for ever. Each connection gets a process of its own, which ends with the connection."""
+    signal.signal(signal.SIGTERM, on_sigterm)
+    # GAP 3: Make sure that no child stays a zombie: set `on_sigchld` as the handler of SIGCHLD.
+    # CHECKS: reaped, waits-for-its-children
+    signal.signal(signal.SIGCHLD, on_sigchld)
+    # HINT: A child that has ended stays in the process table (a zombie) until its parent asks for its status. The kernel tells
+    #       the parent by a signal.
+    # HINT: UNP 5.9 and 5.10; docs.python.org, module signal: signal.signal.
+    # HINT: signal.signal(signal.SIGCHLD, on_sigchld)
+    # END
+    while True:
+        connection, _address = listener.accept()
+        # GAP 1: Fork. The child closes the listener, serves the connection with `talk`, and ends. The parent puts the child's
+        # process id into `children`.
+        # CHECKS: silent_client, isolated, created_for_it, model, slow_reader
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            listener.close()
+            talk(connection)
+            os._exit(0)
+        children.add(child)
+        # HINT: fork returns twice: 0 in the child, and the child's process id in the parent (fork(2), UNP 4.7).
+        # HINT: The child must never come back to this loop, or it accepts connections, too: it ends with os._exit(0).
+        # HINT: child = os.fork(); if child == 0: listener.close(), talk(connection), os._exit(0). Then children.add(child).
+        # HINT: In the child, signal.signal(signal.SIGTERM, signal.SIG_DFL) comes first: it inherits the parent's handler.
+        # STUB: talk(connection)
+        # END
+        # GAP 2: Close the parent's own descriptor of the connection.
+        # CHECKS: half_close, closes-ended-connections
+        connection.close()
+        # HINT: After fork, parent and child have the connection open. When does the kernel send the FIN to the client?
+        # HINT: The kernel ends a connection when its last descriptor is closed (UNP 4.8, the figures 4.14 to 4.17).
+        # HINT: connection.close()
+        # END
+
+
+def on_sigchld(_number: int, _frame: FrameType | None) -> None:
+    """Collects all children that have ended, without waiting for others: one signal may stand for several (UNP 5.10)."""
+    while children:
+        child, _status = os.waitpid(-1, os.WNOHANG)
+        if child == 0:
+            return
+        children.discard(child)
+
+
+def on_sigterm(_number: int, _frame: FrameType | None) -> None:
+    """Ends the children, then the server."""
+    for child in children:
+        os.kill(child, signal.SIGTERM)
+    os._exit(0)
+
+
+def talk(connection: socket.socket) -> None:
+    """Echoes one connection until the client ends it."""
+    with connection:
+        try:
+            # GAP 4: Echo in a loop: sleep until data arrives, take at most 64 kB, and send all of it back. Leave the loop when
+            # the client has ended the connection. The stub serves a single message.
+            # CHECKS: protocol, partial_messages, huge_message
+            while data := connection.recv(65536):
+                connection.sendall(data)
+            # HINT: A client may send many messages, and TCP keeps no boundaries between them: read until the stream ends.
+            # HINT: recv returns b"" at the end of the stream (recv(2), UNP 5.13).
+            # HINT: while data := connection.recv(65536): connection.sendall(data)
+            # STUB: connection.sendall(connection.recv(65536))
+            # END
+        except ConnectionError:
+            pass  # the client has reset the connection
+
+
+if __name__ == "__main__":
+    main()
