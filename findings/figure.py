@@ -94,7 +94,7 @@ def _stretches(typical: Scene, bursts: list[Call]) -> Iterator[Stretch]:
     for call in typical.calls:
         if call.enter > at:
             yield _between(at, call.enter, bursts, typical.message)
-        for stretch in _inside(call):
+        for stretch in inside(call):
             begin, end = max(stretch.begin, at), min(stretch.end, typical.end)
             if end > begin:
                 yield Stretch(begin, end, stretch.doing, call)
@@ -109,7 +109,7 @@ def _between(begin: int, end: int, bursts: Iterable[Call], message: Message) -> 
     return Stretch(begin, end, Doing.POLLING if polling else Doing.USER, None)
 
 
-def _inside(call: Call) -> Iterator[Stretch]:
+def inside(call: Call) -> Iterator[Stretch]:
     """The parts of one call. A preempted time has a length, but no place: it is part of `kernel` here."""
     parts = [(sleep.off, sleep.woken, Doing.ASLEEP) for sleep in call.sleeps]
     parts += [(sleep.woken, sleep.on, Doing.RUN_QUEUE) for sleep in call.sleeps]

@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from findings.spoke import Spoke
 from labs.kit.traffic import Traffic
 from probes import shapes
 from probes.capture.prctl import end_with_parent
@@ -67,6 +68,7 @@ class Outcome:
     fault: str
     seen: str
     traffic: Seen = dataclasses.field(default_factory=lambda: Seen(()))
+    clients: tuple[Spoke, ...] = ()  # of a trial with a fault
 
 
 class Fault(Exception):
@@ -79,6 +81,17 @@ class _Peer:
     def __init__(self, sock: socket.socket, protocol: Protocol) -> None:
         self.sock, self._protocol = sock, protocol
         self.port: int = sock.getsockname()[1]
+        self._connected = now_ns()
+        self._sent: int | None = None
+        self._answered: int | None = None
+        self._closed: int | None = None
+        self._bytes, self._reads = 0, False
+
+    @property
+    def spoke(self) -> Spoke:
+        """What it sent and got so far."""
+        closed = now_ns() if self._closed is None else self._closed
+        return Spoke(self._connected, closed, self._reads, self._bytes, self._sent, self._answered)
 
     @classmethod
     async def open(cls, task: Task, protocol: Protocol, receive_buffer: int = 0) -> _Peer:
@@ -99,6 +112,9 @@ class _Peer:
         return cls(sock, protocol)
 
     async def send(self, data: bytes) -> None:
+        if self._sent is None or self._answered is not None:
+            self._sent, self._bytes, self._answered = now_ns(), 0, None
+        self._bytes += len(data)
         await asyncio.get_running_loop().sock_sendall(self.sock, data)
 
     async def reply(self, request: bytes, seconds: float) -> int:
@@ -113,6 +129,7 @@ class _Peer:
 
     async def _until_judged(self, size: int, seconds: float, judge: Callable[[bytes, bool], str]) -> int:
         received, loop, fault = bytearray(), asyncio.get_running_loop(), MORE
+        self._reads = True
         end = time.monotonic() + _TIMES * seconds * PATIENCE
         while fault == MORE:
             if time.monotonic() > end:
@@ -134,6 +151,7 @@ class _Peer:
             fault = judge(bytes(received), not part)
         if fault:
             raise Fault(fault)
+        self._answered = now_ns()
         return len(received)
 
     @staticmethod
@@ -165,16 +183,18 @@ class _Peer:
     def reset(self) -> None:
         """Closes by a reset: SO_LINGER with 0 s (socket(7))."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.sock.close()
+        self.close()
 
     def close(self) -> None:
+        """Closes the connection."""
+        self._closed = self._closed or now_ns()
         self.sock.close()
 
     def __enter__(self) -> _Peer:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self.sock.close()
+        self.close()
 
 
 class _Trial:
@@ -184,12 +204,14 @@ class _Trial:
         self.task, self.protocol = task, protocols.find(task.protocol)
         self._seeded = random.Random(f"{task.seed}/{task.trial}")
         self.traffic = Seen(())
+        self.peers: list[_Peer] = []
 
     def request(self, size: int) -> bytes:
         return self.protocol.request(self._seeded, size)
 
     async def open(self, receive_buffer: int = 0) -> _Peer:
-        return await _Peer.open(self.task, self.protocol, receive_buffer)
+        self.peers.append(await _Peer.open(self.task, self.protocol, receive_buffer))
+        return self.peers[-1]
 
     async def served(self, messages: int = 2, seconds: float = SERVED_WITHIN) -> None:
         """A new client gets the replies to some small messages. Raises Fault."""
@@ -388,7 +410,8 @@ async def _run(task: Task) -> Outcome:
         fault = visible(str(error))
     except OSError as error:
         fault = f"a client's connection broke: {os.strerror(error.errno or 0)}"
-    return Outcome(task.trial, begin, now_ns(), fault, seen, trial.traffic)
+    clients = tuple(peer.spoke for peer in trial.peers) if fault else ()
+    return Outcome(task.trial, begin, now_ns(), fault, seen, trial.traffic, clients)
 
 
 def main() -> None:

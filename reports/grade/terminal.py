@@ -9,7 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from findings.moment import Moment
 from probes.words import count
+from reports.terminal import moment
 from reports.terminal.screen import Screen, note, printing, section
 from reports.words import with_command_name
 from runs.grading.mark import Item, Mark, Mistake, Verdict
@@ -20,6 +22,7 @@ _MARKS = {
     Verdict.NOT_SHOWN: ("?", "yellow"),
     Verdict.INCONCLUSIVE: ("?", "yellow"),
 }
+_INDENT = 8  # of what belongs to a fault
 _LAST_LINES = 6  # of the server's output, where it never listened
 
 
@@ -61,7 +64,9 @@ def _title(mark: Mark, points: bool) -> str:
 
 def _mistake(out: Screen, mistake: Mistake) -> None:
     out.print(Text(mistake.statement, style="bold"))
-    _details(out, [("seen", mistake.seen), ("when", mistake.moment), ("remedy", mistake.remedy), ("lab", _lab(mistake.lab))])
+    _details(out, [("seen", mistake.seen), ("when", mistake.moment)])
+    _picture(out, mistake.picture)
+    _details(out, [("remedy", mistake.remedy), ("lab", _lab(mistake.lab))])
 
 
 def _lab(name: str) -> str:
@@ -73,7 +78,8 @@ def _details(out: Screen, rows: Sequence[tuple[str, str]]) -> None:
     for name, words in rows:
         if words:
             grid.add_row(Text(name, style="dim"), Text(words))
-    out.print(Padding(grid, (0, 0, 0, 8)))
+    if grid.row_count:
+        out.print(Padding(grid, (0, 0, 0, _INDENT)))
 
 
 def _fault(out: Screen, item: Item, points: bool) -> None:
@@ -81,14 +87,19 @@ def _fault(out: Screen, item: Item, points: bool) -> None:
     grid = _grid(8)
     grid.add_row(Text(label, style=_MARKS[item.verdict][1]), Text(item.criterion.statement, style="bold"))
     out.print(grid)
-    rows = [
-        ("seen", item.seen),
-        *(("kernel", words) for words in item.diagnosed),
-        ("when", item.moment),
-        ("remedy", item.remedy),
-        ("lab", _lab(item.lab)),
-    ]
-    _details(out, rows)
+    _details(out, [("seen", item.seen), *(("kernel", words) for words in item.diagnosed), ("when", item.moment)])
+    _picture(out, item.picture)
+    _details(out, [("remedy", item.remedy), ("lab", _lab(item.lab))])
+
+
+def _picture(out: Screen, picture: Moment | None) -> None:
+    """The moment of the fault, as wide as the screen."""
+    if picture is None:
+        return
+    out.print()
+    for line in moment.draw(picture, out.width - _INDENT, out.plain):
+        out.print(Padding(line, (0, 0, 0, _INDENT)), no_wrap=True, overflow="crop")
+    out.print()
 
 
 def _rest(out: Screen, title: str, items: Sequence[Item], points: bool, evidence: bool = False) -> None:

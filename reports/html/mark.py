@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import IO
 
+from findings.moment import Moment
 from reports.html import page, templates
+from reports.terminal import moment
 from runs.grading.mark import Mark, Verdict
 from runs.report import Report
 
@@ -15,6 +17,7 @@ _KINDS = {
     Verdict.NOT_SHOWN: "unavailable",
     Verdict.INCONCLUSIVE: "inconclusive",
 }
+_COLUMNS = 90  # of a picture in text
 _WORDS = {
     Verdict.EARNED: "met",
     Verdict.LOST: "fault",
@@ -35,5 +38,11 @@ def write(mark: Mark, report: Report, file: IO[str], points: bool) -> None:
         "judged": sum(1 for item in mark.items if item.counts),
         "kinds": _KINDS,
         "words": _WORDS,
+        "drawn": _drawn,
     }
     file.write(templates.render("mark.html", content))
+
+
+def _drawn(picture: Moment) -> str:
+    """The moment as the terminal shows it."""
+    return "\n".join(line.plain.rstrip() for line in moment.draw(picture, _COLUMNS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from findings.moment import Moment
 from runs.grading.criteria import Criterion
 
 
@@ -29,6 +30,7 @@ class Item:
     lab: str = ""  # `./iolab lab NAME` shows the fault
     moment: str = ""  # where in the program's life: "2.13 s after it began to listen, in recvfrom"
     diagnosed: tuple[str, ...] = ()  # what the kernel saw of the fault
+    picture: Moment | None = None  # of what the thread did then, and which data waited
     tried: bool = True  # False: an earlier fault left nothing to try
 
     @property
@@ -52,6 +54,7 @@ class Mistake:
     remedy: str
     lab: str
     moment: str
+    picture: Moment | None = None
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,13 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
-from findings import properties
+from findings import moment, properties
 from findings.diagnosis import ProgramFinding, diagnose
 from findings.meanwhile import meanwhile
 from findings.models import Confidence, classify
+from findings.moment import Moment
 from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
 from findings.properties.property import Holds, Place, Property
 from findings.serving import Servers
@@ -30,6 +32,8 @@ from runs.submission import ENDS_WITHIN, how_ended
 
 _NOT_ITS_FAULT = {"gets-a-cpu"}  # of the machine
 _OF_THE_MODEL = {"nonblocking": {"never-spins"}}  # what makes the model
+_Fault = TypeVar("_Fault", Item, Mistake)
+_MOST_PICTURES = 3  # of one mark: its first screen stays short
 _REASONS = 2  # of a classification
 _REMEDY = ". Remedy: "  # findings/properties/property.py puts it between the evidence and the remedy
 _EARNED = {CheckVerdict.CONFIRMED, CheckVerdict.REFINED, CheckVerdict.REFUTED}  # refuted: of the textbook, not of the server
@@ -38,14 +42,14 @@ _EARNED = {CheckVerdict.CONFIRMED, CheckVerdict.REFINED, CheckVerdict.REFUTED}  
 def mark(examined: Examined, servers: Servers, rubric: Rubric, protocol: str) -> Mark:
     """The mark of a submission. `servers` are those of the whole recording, with other submissions in it."""
     marking = _Marking(examined, servers, rubric)
-    entry = examined.entry
+    entry, once = examined.entry, _Pictures()
     return Mark(
         name=entry.name,
         model=rubric.model,
         protocol=protocol,
         seed=entry.seed,
-        items=tuple(marking.items()),
-        mistakes=tuple(marking.mistakes()),
+        items=tuple(map(once.pictured, marking.items())),
+        mistakes=tuple(map(once.pictured, marking.mistakes())),
         command=entry.launch.command,
         seconds=examined.seconds,
         output=examined.output,
@@ -70,6 +74,23 @@ def judged(part: Result, model: str, seen: Seen, memory: int = 0) -> Result:
     return lab.judge(dataclasses.replace(part, context=context))
 
 
+class _Pictures:
+    """Keeps the pictures of the first faults: one mistake often makes several checks fail, at the same moment."""
+
+    def __init__(self) -> None:
+        self._shown: set[tuple[int, int]] = set()
+
+    def pictured(self, fault: _Fault) -> _Fault:
+        """The item or the mistake, without its picture if there are enough, or if this one was shown."""
+        if fault.picture is None:
+            return fault
+        moment = fault.picture.tid, fault.picture.begin
+        if moment in self._shown or len(self._shown) >= _MOST_PICTURES:
+            return dataclasses.replace(fault, picture=None)
+        self._shown.add(moment)
+        return fault
+
+
 @dataclass(frozen=True)
 class _Marking:
     """One submission's items."""
@@ -89,8 +110,8 @@ class _Marking:
         named = " ".join(check.evidence for check in self._checked.checks if check.verdict is CheckVerdict.FAILED)
         for finding in self._diagnosed.values():
             if not self._ours(finding) and finding.evidence not in named:
-                moment = self._moment(finding.place) if finding.place else ""
-                yield Mistake(finding.id, finding.statement, finding.evidence, finding.remedy, finding.lab or "", moment)
+                when, picture = self._moment(finding.place) if finding.place else ("", None)
+                yield Mistake(finding.id, finding.statement, finding.evidence, finding.remedy, finding.lab or "", when, picture)
 
     def refused(self) -> Iterator[str]:
         """What the filter of system calls refused to the followed servers; the C library calls clone instead of clone3."""
@@ -184,8 +205,9 @@ class _Marking:
         if doing := meanwhile(run, outcome.begin, outcome.end):
             kernel = (*kernel, doing)
         since = self.servers.listened_at(tried.number)
-        moment = f"{(outcome.begin - since) / 1e9:.2f} s after it began to listen" if since else ""
-        item = dataclasses.replace(_lost(criterion, of, seen), moment=moment, diagnosed=kernel)
+        when = f"{(outcome.begin - since) / 1e9:.2f} s after it began to listen" if since else ""
+        picture = moment.of_trial(run, outcome.clients, since)
+        item = dataclasses.replace(_lost(criterion, of, seen), moment=when, diagnosed=kernel, picture=picture)
         return item if criterion.id == "protocol" else self._with_its_mistake(item, run)
 
     def _with_its_mistake(self, item: Item, run: Run) -> Item:
@@ -272,16 +294,16 @@ class _Marking:
         labs = [criteria.SHOWN_BY.get(each.id) for each in cited] + [each.lab for each in cited]
         lab = next((lab for lab in labs if lab), criterion.lab)
         places = [finding.place for each in cited if (finding := self._diagnosed.get(each.id))]
-        item = _lost(criterion, of, seen, remedy=remedy)
-        return dataclasses.replace(item, lab=lab, moment=next((self._moment(place) for place in places if place), ""))
+        when, picture = next((self._moment(place) for place in places if place), ("", None))
+        return dataclasses.replace(_lost(criterion, of, seen, remedy=remedy), lab=lab, moment=when, picture=picture)
 
-    def _moment(self, place: Place) -> str:
+    def _moment(self, place: Place) -> tuple[str, Moment | None]:
+        """The moment in words, and as a picture where data waited."""
         since = self.servers.listened_at(self.examined.number)
         words = f"{(place.since - since) / 1e9:.2f} s after it began to listen, " if place.since and since else ""
         where = f"in {place.call}" if place.call else "in user code"
-        return (
-            f"{words}{where}{f' on descriptor {place.fd}' if place.fd is not None else ''} of thread {place.name} ({place.tid})"
-        )
+        on = f" on descriptor {place.fd}" if place.fd is not None else ""
+        return f"{words}{where}{on} of thread {place.name} ({place.tid})", moment.of_place(self._run, place, since)
 
 
 def _earned(criterion: Criterion, of: int, seen: str) -> Item:
