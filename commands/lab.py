@@ -6,12 +6,15 @@ import dataclasses
 from typing import Any
 
 from commands import exports, shared
+from commands import zoom as zooming
+from findings.zoom import Zoom
 from probes.errors import WrongUsage
 
 HELP = (
     shared.REPORT_HELP
     | shared.HTML_HELP
     | exports.HELP
+    | zooming.HELP
     | shared.STACKS_HELP
     | shared.PREDICT_HELP
     | shared.TRAFFIC_HELP
@@ -29,6 +32,7 @@ HELP = (
 
 
 @exports.options
+@zooming.options
 def lab(
     name: str,
     clients: str = "",
@@ -47,12 +51,14 @@ def lab(
     questions: bool = False,
     answers: str = "",
     student: str = "",
+    zoom: Zoom | None = None,
     files: exports.Exports = exports.NOTHING,
 ) -> int:
     """Run one lab: trace its server, and print a picture, a table of phases, and the checks."""
     shared.progress(f"lab {name}")
     shared.check(save, out, html)
     files.check()
+    zooming.refuse_json(zoom, json)
     changed = shared.numbers(clients=clients, messages=messages, size=size, gap_ms=gap_ms, seed=seed)
     traffic = _traffic(name, changed | ({"udp": True} if udp else {}), link)
     if questions:
@@ -64,7 +70,7 @@ def lab(
     prediction = shared.predicted(name, about, traffic.seed, predict, answers)
     recording = _record(name, traffic, link, prediction, student)
     result, failed = shared.present(
-        recording, json=json, save=save, out=out, view=shared.View(stacks), html=html, exports=files
+        recording, json=json, save=save, out=out, view=shared.View(stacks, zoom=zoom), html=html, exports=files
     )
     return failed or shared.VERDICT_CODES[result.verdict]
 

@@ -20,6 +20,7 @@ from probes.words import visible_lines
 
 if TYPE_CHECKING:
     from commands.exports import Exports
+    from findings.zoom import Zoom
     from probes.context import Answers
     from runs.report import Report
 
@@ -67,6 +68,7 @@ VALUES = {
     "file": "FILE",
     "folded": "FILE",
     "folder": "FOLDER",
+    "from": "TIME",
     "gap-ms": "MS",
     "gradescope": "FILE",
     "html": "FILE",
@@ -97,6 +99,7 @@ VALUES = {
     "student": "NAME",
     "tests": "EXPRESSION",
     "thread": "NAMES",
+    "to": "TIME",
     "tools": "NAMES",
     "write": "FILE",
 }
@@ -223,13 +226,14 @@ class View(NamedTuple):
     """What the user wants to see of a result.
 
     `stacks`: the kernel stacks; `brief`: the first screen alone; `part`: a part of the run (findings.narrow.Part); `stories`:
-    so many of the slowest messages and calls.
+    so many of the slowest messages and calls; `zoom`: the timeline, and which part of it.
     """
 
     stacks: bool = False
     brief: bool = False
     part: Any = None
     stories: int = 0
+    zoom: Zoom | None = None
 
 
 def present(
@@ -243,10 +247,12 @@ def present(
     exports: Exports | None = None,
     default: IO[str] | None = None,
     unsaved: IolabError | None = None,
+    again: bool = False,
 ) -> tuple[Any, int]:
     """Saves the recording, then shows it. The result, and CANNOT_WRITE if an output failed, else 0.
 
     Each output fails by itself: the recording comes first, then the report. `unsaved`: why an earlier saving failed.
+    `again`: the recording is in a file already.
     """
     from runs.lab import measure_and_check
     from runs.report import report
@@ -257,6 +263,7 @@ def present(
     with uncollected():  # a report makes few cycles, and looks through all calls many times
         result = measure_and_check(recording)
         made = functools.cache(lambda: report(result, view.part, view.stories))
+        view = _with_window(failed, made, view, again)
         _keep(failed, lambda: _write(made, json, out, view, default))
         if html:
             _keep(failed, lambda: _write_html(made, html))
@@ -282,7 +289,23 @@ def _write(made: Callable[[], Report], json: bool, out: str, view: View, default
         else:
             from reports.terminal import page
 
-            page.write(made(), file, view.stacks, brief=view.brief)
+            page.write(made(), file, view.stacks, brief=view.brief, zoom=view.zoom)
+
+
+def _with_window(failed: list[IolabError], made: Callable[[], Report], view: View, again: bool) -> View:
+    """The view without a timeline whose window has nothing of the run: the report of a run that took place is worth having.
+
+    Raises WrongUsage where the user can ask `again` for another window.
+    """
+    if view.zoom and view.zoom.named:
+        try:
+            made().timeline.window(view.zoom)
+        except WrongUsage as error:
+            if again:
+                raise
+            failed.append(error)
+            return view._replace(zoom=None)
+    return view
 
 
 def _write_html(made: Callable[[], Report], html: str) -> None:

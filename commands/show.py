@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from commands import exports, shared
+from commands import zoom as zooming
+from findings.zoom import Zoom
 
 HELP = (
     shared.REPORT_HELP
     | shared.HTML_HELP
     | exports.HELP
+    | zooming.HELP
     | shared.STACKS_HELP
     | shared.VIEW_HELP
     | shared.PREDICT_HELP
@@ -21,6 +24,7 @@ HELP = (
 
 
 @exports.options
+@zooming.options
 def show(
     file: str,
     json: bool = False,
@@ -35,6 +39,7 @@ def show(
     predict: bool = False,
     answers: str = "",
     seed: str = "",
+    zoom: Zoom | None = None,
     files: exports.Exports = exports.NOTHING,
 ) -> int:
     """Print the report of a saved recording, without root and without BCC."""
@@ -44,7 +49,8 @@ def show(
 
     shared.check(out, html)
     files.check()
-    view = shared.view(stacks, brief, thread, calls, fd, slowest)
+    zooming.refuse_json(zoom, json)
+    view = shared.view(stacks, brief, thread, calls, fd, slowest)._replace(zoom=zoom)
     recording = load(Path(file))
     if recording.seal.state in (State.BROKEN, State.LATE):
         shared.progress(f"the seal of {file} is broken: the file was changed after the run")
@@ -57,5 +63,5 @@ def show(
     prediction = shared.predicted(lab_of(context), about, number, predict, answers)
     if prediction:
         recording = recording.with_context(prediction=prediction)
-    result, failed = shared.present(recording, json=json, save="", out=out, view=view, html=html, exports=files)
+    result, failed = shared.present(recording, json=json, save="", out=out, view=view, html=html, exports=files, again=True)
     return failed or shared.VERDICT_CODES[result.verdict]

@@ -6,12 +6,15 @@ import sys
 from typing import Any
 
 from commands import exports, shared
+from commands import zoom as zooming
+from findings.zoom import Zoom
 from probes.errors import WrongUsage
 
 HELP = (
     shared.REPORT_HELP
     | shared.HTML_HELP
     | exports.HELP
+    | zooming.HELP
     | shared.STACKS_HELP
     | shared.VIEW_HELP
     | shared.SAVE_HELP
@@ -25,6 +28,7 @@ HELP = (
 
 
 @exports.options
+@zooming.options
 def trace(
     json: bool = False,
     save: str = "",
@@ -39,6 +43,7 @@ def trace(
     details: str = "",
     pid: str = "",
     seconds: str = "",
+    zoom: Zoom | None = None,
     files: exports.Exports = exports.NOTHING,
     *,
     rest: list[str],
@@ -47,7 +52,8 @@ def trace(
     _check_target(rest, pid, seconds)
     shared.check(save, out, html)
     files.check()
-    view = shared.view(stacks, brief, thread, calls, fd, slowest)
+    zooming.refuse_json(zoom, json)
+    view = shared.view(stacks, brief, thread, calls, fd, slowest)._replace(zoom=zoom)
     budget = _budget(details)
     shared.need_tracing()
     traced = _traced(rest, pid, seconds, budget, save)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import labs
-from findings import figure, groups, narrow, roles, scene, side_by_side, slowest, startup, strips, summary, work
+from findings import figure, groups, narrow, roles, scene, side_by_side, slowest, startup, strips, summary, timeline, work
 from findings.diagnosis import Diagnosis, diagnose
 from findings.endings import Ended, endings
 from findings.figure import Figure
@@ -26,6 +26,7 @@ from findings.slowest import Slowest
 from findings.startup import StartUp
 from findings.strips import Strips
 from findings.summary import MessageFigures, ReadyListFigures
+from findings.timeline import Timeline
 from findings.view import Run
 from findings.where import Where
 from findings.work import ProcessWork
@@ -108,6 +109,11 @@ class Report:
     def strips(self) -> Strips:
         """Every message from its arrival to its return to the program."""
         return strips.strips(self.result)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """What each thread did at each moment."""
+        return timeline.timeline(self.result, self.whole, self.part, self.groups, self.where.causes, self.picture)
 
     @property
     def claims(self) -> dict[str, str]:

@@ -29,7 +29,7 @@ _LEAST = 0.01, 0.1  # of the life of a group: a place with less is not listed; t
 
 def show(report: Report, out: Screen) -> None:
     """The first screen."""
-    _heading(report, out)
+    heading(report, out)
     if report.part and not report.result.threads:
         return
     if not report.part:
@@ -44,7 +44,8 @@ def show(report: Report, out: Screen) -> None:
         slowest.show(report.slowest, report.begin, out)
 
 
-def _heading(report: Report, out: Screen) -> None:
+def heading(report: Report, out: Screen) -> None:
+    """What was traced, how it ended, and what is missing."""
     context = report.result.context
     assert isinstance(context, TraceRun)
     line = Text.assemble(("trace ", "bold"), visible(" ".join(context.command or "?"))[:_COMMAND])

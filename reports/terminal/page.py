@@ -2,27 +2,66 @@
 
 from __future__ import annotations
 
+import collections
 from typing import IO
 
 from rich.table import Table
 from rich.text import Text
 
+from findings.zoom import Zoom
 from probes.context import CasesRun, LabRun, TraceRun, TrafficRun
 from probes.words import count, visible
 from reports import words
-from reports.terminal import calls, cases, checks, overview, picture, prediction, quality, sleeps, stacks, threads, trace
+from reports.terminal import (
+    calls,
+    cases,
+    checks,
+    overview,
+    picture,
+    prediction,
+    quality,
+    sleeps,
+    stacks,
+    threads,
+    timeline,
+    trace,
+)
 from reports.terminal.screen import Screen, note, printing, section
 from runs import link
 from runs.report import Report
 
 
-def write(report: Report, file: IO[str], with_stacks: bool = False, width: int | None = None, brief: bool = False) -> None:
-    """The whole page into a terminal, a pipe or a file; `brief`: of a trace its first screen alone."""
+def write(
+    report: Report,
+    file: IO[str],
+    with_stacks: bool = False,
+    width: int | None = None,
+    brief: bool = False,
+    zoom: Zoom | None = None,
+) -> None:
+    """The whole page into a terminal, a pipe or a file; `brief`: of a trace its first screen alone; `zoom`: its timeline."""
     with printing(file, width) as out:
-        if brief and isinstance(report.result.context, TraceRun):
+        if zoom:
+            _timeline(report, zoom, out)
+        elif brief and isinstance(report.result.context, TraceRun):
             overview.show(report, out)
         else:
             show(report, out, with_stacks)
+
+
+def _timeline(report: Report, zoom: Zoom, out: Screen) -> None:
+    """The heading, the timeline, what is missing, and the verdict of a lab's checks."""
+    result = report.result
+    if isinstance(result.context, LabRun):
+        _lab(report, result.context, out)
+    else:
+        overview.heading(report, out)
+    timeline.show(report, report.timeline.window(zoom) if zoom.named else None, out)
+    if report.whole.verdict == "inconclusive":
+        quality.show(report.whole, out)
+    if result.checks:
+        verdicts = collections.Counter(words.VERDICTS[check.verdict].word for check in result.checks)
+        note(out, f"checks: {', '.join(f'{number} {word}' for word, number in verdicts.items())}", "")
 
 
 def show(report: Report, out: Screen, with_stacks: bool = False) -> None:
