@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from probes.context import CasesRun, Client, LabRun, Seen, Sent, ServedCase, ServerRun, TrafficRun
 from probes.kernel import syscalls
 from probes.measure.queues import Queue
 from probes.measure.result import Call, Result, Sleep, Thread, Verdict
 from probes.measure.table import table
+
+if TYPE_CHECKING:
+    from findings.descriptor_words import DescriptorWords
 
 NOWHERE = -1  # the descriptor of the lseek by which an experiment marks its sections (labs/kit/experiment.py)
 
@@ -106,6 +109,13 @@ class Run:
     def aside(self) -> dict[str, Any]:
         """What the lab's experiments beside the traffic found, if it has any."""
         return dict(self.result.context.aside) if isinstance(self.result.context, LabRun) else {}
+
+    @cached_property
+    def descriptors(self) -> DescriptorWords:
+        """The descriptors of the run in words."""
+        from findings.descriptor_words import words_of  # which reads a Run, too
+
+        return words_of(self.result)
 
     @cached_property
     def sections(self) -> dict[str, list[Call]]:

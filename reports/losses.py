@@ -29,6 +29,10 @@ _SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
         f"a tracer emulated or cancelled {count(number, 'system call')}, which the kernel never began; no row counts them"
     ),
     Loss.KILLED: lambda number: f"{count(number, 'thread')} died at the entry of a system call, which never began",
+    Loss.SOCKETS_FULL: lambda number: (
+        f"a table of the probes had no room for {count(number, 'record')} of sockets;"
+        " descriptors may lack an address, and unread data may be missing"
+    ),
     Loss.UNINVITED: lambda number: (
         f"iolab refused {count(number, 'attempt')} of other processes to enter this recording"
         " (another iolab runs at the same time, or a program tried)"

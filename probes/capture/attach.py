@@ -111,6 +111,12 @@ PROBES = (
     ),
     ProbeSpec("rename", Hit.NAME, (_point("task:task_rename", "on_name"),), "new names of threads show only at their end"),
     ProbeSpec("exec", Hit.EXEC, (_point("sched:sched_process_exec", "on_exec"),), "programs are not named", required=True),
+    ProbeSpec(
+        "exit of a process",
+        None,
+        (_point("sched:sched_process_exit", "on_process_gone"),),
+        "what is unread in datagram and unix sockets when their process exits",
+    ),
     ProbeSpec("exit", Hit.GONE, (_point("sched:sched_process_exit", "on_gone"),), "threads have no end", required=True),
     ProbeSpec(
         "data ready",
@@ -124,6 +130,9 @@ PROBES = (
         "when data became ready",
     ),
     ProbeSpec("new connection", None, (_point("sock:inet_sock_set_state", "on_state"),), "when data became ready"),
+    ProbeSpec(
+        "closed connection", None, (_point("tcp:tcp_destroy_sock", "on_destroy"),), "what is unread in a closed connection"
+    ),
     ProbeSpec(
         "copy",
         Hit.COPY,

@@ -47,6 +47,28 @@ REQUIRED = (
     ("SKB_CB", "sk_buff", "cb"),
     ("TCP_RCV_NXT", "tcp_sock", "rcv_nxt"),
     ("TCP_COPIED_SEQ", "tcp_sock", "copied_seq"),
+    ("SOCK_STATE", "sock_common", "skc_state"),
+    ("SOCK_LOCAL4", "sock_common", "skc_rcv_saddr"),
+    ("SOCK_PEER4", "sock_common", "skc_daddr"),
+    ("SOCK_LOCAL_PORT", "sock_common", "skc_num"),
+    ("SOCK_PEER_PORT", "sock_common", "skc_dport"),
+    ("SOCK_SHUTDOWN", "sock", "sk_shutdown"),
+    ("SOCK_BACKLOG", "sock", "sk_ack_backlog"),
+    ("SOCK_QUEUE", "sock", "sk_receive_queue"),
+    ("SKB_LENGTH", "sk_buff", "len"),
+    ("SIGNAL_LIVE", "signal_struct", "live"),
+)
+# Members that some kernels lack: the second name is 1 if the kernel has the member, otherwise 0.
+OPTIONAL = (
+    ("SOCK_LOCAL6", "IPV6", "sock_common", "skc_v6_rcv_saddr"),  # CONFIG_IPV6
+    ("SOCK_PEER6", "IPV6", "sock_common", "skc_v6_daddr"),
+    ("UNIX_ADDRESS", "UNIX", "unix_sock", "addr"),  # CONFIG_UNIX
+    ("UNIX_PEER", "UNIX", "unix_sock", "peer"),
+    ("UNIX_NAME", "UNIX_NAME", "unix_address", "name"),
+    ("UNIX_LENGTH", "UNIX_NAME", "unix_address", "len"),
+    ("UNIX_CONSUMED", "UNIX_CONSUMED", "unix_skb_parms", "consumed"),
+    ("FILE_REFERENCES", "FILE_REFERENCES", "file", "f_ref"),  # since 6.13; 0 is one reference (include/linux/file_ref.h)
+    ("FILE_COUNT", "FILE_COUNT", "file", "f_count"),  # before
 )
 # Members inside members: the sum of two offsets. The second name, if any, is 1 if the kernel has both members, otherwise 0.
 NESTED = (
@@ -85,6 +107,9 @@ def _offsets(btf: Btf) -> dict[str, int | str]:
         elif not known:
             _required(None, ".".join(outer))
         found[f"OFF_{name}"] = (at or 0) + (within or 0) if known else 0
+    for name, has, struct, member in OPTIONAL:
+        at = btf.offset(struct, member)
+        found[f"HAS_{has}"], found[f"OFF_{name}"] = int(at is not None), at or 0
     state = btf.offset("task_struct", "__state")
     found["OFF_TASK_STATE"] = _required(btf.offset("task_struct", "state") if state is None else state, "task_struct.__state")
     socket_of, inode = btf.offset("sock", "sk_socket"), btf.offset("socket_alloc", "vfs_inode")
@@ -127,6 +152,12 @@ def _calls() -> dict[str, int | str]:
         "NR_PRCTL": numbers["prctl"],
         "NR_EPOLL_CTL": numbers["epoll_ctl"],
         "NR_CLOSE": numbers["close"],
+        "NR_SHUTDOWN": numbers["shutdown"],
+        "NR_SOCKETPAIR": numbers["socketpair"],
+        "NR_CONNECT": numbers["connect"],
+        "NR_LISTEN": numbers["listen"],
+        "NR_BIND": numbers["bind"],
+        "ACCEPTS": listed(syscalls.ACCEPTS),
         "MULTIPLEXERS": listed(syscalls.MULTIPLEXERS),
         "AIO_WAITS": listed(syscalls.AIO_WAITS),
         "NR_IO_URING_ENTER": numbers["io_uring_enter"],
@@ -155,6 +186,8 @@ def _sizes(sizes: Sizes) -> dict[str, int | str]:
         "MAX_WATCHERS": sizes.watchers,
         "MAX_ARRIVALS": sizes.arrivals,
         "MAX_DATAGRAM_SOCKETS": sizes.datagram_sockets,
+        "MAX_SOCKETS": sizes.sockets,
+        "MAX_SOCKET_RECORDS": sizes.socket_records,
         "MAX_SERIALS": sizes.serials,
         "INVITATIONS": sizes.invitations,
         "RING_PAGES": sizes.ring_bytes // 4096,  # BCC takes PAGE_SIZE from our headers

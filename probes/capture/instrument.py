@@ -188,6 +188,8 @@ class Instrument:
                     self._stacks.append(record)
                     self._programs.adopt(*running.words(thread, number))
             seen |= fresh
+        for tid, fd, own in running.sockets(pid):
+            self._programs.socket_found(tid, fd, own)
         return len(seen)
 
     @property
@@ -216,6 +218,7 @@ class Instrument:
         self._stopped.set()
         self._drainer.join()
         end = self._freeze()
+        self._report_open_sockets(end)
         self._report_open_threads(end)
         self._ring.close()
         self._keeper.take(b"".join(self._stacks) + ring.strip(self._spans) + self._programs.rows())
@@ -246,6 +249,13 @@ class Instrument:
             if number % _AT_ONCE == 0:
                 self._spans.append(self._ring.drain())
         self._spans.append(self._ring.drain())
+
+    def _report_open_sockets(self, end: int) -> None:
+        """The same for the sockets that are open."""
+        for number, socket in enumerate(list(self._table("sockets").keys())):
+            self._programs.socket_open(socket, end)
+            if number % _AT_ONCE == 0:
+                self._spans.append(self._ring.drain())
 
     def _losses(self) -> dict[str, int]:
         """The counters of the kernel side, and how many events the kernel skipped programs for.

@@ -28,6 +28,7 @@ _PARTS = (
     "sums",
     "threads",
     "sched",
+    "sockets",
     "calls",
     "data",
     "poll",
@@ -36,6 +37,7 @@ _PARTS = (
     "state",
 )  # one text: BCC finds programs in its main file only
 RING, AT_THE_END, ADOPT, STATE = "records", "on_end", "on_adopt", "on_reading"
+SOCKET_FOUND, SOCKET_OPEN = "on_socket_found", "on_socket_open"
 _ATTACH_TYPES = {"fentry": system.FENTRY, "fexit": system.FEXIT}
 _PROBE_ENTRY = {"kprobe": 0, "kretprobe": 1}  # enum bpf_probe_attach_type of libbcc
 
@@ -61,7 +63,13 @@ class Programs:
         self._loaded: dict[Hook, int] = {}
         self._attached: dict[Hook, int] = {}
         source = constants.defines(btf, sizes) + c_source() + "".join((KERNEL / f"{part}.c").read_text() for part in _PARTS)
-        names = {program_name(hook) for hook in _hooks() if hook.kind not in _ATTACH_TYPES} | {AT_THE_END, ADOPT, STATE}
+        names = {program_name(hook) for hook in _hooks() if hook.kind not in _ATTACH_TYPES} | {
+            AT_THE_END,
+            ADOPT,
+            STATE,
+            SOCKET_FOUND,
+            SOCKET_OPEN,
+        }
         functions = {kind: sorted({hook.place for hook in _hooks() if hook.kind == kind}) for kind in _ATTACH_TYPES}
         self.image = image(source, sorted(names), functions)
         self._maps: dict[str, system.Map] = {}
@@ -161,6 +169,14 @@ class Programs:
     def adopt(self, *known: int) -> None:
         """Follows a thread that runs already: the words of struct known (adopt.c)."""
         self._run(ADOPT, *known)
+
+    def socket_found(self, tid: int, fd: int, own: int) -> None:
+        """Reports a socket of a process that is joined; `own` is this process's descriptor of it."""
+        self._run(SOCKET_FOUND, tid, fd, own)
+
+    def socket_open(self, socket: bytes, end: int) -> None:
+        """Has the kernel side report what is unread in a socket at `end` (ns), if it is open still."""
+        self._run(SOCKET_OPEN, int.from_bytes(socket, "little"), end)
 
     def states(self) -> bytes:
         """What each followed thread is in at this moment, as packed records."""

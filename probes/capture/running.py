@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from probes.capture import system
 from probes.errors import CannotTrace, WrongUsage
 from probes.kernel.records import LAYOUTS, STACK_FRAMES, Kind, encode
 
@@ -79,6 +80,34 @@ def known(tid: int) -> Known | None:
         return Known(tid, *ids, status["Name"], ASLEEP_OUTSIDE, frames=_frames(folder))
     args = (words[0], words[1], words[2], words[3])
     return Known(tid, *ids, status["Name"], ASLEEP_IN_CALL, number, args, _frames(folder))
+
+
+def sockets(pid: int) -> Iterator[tuple[int, int, int]]:
+    """The sockets of a process and of its descendants: the process, its descriptor, and a descriptor of the same socket in this
+    process (pidfd_getfd(2)), which is closed when the next socket is asked for.
+    """
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for each in (process, *process.children(recursive=True)):
+            with contextlib.suppress(OSError):
+                yield from _sockets_of(each.pid)
+
+
+def _sockets_of(pid: int) -> Iterator[tuple[int, int, int]]:
+    handle = os.pidfd_open(pid)
+    try:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if str(entry.readlink()).startswith("socket:"):
+                    own = system.pidfd_getfd(handle, int(entry.name))
+                    try:
+                        yield pid, int(entry.name), own
+                    finally:
+                        os.close(own)
+    finally:
+        os.close(handle)
 
 
 def words(thread: Known, stack: int) -> tuple[int, ...]:

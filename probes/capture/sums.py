@@ -27,6 +27,7 @@ def _facts(name: str) -> Fact:
         Fact.ASKED: _ASKED,
         Fact.FLAGS_IN_2: _FLAGS_IN_2,
         Fact.FLAGS_IN_3: _FLAGS_IN_3,
+        Fact.SOCKET: syscalls.NAMES_SOCKETS,
     }
     return Fact(sum(fact for fact, names in facts.items() if name in names))
 

@@ -161,6 +161,16 @@ def run_program(program: int, *arguments: int) -> None:
     )
 
 
+def pidfd_getfd(pidfd: int, fd: int) -> int:
+    """A descriptor of the same file as another process's descriptor (pidfd_getfd(2), since 5.6). It closes on exec."""
+    number = numbers(platform.machine())["pidfd_getfd"]
+    result = int(_libc.syscall(ctypes.c_long(number), ctypes.c_long(pidfd), ctypes.c_long(fd), ctypes.c_long(0)))
+    if result < 0:
+        failed = ctypes.get_errno()
+        raise OSError(failed, os.strerror(failed))
+    return result
+
+
 def misses(program: int) -> int:
     """How often the kernel skipped a program because it was already at work on that CPU (since 5.12; 0 before).
 

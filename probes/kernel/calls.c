@@ -227,6 +227,9 @@ static inline void call_begins(struct raw *ctx, int stands_in) {
   if (t->where == IN_CALL && !t->adopted)
     count(LOSS_UNMATCHED);  /* the end of the call before was not reported */
   t->adopted = 0;
+  t->nr = nr;
+  if (nr == NR_CLOSE)
+    socket_closing(t);
   fold_enter(t, nr, bpf_ktime_get_ns());  /* last: the probe's own work belongs to the time before the call */
   if (fold_enter_interrupted(t))
     fold_enter_again(t, bpf_ktime_get_ns());
@@ -296,6 +299,8 @@ static inline void call_ends(struct raw *ctx) {
     report_call(t, bpf_get_current_task(), ret, flags, now);
     if (t->nr == NR_CLOSE)
       t->closes++;
+    if (!flags && facts_of(t->nr) & FACT_SOCKET)
+      socket_call_ended(t, ret, now);
   }
   t->detailed = wants_details(t);
 }

@@ -1,6 +1,6 @@
 /* Data: it arrives in a socket, and it is copied to user space.
  *
- * Needs the maps and helpers of instrument.c, switch_in_missed (sched.c), copy_end_missed and HANDLED_COPIED (calls.c). Offers
+ * Needs the maps and helpers of instrument.c, switch_in_missed (sched.c), the sockets (sockets.c), copy_end_missed and HANDLED_COPIED (calls.c). Offers
  * latest_ready to poll.c. Attached: on_ready or on_segment, on_state, on_copy, on_copied, on_received, their stand-ins, and
  * functions. */
 
@@ -47,11 +47,6 @@ static inline int arrived(u64 socket, u64 now) {
 }
 
 /* ---- arrivals of datagrams ---- */
-
-/* How many datagrams wait in a UDP socket: in its receive queue, and in the queue that its reader moved them to. */
-static inline u32 waiting(u64 socket) {
-  return peek32(socket, OFF_SOCK_QUEUE_LENGTH) + peek32(socket, OFF_UDP_READER_LENGTH);
-}
 
 /* Each datagram is a message, so the table keeps the arrival of each, up to WAITING of them. `came` and `taken` count datagrams;
  * at[] has the times of those between. Two CPUs may use one place at the same time: one datagram then has no time (0). The
@@ -156,6 +151,7 @@ int on_segment(struct raw *ctx) {
 int on_state(struct raw *ctx) {
   u64 socket = ctx->args[0];
   u32 state = ctx->args[2];
+  socket_changed(socket, (u32)ctx->args[1], state);
   if (state == 7 /* TCP_CLOSE */ && peek(socket, OFF_SOCK_FLAGS) & 1 /* SOCK_DEAD */)
     forget_arrival(socket);
   if (state != 1 /* TCP_ESTABLISHED */)
@@ -167,13 +163,6 @@ int on_state(struct raw *ctx) {
   else if (generations.update(&socket, &first))
     count(LOSS_GENERATIONS_FULL);
   return 0;
-}
-
-/* A name for a connection: the address of its socket, whose 16 upper bits are the same for all, and the number of connections that
- * had this address before. */
-static inline u64 connection(u64 socket) {
-  u32 *generation = generations.lookup(&socket);
-  return (socket & 0xffffffffffffULL) | (u64)(generation ? *generation & 0xffff : 0) << 48;
 }
 
 /* ---- copies ---- */
@@ -284,6 +273,11 @@ static inline int tcp_copied(u64 socket) {
   if (t->unread && peek(socket, OFF_SOCK_FLAGS) >> 1 & 1 /* SOCK_DONE */)
     t->unread--;  /* the FIN takes a sequence number, but is no data (tcp_inq) */
   struct arrival *seen = arrivals.lookup(&socket);
+  if (!seen || !seen->named) {
+    socket_used(t, socket, now);
+    if (seen)
+      seen->named = 1;
+  }
   if (seen && seen->first) {
     hit(HIT_READY);
     if (seen->crowded)
@@ -362,7 +356,13 @@ static inline int datagram_received(u64 socket, s64 size, u64 now) {
     hit(HIT_READY);
   else
     count(LOSS_ARRIVAL);
-  t->socket = connection(socket);
+  struct datagrams *seen = datagrams.lookup(&socket);
+  if (!seen || !seen->named) {
+    socket_used(t, socket, now);
+    if (seen)
+      seen->named = 1;
+  }
+  t->socket = socket_name(socket, 0, socket_inode(socket));
   t->ready = t->latest = arrival;
   t->arrivals = 1;
   t->unread = 0;

@@ -54,13 +54,14 @@ BPF_PERCPU_ARRAY(stack_scratch, struct frames, 2);
 BPF_TABLE("lru_hash", u64, u8, stacks_seen, 16384);
 
 /* crowded: when the entry was made, the table may already have evicted other entries (data.c) */
-struct arrival { u64 first, latest; u64 count; u64 crowded; };
+/* named: the socket's addresses were reported, or need not be (sockets.c) */
+struct arrival { u64 first, latest; u64 count; u32 crowded, named; };
 BPF_TABLE("lru_hash", u64, struct arrival, arrivals, MAX_ARRIVALS);
 BPF_ARRAY(arrivals_held, u64, 1);  /* entries made minus entries deleted */
 BPF_HASH(generations, u64, u32, MAX_GENERATIONS);
 struct ready { u64 socket, at; };
 BPF_PERCPU_ARRAY(latest_ready, struct ready, 1);
-struct datagrams { u64 inode, came, taken; u64 at[WAITING]; };
+struct datagrams { u64 inode, came, taken, named; u64 at[WAITING]; };
 BPF_TABLE("lru_hash", u64, struct datagrams, datagrams, MAX_DATAGRAM_SOCKETS);
 BPF_ARRAY(datagram_entries, u64, 1);  /* how many entries of datagrams were made */
 BPF_ARRAY(fresh_datagrams, struct datagrams, 1);  /* all zero, for the same reason */

@@ -25,6 +25,8 @@ class Sizes:
     datagram_sockets: int = 4096  # UDP sockets of the machine
     waiting: int = 256  # datagrams in one socket; the default receive buffer holds 277 of 64 B
     generations: int = 65536  # addresses of connections
+    sockets: int = 16384  # of followed processes, open at the same time
+    socket_records: int = 131072  # addresses and ends of sockets that are reported
     watchers: int = 65536  # descriptors that followed threads registered with epoll
     invitations: int = 1024  # cookies of processes that have not said theirs yet
 
@@ -76,6 +78,20 @@ LIMITS = (
     Limit("datagrams in one socket", f"{SIZES.waiting}", "the arrival time of the next is not kept", "ARRIVAL", "messages"),
     Limit(
         "addresses of connections", f"{SIZES.generations:,}", "two connections may get one name", "GENERATIONS_FULL", "messages"
+    ),
+    Limit(
+        "sockets with a known address",
+        f"{SIZES.sockets:,} at a time",
+        "the end of the next is not reported",
+        "SOCKETS_FULL",
+        "nothing: what is unread may be more",
+    ),
+    Limit(
+        "records of sockets",
+        f"{SIZES.socket_records:,}",
+        "the address of the next is not reported",
+        "SOCKETS_FULL",
+        "nothing: a descriptor may lack its address",
     ),
     Limit("connections at one address", "65,536", "the names begin again", "", "nothing: the first has ended long ago"),
     Limit(

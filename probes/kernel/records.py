@@ -41,6 +41,8 @@ class Kind(enum.IntEnum):
     SUM = 11  # all calls of a thread with one number, one kind of descriptor and one outcome
     SLEEP_SUM = 12  # all sleeps of a thread in one call, on one wait queue, ended by one waker
     OTHERS = 13  # all threads that have no account of their own
+    SOCKET = 15  # the addresses of a socket, when it is used for the first time and when they change
+    SOCKET_END = 16  # a socket is closed, or is open at the end of the recording: what nobody took from it
     STATE = 14  # what a thread is in while the recording goes on, and its totals until then; no recording keeps it
 
 
@@ -65,6 +67,7 @@ class Loss(enum.IntEnum):
     SERIALS_FULL = 12  # two threads may have one number
     EMULATED = 13  # a tracer emulated a system call (PTRACE_SYSEMU): the kernel did not make the call (no loss)
     KILLED = 14  # a thread was killed at the entry of a system call, which never began (no loss)
+    SOCKETS_FULL = 16  # the addresses or the end of a socket were not reported, because a table was full (no loss)
     SUMS_FULL = 15  # a call or a sleep was added to no row: both tables of sums were full
 
 
@@ -118,6 +121,28 @@ class Fact(enum.IntFlag):
     ASKED = 4  # the third argument says how many bytes to write
     FLAGS_IN_2 = 8  # the third argument has MSG_ flags
     FLAGS_IN_3 = 16  # the fourth has them
+    SOCKET = 32  # the call makes a socket, or gives it an address
+
+
+class SocketEvent(enum.IntEnum):
+    """Why the addresses of a socket are reported."""
+
+    FOUND = 0  # it was open already when its process was joined
+    USED = 1  # by a call that neither makes a socket nor names it, for the first time
+    ACCEPTED = 2
+    CONNECTED = 3
+    BOUND = 4
+    LISTENS = 5
+    PAIRED = 6  # by socketpair
+
+
+class SocketFlag(enum.IntFlag):
+    """Facts about a socket and its end."""
+
+    PEERS_PATH = 1  # `path` is that of its peer: the socket has none
+    OPEN = 2  # the socket was open when the recording ended
+    AT_LEAST = 4  # more is unread than the bytes say
+    UNKNOWN = 8  # what is unread is not known for a socket of this kind
 
 
 class SleepFlag(enum.IntFlag):
@@ -262,6 +287,20 @@ LAYOUTS: dict[Kind, Layout] = {
             Kind.SOCKET_COPY,
             "u64 socket, u64 ready, u64 started, u64 copied, u64 bytes, u32 arrivals, u32 unread, u64 latest",
         ),
+        _layout(
+            # socket: as in a call. type: as in a sum. state: TCP_ESTABLISHED and so on (net/tcp_states.h). Addresses are
+            # in the order of the network, an IPv4 address in the first word; ports are in the order of the machine
+            Kind.SOCKET,
+            "u64 at, u64 socket, u64 inode, s32 fd, u32 event, u32 type, u32 state, u32 flags, u32 unused, u32 local_port,"
+            "u32 peer_port, u32 local[4], u32 peer[4], char path[128]",
+        ),
+        _layout(
+            # unread: bytes in the receive queue. messages: datagrams there, or buffers. backlog: connections that wait for an
+            # accept. first: when the oldest unread data arrived, latest: when the newest did (0: unknown)
+            Kind.SOCKET_END,
+            "u64 at, u64 socket, u64 inode, s32 fd, u32 type, u32 state, u32 flags, u64 unread, u32 messages, u32 backlog,"
+            "u64 first, u64 latest",
+        ),
         _layout(Kind.READY_LIST, "u64 ready, u64 at"),  # ready: when the data arrived; 0: the cause was not data for a socket
         _layout(Kind.NAME, f"u64 at, char comm[{COMM}]"),
         _layout(Kind.EXEC, f"u64 at, u32 ns_tid, u32 ns_tgid, char comm[{COMM}]"),
@@ -321,7 +360,7 @@ def c_source() -> str:
     lines = []
     families = (
         ("KIND", Kind), ("LOSS", Loss), ("HIT", Hit), ("CALL", CallFlag), ("SLEEP", SleepFlag), ("OUTCOME", Outcome),
-        ("FACT", Fact),
+        ("FACT", Fact), ("EVENT", SocketEvent), ("SOCKET", SocketFlag),
     )  # fmt: skip
     for prefix, names in families:
         lines += [f"#define {prefix}_{member.name} {member.value}" for member in names]

@@ -46,6 +46,8 @@ WRITES = {"write", "writev", "sendto", "sendmsg", "sendmmsg", "pwrite64", "pwrit
 # The reads and writes whose result is a number of bytes; of the others it is a number of messages.
 MOVES_BYTES = (READS | WRITES) - {"recvmmsg", "sendmmsg"}
 ACCEPTS = {"accept", "accept4"}
+# After one of these the addresses of a socket may be new, or known for the first time.
+NAMES_SOCKETS = ACCEPTS | {"connect", "bind", "listen", "socketpair", "getsockname", "getpeername"}
 EPOLL_WAITS = {"epoll_wait", "epoll_pwait", "epoll_pwait2"}
 MULTIPLEXERS = {"select", "pselect6", "poll", "ppoll"} | EPOLL_WAITS
 SIGNAL_WAITS = {"rt_sigtimedwait", "rt_sigsuspend", "pause"}

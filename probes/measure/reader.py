@@ -21,6 +21,7 @@ from probes.measure.frames import own
 from probes.measure.messages import Family
 from probes.measure.queues import OF_THE_OBJECT, queue_name
 from probes.measure.result import PHASES, Call, Ending, ReadyListEvent, Sleep, SocketCopy, Thread, Waker
+from probes.measure.sockets import SocketReader
 from probes.measure.sums import SumReader
 from probes.measure.table import slept_on, slept_on_by_sums
 from probes.measure.wakers import wake_chain
@@ -87,6 +88,7 @@ class Reader:
         self._queues: dict[int, tuple[str, tuple[str, ...]]] = {}
         self.unmatched: collections.Counter[str] = collections.Counter()
         self.sums = SumReader(self._arch, recording.stack)
+        self.sockets = SocketReader()
 
     def read(self) -> list[Life]:
         """The life of each followed thread, in the order of their first records."""
@@ -105,6 +107,8 @@ class Reader:
             int(Kind.SUM): self.sums.on_sum,
             int(Kind.SLEEP_SUM): self.sums.on_sleep_sum,
             int(Kind.OTHERS): self.sums.on_others,
+            int(Kind.SOCKET): self.sockets.on_socket,
+            int(Kind.SOCKET_END): self.sockets.on_end,
             int(Kind.STATE): _ignore,
         }
         for record in records.decode(self._recording.data, self._layouts):

@@ -12,6 +12,7 @@ from probes.measure.wakers import Link
 from probes.recording import Machine, Probe, Quality
 
 if TYPE_CHECKING:
+    from probes.measure.sockets import SocketEnd, SocketName
     from probes.measure.sums import CallSum, Others, SleepSum
 
 PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")  # fields of Call and CallRow; the first is the sum
@@ -343,6 +344,8 @@ class Result:
     sleep_sums: tuple[SleepSum, ...] = ()  # of all sleeps
     others: Others | None = None  # threads without an account of their own
     details: Details = Details(0, 0)
+    socket_names: tuple[SocketName, ...] = ()  # in the order of their times
+    socket_ends: tuple[SocketEnd, ...] = ()
 
     @property
     def verdict(self) -> str:

@@ -48,6 +48,7 @@ class Soundness:
         Loss.EMULATED.name: Voids.NOTHING,  # the kernel did not make the call
         Loss.KILLED.name: Voids.NOTHING,  # the call did not begin
         Loss.SUMS_FULL.name: Voids.EVERYTHING,
+        Loss.SOCKETS_FULL.name: Voids.NOTHING,  # a descriptor may lack its address
         Missing.MISSED: Voids.EVERYTHING,
         Missing.SKIPPED: Voids.EVERYTHING,  # only where `_skipped_begin` is true
         Missing.PAIRED: Voids.COPIES,  # only where `_skipped_copy` is true

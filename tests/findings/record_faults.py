@@ -27,6 +27,7 @@ WAYS = {
     "leaks": ("files", "threads", "children", "pool", "right"),
     "pages": ("wrong", "right"),
     "short_send": ("wrong", "copied", "right"),
+    "sockets": ("addresses",),
     "spins": ("eof", "hup", "zero", "eagain", "emfile", "right"),
 }
 FAULTS = DATA / "faults"
