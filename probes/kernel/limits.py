@@ -26,7 +26,7 @@ class Sizes:
     waiting: int = 256  # datagrams in one socket; the default receive buffer holds 277 of 64 B
     generations: int = 65536  # addresses of connections
     sockets: int = 16384  # of followed processes, open at the same time
-    socket_records: int = 131072  # addresses and ends of sockets that are reported
+    socket_records: int = 131072  # addresses of sockets that are reported
     watchers: int = 65536  # descriptors that followed threads registered with epoll
     invitations: int = 1024  # cookies of processes that have not said theirs yet
 
@@ -87,7 +87,7 @@ LIMITS = (
         "nothing: what is unread may be more",
     ),
     Limit(
-        "records of sockets",
+        "addresses of sockets that are reported",
         f"{SIZES.socket_records:,}",
         "the address of the next is not reported",
         "SOCKETS_FULL",

@@ -44,6 +44,7 @@ static inline u64 socket_of_file(u64 file) {
   return peek(peek(file, OFF_FILE_OBJECT), OFF_SOCKET_SK);
 }
 
+/* Only addresses are counted: a socket that was reported ends once. */
 static inline int has_room(void) {
   int zero = 0;
   u64 *number = socket_records.lookup(&zero);
@@ -225,8 +226,6 @@ static inline void count_others(struct socket_end_record *r, u64 sk, u32 most) {
 }
 
 static inline int report_socket_end(u64 sk, struct known_socket *known, u32 flags, u32 most, u64 now) {
-  if (!has_room())
-    return 0;
   REPORT(socket_end_record, r);
   r->kind = KIND_SOCKET_END;
   r->thread = known->thread;
