@@ -24,3 +24,33 @@ def at_once(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     for at, step in sorted((at, step) for begin, end in spans for at, step in ((begin, 1), (end, -1))):
         now += step
         yield at, now
+
+
+def united(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The spans without overlaps: those that overlap or touch become one.
+
+    >>> list(united([(5, 9), (0, 6), (9, 10), (20, 30)]))
+    [(0, 10), (20, 30)]
+    """
+    begin = end = None
+    for first, last in sorted(spans):
+        if begin is not None and end is not None and first <= end:
+            end = max(end, last)
+            continue
+        if begin is not None and end is not None:
+            yield begin, end
+        begin, end = first, last
+    if begin is not None and end is not None:
+        yield begin, end
+
+
+def sums(spans: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int, int]]:
+    """Each moment at which a span with an amount begins or ends, with the sum of the amounts that it leaves.
+
+    >>> list(sums([(0, 10, 64), (5, 20, 100)]))
+    [(0, 64), (5, 164), (10, 100), (20, 0)]
+    """
+    now = 0
+    for at, step in sorted((at, step) for begin, end, amount in spans for at, step in ((begin, amount), (end, -amount))):
+        now += step
+        yield at, now

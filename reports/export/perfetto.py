@@ -2,7 +2,8 @@
 
 Tracks: each process and thread with its calls, and in these the sleeps, the waits for a CPU and the copies; a track of states
 for each thread; a track for each socket with the moments at which data was ready; counters of what waits. Arrows (flows)
-lead from what ended a sleep to the sleeper, and from the data to the call that read it. commands/extras.py installs the protos.
+lead from what ended a sleep to the sleeper, and from the data to the call that read it. The same sleeps are in the trace as
+events of the scheduler (reports/export/ftrace.py). commands/extras.py installs the protos.
 """
 
 from __future__ import annotations
@@ -16,15 +17,20 @@ from findings import spans
 from findings.states import Since, State, in_order, states
 from findings.view import Run
 from probes.measure.result import Call, Message, Sleep, Thread
-from probes.words import visible
+from probes.words import count, visible
 from reports import wakers
+from reports.export import ftrace
 from reports.export.bits import is_id, moment, signed
+from reports.export.ftrace import PRIORITY, SOFTIRQ, Switch, Waking
 from runs.report import Report
 
 _SEQUENCE = 1  # the writer's id: Perfetto keeps the state of each writer apart
 _CLEARED = 1  # SEQ_INCREMENTAL_STATE_CLEARED: nothing came before
 NOT_FOLLOWED = "interrupts and tasks that were not followed"
 UNREAD = "messages unread in their sockets"
+UNREAD_BYTES = "bytes unread in their sockets"
+READY = "sockets with unread data"
+LOST = "events lost"
 WITHOUT_CPU = "threads woken, without a CPU"
 _BATCH = 1_000  # packets that are written together
 
@@ -63,13 +69,35 @@ def write(report: Report, file: IO[bytes]) -> None:
     trace = _Trace(report)
     events = sorted(trace.events(), key=lambda event: (event.at, not event.starts))  # an arrow's start comes before its end
     items: list[Track | Event] = [*trace.tracks, *events]  # the events have made the last tracks
+    lost = bool(report.result.events.lost)
     for first in range(0, len(items), _BATCH):
         batch = Trace()  # several of these messages, one after the other, are one trace: fields of one message may be apart
         for item in items[first : first + _BATCH]:
             _pack(batch.packet.add(trusted_packet_sequence_id=_SEQUENCE), item)
         if not first:
             batch.packet[0].sequence_flags = _CLEARED
+            batch.packet[0].previous_packet_dropped = int(lost)
         file.write(batch.SerializeToString())
+    for lane, switches in enumerate(trace.lanes()):
+        for first in range(0, len(switches), _BATCH):
+            batch = Trace()
+            bundle = batch.packet.add(trusted_packet_sequence_id=_SEQUENCE).ftrace_events
+            bundle.cpu, bundle.lost_events = lane, lost and not first
+            for event in switches[first : first + _BATCH]:
+                _pack_switch(bundle.event.add(timestamp=moment(event.at)), event)
+            file.write(batch.SerializeToString())
+
+
+def _pack_switch(packed: Any, event: Switch | Waking) -> None:
+    if isinstance(event, Switch):
+        packed.pid, found = event.before.tid, packed.sched_switch
+        found.prev_comm, found.prev_pid, found.prev_state = event.before.name, event.before.tid, event.state
+        found.next_comm, found.next_pid = event.after.name, event.after.tid
+        found.prev_prio = found.next_prio = PRIORITY
+        return
+    packed.pid, packed.common_flags, found = event.by, SOFTIRQ if event.interrupt else 0, packed.sched_waking
+    found.comm, found.pid, found.prio = event.task.name, event.task.tid, PRIORITY
+    found.success, found.target_cpu = 1, event.lane
 
 
 def _pack(packet: Any, item: Track | Event) -> None:
@@ -159,10 +187,8 @@ class _Trace:
 
     def events(self) -> Iterator[Event]:
         """All events, thread by thread."""
-        details = self._result.details
-        whole = details.complete and not self._report.part
-        facts = {"calls_recorded": details.recorded, "calls": details.of, "events_lost": self._result.events.lost}
-        yield Event(self._report.begin, self._run.uuid, "INSTANT", f"recording: {self._result.verdict}", notes=facts)
+        whole = self._whole
+        yield from self._facts()
         yield from self._messages()
         if whole:
             yield from self._counters()
@@ -174,6 +200,36 @@ class _Trace:
             if not thread.kernel_worker:
                 of_states = self._track(f"state of {thread.name} {thread.tid}", track.uuid, states=True)
                 yield from _states(states(thread, calls, whole), thread.end, of_states)
+
+    @property
+    def _whole(self) -> bool:
+        """Was each call recorded, and is each of them shown?"""
+        return self._result.details.complete and not self._report.part
+
+    def _facts(self) -> Iterator[Event]:
+        """What the trace has, what it leaves out, and what was lost. When an event was lost is not known."""
+        details, events, at = self._result.details, self._result.events, self._report.begin
+        facts = {"calls_recorded": details.recorded, "calls": details.of, "events_lost": events.lost}
+        yield Event(at, self._run.uuid, "INSTANT", f"recording: {self._result.verdict}", notes=facts)
+        if not self._whole:
+            why = "the trace is a part of the run" if self._report.part else (
+                f"{details.recorded:,} of {count(details.of, 'call')} were recorded one by one"
+            )  # fmt: skip
+            yield Event(at, self._run.uuid, "INSTANT", f"no counters and no switches of the scheduler: {why}")
+        if events.lost or events.unmatched:
+            words = f"{count(events.lost, 'event')} lost, {events.unmatched:,} unmatched: parts of this trace are missing"
+            yield Event(at, self._run.uuid, "INSTANT", words, notes=events.reasons)
+        track = self._track(LOST, counter=True)
+        yield Event(at, track.uuid, "COUNTER", number=0)
+        yield Event(max((thread.end for thread in self._report.whole.threads), default=at), track.uuid, "COUNTER",
+                    number=events.lost)  # fmt: skip
+
+    def lanes(self) -> list[list[Switch | Waking]]:
+        """The switches of the scheduler, where each sleep was recorded."""
+        if not self._whole:
+            return []
+        calls = {serial: in_order(calls) for serial, calls in self._calls.items()}
+        return ftrace.lanes(self._result.threads, calls, self._report.where.causes.of)
 
     def _call(self, call: Call, end: int, track: Track) -> Iterator[Event]:
         """A call as a slice, with its parts in it."""
@@ -205,12 +261,21 @@ class _Trace:
         yield Event(sleep.on, track.uuid, "SLICE_END")
 
     def _counters(self) -> Iterator[Event]:
-        """How many messages were unread, and how many threads waited for a CPU after a sleep, at each moment of a whole run."""
-        unread = [(message.ready, message.copied) for message in self._result.messages]
+        """What was unread, and how many threads waited for a CPU after a sleep, at each moment of a whole run."""
+        unread = [message for message in self._result.messages if message.ready < message.copied]
+        sockets: dict[int, list[tuple[int, int]]] = {}
+        for message in unread:
+            sockets.setdefault(message.socket, []).append((message.ready, message.copied))
         woken = [(sleep.woken, sleep.on) for call in self._result.calls for sleep in call.sleeps]
-        for name, waiting in ((UNREAD, unread), (WITHOUT_CPU, woken)):
+        counters = {
+            UNREAD: spans.at_once((message.ready, message.copied) for message in unread),
+            UNREAD_BYTES: spans.sums((message.ready, message.copied, message.bytes) for message in unread),
+            READY: spans.at_once(span for each in sockets.values() for span in spans.united(each)),
+            WITHOUT_CPU: spans.at_once(span for span in woken if span[0] < span[1]),
+        }
+        for name, moments in counters.items():
             track = self._track(name, counter=True)
-            for at, number in spans.at_once(span for span in waiting if span[0] < span[1]):
+            for at, number in moments:
                 yield Event(at, track.uuid, "COUNTER", number=number)
 
     def _messages(self) -> Iterator[Event]:

@@ -99,8 +99,7 @@ def judged(wanted: Sequence[Variant], done: Callable[[str], None] = lambda _word
         result = measure_and_check(instrument.stop(TraceRun("exercises", ())))
     servers = Servers(result)
     return {
-        variant: marking.mark(examined, servers, variant.rubric, "echo")
-        for variant, examined in zip(wanted, seen, strict=True)
+        variant: marking.mark(examined, servers, variant.rubric, "echo") for variant, examined in zip(wanted, seen, strict=True)
     }
 
 
