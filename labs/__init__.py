@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import pkgutil
 from typing import TYPE_CHECKING
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 _NOT_LABS = {"claims", "exercises", "kit", "wrong"}
 
 
-def names() -> list[str]:
-    """The names of all labs, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_LABS)
+@functools.cache
+def names() -> tuple[str, ...]:
+    """The names of all labs, sorted. The folder is read once a process."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_LABS))
 
 
 def find(name: str) -> Lab:

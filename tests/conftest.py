@@ -28,10 +28,12 @@ from probes.patience import PATIENCE
 from probes.recording import Recording, load
 from runs.lab import check
 from runs.report import Report, report
+from tests import warm
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
 PROGRAMS = ROOT / "tests" / "programs"
+collect_ignore = ["programs"]  # --doctest-modules would import them: they are servers, and start threads
 COMMAND = [sys.executable, "-I", str(ROOT / "runs" / "start.py"), "tasks"]  # what ./iolab starts
 for _name in ("IOLAB_CALLED", "IOLAB_STARTED", "IOLAB_PREPARED"):
     os.environ.pop(_name, None)  # how ./iolab test was started is not how the tests start things
@@ -240,11 +242,14 @@ def readable_by_all() -> None:
 
 
 def iolab(*arguments: str, stdin: str = "", timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`invoke ARGUMENTS` as a user would run it, in the environment of the tests; in a slow machine by tests/warm.py."""
-    if PATIENCE > 1:
-        from tests import warm
+    """`invoke ARGUMENTS` as a user would run it, in the environment of the tests, in a fork (tests/warm.py)."""
+    return warm.run(arguments, stdin, timeout * PATIENCE, os.environ | environment)
 
-        return warm.run(arguments, stdin, timeout * PATIENCE, os.environ | environment)
+
+def started_anew(
+    *arguments: str, stdin: str = "", timeout: float = 120, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """The same with the start of Python."""
     return subprocess.run(
         [*COMMAND, *arguments],
         input=stdin, capture_output=True, text=True, timeout=timeout * PATIENCE, env=os.environ | environment,

@@ -28,20 +28,27 @@ def drive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Outcome]]:
 
         def of(trial: str, serve: Serve, protocol: str = "echo", own_thread: bool = True, **more: bool) -> Outcome:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
-            threading.Thread(target=_accept, args=(listener, serve, own_thread), daemon=True).start()
+            accepting = threading.Thread(target=_accept, args=(listener, serve, own_thread), daemon=True)
+            accepting.start()
+            stack.callback(accepting.join)
+            stack.callback(listener.shutdown, socket.SHUT_RDWR)  # ends accept; a close alone does not (accept(2))
             host, port = listener.getsockname()
             task = Task(trial, host, port, 0, "seed/ada", protocol, TRAFFIC, clients=20, **more)
             return asyncio.run(driving._run(task))
 
         yield of
+    while KEPT:
+        KEPT.pop().close()
 
 
 def _accept(listener: socket.socket, serve: Serve, own_thread: bool) -> None:
-    with contextlib.suppress(OSError):  # the end of the test closes the listener
+    with contextlib.ExitStack() as threads, contextlib.suppress(OSError):  # the end of the test shuts the listener down
         while True:
             connection, _address = listener.accept()
             if own_thread:
-                threading.Thread(target=_guarded, args=(serve, connection), daemon=True).start()
+                serving = threading.Thread(target=_guarded, args=(serve, connection), daemon=True)
+                serving.start()
+                threads.callback(serving.join)
             else:
                 serve(connection)
 

@@ -33,7 +33,7 @@ from probes.patience import PATIENCE
 from probes.recording import Recording, load
 from probes.seal import State
 from runs import predict
-from tests.conftest import COMMAND, DATA, cases_of, iolab, lab_run, measured, measured_with, renamed
+from tests.conftest import COMMAND, DATA, cases_of, iolab, lab_run, measured, measured_with, renamed, started_anew
 
 ENOUGH = 3
 SERVED = [name for name in labs.names() if labs.find(name).server]
@@ -90,7 +90,7 @@ def test_the_same_seed_asks_the_same_everywhere(lab: str) -> None:
 
 def test_another_process_asks_the_same() -> None:
     for salt in ("1", "2"):  # of Python's hashes
-        done = iolab("lab", "epoll", "--seed", "5", "--questions", PYTHONHASHSEED=salt)
+        done = started_anew("lab", "epoll", "--seed", "5", "--questions", PYTHONHASHSEED=salt)
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
         assert (found["lab"], found["seed"], found["read_first"]) == ("epoll", 5, ["servers/epoll.py"])

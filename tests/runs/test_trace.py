@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from probes.patience import PATIENCE
-from tests.conftest import COMMAND, iolab, tool
+from tests.conftest import COMMAND, iolab, started_anew, tool
 
 pytestmark = pytest.mark.live
 INVOKE = COMMAND
@@ -52,7 +52,7 @@ def test_the_program_gets_the_signals_that_it_would_have_had(kernel: None) -> No
     look = ["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"]
     plain = subprocess.run(look, capture_output=True, text=True).stdout
     assert plain.count("Sig") == 3
-    assert iolab("trace", "--", *look).stdout == plain
+    assert started_anew("trace", "--", *look).stdout == plain
     nohup = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh"]
     ignoring = subprocess.run([*nohup, *look], capture_output=True, text=True).stdout
     assert subprocess.run([*nohup, *INVOKE, "trace", "--", *look], capture_output=True, text=True).stdout == ignoring != plain
@@ -69,7 +69,7 @@ def test_open_descriptors_reach_the_program(kernel: None) -> None:
 
 
 def test_the_environment_is_the_programs(kernel: None) -> None:
-    traced = iolab("trace", "--", "env", IOLAB_CALLED="./iolab").stdout
+    traced = started_anew("trace", "--", "env", IOLAB_CALLED="./iolab").stdout
     assert "BCC_KERNEL_SOURCE" not in traced and "IOLAB_CALLED" not in traced and "PATH=" in traced
 
 
