@@ -34,6 +34,7 @@ from probes.words import visible_lines, with_command_name
 
 _DASHES = "--"
 _TAKE_A_PROGRAM = {"trace", "watch", "check", "grade", "grade-all"}
+_TAKE_NAMES = {"compare": "[MODEL ...]", "exercise": "[NAME]"}  # invoke has no optional words
 _OWN_OPTIONS = {"help", "list", "version"}  # of those that invoke parses before the command
 
 
@@ -92,8 +93,8 @@ class Iolab(Program):
         """One command's help, as the user starts it."""
         context = self.parser.contexts[name]
         words = [name, *(argument.name.upper() for argument in context.positional_args), "[options]"]
-        if name == "compare":
-            words.insert(1, "[MODEL ...]")
+        if name in _TAKE_NAMES:
+            words.insert(1, _TAKE_NAMES[name])
         rest = ["-- CMD ARGS..."] if name in _TAKE_A_PROGRAM else []
         print(with_command_name(f"Usage: invoke {' '.join(words + rest)}\n"))
         print(with_command_name(inspect.getdoc(self.collection[name]) or ""))
@@ -144,12 +145,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """The command with its own options; and the command line of the traced program, pytest's options, or compare's models."""
+    """The command with its own options; and the command line of the traced program, pytest's options, or names."""
     if arguments[:1] == ["test"] and not {"-h", "--help"} & set(arguments):
         return ["test"], arguments[1:]
-    if arguments[:1] == ["compare"]:
+    if arguments and arguments[0] in _TAKE_NAMES:
         named = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments[1:]))
-        return ["compare", *arguments[1 + len(named) :]], named
+        return [arguments[0], *arguments[1 + len(named) :]], named
     if _DASHES in arguments:
         at = arguments.index(_DASHES)
         return arguments[:at], arguments[at + 1 :]

@@ -87,6 +87,11 @@ def _fault(out: Screen, item: Item, points: bool) -> None:
     grid = _grid(8)
     grid.add_row(Text(label, style=_MARKS[item.verdict][1]), Text(item.criterion.statement, style="bold"))
     out.print(grid)
+    explain(out, item)
+
+
+def explain(out: Screen, item: Item) -> None:
+    """What is known of a fault: what was seen, the moment as a picture, and what to do."""
     _details(out, [("seen", item.seen), *(("kernel", words) for words in item.diagnosed), ("when", item.moment)])
     _picture(out, item.picture)
     _details(out, [("remedy", item.remedy), ("lab", _lab(item.lab))])

@@ -1,6 +1,7 @@
 """Runs the exercises of labs/exercises under one instrument: the solution, the skeleton, and each gap alone with its stub.
 
-`python -m tests.labs.exercises python epoll poll` does it for these models, and prints what failed in each.
+`python -m tests.labs.exercises python epoll poll` does it for these models, and prints what failed in each. With `--whole`, all
+criteria judge each gap: CHECKS should name what they find.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Variant:
 
     exercise: Exercise
     number: int
+    whole: bool = False  # judged by all criteria
 
     @property
     def text(self) -> str:
@@ -57,7 +59,7 @@ class Variant:
     def rubric(self) -> Rubric:
         """All criteria for a solution. Else those that the gaps name, and no trial for a skeleton: its traffic says enough."""
         whole = rubric.default(self.exercise.model)
-        if self.number == SOLUTION:
+        if self.number == SOLUTION or self.whole:
             return whole
         named = set(self.checks) if self.number != SKELETON else {"model"}
         points = {name: points for name, points in whole.points.items() if name in named or name in _ALWAYS}
@@ -110,14 +112,15 @@ def found(mark: Mark) -> set[str]:
 
 def main() -> None:
     """Prints the faults of each variant."""
-    language, models = Language(sys.argv[1]), sys.argv[2:] or source.models()
+    arguments = [word for word in sys.argv[1:] if word != "--whole"]
+    language, models, whole = Language(arguments[0]), arguments[1:] or source.models(), "--whole" in sys.argv
     exercises = [source.load(model, language) for model in models if source.exists(model, language)]
     wanted = [Variant(each, number) for each in exercises for number in (SOLUTION, SKELETON)]
-    wanted += [variant for each in exercises for variant in variants(each)]
+    wanted += [dataclasses.replace(variant, whole=whole) for each in exercises for variant in variants(each)]
     begin = time.monotonic()
     for variant, mark in judged(wanted, lambda words: print(words, file=sys.stderr)).items():
         name = {SOLUTION: "solution", SKELETON: "skeleton"}.get(variant.number, f"gap {variant.number}")
-        right = not mark.lost if variant.number == SOLUTION else bool(found(mark) & set(variant.checks))
+        right = mark.status == "pass" if variant.number == SOLUTION else bool(found(mark) & set(variant.checks))
         others = sorted(found(mark) - set(variant.checks))
         print(f"{'ok   ' if right else 'WRONG'} {variant.exercise.model} {name}: {sorted(found(mark) & set(variant.checks))}")
         print(f"      not named by the gap: {others}; {mark.status} of {mark.of}" if others else "", end="\n" if others else "")

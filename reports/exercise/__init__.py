@@ -1,0 +1,1 @@
+"""The screens of `./iolab exercise`, and the same as JSON."""
