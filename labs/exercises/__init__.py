@@ -20,11 +20,13 @@ A gap is a step of the model. Comment lines mark it; in C they begin with // ins
     # STUB:     a second line, indented by 4 more columns
     # END
 
-CHECKS names what fails while the gap holds its stub, the surest first: criteria and checks of `./iolab check MODEL` (names from
-runs/grading/rubrics/MODEL.toml) or properties (the ids of findings/properties). A check that several gaps name belongs
-to the first of them that the student has not written. A stub's line keeps its place relative to the marker. A gap may have no
+CHECKS names what fails while the gap holds its stub: criteria and checks of `./iolab check MODEL` (names from
+runs/grading/rubrics/MODEL.toml) or properties (the ids of findings/properties). The first of them must fail whenever this gap
+alone holds its stub: a gap with code whose first check is met is not suspected (runs/exercise/assessment.py). Where `protocol`
+fails, most other checks fail with it, and need no name. A stub's line keeps its place relative to the marker. A gap may have no
 stub. The numbers 1, 2, 3 ... are the order in which a student thinks; their order in the file may differ. With its stubs the
-file must start (in C: compile without a warning) and be wrong. Each gap alone must make one of its checks fail.
+file must start (in C: compile without a warning) and be wrong. `python -m tests.labs.exercises LANGUAGE MODEL` runs all of
+this.
 
 The student sees the GAP comment, the stub, and a line "# END 1" in the place of END: the lines between are the student's.
 """

@@ -29,7 +29,7 @@ async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
             # STUB: data = await reader.readline()
             # END
             # GAP 2: Leave the loop if the client has ended the connection.
-            # CHECKS: silent_client, half_close, protocol, never-spins, serves-in-turn
+            # CHECKS: half_close, protocol, silent_client, never-spins, serves-in-turn
             if not data:
                 break
             # HINT: At the end of the stream, read returns at once, without suspending the coroutine. What does it return then?

@@ -29,7 +29,7 @@ def serve(listener: socket.socket) -> None:
         # END
         # GAP 2: Serve the connection with `talk`, and close it in every case. If the client resets its connection, go on with
         # the next client.
-        # CHECKS: reset, half_close
+        # CHECKS: reset, half_close, closes-ended-connections
         with connection:
             try:
                 talk(connection)
@@ -55,7 +55,7 @@ def talk(connection: socket.socket) -> None:
         # STUB: data = b"no data"
         # END
         # GAP 4: Return if the client has ended the connection.
-        # CHECKS: half_close, silent_client, protocol
+        # CHECKS: protocol, half_close, silent_client
         if not data:
             return
         # HINT: After the client's FIN, recv does not sleep any more. What does it return?

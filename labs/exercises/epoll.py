@@ -32,7 +32,7 @@ def serve(listener: socket.socket) -> None:
     # END
     while True:
         # GAP 2: Sleep until a descriptor is ready, however long that takes. The stub returns at once and polls in a loop.
-        # CHECKS: no_polling, asleep_in_epoll_wait, never-spins, needs-no-short-time-out
+        # CHECKS: no_polling, asleep_in_epoll_wait, one_thread, woken_by_the_callback, never-spins, needs-no-short-time-out
         ready = epoll.poll()
         # HINT: The time-out decides how long epoll_wait sleeps. 0 means: return at once.
         # HINT: Read the argument "timeout" in epoll_wait(2): which value waits without an end?
@@ -62,7 +62,7 @@ def serve(listener: socket.socket) -> None:
             except ConnectionError:  # the client has reset the connection
                 data = rest = b""
             # GAP 4: If `data` is empty, the connection has ended. Take it out of epoll and out of `connections`, and close it.
-            # CHECKS: half_close, no_polling, closes-ended-connections, never-spins
+            # CHECKS: half_close, no_polling, one_thread, closes-ended-connections, never-spins
             if not data:
                 epoll.unregister(fd)
                 connections.pop(fd).close()
@@ -75,7 +75,7 @@ def serve(listener: socket.socket) -> None:
             # END
             # GAP 5: Keep `rest` in `unsent`, and let epoll report room in the send buffer instead of new data. When all is
             # sent, let epoll report new data again.
-            # CHECKS: huge_message, slow_reader
+            # CHECKS: slow_reader, huge_message
             if rest:
                 unsent[fd] = rest
                 epoll.modify(fd, select.EPOLLOUT)

@@ -50,7 +50,7 @@ def serve(listener: socket.socket) -> None:
             rest = drain(connections[fd], unsent.pop(fd, b""))
             # GAP 3: If `rest` is None, the connection has ended: take it out of `connections`, and close it. Else keep a rest
             # in `unsent`: the kernel reports when there is room again.
-            # CHECKS: half_close, slow_reader, huge_message
+            # CHECKS: half_close, slow_reader, takes_all, huge_message
             if rest is None:
                 connections.pop(fd).close()
             elif rest:
@@ -78,7 +78,7 @@ def drain(connection: socket.socket, data: bytes) -> bytes | None:
     try:
         # GAP 4: Repeat: send `data` until nothing is left of it, then read the next data. The end of the connection (no data)
         # ends the loop with None, and EAGAIN ends it by the exception below. The stub reads once.
-        # CHECKS: huge_message, takes_all, harder, leaves-no-data-unread, slow_reader
+        # CHECKS: takes_all, huge_message, slow_reader, harder, leaves-no-data-unread, protocol
         while True:
             while data:
                 data = data[connection.send(data) :]

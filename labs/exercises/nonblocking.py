@@ -19,7 +19,7 @@ def main() -> None:
 def serve(listener: socket.socket) -> None:
     """Tries the listener and every connection in turn, for ever. No call sleeps."""
     # GAP 1: Make the listener non-blocking.
-    # CHECKS: never_asleep, model, protocol
+    # CHECKS: protocol, never_asleep, model
     listener.setblocking(False)
     # HINT: Sockets block by default: accept sleeps until a client connects, and no connection is served meanwhile.
     # HINT: The flag is O_NONBLOCK (fcntl(2), UNP 16.1). Python's method is setblocking.
@@ -47,7 +47,7 @@ def serve(listener: socket.socket) -> None:
                 data = unsent[connection] or connection.recv(65536)
                 unsent[connection] = data
                 # GAP 3: Send `data`. What send does not take stays in unsent[connection], for the next round.
-                # CHECKS: huge_message, slow_reader
+                # CHECKS: slow_reader, huge_message
                 unsent[connection] = data[connection.send(data) :]
                 # HINT: send of a non-blocking socket takes what has room in the send buffer, and returns how much that was.
                 # HINT: Read send(2): the return value; UNP 16.2 keeps the rest in a buffer, too.

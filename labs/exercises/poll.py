@@ -32,7 +32,7 @@ def serve(listener: socket.socket) -> None:
     # END
     while True:
         # GAP 2: Sleep until a descriptor is ready, however long that takes. The stub returns at once and polls in a loop.
-        # CHECKS: asleep, never-spins, needs-no-short-time-out
+        # CHECKS: asleep, woken, never-spins, needs-no-short-time-out
         ready = watched.poll()
         # HINT: The time-out decides how long poll sleeps. 0 means: return at once.
         # HINT: Read the argument "timeout" in poll(2): which value waits without an end?
@@ -63,7 +63,7 @@ def serve(listener: socket.socket) -> None:
                 data = rest = b""
             # GAP 4: If `data` is empty, the connection has ended. Take it out of the array and of `connections`, and
             # close it.
-            # CHECKS: half_close, asleep, closes-ended-connections, never-spins
+            # CHECKS: half_close, asleep, serves, closes-ended-connections, never-spins
             if not data:
                 watched.unregister(fd)
                 connections.pop(fd).close()
@@ -76,7 +76,7 @@ def serve(listener: socket.socket) -> None:
             # END
             # GAP 5: Keep `rest` in `unsent`, and let poll report room in the send buffer instead of new data. When all is
             # sent, let poll report new data again.
-            # CHECKS: huge_message, slow_reader
+            # CHECKS: slow_reader, huge_message
             if rest:
                 unsent[fd] = rest
             watched.modify(fd, select.POLLOUT if rest else select.POLLIN)

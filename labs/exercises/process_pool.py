@@ -25,7 +25,7 @@ workers: list[int] = []  # process ids
 def serve(listener: socket.socket) -> None:
     """Forks the workers, then sleeps until a signal ends the server."""
     # GAP 1: Fork WORKERS processes, which run `work`. This process puts their process ids into `workers`.
-    # CHECKS: ceiling, model, silent_client, protocol
+    # CHECKS: ceiling, model, silent_client, nothing_created, slow_reader, protocol
     for _ in range(WORKERS):
         worker = os.fork()
         if worker == 0:

@@ -36,7 +36,7 @@ def serve(listener: socket.socket) -> None:
         connection, _address = listener.accept()
         # GAP 1: Fork. The child closes the listener, serves the connection with `talk`, and ends. The parent puts the child's
         # process id into `children`.
-        # CHECKS: silent_client, isolated, created_for_it, model, slow_reader
+        # CHECKS: silent_client, isolated, created_for_it, model, slow_reader, reaped
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -26,7 +26,7 @@ def serve(listener: socket.socket) -> None:
         to_read = [listener.fileno(), *(fd for fd in connections if fd not in unsent)]
         # GAP 1: Sleep until a descriptor of `to_read` can be read, or a descriptor of `unsent` can be written. The stub returns
         # at once, and never reports room in a send buffer.
-        # CHECKS: asleep, never-spins, needs-no-short-time-out, slow_reader
+        # CHECKS: asleep, slow_reader, woken, never-spins, needs-no-short-time-out
         readable, writable, _ = select.select(to_read, list(unsent), [])
         # HINT: select has three sets of descriptors: to read, to write, and with exceptions. Then comes the time-out.
         # HINT: Read select(2): which time-out makes it wait without an end? In Python it is left out.
@@ -55,7 +55,7 @@ def serve(listener: socket.socket) -> None:
             except ConnectionError:  # the client has reset the connection
                 data = rest = b""
             # GAP 3: If `data` is empty, the connection has ended: take it out of `connections`, and close it.
-            # CHECKS: half_close, asleep, closes-ended-connections, never-spins
+            # CHECKS: half_close, asleep, serves, closes-ended-connections, never-spins
             if not data:
                 connections.pop(fd).close()
                 continue
@@ -66,7 +66,7 @@ def serve(listener: socket.socket) -> None:
             # STUB:     continue
             # END
             # GAP 4: Keep what send did not take: select must report room for it, and no new data until it is sent.
-            # CHECKS: huge_message, slow_reader
+            # CHECKS: slow_reader, huge_message
             if rest:
                 unsent[fd] = rest
             # HINT: The stub forgets `rest`. Look at the lines above: where does the next round take it from?

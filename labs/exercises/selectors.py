@@ -68,7 +68,7 @@ def on_ready(reactor: selectors.BaseSelector, connection: socket.socket, unsent:
     except ConnectionError:  # the client has reset the connection
         data = rest = b""
     # GAP 4: If `data` is empty, the connection has ended: unregister it, close it, and return.
-    # CHECKS: half_close, asleep, closes-ended-connections, never-spins
+    # CHECKS: half_close, asleep, serves, closes-ended-connections, never-spins
     if not data:
         reactor.unregister(connection)
         connection.close()
@@ -81,7 +81,7 @@ def on_ready(reactor: selectors.BaseSelector, connection: socket.socket, unsent:
     # END
     # GAP 5: If there is a rest, let the reactor call on_ready with it as soon as there is room to write. When all is sent after
     # that, let the reactor wait for new data again.
-    # CHECKS: huge_message, slow_reader
+    # CHECKS: slow_reader, huge_message
     if rest or unsent:
         event = selectors.EVENT_WRITE if rest else selectors.EVENT_READ
         reactor.modify(connection, event, partial(on_ready, reactor, connection, rest))

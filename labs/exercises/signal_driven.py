@@ -56,7 +56,7 @@ def serve(listener: socket.socket) -> None:
                 rest = drain(connections[fd], unsent.pop(fd, b""))
                 # GAP 3: If `rest` is None, the connection has ended: take it out of `connections`, and close it. Else keep a
                 # rest in `unsent`: a signal reports when there is room again.
-                # CHECKS: half_close, slow_reader, huge_message
+                # CHECKS: half_close, slow_reader, closes-ended-connections, huge_message
                 if rest is None:
                     connections.pop(fd).close()
                 elif rest:

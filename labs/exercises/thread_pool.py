@@ -47,7 +47,7 @@ def serve(listener: socket.socket) -> None:
 def work(waiting: "queue.SimpleQueue[socket.socket]") -> None:
     """A worker: serves connections of the queue, each to its end."""
     # GAP 3: Take a connection from the queue and serve it with `talk`; then take the next one, for ever.
-    # CHECKS: ceiling, protocol, many_clients, silent_client, reset
+    # CHECKS: protocol, ceiling, many_clients, silent_client, reset
     while True:
         talk(waiting.get())
     # HINT: The stub's thread ends after its first connection. How many connections does the server serve before all have ended?

@@ -73,6 +73,7 @@ def write_check(assessment: Assessment, file: IO[str]) -> None:
         "open": assessment.open.gap.number if assessment.open else None,
         "gaps": gaps,
         "other_faults": [item.criterion.id for item in assessment.others],
+        "following_faults": [item.criterion.id for item in assessment.following],
         "not_tried": assessment.not_tried,
         "compiler": assessment.compiler,
         "mark": grades.document(assessment.mark) if assessment.mark else None,

@@ -21,7 +21,8 @@ _STYLES = {
     GapState.DONE: "green",
     GapState.FAULT: "bold red",
     GapState.NOT_BEGUN: "yellow",
-    GapState.NOT_TRIED: "dim",
+    GapState.PERHAPS: "red",
+    GapState.UNKNOWN: "dim",
     State.PASSED: "green",
     State.BEGUN: "yellow",
     State.NOT_BEGUN: "dim",
@@ -174,9 +175,10 @@ def _rest(out: Screen, assessment: Assessment) -> None:
                 _brief(out, [item])
             else:
                 _fault(out, item)
-    if assessment.not_tried:
-        section(out, "not tried")
-        note(out, f"{count(assessment.not_tried, 'check')}: the faults above left nothing to try")
+    hidden = len(assessment.following) + assessment.not_tried
+    if hidden:
+        section(out, "hidden by the faults above")
+        note(out, f"{count(hidden, 'check')} more: without the right replies, few other checks can be met")
     if mark.lost and mark.output and ("Traceback" in mark.output or not mark.items[0].points):
         section(out, "the last lines that the server printed")
         _last_lines(out, mark.output.splitlines()[-6:])

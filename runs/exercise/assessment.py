@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from runs.exercise.source import Exercise, Gap, Written
-from runs.grading.mark import Item, Mark, Mistake, Verdict
+from runs.grading.mark import Item, Mark, Mistake
+
+_PROTOCOL = "protocol"  # the criterion
 
 
 class GapState(enum.StrEnum):
@@ -16,7 +18,8 @@ class GapState(enum.StrEnum):
 
     NOT_BEGUN = "not begun"  # the stub still stands in it
     FAULT = "fault"
-    NOT_TRIED = "not tried"  # an earlier fault left nothing to try
+    PERHAPS = "perhaps"  # a fault of an earlier gap may also come from this one
+    UNKNOWN = "not known"  # an earlier fault hides what this gap does
     DONE = "done"
 
 
@@ -57,8 +60,15 @@ class Assessment:
 
     @property
     def others(self) -> tuple[Item, ...]:
-        """Faults that no gap names."""
-        return tuple(item for item in self._lost if self._owner(item.criterion.id) is None)
+        """Faults that no gap names, and that do not follow from another fault."""
+        return tuple(
+            item for item in self._lost if not self._suspects(item.criterion.id) and not self._follows(item.criterion.id)
+        )
+
+    @property
+    def following(self) -> tuple[Item, ...]:
+        """Faults that follow from the fault of the protocol: a server without replies meets few checks."""
+        return tuple(item for item in self._lost if self._follows(item.criterion.id))
 
     @property
     def not_tried(self) -> int:
@@ -74,24 +84,45 @@ class Assessment:
     def _lost(self) -> list[Item]:
         return [item for item in self.mark.lost if item.tried] if self.mark else []
 
-    def _owner(self, check: str) -> int | None:
-        """The number of the gap that a fault belongs to: of those that name it, the first with its stub, else the first."""
+    @cached_property
+    def _ids(self) -> set[str]:
+        return {item.criterion.id for item in self._lost}
+
+    def _naming(self, check: str) -> list[Written]:
+        """The gaps that name the check: of those with their stubs only the first."""
         naming = [each for each in self.written if check in each.gap.checks]
         stubs = [each for each in naming if not each.begun]
-        return (stubs or naming)[0].gap.number if naming else None
+        return stubs[:1] or naming
+
+    def _follows(self, check: str) -> bool:
+        """Is the fault a consequence of a protocol that fails? A gap with its stub keeps the faults that it names."""
+        if _PROTOCOL not in self._ids or check == _PROTOCOL:
+            return False
+        return all(each.begun for each in self._naming(check))
+
+    def _suspects(self, check: str) -> list[int]:
+        """The numbers of the gaps that the fault may come from. A gap with code is suspected if its first check fails."""
+        if self._follows(check):
+            return []
+        naming = self._naming(check)
+        sure = [each for each in naming if not each.begun or each.gap.checks[0] in self._ids]
+        return [each.gap.number for each in sure or naming]
 
     def _judged(self, written: Written) -> Judged:
         number = written.gap.number
-        faults = tuple(item for item in self._lost if self._owner(item.criterion.id) == number)
-        mistakes = tuple(each for each in (self.mark.mistakes if self.mark else ()) if self._owner(each.id) == number)
+        faults = tuple(item for item in self._lost if self._suspects(item.criterion.id)[:1] == [number])
+        mistakes = tuple(each for each in (self.mark.mistakes if self.mark else ()) if self._suspects(each.id)[:1] == [number])
         return Judged(written, self._state(written, faults), faults, mistakes)
 
     def _state(self, written: Written, faults: Sequence[Item]) -> GapState:
         if not written.begun:
             return GapState.NOT_BEGUN
         if self.mark is None:
-            return GapState.NOT_TRIED
+            return GapState.UNKNOWN
         if faults:
             return GapState.FAULT
-        verdicts = [(item.verdict, item.tried) for item in self.mark.items if item.criterion.id in written.gap.checks]
-        return GapState.NOT_TRIED if (Verdict.LOST, False) in verdicts else GapState.DONE
+        if any(written.gap.number in self._suspects(check) for check in self._ids):
+            return GapState.PERHAPS
+        lost = [item for item in self.mark.lost if item.criterion.id in written.gap.checks]
+        hidden = any(not item.tried or self._follows(item.criterion.id) for item in lost)
+        return GapState.UNKNOWN if hidden else GapState.DONE
