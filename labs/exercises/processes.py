@@ -3,6 +3,7 @@
 python3 processes_server.py 8080
 """
 
+import ctypes
 import os
 import signal
 import socket
@@ -18,12 +19,8 @@ def main() -> None:
     serve(listener)
 
 
-children: set[int] = set()  # process ids
-
-
 def serve(listener: socket.socket) -> None:
     """Accepts for ever. Each connection gets a process of its own, which ends with the connection."""
-    signal.signal(signal.SIGTERM, on_sigterm)
     # GAP 3: Make sure that no child stays a zombie: set `on_sigchld` as the handler of SIGCHLD.
     # CHECKS: reaped, waits-for-its-children
     signal.signal(signal.SIGCHLD, on_sigchld)
@@ -34,20 +31,17 @@ def serve(listener: socket.socket) -> None:
     # END
     while True:
         connection, _address = listener.accept()
-        # GAP 1: Fork. The child closes the listener, serves the connection with `talk`, and ends. The parent puts the child's
-        # process id into `children`.
+        # GAP 1: Fork. The child calls end_with_parent, closes the listener, serves the connection with `talk`, and ends. The
+        # parent goes on.
         # CHECKS: silent_client, isolated, created_for_it, model, slow_reader, reaped
-        child = os.fork()
-        if child == 0:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if os.fork() == 0:
+            end_with_parent()
             listener.close()
             talk(connection)
             os._exit(0)
-        children.add(child)
         # HINT: fork returns twice: 0 in the child, and the child's process id in the parent (fork(2), UNP 4.7).
         # HINT: The child must never come back to this loop, or it accepts connections, too: it ends with os._exit(0).
-        # HINT: child = os.fork(); if child == 0: listener.close(), talk(connection), os._exit(0). Then children.add(child).
-        # HINT: In the child, signal.signal(signal.SIGTERM, signal.SIG_DFL) comes first: it inherits the parent's handler.
+        # HINT: if os.fork() == 0: end_with_parent(), listener.close(), talk(connection), os._exit(0)
         # STUB: talk(connection)
         # END
         # GAP 2: Close the parent's own descriptor of the connection.
@@ -61,18 +55,16 @@ def serve(listener: socket.socket) -> None:
 
 def on_sigchld(_number: int, _frame: FrameType | None) -> None:
     """Collects all children that have ended, without waiting for others: one signal may stand for several (UNP 5.10)."""
-    while children:
-        child, _status = os.waitpid(-1, os.WNOHANG)
-        if child == 0:
-            return
-        children.discard(child)
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass  # there is no other child
 
 
-def on_sigterm(_number: int, _frame: FrameType | None) -> None:
-    """Ends the children, then the server."""
-    for child in children:
-        os.kill(child, signal.SIGTERM)
-    os._exit(0)
+def end_with_parent() -> None:
+    """Makes the kernel end this process together with its parent (prctl(2), PR_SET_PDEATHSIG, which is 1)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def talk(connection: socket.socket) -> None:

@@ -29,6 +29,7 @@ _STYLES = {
 }
 _LINES = 20  # of the compiler's, or of the server's, output
 _EDGE = 12  # columns of a gap's state
+_INDENT = 8  # of what is below a gap, as in the reports of check
 
 
 def line(desk: Desk, *options: str) -> str:
@@ -142,14 +143,14 @@ def _gap(out: Screen, judged: Judged, in_full: bool) -> None:
             _fault(out, item, judged.state is GapState.FAULT)
         for mistake in judged.mistakes:
             with_edge = Text(f"also seen: {mistake.statement}: {mistake.seen}", style="dim")
-            out.print(Padding(with_edge, (0, 0, 0, _EDGE)))
+            out.print(Padding(with_edge, (0, 0, 0, _INDENT)))
     else:
         _brief(out, judged.faults)
 
 
 def _brief(out: Screen, faults: Sequence[Item]) -> None:
     for item in faults:
-        out.print(Padding(Text(f"not met: {item.criterion.statement}", style="dim"), (0, 0, 0, _EDGE)))
+        out.print(Padding(Text(f"not met: {item.criterion.statement}", style="dim"), (0, 0, 0, _INDENT)))
 
 
 def _fault(out: Screen, item: Item, in_full: bool = True) -> None:
@@ -158,10 +159,11 @@ def _fault(out: Screen, item: Item, in_full: bool = True) -> None:
     grid.add_column(width=6, no_wrap=True)
     grid.add_column(ratio=1)
     grid.add_row(Text("check", style="dim"), Text(item.criterion.statement, style="bold"))
-    for name, words in grades.details(item) if in_full else [("seen", item.seen)]:
-        if words:
-            grid.add_row(Text(name, style="dim"), Text(words))
-    out.print(Padding(grid, (0, 0, 0, _EDGE)))
+    if not in_full:
+        grid.add_row(Text("seen", style="dim"), Text(item.seen))
+    out.print(Padding(grid, (0, 0, 0, _INDENT)))
+    if in_full:
+        grades.explain(out, item)
 
 
 def _rest(out: Screen, assessment: Assessment) -> None:
