@@ -182,7 +182,7 @@ def _task(function: Callable[..., int | None], option_help: dict[str, str], rest
 
     context = inspect.Parameter("_context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     vars(body)["__signature__"] = inspect.Signature([context, *parsed])
-    command: Task[Any] = task(help=option_help)(body)
+    command: Task[Any] = task(help=option_help, auto_shortflags=False)(body)  # one letter would mean another option elsewhere
     return command
 
 

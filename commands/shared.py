@@ -95,6 +95,7 @@ VALUES = {
     "seed": "N",
     "seeds": "FILE",
     "size": "SIZE",
+    "slower-than": "TIME",
     "slowest": "N",
     "speedscope": "FILE",
     "sqlite": "FILE",
@@ -205,6 +206,19 @@ def output(out: str, default: IO[str] | None = None) -> Iterator[IO[str]]:
             raise WrongUsage(f"can't write the report: {error.strerror or error}", "name a file for it: --out FILE") from error
 
 
+@contextlib.contextmanager
+def growing_output(out: str, default: IO[str]) -> Iterator[IO[str]]:
+    """Where lines go that are written one by one: the file that --out names, which has each of them at once, or `default`."""
+    if not out:
+        with output("", default) as stream:
+            yield stream
+        return
+    with files.growing(out) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        yield text
+        text.detach()
+
+
 def _forget(stream: IO[str]) -> None:
     """Lets the interpreter write the rest of the stream's buffer to /dev/null when the process ends."""
     null = os.open(os.devnull, os.O_WRONLY)
@@ -250,11 +264,12 @@ def present(
     default: IO[str] | None = None,
     unsaved: IolabError | None = None,
     again: bool = False,
+    silent: bool = False,
 ) -> tuple[Any, int]:
     """Saves the recording, then shows it. The result, and CANNOT_WRITE if an output failed, else 0.
 
     Each output fails by itself: the recording comes first, then the report. `unsaved`: why an earlier saving failed.
-    `again`: the recording is in a file already.
+    `again`: the recording is in a file already. `silent`: without the report itself.
     """
     from runs.lab import measure_and_check
     from runs.report import report
@@ -265,8 +280,9 @@ def present(
     with uncollected():  # a report makes few cycles, and looks through all calls many times
         result = measure_and_check(recording)
         made = functools.cache(lambda: report(result, view.part, view.stories))
-        view = _with_window(failed, made, view, again)
-        _keep(failed, lambda: _write(made, json, out, view, default))
+        if not silent:
+            view = _with_window(failed, made, view, again)
+            _keep(failed, lambda: _write(made, json, out, view, default))
         if html:
             _keep(failed, lambda: _write_html(made, html))
         for step in exports.steps(made) if exports else ():
@@ -340,6 +356,18 @@ def number(option: str, text: str) -> Any:
         raise WrongUsage(
             f"--{option.replace('_', '-')} {text} is not a number", "for example --clients 3 --gap-ms 20, --slowest 5"
         ) from None
+
+
+_UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+
+
+def nanoseconds(option: str, text: str) -> int:
+    """One option's value as a time: 1ms, 200us, 1.5s. Raises WrongUsage."""
+    for unit, size in _UNITS.items():
+        with contextlib.suppress(ValueError):
+            if text.endswith(unit) and (value := float(text.removesuffix(unit))) >= 0:
+                return round(value * size)
+    raise WrongUsage(f"--{option} {text} has no unit of time", "a number and its unit: 1ms, 200us, 1.5s")
 
 
 def view(stacks: bool = False, brief: bool = False, thread: str = "", calls: str = "", fd: str = "", slowest: str = "") -> View:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-from commands import exports, shared
+from commands import exports, following, shared
 from commands import zoom as zooming
 from findings.zoom import Zoom
 from probes.errors import WrongUsage
@@ -18,6 +17,7 @@ HELP = (
     | shared.STACKS_HELP
     | shared.VIEW_HELP
     | shared.SAVE_HELP
+    | following.HELP
     | {
         "details": "how many calls and sleeps to record one by one (default: 50,000): all from the start, then samples; all or"
         " none. Counts and sums are exact in any case",
@@ -29,6 +29,7 @@ HELP = (
 
 @exports.options
 @zooming.options
+@following.options
 def trace(
     json: bool = False,
     save: str = "",
@@ -44,6 +45,7 @@ def trace(
     pid: str = "",
     seconds: str = "",
     zoom: Zoom | None = None,
+    choice: following.Choice = following.NOTHING,
     files: exports.Exports = exports.NOTHING,
     *,
     rest: list[str],
@@ -53,25 +55,19 @@ def trace(
     shared.check(save, out, html)
     files.check()
     zooming.refuse_json(zoom, json)
+    choice.check(json, out)
     view = shared.view(stacks, brief, thread, calls, fd, slowest)._replace(zoom=zoom)
-    budget = _budget(details)
     shared.need_tracing()
-    traced = _traced(rest, pid, seconds, budget, save)
-    result, failed = shared.present(
-        traced.recording,
-        json=json,
-        save="",
-        out=out,
-        view=view,
-        html=html,
-        exports=files,
-        default=sys.stderr,
-        unsaved=traced.error,
-    )
+    with following.lines(choice, view, "" if json else out) as (lines, file):
+        traced = _traced(rest, pid, seconds, _budget(details), save, lines)
+        result, failed = shared.present(
+            traced.recording, json=json, save="", out="" if choice.follow and not json else out, view=view, html=html,
+            exports=files, default=file, unsaved=traced.error, silent=choice.quiet,
+        )  # fmt: skip
     return failed or (traced.status if result.verdict != "inconclusive" else shared.VERDICT_CODES["inconclusive"])
 
 
-def _traced(command: list[str], pid: str, seconds: str, budget: int | None, save: str) -> Any:
+def _traced(command: list[str], pid: str, seconds: str, budget: int | None, save: str, lines: Any) -> Any:
     """Runs the command, or joins the process, under the probes."""
     from runs import trace as tracing
     from runs.signals import HeldSignals
@@ -80,9 +76,9 @@ def _traced(command: list[str], pid: str, seconds: str, budget: int | None, save
     signals = HeldSignals()
     if pid:
         limit = float(shared.number("seconds", seconds)) if seconds else None
-        traced = tracing.join(shared.number("pid", pid), limit, shared.progress, signals, budget, save)
+        traced = tracing.join(shared.number("pid", pid), limit, shared.progress, signals, budget, save, lines)
     else:
-        traced = tracing.run(command, shared.progress, shared.closed_at_start(), signals, budget, save)
+        traced = tracing.run(command, shared.progress, shared.closed_at_start(), signals, budget, save, lines)
     signals.release()
     return traced
 

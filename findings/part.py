@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import fnmatch
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from probes.measure.result import Call, Thread
+    from probes.measure.result import Call
+
+
+class Named(Protocol):
+    """A thread with its ids and its name."""
+
+    @property
+    def tid(self) -> int:
+        """In its own pid namespace."""
+
+    @property
+    def host_tid(self) -> int:
+        """In the machine's."""
+
+    @property
+    def name(self) -> str:
+        """As the kernel has it (comm)."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +50,7 @@ class Part:
         parts = [("thread", self.threads), ("call", self.calls), ("descriptor", tuple(map(str, self.fds)))]
         return ", ".join(f"{what} {' or '.join(wanted)}" for what, wanted in parts if wanted)
 
-    def has_thread(self, thread: Thread) -> bool:
+    def has_thread(self, thread: Named) -> bool:
         """Does the part have that thread's calls?"""
         ids = {str(thread.tid), str(thread.host_tid)}
         return not self.threads or any(wanted in ids or fnmatch.fnmatchcase(thread.name, wanted) for wanted in self.threads)

@@ -24,6 +24,7 @@ from probes.context import TraceRun
 from probes.errors import IolabError, WrongUsage
 from probes.recording import Recording, Writer
 from probes.words import count
+from runs.following import Follower, Lines
 from runs.signals import HeldSignals, from_the_terminal
 
 _OURS = {"IOLAB_CALLED", "IOLAB_STARTED", "IOLAB_PREPARED"}  # variables that ./iolab sets
@@ -37,6 +38,7 @@ def run(
     signals: HeldSignals | None = None,
     details: int | None = DETAILS,
     save: str = "",
+    lines: Lines | None = None,
 ) -> Traced:
     """Runs the command until it has ended, and all processes that it started have ended, too.
 
@@ -44,7 +46,7 @@ def run(
     waiting for the processes that it started. `closed` are the descriptors of 0, 1 and 2 that the user had closed: the program
     finds them closed. `signals` are still held when this function returns: the caller saves the recording, then releases them.
     `details`: how many calls and sleeps are reported one by one; None: all. `save`: a file that takes the recording while the
-    program runs, so that it can be read if iolab is killed.
+    program runs, so that it can be read if iolab is killed. `lines`: takes each call as it ends.
 
     Raises WrongUsage if there is no such program or no such place, CannotTrace if this machine can't trace.
     """
@@ -53,13 +55,13 @@ def run(
     try:
         with Instrument(details=details) as instrument, _Saving(instrument, save, tuple(command)) as saving:
             held.hold()
+            follower = Follower(instrument, lines)
             process = start(path, command, instrument.invite(), closed, held)
             status = _wait(process, held)
             if instrument.followed():
                 progress("the program has ended; processes that it started still run (Ctrl-C ends the recording)")
                 _wait_for_descendants(instrument, held)
-            progress("reading the recorded events")
-            recording = instrument.stop(TraceRun(VERSION, tuple(command), shell_status(status)))
+            recording = _stop(instrument, follower, TraceRun(VERSION, tuple(command), shell_status(status)), progress, held)
             saving.finish(recording)
     except BaseException:
         held.release()
@@ -67,6 +69,17 @@ def run(
     if signals is None:
         held.release()
     return Traced(recording, shell_status(status), saving.error)
+
+
+def _stop(
+    instrument: Instrument, follower: Follower, context: TraceRun, progress: Callable[[str], None], held: HeldSignals
+) -> Recording:
+    """Ends the recording, and waits for the lines of its last calls."""
+    if not follower.at_work:
+        progress("reading the recorded events")
+    recording = instrument.stop(context)
+    follower.finish(held)
+    return recording
 
 
 def find(program: str) -> str:
@@ -130,6 +143,7 @@ def join(
     signals: HeldSignals,
     details: int | None = DETAILS,
     save: str = "",
+    lines: Lines | None = None,
 ) -> Traced:
     """Follows a process that runs already, with its threads and descendants, until all have ended or `seconds` have passed.
 
@@ -140,18 +154,18 @@ def join(
     try:
         with Instrument(details=details) as instrument, _Saving(instrument, save, tuple(command)) as saving:
             signals.hold()
+            follower = Follower(instrument, lines)
             number = instrument.adopt(pid)
             if not number:
                 raise WrongUsage(f"process {pid} has ended", "ps -e lists the processes and their ids")
             words = "Ctrl-C ends the recording" if seconds is None else f"for {seconds:g} s; Ctrl-C ends the recording earlier"
             progress(f"following {count(number, 'thread')} of process {pid} ({words})")
             end = None if seconds is None else time.monotonic() + seconds
-            while instrument.followed() and (end is None or time.monotonic() < end):
+            while instrument.followed() and not follower.unread and (end is None or time.monotonic() < end):
                 info = signals.take(_LOOK if end is None else max(min(_LOOK, end - time.monotonic()), 0))
                 if info and info.si_signo != signal.SIGCHLD:
                     break
-            progress("reading the recorded events")
-            recording = instrument.stop(TraceRun(VERSION, tuple(command), joined=pid))
+            recording = _stop(instrument, follower, TraceRun(VERSION, tuple(command), joined=pid), progress, signals)
             saving.finish(recording)
             return Traced(recording, 0, saving.error)
     except BaseException:

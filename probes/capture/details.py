@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 DETAILS = 50_000  # calls and sleeps: a report is made of them in two seconds, and a file of 1 MB
-RECORD = 240  # bytes of a call in the ring
+RECORD = 256  # bytes of a call in the ring
 _WINDOW = 40_000_000  # ns
 _LATER = 1.125  # how much later the next window begins
 
@@ -27,11 +27,13 @@ class Budget:
     _began: int | None = None
     _next: float = 0
 
-    def wants(self, taken: int, now: int) -> bool:
-        """Whether details are wanted from now on. `taken`: bytes of records so far."""
+    def wants(self, taken: int, now: int, reported: bool = True) -> bool:
+        """Whether details are wanted from now on. `taken`: bytes of records so far. `reported`: False while the kernel side
+        reports no calls one by one for another reason.
+        """
         if self._began is None:
             self._began = self._opened = now
-        wanted = self._wanted(taken, now - self._began)
+        wanted = reported and self._wanted(taken, now - self._began)
         if wanted and self._opened is None:
             self._opened = now
         elif not wanted and self._opened is not None:

@@ -25,6 +25,7 @@ from probes.capture import ring, running
 from probes.capture.attach import PROBES, Hook, ProbeSpec, attach, first_choices
 from probes.capture.btf import Btf
 from probes.capture.details import Budget
+from probes.capture.feed import Feed, Quiet
 from probes.capture.keeping import Keeper
 from probes.capture.prctl import new_cookie
 from probes.capture.privileges import need_privileges
@@ -70,6 +71,7 @@ class Instrument:
         self._spans: list[bytes] = []
         self._stacks: list[bytes] = []  # records of the stacks in which threads slept when they were adopted
         self._stopped = threading.Event()
+        self._quiet = Quiet()
         self._taking = threading.Lock()  # of what is drained: two threads may take it while a program is watched
         btf = Btf()
         self._programs = Programs(btf, sizes)
@@ -100,10 +102,30 @@ class Instrument:
         taken, wanted = 0, True
         while not self._stopped.wait(DRAIN_EVERY):
             with self._taking:
-                taken += self._take()
-            before, wanted = wanted, self._budget.wants(taken, clock.now_ns())
+                fresh = self._take()
+            taken += fresh
+            before, wanted = wanted, self._wants(taken)
+            if wanted is not before or self._quiet.lasts(not fresh):
+                self._say_moment()
             if wanted is not before:
                 self._programs.settings(details=wanted, walk_every=self._walk_every)
+
+    def _wants(self, taken: int) -> bool:
+        """Whether calls and sleeps are to be reported one by one from now on."""
+        feed, now = self._keeper.feed, clock.now_ns()
+        if feed is None:
+            return self._budget.wants(taken, now)
+        keeps_up = not feed.behind
+        self._keeper.thinner.wanted = self._budget.wants(self._keeper.bytes, now, keeps_up)
+        return keeps_up
+
+    def _say_moment(self) -> None:
+        """Tells the reader of the feed what each thread is in, and how many calls it has made until now."""
+        if self._keeper.feed:
+            with self._taking:
+                moment = self._programs.states() + self._programs.open_bursts()
+                self._take()
+                self._keeper.moment(moment)
 
     def _take(self) -> int:
         """Takes what is in the ring; the number of bytes."""
@@ -117,6 +139,19 @@ class Instrument:
     def watch(self) -> None:
         """From now on `reading` gives the records, and `stop` can't make a recording of them."""
         self._keeper.at_once = True
+
+    def follow(self) -> tuple[Feed, Mapping[int, tuple[str, ...]]]:
+        """From now on all records also go into a feed. Returned with the names of the stacks, which grow.
+
+        While the reader of the feed is behind, calls are not reported one by one. After that, and where nothing happens for a
+        second, the feed gets the state of each thread. `stop` closes the feed.
+        """
+        self._programs.states()  # loads its program
+        with self._taking:
+            self._keeper.feed = Feed()
+            self._keeper.at_once = True
+            self._programs.settings(details=True, walk_every=self._walk_every)
+        return self._keeper.feed, self._keeper.stacks
 
     def reading(self) -> Reading:
         """The sums and the states of all threads at this moment, and the records since the last reading (after `watch`)."""
@@ -222,6 +257,8 @@ class Instrument:
         self._report_open_threads(end)
         self._ring.close()
         self._keeper.take(b"".join(self._stacks) + ring.strip(self._spans) + self._programs.rows())
+        if self._keeper.feed:
+            self._keeper.feed.close()
         self._programs.leave_the_kernel()
         hits = {hit: self._table("hits").total(hit) for hit in Hit}
         recording = Recording(

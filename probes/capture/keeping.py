@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from probes.addresses import Ordinals
+from probes.capture.feed import Feed
+from probes.capture.thinning import Thinner
 from probes.recording import Writer
 
 
@@ -18,17 +20,34 @@ class Keeper:
         self.stacks: dict[int, tuple[str, ...]] = {}
         self.writer: Writer | None = None  # also takes everything at once
         self.at_once = False  # records are taken as they are drained, also without a writer
+        self.feed: Feed | None = None  # gets all records, those that are not kept, too
+        self.thinner = Thinner()
+        self.bytes = 0  # kept
 
     def take(self, records: bytes) -> None:
         """Takes whole packed records. The programs must be loaded still: the kernel has names for their frames only then."""
-        data = self._ordinals.replace(records)
-        frames = self._ordinals.new_frames()
-        names = {number: tuple(map(self._symbol, addresses)) for number, addresses in frames.items()}
-        self.stacks |= names
+        data, names = self._without_addresses(records)
+        if self.feed:
+            self.feed.put(data)
+            data = self.thinner.keep(data)
+        self.bytes += len(data)
         self._pieces.append(data)
         if self.writer:
             self.writer.stacks(names)
             self.writer.records(data)
+
+    def _without_addresses(self, records: bytes) -> tuple[bytes, Mapping[int, tuple[str, ...]]]:
+        """The records with numbers for addresses, and the names of new stacks."""
+        data = self._ordinals.replace(records)
+        frames = self._ordinals.new_frames()
+        names = {number: tuple(map(self._symbol, addresses)) for number, addresses in frames.items()}
+        self.stacks |= names
+        return data, names
+
+    def moment(self, records: bytes) -> None:
+        """Gives records of one moment to the feed. They are not kept."""
+        if self.feed:
+            self.feed.put(self._without_addresses(records)[0], moment=True)
 
     def newest(self, *more: bytes) -> bytes:
         """The records since the last time, and then `more`, which are not kept. Nothing of them is kept any longer."""

@@ -16,7 +16,7 @@ from probes.capture.attach import PROBES, Hook
 from probes.capture.bpf import KERNEL, complaint, quiet
 from probes.capture.btf import Btf
 from probes.capture.image import MapDefinition, image
-from probes.capture.sums import facts_by_number, rows
+from probes.capture.sums import facts_by_number, open_bursts, rows
 from probes.capture.symbols import Symbols
 from probes.errors import CannotTrace
 from probes.kernel.limits import SIZES, Sizes
@@ -165,6 +165,10 @@ class Programs:
     def rows(self) -> bytes:
         """What is in the tables at the end: the open bursts and the sums, as packed records."""
         return rows(self._maps)
+
+    def open_bursts(self) -> bytes:
+        """The bursts that are open at this moment, as packed records."""
+        return open_bursts(self._maps)
 
     def adopt(self, *known: int) -> None:
         """Follows a thread that runs already: the words of struct known (adopt.c)."""

@@ -37,6 +37,13 @@ def rows(maps: Mapping[str, Map]) -> bytes:
     return b"".join(_records(maps))
 
 
+def open_bursts(maps: Mapping[str, Map]) -> bytes:
+    """The bursts that are open now and are reported when they end, as packed records."""
+    layout = LAYOUTS[Kind.BURST]
+    found = ((value, layout.decode(value)) for value in maps["bursts"].values())
+    return b"".join(value[: layout.codec.size] for value, burst in found if burst.kind and burst.detailed)
+
+
 def _records(maps: Mapping[str, Map]) -> Iterator[bytes]:
     bursts = LAYOUTS[Kind.BURST]
     for value in maps["bursts"].values():

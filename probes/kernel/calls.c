@@ -8,7 +8,7 @@
  * recording, or that will not return. `task` as in sum_call. */
 static inline int report_call(struct thread *t, u64 task, s64 ret, u32 flags, u64 now) {
   load_arguments(t);
-  sum_call(t, task, ret, flags, now);
+  struct descriptor behind = sum_call(t, task, ret, flags, now);
   if (!t->detailed)
     return 0;
   t->calls++;
@@ -42,6 +42,9 @@ static inline int report_call(struct thread *t, u64 task, s64 ret, u32 flags, u6
   r->copy_in_max = t->copy_in_max;
   r->copy_out_max = fold_copy_out_max(t, now);
   r->latest = t->latest;
+  r->release = behind.release;
+  r->socket_kind = behind.socket;
+  r->unused = 0;
   submit(r);
   return 0;
 }

@@ -266,8 +266,9 @@ LAYOUTS: dict[Kind, Layout] = {
             # a multiplexer's time on the CPU before it polled the first descriptor, and after it polled the last (0: it polled
             # no descriptor)
             "u64 copy_in_max, u64 copy_out_max,"
-            # when the newest of the data that the call read had arrived (0: unknown)
-            "u64 latest",
+            # when the newest of the data that the call read had arrived (0: unknown). release, socket_kind: as release and
+            # socket of a sum
+            "u64 latest, u64 release, u32 socket_kind, u32 unused",
         ),
         _layout(
             Kind.BURST,
@@ -418,7 +419,7 @@ def from_description(description: Any) -> dict[Kind, Layout]:
 _FIRST_KINDS = (Kind.THREAD, Kind.CALL, Kind.BURST, Kind.SLEEP, Kind.EXEC, Kind.EXIT)
 _ADDED = {  # fields that the reader does without
     Kind.THREAD: {"worker"},
-    Kind.CALL: {"copy_in_max", "copy_out_max", "latest"},
+    Kind.CALL: {"copy_in_max", "copy_out_max", "latest", "release", "socket_kind", "unused"},
     Kind.SOCKET_COPY: {"latest"},
     Kind.BURST: {"longest", "release", "socket", "detailed", "closes", "unused"},
     Kind.SLEEP: {"object"},

@@ -80,8 +80,9 @@ static inline u64 bytes_of(struct thread *t, u32 facts, s64 ret, u32 flags) {
   return facts & FACT_BYTES && ret > 0 && !(flags & (CALL_OPEN | CALL_NO_RETURN)) && !(peeks & 2) ? ret : 0;
 }
 
-/* Adds a call that has its arguments. `task` is the calling task, 0 if it is not the current task. */
-static inline void sum_call(struct thread *t, u64 task, s64 ret, u32 flags, u64 now) {
+/* Adds a call that has its arguments. `task` is the calling task, 0 if it is not the current task. Returns what kind of file the
+ * call's descriptor is; 0 if that is not known. */
+static inline struct descriptor sum_call(struct thread *t, u64 task, s64 ret, u32 flags, u64 now) {
   u32 facts = facts_of(t->nr);
   struct descriptor behind = {.release = 0, .socket = 0};
   if (task && facts & FACT_DESCRIPTOR)
@@ -93,7 +94,7 @@ static inline void sum_call(struct thread *t, u64 task, s64 ret, u32 flags, u64 
   int shared = place.shared;
   u64 total = now - t->enter;
   if (!row)
-    return;
+    return behind;
   ADD(row, count, 1);
   ADD(row, bytes, bytes_of(t, facts, ret, flags));
   ADD(row, total, total);
@@ -109,6 +110,7 @@ static inline void sum_call(struct thread *t, u64 task, s64 ret, u32 flags, u64 
   if (total > row->longest)
     row->longest = total;
   ADD_TO_BUCKET(row, bucket_of(total), 1);
+  return behind;
 }
 
 /* Adds a burst, when it ends. */

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import collections
 import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from probes.measure.messages import Family
 from probes.measure.queues import OF_THE_OBJECT, queue_name
 from probes.measure.result import PHASES, Call, Ending, ReadyListEvent, Sleep, SocketCopy, Thread, Waker
 from probes.measure.sockets import SocketReader
-from probes.measure.sums import SumReader
+from probes.measure.sums import Descriptor, SumReader, descriptor_of
 from probes.measure.table import slept_on, slept_on_by_sums
 from probes.measure.wakers import wake_chain
 from probes.recording import Recording
@@ -71,6 +72,10 @@ def _ignore(_record: Any) -> None:
     """What a thread was in at one moment: nothing is measured by it."""
 
 
+def _pass(_record: Any, _life: Life) -> None:
+    """What is no call and no sleep."""
+
+
 class Reader:
     """Reads the records of one recording. `unmatched` counts what breaks a law, by reason."""
 
@@ -86,22 +91,14 @@ class Reader:
         self.lists = "epoll's callback" in attached
         self._wakers: dict[tuple[int, str, int], Waker] = {}
         self._queues: dict[int, tuple[str, tuple[str, ...]]] = {}
+        self._files: dict[tuple[int, int], Descriptor | None] = {}
         self.unmatched: collections.Counter[str] = collections.Counter()
         self.sums = SumReader(self._arch, recording.stack)
         self.sockets = SocketReader()
 
     def read(self) -> list[Life]:
         """The life of each followed thread, in the order of their first records."""
-        handlers = {
-            int(Kind.CALL): self._on_call,
-            int(Kind.BURST): self._on_burst,
-            int(Kind.SLEEP): self._on_sleep,
-            int(Kind.SOCKET_COPY): self._on_socket_copy,
-            int(Kind.READY_LIST): self._on_ready_list,
-            int(Kind.EXEC): self._on_exec,
-            int(Kind.NAME): self._on_name,
-            int(Kind.EXIT): self._on_exit,
-        }
+        handlers = self._handlers()
         whole = {
             int(Kind.THREAD): self._on_thread,
             int(Kind.SUM): self.sums.on_sum,
@@ -120,6 +117,48 @@ class Reader:
             else:
                 handlers[record.kind](record, life)
         return list(self._lives.values())
+
+    def follow(self, data: bytes) -> Iterator[tuple[Any, Life | None]]:
+        """The same for records as they come, while the program runs: each with its thread's life. Calls and sleeps are not kept
+        in the lives: a call has just been added (`Life.calls`) when its record comes out here.
+        """
+        handlers = self._handlers() | {int(Kind.SOCKET_COPY): _pass, int(Kind.READY_LIST): _pass}
+        for record in records.decode(data, self._layouts):
+            if record.kind == Kind.THREAD:
+                self._on_thread(record)
+            life = self._lives.get(record.thread)
+            if life and (handle := handlers.get(record.kind)):
+                handle(record, life)
+            yield record, life
+            self.sockets.names.clear()
+            self.sockets.ends.clear()
+            if life:
+                life.calls.clear()
+                life.outside.clear()
+
+    def follow_moment(self, data: bytes) -> Iterator[tuple[Any, Call | None]]:
+        """The records of one moment; with each open burst, its calls so far."""
+        for record in records.decode(data, self._layouts):
+            life = Life(record, "")
+            if record.kind == Kind.BURST:
+                self._on_burst(record, life)
+            yield record, life.calls[0] if life.calls else None
+
+    def name(self, number: int) -> str:
+        """The name of a call of the machine of the recording."""
+        return syscalls.name_of(number, self._arch)
+
+    def _handlers(self) -> dict[int, Callable[[Any, Life], None]]:
+        return {
+            int(Kind.CALL): self._on_call,
+            int(Kind.BURST): self._on_burst,
+            int(Kind.SLEEP): self._on_sleep,
+            int(Kind.SOCKET_COPY): self._on_socket_copy,
+            int(Kind.READY_LIST): self._on_ready_list,
+            int(Kind.EXEC): self._on_exec,
+            int(Kind.NAME): self._on_name,
+            int(Kind.EXIT): self._on_exit,
+        }
 
     def _on_thread(self, record: Any) -> None:
         parent = self._lives.get(record.parent)
@@ -155,7 +194,8 @@ class Reader:
         life.end = record
         life.name = record.comm or life.name
 
-    def _queue(self, number: int) -> tuple[str, tuple[str, ...]]:
+    def queue(self, number: int) -> tuple[str, tuple[str, ...]]:
+        """The name of the wait queue that a stack leads to, and the stack."""
         if number not in self._queues:
             stack = own(self._recording.stack(number))
             self._queues[number] = (queue_name(stack), stack)
@@ -171,7 +211,7 @@ class Reader:
         return self._wakers[key]
 
     def _on_sleep(self, record: Any, life: Life) -> None:
-        queue, stack = self._queue(record.stack)
+        queue, stack = self.queue(record.stack)
         sleep = Sleep(record.off, record.woken, record.on, queue, stack, self._waker(record), record.probed)
         if record.flags & _CARRIED:
             walked, waker_walked = not record.flags & SleepFlag.QUEUE_CARRIED, not record.flags & SleepFlag.WAKER_CARRIED
@@ -226,8 +266,15 @@ class Reader:
                 unqueued=record.unqueued if self._counts_queues else None,
                 copy_in_max=copy_in_max,
                 copy_out_max=copy_out_max,
+                descriptor=self._file(getattr(record, "release", 0), getattr(record, "socket_kind", 0)),
             )
         )
+
+    def _file(self, release: int, kind: int) -> Descriptor | None:
+        """What kind of file a descriptor was; None: not known."""
+        if (release, kind) not in self._files:
+            self._files[release, kind] = descriptor_of(self._recording.stack(release), kind) if release else None
+        return self._files[release, kind]
 
     def _sleeps(self, record: Any, life: Life, fd: int | None) -> tuple[Sleep, ...]:
         """The sleeps of a call, whose records came before the record of the call."""
@@ -280,6 +327,7 @@ class Reader:
                 count=record.count,
                 histogram=record.buckets,
                 longest=getattr(record, "longest", 1 << 63),
+                descriptor=self._file(getattr(record, "release", 0), getattr(record, "socket", 0)),
                 polled=record.polled if self._polls else None,
                 queued=record.queued if self._counts_queues else None,
                 unqueued=record.unqueued if self._counts_queues else None,
@@ -320,7 +368,7 @@ class Reader:
             ended=bool(life.end is not None and life.end.end < self._recording.end),
             kernel_worker=worker,
             slept_on=slept_on_by_sums(outside) if outside and len(life.outside) < end.sleeps else slept_on(life.outside),
-            ended_by=_ending(end),
+            ended_by=ending_of(end),
         )
 
     def _inside(self, life: Life, end: Any, single: int) -> Inside:
@@ -375,7 +423,7 @@ class Inside:
     preemptions: int
 
 
-def _ending(end: Any) -> Ending | None:
+def ending_of(end: Any) -> Ending | None:
     """How the thread ended, from the status that wait4 gives (wait(2)): the signal in 7 bits, the status above 8."""
     if getattr(end, "alive", 1):
         return None

@@ -13,7 +13,7 @@ from probes.recording import Machine, Probe, Quality
 
 if TYPE_CHECKING:
     from probes.measure.sockets import SocketEnd, SocketName
-    from probes.measure.sums import CallSum, Others, SleepSum
+    from probes.measure.sums import CallSum, Descriptor, Others, SleepSum
 
 PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")  # fields of Call and CallRow; the first is the sum
 
@@ -110,6 +110,7 @@ class Call:
     # upper bounds of the time in which a multiplexer copied in its descriptors and copied out its results, ns; None: not known
     copy_in_max: int | None = None
     copy_out_max: int | None = None
+    descriptor: Descriptor | None = None  # what kind of file `fd` was; None: no descriptor, or not known
 
 
 @dataclass(frozen=True, slots=True)

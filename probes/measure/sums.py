@@ -32,6 +32,11 @@ class Descriptor:
     protocol: int = 0
 
 
+def descriptor_of(release: tuple[str, ...], kind: int) -> Descriptor | None:
+    """A descriptor's kind from the fields of a record: the stack of its release function, and the kind of socket."""
+    return Descriptor(release[0], kind & 255, kind >> 8 & 255, kind >> 16) if release else None
+
+
 @dataclass(frozen=True, slots=True)
 class CallSum:
     """All calls of one name, of one thread, on one kind of descriptor, with one outcome. Durations are ns.
@@ -147,9 +152,7 @@ class SumReader:
 
     def on_sum(self, record: Any) -> None:
         """A row of calls."""
-        release = self._stack(record.release)
-        kind = record.socket
-        descriptor = Descriptor(release[0], kind & 255, kind >> 8 & 255, kind >> 16) if release else None
+        descriptor = descriptor_of(self._stack(record.release), record.socket)
         same = {name: getattr(record, name) for name in _SAME}
         self.calls.append(
             CallSum(
