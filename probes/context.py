@@ -186,6 +186,17 @@ class ServedCase:
 
 
 @dataclass(frozen=True)
+class Throttled:
+    """A control group of the traced processes that used up its CPU time: how often, and for how long in all (ns)."""
+
+    group: str  # its folder
+    times: int
+    ns: int
+    quota_ns: int = 0  # the CPU time that it may use in each period; 0: not known
+    period_ns: int = 0
+
+
+@dataclass(frozen=True)
 class TraceRun:
     """A program that `trace` ran; without a command, any processes that the instrument followed."""
 
@@ -193,6 +204,7 @@ class TraceRun:
     command: tuple[str, ...] = ()
     status: int | None = None
     joined: int | None = None  # the id of the process, if it ran before the recording began
+    throttled: tuple[Throttled, ...] = ()  # the longest first
 
 
 @dataclass(frozen=True)

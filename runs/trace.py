@@ -20,6 +20,7 @@ from probes.capture import running
 from probes.capture.details import DETAILS
 from probes.capture.instrument import Instrument
 from probes.capture.prctl import handed_over
+from probes.capture.throttling import Throttling
 from probes.context import TraceRun
 from probes.errors import IolabError, WrongUsage
 from probes.recording import Recording, Writer
@@ -56,12 +57,14 @@ def run(
         with Instrument(details=details) as instrument, _Saving(instrument, save, tuple(command)) as saving:
             held.hold()
             follower = Follower(instrument, lines)
+            throttling = Throttling(os.getpid())
             process = start(path, command, instrument.invite(), closed, held)
-            status = _wait(process, held)
+            status = _wait(process, held, throttling)
             if instrument.followed():
                 progress("the program has ended; processes that it started still run (Ctrl-C ends the recording)")
                 _wait_for_descendants(instrument, held)
-            recording = _stop(instrument, follower, TraceRun(VERSION, tuple(command), shell_status(status)), progress, held)
+            context = TraceRun(VERSION, tuple(command), shell_status(status), throttled=throttling.since())
+            recording = _stop(instrument, follower, context, progress, held)
             saving.finish(recording)
     except BaseException:
         held.release()
@@ -155,6 +158,7 @@ def join(
         with Instrument(details=details) as instrument, _Saving(instrument, save, tuple(command)) as saving:
             signals.hold()
             follower = Follower(instrument, lines)
+            throttling = Throttling(pid)
             number = instrument.adopt(pid)
             if not number:
                 raise WrongUsage(f"process {pid} has ended", "ps -e lists the processes and their ids")
@@ -165,7 +169,9 @@ def join(
                 info = signals.take(_LOOK if end is None else max(min(_LOOK, end - time.monotonic()), 0))
                 if info and info.si_signo != signal.SIGCHLD:
                     break
-            recording = _stop(instrument, follower, TraceRun(VERSION, tuple(command), joined=pid), progress, signals)
+                throttling.look(pid)
+            context = TraceRun(VERSION, tuple(command), joined=pid, throttled=throttling.since())
+            recording = _stop(instrument, follower, context, progress, signals)
             saving.finish(recording)
             return Traced(recording, 0, saving.error)
     except BaseException:
@@ -193,13 +199,14 @@ def _numbers(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers))
 
 
-def _wait(process: subprocess.Popen[bytes], held: HeldSignals) -> int:
+def _wait(process: subprocess.Popen[bytes], held: HeldSignals, throttling: Throttling) -> int:
     """Waits for the end of the program, and passes signals on to it. Its status as Popen gives it.
 
     A signal from the terminal reaches the program without this process: the program is in the same process group.
     """
     while (status := process.poll()) is None:
         info = held.take(0.5)
+        throttling.look(process.pid)
         if info and info.si_signo != signal.SIGCHLD and not from_the_terminal(info):
             process.send_signal(info.si_signo)
     while held.take(0):  # sent before the program ended: they do not end the waiting for its descendants

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
 from findings.roles import roles
 from findings.startup import PHASES, start_up
 from findings.view import Run
-from probes.context import TraceRun
+from probes.context import Throttled, TraceRun
 from probes.measure.result import Thread
-from probes.words import count, ms
+from probes.words import count, ms, visible
+from probes.words import times as count_times
 
 _LONG_NS = 200_000_000  # in all; a busy machine delays any program a little
 _SHARE = 0.6  # of the time in which a thread could run
+_LEAST_THROTTLED_NS = 20_000_000
+_SHARE_THROTTLED = 0.1  # of the time in which the threads could run
+_PLACES = 5
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,14 @@ def observe(run: Run) -> Observation:
     times = [_Runnable(thread, thread.wall - thread.wait, thread.sched_delay, thread.preempted) for thread in threads]
     if any(each.starves for each in times) and isinstance(run.result.context, TraceRun):
         times = _in_service(run, times)
+    throttled = _throttled(run, times)
+    if throttled:
+        return _by_a_limit(throttled, times)
     starved = [each for each in times if each.starves]
     if not starved:
-        without, runnable = sum(each.without for each in times), max(sum(each.ns for each in times), 1)
-        return held(f"the threads could run for {ms(runnable)}, and had no CPU for {without / runnable:.0%} of this time")
+        return held(_share_without(times))
+    if not _in_each_others_way(run, starved):
+        return held(f"{_share_without(times)}: other programs had the CPUs")
     without, runnable = sum(each.without for each in starved), sum(each.ns for each in starved)
     after_wake_ups, preempted = sum(each.after_wake_ups for each in starved), sum(each.preempted for each in starved)
     return broken(
@@ -56,6 +65,55 @@ def observe(run: Run) -> Observation:
             place_of(each.thread, since=each.thread.start, cost=Cost(ns=each.without, calls=each.thread.involuntary_switches))
             for each in starved
         ],
+    )
+
+
+def _share_without(times: Sequence[_Runnable]) -> str:
+    without, runnable = sum(each.without for each in times), max(sum(each.ns for each in times), 1)
+    return f"the threads could run for {ms(runnable)}, and had no CPU for {without / runnable:.0%} of this time"
+
+
+def _in_each_others_way(run: Run, starved: Sequence[_Runnable]) -> bool:
+    """Would these threads have too little of a CPU if there were no other programs?"""
+    behind = [(each, min(each.without, _ran_beside(run, each.thread))) for each in starved]
+    own = sum(ns for _, ns in behind)
+    return own >= _LONG_NS and own >= _SHARE * sum(ns + max(each.ns - each.without, 0) for each, ns in behind)
+
+
+def _ran_beside(run: Run, thread: Thread) -> int:
+    """For how long the other threads of the program had a CPU while this thread lived, ns."""
+    whole = 0
+    for other in run.result.threads:
+        if other.serial != thread.serial and other.wall:
+            common = min(other.end, thread.end) - max(other.start, thread.start)
+            whole += (other.user + other.kernel + other.copy) * max(common, 0) // other.wall
+    return whole
+
+
+# -- control groups -----------------------------------------------------------------------------------------------------
+
+
+def _throttled(run: Run, times: Sequence[_Runnable]) -> Throttled | None:
+    """The group whose limit cost the threads most. Other processes may share a group: the threads must have waited, too."""
+    groups = run.result.context.throttled if isinstance(run.result.context, TraceRun) else ()
+    without, runnable = sum(each.without for each in times), sum(each.ns for each in times)
+    for group in groups:
+        if min(group.ns, without) >= max(_LEAST_THROTTLED_NS, _SHARE_THROTTLED * runnable):
+            return group
+    return None
+
+
+def _by_a_limit(group: Throttled, times: Sequence[_Runnable]) -> Observation:
+    limit = f" (cpu.max: {ms(group.quota_ns)} in each {ms(group.period_ns)})" if group.quota_ns else ""
+    waited = sorted((each for each in times if each.without), key=lambda each: -each.without)
+    places = [place_of(each.thread, since=each.thread.start, cost=Cost(ns=each.without)) for each in waited[:_PLACES]]
+    return broken(
+        f"the control group {visible(group.group)}{limit} was throttled {count_times(group.times)}, for {ms(group.ns)} in all;"
+        f" {_share_without(times)}",
+        cost=Cost(ns=min(group.ns, sum(each.without for each in waited))),
+        places=places,
+        remedy=f"raise the limit of the group: write a larger first number into {visible(group.group)}/cpu.max"
+        " (cpu.cfs_quota_us in version 1; docker run --cpus, limits.cpu in Kubernetes), or use less CPU time",
     )
 
 

@@ -19,6 +19,7 @@ from findings.properties.never_spins import NEVER_SPINS
 from findings.properties.queues_at_no_lock import QUEUES_AT_NO_LOCK
 from findings.properties.waits_for_its_children import WAITS_FOR_ITS_CHILDREN
 from findings.view import Run
+from probes.context import Throttled, TraceRun
 from probes.measure.queues import Queue
 from probes.measure.result import Call, Result
 from tests.conftest import DATA, measured
@@ -152,6 +153,27 @@ def test_a_delay_that_nobody_notices_is_no_finding() -> None:
     result = measured("faults/cpu-wrong")
     short = [dataclasses.replace(thread, preempted=thread.preempted // 10, wait=thread.wall // 2) for thread in result.threads]
     assert GETS_A_CPU.observe(Run(dataclasses.replace(result, threads=tuple(short)))).holds is Holds.HELD
+
+
+def test_other_programs_on_a_busy_machine_are_no_finding() -> None:
+    """The same times without a CPU; but the program's own threads hardly ran meanwhile."""
+    result = measured("faults/cpu-wrong")
+    alone = [dataclasses.replace(thread, user=thread.user // 20, kernel=0, copy=0) for thread in result.threads]
+    seen = GETS_A_CPU.observe(Run(dataclasses.replace(result, threads=tuple(alone))))
+    assert seen.holds is Holds.HELD and "other programs had the CPUs" in seen.evidence
+
+
+def test_a_limit_of_a_control_group_is_named_where_threads_waited_for_it() -> None:
+    group = Throttled("/sys/fs/cgroup/cpu/small", times=14, ns=400 * MS, quota_ns=20 * MS, period_ns=100 * MS)
+    result = measured("faults/cpu-wrong")
+    limited = dataclasses.replace(result, context=TraceRun(throttled=(group,)))
+    seen = GETS_A_CPU.observe(Run(limited))
+    assert seen.holds is Holds.BROKEN and seen.cost.ns == 400 * MS
+    assert "/sys/fs/cgroup/cpu/small (cpu.max: 20.0 ms in each 100.0 ms) was throttled 14 times, for 400.0 ms" in seen.evidence
+    assert "raise the limit" in seen.remedy
+    idle = [dataclasses.replace(thread, preempted=0, sched_delay=0) for thread in result.threads]
+    seen = GETS_A_CPU.observe(Run(dataclasses.replace(limited, threads=tuple(idle))))
+    assert seen.holds is Holds.HELD, "other processes of the group were throttled"
 
 
 def opens(turns: int, reads: bool) -> Story:
