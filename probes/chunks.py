@@ -30,6 +30,7 @@ class ChunkKind(enum.Enum):
 
     HEAD = b"HEAD"  # JSON: what is known when the recording begins
     RECORDS = b"RECS"  # packed records, all of them whole
+    SUMS = b"SUMS"  # all rows of sums at one moment, or a part of them (recording.py); only the last of them counts, if at all
     STACKS = b"STAK"  # JSON: the kernel functions of stacks, by number
     END = b"DONE"  # JSON: what is known when the recording has ended
 
@@ -38,6 +39,7 @@ _LARGEST = {
     ChunkKind.HEAD: bounds.HEAD,
     ChunkKind.RECORDS: bounds.PIECE,
     ChunkKind.STACKS: bounds.PIECE,
+    ChunkKind.SUMS: bounds.PIECE,
     ChunkKind.END: bounds.JSON,
 }
 

@@ -1,8 +1,9 @@
 """A recording: all records and the context of a run, in one file that any machine can show again.
 
 The file (format 2) is a row of chunks (chunks.py): HEAD has what is known at the start (the machine, the probes, the layouts of
-the records, what is run); then come records as they were drained, and the names of kernel stacks; END has what is known at the
-end, and the seal (seal.py). So a writer can be fed while the program runs, and what it wrote can be shown even if it dies.
+the records, what is run); then come records as they were drained, the names of kernel stacks, and now and then the sums until
+then (snapshots.py); END has what is known at the end, and the seal (seal.py). So a writer can be fed while the program runs,
+and what it wrote can be shown even if it dies.
 No kernel address is in the file: stacks are names, sockets ordinals (addresses.py). Format 1, a zip file, is only read
 (zipped.py).
 """
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from probes import bounds, chunks, files, seal, shapes, zipped
+from probes import bounds, chunks, files, seal, shapes, snapshots, zipped
 from probes.addresses import without_addresses as without_addresses
 from probes.chunks import ChunkKind
 from probes.context import Context, LabRun
@@ -54,6 +55,7 @@ class Missing(enum.StrEnum):
     PAIRED = "PAIRED"  # the kernel skipped a program of a copy; the other program of the copy shows if it was followed
     FULL = "FULL"  # the recording was full before the end
     CUT = "CUT"  # the file has no end: iolab was killed, or the copy is not complete
+    SUMMED_MS = "SUMMED_MS"  # of such a file: so many ms of the recording are in its sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,12 @@ class Writer:
         """Takes the names of stacks. They come into the file before the records that wait."""
         self._names.update(stacks)
 
+    def sums(self, rows: bytes, begin: int, at: int) -> None:
+        """Takes the sums of the time from `begin` to `at` (ns), for a file that is cut off later."""
+        self.flush()
+        for payload in snapshots.payloads(list(self._pieces(rows)), begin, at):
+            self._write_chunk(ChunkKind.SUMS, payload)
+
     def flush(self) -> None:
         """Puts into the file what waits."""
         names = list(self._names.items())
@@ -268,7 +276,7 @@ def _read(file: IO[bytes]) -> Recording:
     """The recording from the chunks after the first line. One that has no end is cut off: what is in it counts until then."""
     meta: dict[str, Any] = {}
     stacks: dict[str, Any] = {}
-    data, texts, last = io.BytesIO(), bounds.Texts(), ChunkKind.HEAD
+    data, texts, last, sums = io.BytesIO(), bounds.Texts(), ChunkKind.HEAD, snapshots.Latest()
     chain, stated, head = seal.Chain(), "", None  # head: the context at the start, if the end has another one
     for last, payload in chunks.read(file):
         if last is ChunkKind.END:
@@ -276,6 +284,9 @@ def _read(file: IO[bytes]) -> Recording:
         chain.add(last.value, payload)
         if last is ChunkKind.RECORDS:
             data.write(payload)
+            continue
+        if last is ChunkKind.SUMS:
+            sums.add(payload)
             continue
         content = texts.read(payload)
         if not isinstance(content, dict):
@@ -290,8 +301,10 @@ def _read(file: IO[bytes]) -> Recording:
     if last is not ChunkKind.END:
         if not whole:
             raise ValueError("it was cut off before its first records")
+        whole += sums.rows
         seen, end = _extent(whole, records.from_description(meta.get("layouts")))
-        meta |= {"losses": {Missing.CUT: 1}, "seen": seen, "end": end}
+        summed = {Missing.SUMMED_MS: sums.ns // 1_000_000} if sums.rows else {}
+        meta |= {"losses": {Missing.CUT: 1} | summed, "seen": seen, "end": end}
     found = _recording(meta | {"stacks": stacks}, whole)
     return dataclasses.replace(found, seal=_seal(found.context, head, stated, chain.digest))
 

@@ -41,6 +41,10 @@ _SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
         "the recording is cut off: iolab still records, it was killed, or the copy of the file is not complete;"
         " it has only calls that were recorded one by one until then, and threads that lived then are shown as alive"
     ),
+    Missing.SUMMED_MS: lambda ms: (
+        f"the recording was cut off. Its sums are exact, and end {ms / 1000:.1f} s after its beginning: all counts, phases and"
+        " shares are of this time. Calls that were recorded one by one go on until the cut"
+    ),
 }
 
 
@@ -60,6 +64,8 @@ def notes(events: Events, refused: Sequence[NeverBegan] = ()) -> list[str]:
     """
     numbers = {loss: events.reasons.get(loss.name.lower(), 0) for loss in _SENTENCES}
     sentences = {loss: _SENTENCES[loss](number) for loss, number in numbers.items() if number}
+    if Missing.SUMMED_MS in sentences:
+        del sentences[Missing.CUT]
     if refused and Loss.REFUSED in sentences:
         sentences[Loss.REFUSED] += f": {outcomes.refused(refused)}"
     return list(sentences.values())

@@ -116,6 +116,7 @@ def _offsets(btf: Btf) -> dict[str, int | str]:
     found["HAS_SOCKET_INODE"] = int(socket_of is not None and inode is not None)
     found["OFF_SOCK_SOCKET"], found["OFF_SOCKET_ALLOC_INODE"] = socket_of or 0, inode or 0
     found["HAS_TYPED_TASK"] = int(btf.has_function("bpf_get_current_task_btf"))
+    found["HAS_TASK_REGS"] = int(btf.has_function("bpf_task_pt_regs"))
     found["SIZE_UPID"] = btf.size("upid") or 16
     return found
 

@@ -7,11 +7,13 @@ it, and 100 windows reach from 1 second to 36 hours.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 DETAILS = 50_000  # calls and sleeps: a report is made of them in two seconds, and a file of 1 MB
 RECORD = 256  # bytes of a call in the ring
 _WINDOW = 40_000_000  # ns
+_LONGEST_PAUSE = 0.1  # seconds
 _LATER = 1.125  # how much later the next window begins
 
 
@@ -42,12 +44,19 @@ class Budget:
             self._next = max((now - self._began) * _LATER, now - self._began + _WINDOW)
         return wanted
 
+    def pause(self, now: int, shortest: float) -> float:
+        """Until when nothing can change, seconds: between two windows there are few records, and no end to watch for."""
+        if self._opened is not None or self._began is None or self.full:
+            return shortest
+        return min(max((self._began + self._next - now) / 1e9, shortest), _LONGEST_PAUSE)
+
     def _wanted(self, taken: int, age: int) -> bool:
         if self.records is None:
             self.full = self.full or taken > self.most_bytes
             return not self.full
         limit = self.records * RECORD
         if taken >= min(limit, self.most_bytes):
+            self._next = math.inf
             return False
         if not self.windows:
             return taken < limit / 2

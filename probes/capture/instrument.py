@@ -36,9 +36,12 @@ from probes.errors import CannotTrace
 from probes.kernel.limits import SIZES, Sizes
 from probes.kernel.records import Hit, Loss
 from probes.recording import Head, Machine, Missing, Probe, Quality, Recording, Writer
+from probes.snapshots import Schedule
 
 _AT_ONCE = 1000  # threads; the last records of this many fit into the ring
-DRAIN_EVERY = 0.02  # seconds; the ring holds 0.4 s of the busiest server that was measured, so a late reader loses nothing
+LOOK_EVERY = 0.02  # seconds; the ring holds 0.4 s of the busiest server that was measured, so a late reader loses nothing
+SAVE_EVERY = 0.5  # seconds between two drains for a file
+DRAIN_AT = 0.25  # of the ring: before that, records wait in the ring, so that the traced program has the CPUs for itself
 MOST_BYTES = 512 << 20  # of records: about 2.5 million calls, which take ten times as much memory while they are measured
 WALK_EVERY = 16  # of sleeps that look alike, where details are sampled
 
@@ -99,16 +102,36 @@ class Instrument:
     def _drain(self) -> None:
         with contextlib.suppress(OSError):  # a container may lack CAP_SYS_NICE
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)  # on a busy machine a late reader loses records
-        taken, wanted = 0, True
-        while not self._stopped.wait(DRAIN_EVERY):
-            with self._taking:
-                fresh = self._take()
-            taken += fresh
-            before, wanted = wanted, self._wants(taken)
+        begin, wanted, pause, taken = self._ring.produced, True, LOOK_EVERY, time.monotonic()
+        schedule = Schedule(clock.now_ns())
+        while not self._stopped.wait(pause):
+            fresh = 0
+            if self._is_due(taken):
+                with self._taking:
+                    fresh = self._take()
+                taken = time.monotonic()
+            self._save_sums(schedule)
+            before, wanted = wanted, self._wants(self._ring.produced - begin)
             if wanted is not before or self._quiet.lasts(not fresh):
                 self._say_moment()
             if wanted is not before:
                 self._programs.settings(details=wanted, walk_every=self._walk_every)
+            pause = LOOK_EVERY if self._keeper.feed else self._budget.pause(clock.now_ns(), LOOK_EVERY)
+
+    def _is_due(self, taken: float) -> bool:
+        """Whether the ring is to be drained, which was drained at `taken`. Each drain takes a CPU from the traced program."""
+        if self._keeper.feed or self._ring.filled > DRAIN_AT:
+            return True
+        return self._keeper.writer is not None and time.monotonic() > taken + SAVE_EVERY
+
+    def _save_sums(self, schedule: Schedule) -> None:
+        """Gives the file the sums until now, if it is time for them."""
+        if self._keeper.writer and schedule.is_due(clock.now_ns()):
+            with self._taking:
+                self._take()  # the records of the threads that the sums are of come first
+                rows = self._programs.rows_now()
+                self._keeper.sums(rows, schedule.begin, clock.now_ns())
+            schedule.taken(clock.now_ns(), len(rows))
 
     def _wants(self, taken: int) -> bool:
         """Whether calls and sleeps are to be reported one by one from now on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from probes.addresses import Ordinals
 from probes.capture.feed import Feed
@@ -26,28 +26,35 @@ class Keeper:
 
     def take(self, records: bytes) -> None:
         """Takes whole packed records. The programs must be loaded still: the kernel has names for their frames only then."""
-        data, names = self._without_addresses(records)
+        data = self._without_addresses(records)
         if self.feed:
             self.feed.put(data)
             data = self.thinner.keep(data)
         self.bytes += len(data)
         self._pieces.append(data)
         if self.writer:
-            self.writer.stacks(names)
             self.writer.records(data)
 
-    def _without_addresses(self, records: bytes) -> tuple[bytes, Mapping[int, tuple[str, ...]]]:
-        """The records with numbers for addresses, and the names of new stacks."""
+    def sums(self, rows: bytes, begin: int, at: int) -> None:
+        """Gives the file the sums until now; they are kept nowhere else."""
+        data = self._without_addresses(rows)
+        if self.writer:
+            self.writer.sums(data, begin, at)
+
+    def _without_addresses(self, records: bytes) -> bytes:
+        """The records with numbers for addresses. A file gets the names of new stacks."""
         data = self._ordinals.replace(records)
         frames = self._ordinals.new_frames()
         names = {number: tuple(map(self._symbol, addresses)) for number, addresses in frames.items()}
         self.stacks |= names
-        return data, names
+        if self.writer:
+            self.writer.stacks(names)
+        return data
 
     def moment(self, records: bytes) -> None:
         """Gives records of one moment to the feed. They are not kept."""
         if self.feed:
-            self.feed.put(self._without_addresses(records)[0], moment=True)
+            self.feed.put(self._without_addresses(records), moment=True)
 
     def newest(self, *more: bytes) -> bytes:
         """The records since the last time, and then `more`, which are not kept. Nothing of them is kept any longer."""

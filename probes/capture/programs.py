@@ -16,7 +16,7 @@ from probes.capture.attach import PROBES, Hook
 from probes.capture.bpf import KERNEL, complaint, quiet
 from probes.capture.btf import Btf
 from probes.capture.image import MapDefinition, image
-from probes.capture.sums import facts_by_number, open_bursts, rows
+from probes.capture.sums import facts_by_number, open_bursts, rows, rows_now
 from probes.capture.symbols import Symbols
 from probes.errors import CannotTrace
 from probes.kernel.limits import SIZES, Sizes
@@ -25,6 +25,7 @@ from probes.kernel.records import c_source
 _PARTS = (
     "instrument",
     "arguments",
+    "descriptors",
     "sums",
     "threads",
     "sched",
@@ -160,7 +161,8 @@ class Programs:
 
     def settings(self, *, details: bool, walk_every: int) -> None:
         """Whether calls and sleeps are reported one by one, and how often the stacks of sleeps that look alike are walked."""
-        self._maps["settings"].update(struct.pack("=I", 0), struct.pack("=II", details, walk_every))
+        callbacks = any(hook.place == "ep_poll_callback" for hook in self._attached)
+        self._maps["settings"].update(struct.pack("=I", 0), struct.pack("=4I", details, walk_every, callbacks, 0))
 
     def rows(self) -> bytes:
         """What is in the tables at the end: the open bursts and the sums, as packed records."""
@@ -169,6 +171,10 @@ class Programs:
     def open_bursts(self) -> bytes:
         """The bursts that are open at this moment, as packed records."""
         return open_bursts(self._maps)
+
+    def rows_now(self) -> bytes:
+        """The sums and the states of all threads at this moment, as packed records."""
+        return rows_now(self._maps) + self.states()
 
     def adopt(self, *known: int) -> None:
         """Follows a thread that runs already: the words of struct known (adopt.c)."""

@@ -29,6 +29,16 @@ class Ring:
         self._produced = memoryview(self._data).cast("Q")
         self._position = self._consumed[0]
 
+    @property
+    def produced(self) -> int:
+        """How many bytes of records the kernel side has written since the ring was made."""
+        return self._produced[0]
+
+    @property
+    def filled(self) -> float:
+        """The share of the ring that waits for `drain`."""
+        return (self._produced[0] - self._position) / self._size
+
     def drain(self) -> bytes:
         """Takes all finished records with their headers (`strip` removes the headers), and frees their room in the ring.
 

@@ -17,6 +17,7 @@ from probes.kernel.records import LAYOUTS, STACK_FRAMES, Kind, encode
 
 _INITIAL = 0xEFFFFFFC  # the inode of the initial pid namespace (include/linux/proc_ns.h, PROC_PID_INIT_INO)
 _FRAME = re.compile(r"\] ([\w.]+)\+0x")
+_ENDED = ("Z", "X")  # zombie, dead (fs/proc/array.c, task_state_array)
 RUNNING, ASLEEP_OUTSIDE, ASLEEP_IN_CALL = range(3)
 
 
@@ -65,12 +66,14 @@ def tasks(pid: int) -> Iterator[int]:
 
 
 def known(tid: int) -> Known | None:
-    """What /proc says of a thread; None if it has ended."""
+    """What /proc says of a thread; None if it has ended. A zombie has ended, and still has a folder."""
     folder = Path(f"/proc/{tid}")
     try:
         status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
         call = (folder / "syscall").read_text().split()
     except OSError:
+        return None
+    if status["State"][:1] in _ENDED:
         return None
     ids = int(status["NSpid"].split()[-1]), int(status["NStgid"].split()[-1])
     if call[0] == "running":

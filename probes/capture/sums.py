@@ -34,24 +34,37 @@ def _facts(name: str) -> Fact:
 
 def rows(maps: Mapping[str, Map]) -> bytes:
     """The open bursts and all rows of sums, as packed records."""
-    return b"".join(_records(maps))
+    return b"".join((open_bursts(maps), *(_as_sum(burst) for _, burst in _open_bursts(maps)), *_records(maps)))
+
+
+def rows_now(maps: Mapping[str, Map]) -> bytes:
+    """The rows of sums while the programs are at work, with the open bursts added to them.
+
+    A burst that ends while the rows are read may be in them already, or not yet. So they are read again then, a few times.
+    """
+    for _ in range(_AGAIN):
+        before = {(burst.thread, burst.nr, burst.first) for _, burst in _open_bursts(maps)}
+        found = list(_records(maps))
+        bursts = [burst for _, burst in _open_bursts(maps)]
+        if before <= {(burst.thread, burst.nr, burst.first) for burst in bursts}:
+            break
+    return b"".join((*found, *map(_as_sum, bursts)))
+
+
+_AGAIN = 5
+
+
+def _open_bursts(maps: Mapping[str, Map]) -> list[tuple[bytes, Any]]:
+    values = ((value, LAYOUTS[Kind.BURST].decode(value)) for value in maps["bursts"].values())
+    return [(value, burst) for value, burst in values if burst.kind]
 
 
 def open_bursts(maps: Mapping[str, Map]) -> bytes:
     """The bursts that are open now and are reported when they end, as packed records."""
-    layout = LAYOUTS[Kind.BURST]
-    found = ((value, layout.decode(value)) for value in maps["bursts"].values())
-    return b"".join(value[: layout.codec.size] for value, burst in found if burst.kind and burst.detailed)
+    return b"".join(value[: LAYOUTS[Kind.BURST].codec.size] for value, burst in _open_bursts(maps) if burst.detailed)
 
 
 def _records(maps: Mapping[str, Map]) -> Iterator[bytes]:
-    bursts = LAYOUTS[Kind.BURST]
-    for value in maps["bursts"].values():
-        burst = bursts.decode(value)
-        if burst.kind:
-            if burst.detailed:
-                yield value[: bursts.codec.size]
-            yield _as_sum(burst)
     for table in ("sums", "shared_sums"):
         yield from map(_sum, maps[table].items())
     for table in ("sleep_sums", "shared_sleep_sums"):

@@ -1,6 +1,6 @@
 /* Threads that run already when the recording begins.
  *
- * Needs enter_table and introduce (threads.c). Offers nothing to others. No event runs on_adopt: the instrument runs it once for
+ * Needs begin_life and introduce (threads.c). Offers nothing to others. No event runs on_adopt: the instrument runs it once for
  * each thread, by BPF_PROG_TEST_RUN, with what /proc says of the thread. The thread may go on meanwhile. So its first event may
  * contradict /proc, and is believed (calls.c: adopted). */
 
@@ -12,13 +12,18 @@ struct known {
   u64 comm[2];
 };
 
+BPF_ARRAY(adopted_thread, struct thread, 1);
+
+/* The thread's state is whole before its events find it in the table, since it may be at work on another CPU. */
 int on_adopt(struct known *known) {
   u32 tid = known->tid;
   u64 now = bpf_ktime_get_ns();
-  if (threads.lookup(&tid))
+  int zero = 0;
+  struct thread *t = adopted_thread.lookup(&zero), *blank = fresh_thread.lookup(&zero);
+  if (!t || !blank || threads.lookup(&tid))
     return 0;  /* created by a thread that is followed since a moment ago */
-  struct thread *t = enter_table(tid, known->state ? ASLEEP : ON_CPU, now);
-  if (!t)
+  bpf_probe_read_kernel(t, sizeof(*t), blank);
+  if (!begin_life(t, known->state ? ASLEEP : ON_CPU, now))
     return 0;
   t->adopted = 1;
   t->stack = known->stack;
@@ -32,5 +37,8 @@ int on_adopt(struct known *known) {
     t->loaded = 1;
   }
   u64 comm[2] = {known->comm[0], known->comm[1]};
-  return introduce(t, tid, known->ns_tid, known->ns_tgid, (u64)comm, now);
+  introduce(t, tid, known->ns_tid, known->ns_tgid, (u64)comm, now);
+  if (threads.insert(&tid, t) && !threads.lookup(&tid))
+    count(LOSS_THREADS_FULL);
+  return 0;
 }

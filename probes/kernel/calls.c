@@ -1,14 +1,17 @@
 /* System calls: reported one by one, or, where they returned no result, folded into bursts.
  *
- * Needs load_arguments (arguments.c), the sums (sums.c), follow (threads.c), switch_in_missed (sched.c) and the helpers of
+ * Needs load_arguments (arguments.c), close_begins (descriptors.c), the sums (sums.c), follow (threads.c), switch_in_missed (sched.c) and the helpers of
  * instrument.c. Offers report_call and report_totals to
  * end.c, copy_end_missed to data.c. Attached: on_enter, on_exit, their stand-ins, on_gone. */
 
 /* Adds a call to the sums, and reports it where details are wanted: a call that has ended, that is under way at the end of the
- * recording, or that will not return. `task` as in sum_call. */
-static inline int report_call(struct thread *t, u64 task, s64 ret, u32 flags, u64 now) {
-  load_arguments(t);
-  struct descriptor behind = sum_call(t, task, ret, flags, now);
+ * recording, or that will not return. `itself` as in sum_call. */
+static inline int report_call(struct thread *t, int itself, s64 ret, u32 flags, u64 now) {
+  if (itself)
+    load_arguments_now(t);
+  else
+    load_arguments(t);
+  struct descriptor behind = sum_call(t, itself, ret, flags, now);
   if (!t->detailed)
     return 0;
   t->calls++;
@@ -78,7 +81,7 @@ static inline int only_looks(struct thread *t) {
 /* Has the thread made this call with these arguments and this result so many times in a row? Then it spins: it reads 0 bytes at the
  * end of a file, or gets EMFILE or POLLHUP. Calls that sleep or move data of a socket are never folded. */
 static inline int repeats(struct thread *t, s64 ret) {
-  load_arguments(t);
+  load_arguments_now(t);
   u64 same = t->nr == t->last.nr && ret == t->last.ret && t->args[0] == t->last.args[0] && t->args[1] == t->last.args[1] &&
              t->args[2] == t->last.args[2] && t->args[3] == t->last.args[3];
   if (same)
@@ -101,7 +104,7 @@ static inline int without_result(struct thread *t, s64 ret) {
   if (ret)
     return 0;
   if (t->nr == NR_IO_URING_ENTER)
-    load_arguments(t);
+    load_arguments_now(t);
   return is_multiplexer(t->nr) || is_aio_wait(t->nr) || only_looks(t);
 }
 
@@ -111,6 +114,9 @@ static inline int folds(struct thread *t, s64 ret, u64 now) {
     return 0;
   return without_result(t, ret) || (t->detailed && repeats(t, ret));
 }
+
+/* A bit for the call and the descriptor of a burst, so that most calls need no look-up to find that they end none. */
+static inline u32 burst_bit(struct burst_key *key) { return 1U << ((key->nr * 7 + (u32)key->fd) & 31); }
 
 /* Makes an empty burst. Returns 0 if the table of bursts is full. */
 static inline struct burst_record *begin_burst(struct thread *t, struct burst_key *key, s64 ret) {
@@ -123,8 +129,9 @@ static inline struct burst_record *begin_burst(struct thread *t, struct burst_ke
     return 0;
   struct descriptor behind = {.release = 0, .socket = 0};
   if (facts_of(t->nr) & FACT_DESCRIPTOR)
-    behind = descriptor_of(bpf_get_current_task(), (u32)key->fd);
+    behind = descriptor_of(t, (u32)key->fd);
   t->open_bursts++;
+  t->folding |= burst_bit(key);
   burst->kind = KIND_BURST;
   burst->thread = t->account == OTHERS ? OTHERS : t->serial;
   burst->nr = t->nr;
@@ -163,11 +170,12 @@ static inline void fold_call(struct thread *t, struct burst_record *burst, u64 n
 static inline int fold_or_end(struct thread *t, s64 ret, u64 now) {
   struct burst_key key = {.thread = t->serial, .nr = t->nr, .fd = (u32)first_argument(t)};
   int fold = folds(t, ret, now);
-  struct burst_record *burst = fold || t->open_bursts ? bursts.lookup(&key) : 0;
+  struct burst_record *burst = fold || t->folding & burst_bit(&key) ? bursts.lookup(&key) : 0;
   if (burst && !(fold && same_burst(t, burst, ret))) {
     report_burst(t, burst);
     bursts.delete(&key);
-    t->open_bursts--;
+    if (!--t->open_bursts)
+      t->folding = 0;
     burst = 0;
   }
   if (fold && !burst)
@@ -231,8 +239,10 @@ static inline void call_begins(struct raw *ctx, int stands_in) {
     count(LOSS_UNMATCHED);  /* the end of the call before was not reported */
   t->adopted = 0;
   t->nr = nr;
-  if (nr == NR_CLOSE)
+  if (nr == NR_CLOSE) {
     socket_closing(t);
+    close_begins(t, (u32)first_argument(t));
+  }
   fold_enter(t, nr, bpf_ktime_get_ns());  /* last: the probe's own work belongs to the time before the call */
   if (fold_enter_interrupted(t))
     fold_enter_again(t, bpf_ktime_get_ns());
@@ -279,11 +289,11 @@ static inline u32 call_without_begin(struct thread *t, struct raw *ctx, u64 now)
 
 /* sys_exit(regs, ret) */
 static inline void call_ends(struct raw *ctx) {
-  u64 now = bpf_ktime_get_ns();  /* first: the probe's own work belongs to the time after the call */
   s64 ret = ctx->args[1];
   struct thread *t = followed((u32)bpf_get_current_pid_tgid());
   if (!t)
-    return;
+    return;  /* before the clock is read, which takes longer than the look-up: most calls of a machine are not followed */
+  u64 now = bpf_ktime_get_ns();  /* the rest of the probe's own work belongs to the time after the call */
   u32 adopted = t->adopted, flags = 0;
   t->handled = HANDLED_EXIT;
   t->exits++;
@@ -299,7 +309,7 @@ static inline void call_ends(struct raw *ctx) {
   copy_end_missed(t);
   fold_exit(t, was, now);
   if (was == IN_CALL && (flags || !fold_or_end(t, ret, now))) {
-    report_call(t, bpf_get_current_task(), ret, flags, now);
+    report_call(t, 1, ret, flags, now);
     if (t->nr == NR_CLOSE)
       t->closes++;
     if (!flags && facts_of(t->nr) & FACT_SOCKET)
@@ -401,7 +411,7 @@ int on_gone(struct raw *ctx) {
   fold_exit(t, was, now);
   u64 task = bpf_get_current_task();
   if (was == IN_CALL)
-    report_call(t, task, 0, CALL_NO_RETURN, now);
+    report_call(t, 1, 0, CALL_NO_RETURN, now);
   report_totals(t, now, 1, peek32(task, OFF_TASK_EXIT_CODE));
   threads.delete(&tid);
   return 0;

@@ -120,14 +120,19 @@ static inline u64 datagram_taken(u64 socket, u64 now) {
 
 /* The data is in the receive queue. The wake-ups follow on this CPU. */
 static inline int became_ready(u64 socket, u64 unused) {
-  struct ready now = {.socket = socket, .at = bpf_ktime_get_ns()};
+  u64 now = bpf_ktime_get_ns();
   int zero = 0;
   u32 protocol = peek16(socket, OFF_SOCK_PROTOCOL);
-  latest_ready.update(&zero, &now);
+  struct settings *set = settings.lookup(&zero);
+  struct ready *latest = set && set->callbacks ? latest_ready.lookup(&zero) : 0;
+  if (latest) {
+    latest->socket = socket;
+    latest->at = now;
+  }
   if (protocol == IPPROTO_TCP)
-    return arrived(socket, now.at);
+    return arrived(socket, now);
   if (protocol == IPPROTO_UDP)
-    return datagram_arrived(socket, now.at);
+    return datagram_arrived(socket, now);
   return 0;
 }
 
@@ -221,9 +226,9 @@ int on_copy_stand_in(struct raw *ctx) {
 }
 
 static inline int copy_ends(void) {
-  u64 now = bpf_ktime_get_ns();
   struct thread *t = current_thread(HIT_COPY);
   if (t && t->bracketed) {
+    u64 now = bpf_ktime_get_ns();
     switch_in_missed(t, now);
     fold_copy_end(t, now);
     t->bracketed = 0;
@@ -262,10 +267,10 @@ static inline int report_socket_copy(struct thread *t, u64 now) {
 /* tcp_rcv_space_adjust(sk): tcp_recvmsg calls it after each buffer that it copied, with the socket locked, so the receive queue and
  * the table of arrivals agree. */
 static inline int tcp_copied(u64 socket) {
-  u64 now = bpf_ktime_get_ns();
   struct thread *t = current_thread(HIT_COPIED);
   if (!t)
     return 0;
+  u64 now = bpf_ktime_get_ns();
   t->handled |= HANDLED_COPIED;
   copy_ended_before(t, now);
   t->socket = connection(socket);

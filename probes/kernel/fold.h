@@ -20,6 +20,10 @@ struct phases {
   u32 sleeps, preemptions;
 };
 
+/* The kind of a file that the thread used (descriptors.c) */
+struct known_file { u64 file, operations, inode, release; u32 socket, unused; };
+#define KNOWN_FILES 8  /* a power of two: by the descriptor's number */
+
 struct repeat { s64 nr, ret; u64 args[4]; u64 times; };  /* the latest call, and how often it was repeated */
 
 struct thread {
@@ -72,6 +76,10 @@ struct thread {
   u64 socket, ready, latest;  /* ready, latest: when the oldest and the newest of the data that was read had arrived */
   u64 taking_at, taken;    /* the start and the bytes of the latest buffer's copy */
   char waker_comm[COMM];
+  u64 closing;             /* the kind of the descriptor that the open call closes */
+  u32 closing_socket;
+  u32 folding;             /* which bursts may be open: a bit for each kind of call and descriptor (calls.c) */
+  struct known_file files[KNOWN_FILES];
 };
 
 static inline __attribute__((always_inline)) u64 off_cpu(const struct phases *p) {

@@ -24,8 +24,8 @@ BPF_PERCPU_ARRAY(serials, u32, 1);
 BPF_RINGBUF_OUTPUT(records, RING_PAGES);
 
 /* Set by the capturing side. details: record calls and sleeps one by one. walk_every: how often the stacks of sleeps that look
- * alike are walked; 1: always. */
-struct settings { u32 details, walk_every; };
+ * alike are walked; 1: always. callbacks: the probe of epoll's callback is attached, which wants to know the latest arrival. */
+struct settings { u32 details, walk_every, callbacks, unused; };
 BPF_ARRAY(settings, struct settings, 1);
 BPF_ARRAY(call_facts, u32, CALL_NUMBERS);  /* Fact, by the number of the call */
 

@@ -46,18 +46,18 @@ static inline void switch_in_missed(struct thread *t, u64 now) {
  * either: the kernel sets its state back to running (0) on the way out (kernel/sched/core.c, __schedule), although the
  * tracepoint may still pass the state from before. */
 static inline int goes_to_sleep(struct raw *ctx) {
-  u64 prev = switch_prev(ctx->args);
   if ((u32)ctx->args[0] || !switch_prev_state(ctx->args))
     return 0;
-  return !(peek32(prev, OFF_TASK_ON_RQ) && !task_state(prev));
+  u64 prev = this_task();
+  return !(OF_TASK(u32, prev, OFF_TASK_ON_RQ) && !OF_TASK(u32, prev, OFF_TASK_STATE));
 }
 
 /* A name for the object behind a descriptor (file->private_data): a struct socket, eventpoll or pipe. All threads that sleep on
  * one queue of one object (queues.py, OF_THE_OBJECT) get the same name. The kernel uses addresses again, so the inode's number is
  * in the high bits, which are the same in each address. If another thread closes the descriptor at this moment, the name is
  * wrong; nothing else happens. */
-static inline u64 object_behind(u64 task, u32 fd) {
-  u64 file = file_of(task, fd);
+static inline u64 object_behind(u32 fd) {
+  u64 file = file_of(fd);
   return file ? peek(file, OFF_FILE_OBJECT) ^ peek(peek(file, OFF_FILE_INODE), OFF_INODE_NUMBER) << 40 : 0;
 }
 
@@ -65,8 +65,8 @@ static inline u64 object_behind(u64 task, u32 fd) {
 static inline u64 sleeps_on(struct raw *ctx, struct thread *t) {
   t->object = 0;
   if (t->where == IN_CALL) {
-    load_arguments(t);
-    t->object = object_behind(switch_prev(ctx->args), (u32)t->args[0]);
+    load_arguments_now(t);
+    t->object = object_behind((u32)t->args[0]);
   }
   struct walk_key key = {.thread = t->serial, .nr = t->where == IN_CALL ? (s32)t->nr : -1, .waker = ANY_WAKER};
   key.fd = t->where == IN_CALL ? (u32)t->args[0] : 0;
@@ -75,14 +75,17 @@ static inline u64 sleeps_on(struct raw *ctx, struct thread *t) {
 
 /* sched_switch: `prev` is still the current task. */
 int on_switch(struct raw *ctx) {
-  u64 now = bpf_ktime_get_ns();
+  u32 next = peek32(switch_next(ctx->args), OFF_TASK_PID);
   struct thread *t = current_thread(HIT_SWITCH);
+  if (!t && !threads.lookup(&next))
+    return 0;  /* before the clock is read, which takes longer than both look-ups */
+  u64 now = bpf_ktime_get_ns();
   if (t) {
     switch_in_missed(t, now);
     int asleep = goes_to_sleep(ctx);
     fold_out(t, asleep, asleep ? sleeps_on(ctx, t) : 0, now);
   }
-  t = thread_of(peek32(switch_next(ctx->args), OFF_TASK_PID), HIT_SWITCH);
+  t = thread_of(next, HIT_SWITCH);
   if (t && t->off != ON_CPU && fold_in(t, now))
     report_sleep(t, now, 0);
   return 0;
@@ -91,10 +94,10 @@ int on_switch(struct raw *ctx) {
 /* sched_waking(task): runs in the task that wakes, so the stack is the waker's. The walk of the stack prolongs the sleep. The record
  * says by how much (`probed`), so a report can subtract it. */
 int on_waking(struct raw *ctx) {
-  u64 now = bpf_ktime_get_ns();
   struct thread *t = thread_of(peek32(ctx->args[0], OFF_TASK_PID), HIT_WAKING);
   if (!t || !fold_wakes(t))
     return 0;
+  u64 now = bpf_ktime_get_ns();
   u32 tid = (u32)bpf_get_current_pid_tgid();
   struct thread *waker = threads.lookup(&tid);
   struct walk_key key = {.thread = t->serial, .nr = t->where == IN_CALL ? (s32)t->nr : -1, .fd = 0, .waker = tid};

@@ -153,11 +153,10 @@ static inline void socket_call_ended(struct thread *t, s64 ret, u64 now) {
     event = EVENT_PAIRED;
     fd = pair[1];
   }
-  u64 task = bpf_get_current_task();
   u32 more = t->nr == NR_SOCKETPAIR || IN_LIST(t->nr, ACCEPTS);
 #pragma clang loop unroll(disable)
   for (u32 i = 0; i < 2; i++) {
-    u64 sk = socket_of_file(file_of(task, fd));
+    u64 sk = socket_of_file(file_of(fd));
     if (sk)
       socket_seen(sk, t->serial, fd, event, event != EVENT_USED, now);
     if (!more)
@@ -320,7 +319,7 @@ static inline int has_others(void) {
 /* close(fd) begins. */
 static inline void socket_closing(struct thread *t) {
   if (has_others())
-    file_closing(file_of(bpf_get_current_task(), (u32)first_argument(t)), COUNTED);
+    file_closing(file_of((u32)first_argument(t)), COUNTED);
 }
 
 #define LOOKED_AT 128  /* descriptors of a process that exits */
@@ -349,7 +348,7 @@ int on_process_gone(struct raw *ctx) {
 int on_socket_found(struct raw *ctx) {
   u32 tid = (u32)ctx->args[0];
   struct thread *t = threads.lookup(&tid);
-  u64 sk = socket_of_file(file_of(bpf_get_current_task(), (u32)ctx->args[2]));
+  u64 sk = socket_of_file(file_of((u32)ctx->args[2]));
   if (t && sk && t->account != OTHERS)
     socket_seen(sk, t->serial, (s32)ctx->args[1], EVENT_FOUND, 1, bpf_ktime_get_ns());
   return 0;

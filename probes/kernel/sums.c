@@ -80,13 +80,13 @@ static inline u64 bytes_of(struct thread *t, u32 facts, s64 ret, u32 flags) {
   return facts & FACT_BYTES && ret > 0 && !(flags & (CALL_OPEN | CALL_NO_RETURN)) && !(peeks & 2) ? ret : 0;
 }
 
-/* Adds a call that has its arguments. `task` is the calling task, 0 if it is not the current task. Returns what kind of file the
- * call's descriptor is; 0 if that is not known. */
-static inline struct descriptor sum_call(struct thread *t, u64 task, s64 ret, u32 flags, u64 now) {
+/* Adds a call that has its arguments. `itself`: the call is the current task's. Returns what kind of file the call's descriptor is;
+ * 0 if that is not known. */
+static inline struct descriptor sum_call(struct thread *t, int itself, s64 ret, u32 flags, u64 now) {
   u32 facts = facts_of(t->nr);
   struct descriptor behind = {.release = 0, .socket = 0};
-  if (task && facts & FACT_DESCRIPTOR)
-    behind = descriptor_of(task, (u32)t->args[0]);
+  if (itself && facts & FACT_DESCRIPTOR)
+    behind = descriptor_of_call(t);
   struct sum_key key = {.thread = t->account, .nr = t->nr, .outcome = outcome_of(t, facts, ret, flags),
                         .socket = behind.socket, .release = behind.release};
   struct sum_place place = sum_row(&key);
@@ -98,6 +98,11 @@ static inline struct descriptor sum_call(struct thread *t, u64 task, s64 ret, u3
   ADD(row, count, 1);
   ADD(row, bytes, bytes_of(t, facts, ret, flags));
   ADD(row, total, total);
+  if (total > row->longest)
+    row->longest = total;
+  ADD_TO_BUCKET(row, bucket_of(total), 1);
+  if (!t->touched)
+    return behind;  /* all of the others are 0 */
   ADD(row, wait, t->in.wait);
   ADD(row, delay, t->in.delay);
   ADD(row, preempted, t->in.preempted);
@@ -107,9 +112,6 @@ static inline struct descriptor sum_call(struct thread *t, u64 task, s64 ret, u3
   ADD(row, polled, t->polled);
   ADD(row, queued, t->queued);
   ADD(row, unqueued, t->unqueued);
-  if (total > row->longest)
-    row->longest = total;
-  ADD_TO_BUCKET(row, bucket_of(total), 1);
   return behind;
 }
 

@@ -1,8 +1,7 @@
 /* The threads that are followed: invited, born, renamed, executing another program.
  *
- * Needs the maps and helpers of instrument.c, and wants_details (sums.c). Offers follow to calls.c, where a thread asks to be followed, enter_table and
- * introduce to adopt.c. Attached: on_fork,
- * on_start, on_name, on_exec. A thread's end is in calls.c (on_gone). */
+ * Needs the maps and helpers of instrument.c, and wants_details (sums.c). Offers follow to calls.c, where a thread asks to be followed, begin_life and
+ * introduce to adopt.c. Attached: on_fork, on_start, on_name, on_exec. A thread's end is in calls.c (on_gone). */
 
 /* A task's id in its own pid namespace, as the program itself sees it: task->thread_pid->numbers[level].nr */
 static inline u32 namespace_id(u64 task) {
@@ -20,32 +19,37 @@ static inline u32 new_serial(u32 *latest) {
   return ++*latest << 10 | (cpu & 1023);
 }
 
+/* The first state of a thread: a serial number, an account. Returns 0 if there are no maps. */
+static inline int begin_life(struct thread *fresh, int off, u64 now) {
+  u32 zero = 0, *latest = serials.lookup(&zero);
+  u64 *given = accounts.lookup(&zero);
+  if (!latest || !given)
+    return 0;
+  fresh->serial = new_serial(latest);
+  fresh->off = off;
+  fresh->off_at = now;
+  fresh->born = now;
+  fresh->account = OTHERS;
+  if (*given < MAX_ACCOUNTS) {
+    __sync_fetch_and_add(given, 1);
+    fresh->account = fresh->serial;
+  }
+  fresh->detailed = wants_details(fresh);
+  return 1;
+}
+
 /* A new thread in the table. Returns 0 if the table is full. */
 static inline struct thread *enter_table(u32 tid, int off, u64 now) {
-  u32 zero = 0, *latest = serials.lookup(&zero);
+  u32 zero = 0;
   struct thread *blank = fresh_thread.lookup(&zero);
-  if (!latest || !blank)
+  if (!blank)
     return 0;
-  u32 serial = new_serial(latest);
   if (threads.update(&tid, blank)) {
     count(LOSS_THREADS_FULL);
     return 0;
   }
   struct thread *fresh = threads.lookup(&tid);
-  if (!fresh)
-    return 0;
-  fresh->serial = serial;
-  fresh->off = off;
-  fresh->off_at = now;
-  fresh->born = now;
-  fresh->account = OTHERS;
-  u64 *given = accounts.lookup(&zero);
-  if (given && *given < MAX_ACCOUNTS) {
-    __sync_fetch_and_add(given, 1);
-    fresh->account = serial;
-  }
-  fresh->detailed = wants_details(fresh);
-  return fresh;
+  return fresh && begin_life(fresh, off, now) ? fresh : 0;
 }
 
 /* Reports a thread that is new in the table; `comm` is an address in the kernel. Many threads have ended already if it has no

@@ -81,6 +81,21 @@ def of_interrupt(stack: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(itertools.takewhile(lambda name: not name.startswith(_INTERRUPTS), stack))
 
 
+INTERRUPTED = "(the interrupted task)"
+
+
+@_once
+def of_waker(stack: tuple[str, ...]) -> tuple[str, ...]:
+    """The waker's own frames. One label stands for the frames of a task that an interrupt met: they are different each time.
+
+    >>> of_waker(("try_to_wake_up", "hrtimer_wakeup", "asm_sysvec_apic_timer_interrupt", "vfs_write", "do_syscall_64"))
+    ('try_to_wake_up', 'hrtimer_wakeup', 'asm_sysvec_apic_timer_interrupt', '(the interrupted task)')
+    """
+    stack = own(stack)
+    inside = len(of_interrupt(stack))
+    return (*stack[: inside + 1], INTERRUPTED) if inside + 1 < len(stack) else stack
+
+
 @_once
 def of_fault(stack: tuple[str, ...]) -> tuple[str, ...]:
     """The stack up to the entry of its page fault. The other frames belong to the call that touched the page."""

@@ -18,7 +18,8 @@ from typing import Any
 
 from probes.kernel import records, syscalls
 from probes.kernel.records import CallFlag, Kind, SleepFlag
-from probes.measure.frames import own
+from probes.measure.cut import Inside, end_of, inside_of
+from probes.measure.frames import of_waker, own
 from probes.measure.messages import Family
 from probes.measure.queues import OF_THE_OBJECT, queue_name
 from probes.measure.result import PHASES, Call, Ending, ReadyListEvent, Sleep, SocketCopy, Thread, Waker
@@ -32,6 +33,7 @@ _UNFINISHED, _OPEN = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN)
 _REFUSED = int(CallFlag.REFUSED)
 _DRAINED, _LINEAR, _LATE = int(CallFlag.DRAINED), int(CallFlag.LINEAR), int(CallFlag.COPY_LATE)
 _CARRIED = int(SleepFlag.QUEUE_CARRIED | SleepFlag.WAKER_CARRIED)
+CopyTimes = tuple[int | None, int | None]  # of descriptors in and of results out, ns
 _FLAGS = {"recvfrom": 3, "recvmsg": 2}  # which argument holds them
 
 
@@ -47,6 +49,7 @@ class Life:
     socket_copies: list[SocketCopy] = field(default_factory=list)
     listed: list[ReadyListEvent] = field(default_factory=list)
     end: Any = None
+    state: Any = None  # of a recording that was cut off: what the thread was in when its last sums were taken
     bursts: int = 0
     inside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PHASES, 0))  # sums over the calls
 
@@ -66,10 +69,6 @@ class Life:
         inside["preempted"] += call.preempted
         inside["copy"] += call.copy
         inside["kernel"] += call.kernel
-
-
-def _ignore(_record: Any) -> None:
-    """What a thread was in at one moment: nothing is measured by it."""
 
 
 def _pass(_record: Any, _life: Life) -> None:
@@ -106,7 +105,6 @@ class Reader:
             int(Kind.OTHERS): self.sums.on_others,
             int(Kind.SOCKET): self.sockets.on_socket,
             int(Kind.SOCKET_END): self.sockets.on_end,
-            int(Kind.STATE): _ignore,
         }
         for record in records.decode(self._recording.data, self._layouts):
             life = self._lives.get(record.thread)
@@ -158,6 +156,7 @@ class Reader:
             int(Kind.EXEC): self._on_exec,
             int(Kind.NAME): self._on_name,
             int(Kind.EXIT): self._on_exit,
+            int(Kind.STATE): self._on_state,
         }
 
     def _on_thread(self, record: Any) -> None:
@@ -194,6 +193,9 @@ class Reader:
         life.end = record
         life.name = record.comm or life.name
 
+    def _on_state(self, record: Any, life: Life) -> None:
+        life.state = record
+
     def queue(self, number: int) -> tuple[str, tuple[str, ...]]:
         """The name of the wait queue that a stack leads to, and the stack."""
         if number not in self._queues:
@@ -206,7 +208,7 @@ class Reader:
             return None
         key = (record.waker_stack, record.waker_comm, record.waker_tid)
         if key not in self._wakers:
-            stack = own(self._recording.stack(record.waker_stack))
+            stack = of_waker(self._recording.stack(record.waker_stack))
             self._wakers[key] = Waker(record.waker_comm, record.waker_tid, wake_chain(stack), stack)
         return self._wakers[key]
 
@@ -223,51 +225,49 @@ class Reader:
     def _on_call(self, record: Any, life: Life) -> None:
         name = syscalls.name_of(record.nr, self._arch)
         fd = _descriptor(name, record.args[0])
-        unfinished = record.flags & _UNFINISHED
-        result = None if unfinished else record.ret
-        total = record.exit - record.enter
-        kernel = total - record.wait - record.delay - record.preempted - record.copy
-        if kernel < 0:
+        if record.exit - record.enter < record.wait + record.delay + record.preempted + record.copy:
             self.unmatched["a call's phases exceed it"] += 1
-        copy_in_max, copy_out_max = self._copy_times(record, name)
-        life.add(
-            Call(
-                thread=record.thread,
-                name=name,
-                fd=fd,
-                args=record.args,
-                enter=record.enter,
-                exit=record.exit,
-                result=result,
-                errno=None if unfinished else _errno(name, record.ret),
-                bytes=result if result and result > 0 and name in syscalls.MOVES_BYTES and not _peeks(record, name) else 0,
-                total=total,
-                wait=record.wait,
-                sched_delay=record.delay,
-                preempted=record.preempted,
-                copy=record.copy,
-                kernel=kernel,
-                copied=record.copied or None,
-                sleeps=self._sleeps(record, life, fd),
-                preemptions=record.preemptions,
-                open=bool(record.flags & _OPEN),
-                refused=bool(record.flags & _REFUSED),
-                socket=record.socket or None,
-                ready=record.ready or None,
-                latest=getattr(record, "latest", 0) or None,
-                arrivals=record.arrivals,
-                drained=bool(record.flags & _DRAINED),
-                unread=record.unread,
-                linear=bool(record.flags & _LINEAR),
-                late=bool(record.flags & _LATE),
-                copies=record.copies,
-                polled=record.polled if self._polls else None,
-                queued=record.queued if self._counts_queues else None,
-                unqueued=record.unqueued if self._counts_queues else None,
-                copy_in_max=copy_in_max,
-                copy_out_max=copy_out_max,
-                descriptor=self._file(getattr(record, "release", 0), getattr(record, "socket_kind", 0)),
-            )
+        life.add(self._call(record, name, fd, self._sleeps(record, life, fd), self._copy_times(record, name)))
+
+    def _call(self, record: Any, name: str, fd: int | None, sleeps: tuple[Sleep, ...], copies: CopyTimes) -> Call:
+        result = None if record.flags & _UNFINISHED else record.ret
+        total = record.exit - record.enter
+        return Call(
+            thread=record.thread,
+            name=name,
+            fd=fd,
+            args=record.args,
+            enter=record.enter,
+            exit=record.exit,
+            result=result,
+            errno=None if result is None else _errno(name, result),
+            bytes=result if result and result > 0 and name in syscalls.MOVES_BYTES and not _peeks(record, name) else 0,
+            total=total,
+            wait=record.wait,
+            sched_delay=record.delay,
+            preempted=record.preempted,
+            copy=record.copy,
+            kernel=total - record.wait - record.delay - record.preempted - record.copy,
+            copied=record.copied or None,
+            sleeps=sleeps,
+            preemptions=record.preemptions,
+            open=bool(record.flags & _OPEN),
+            refused=bool(record.flags & _REFUSED),
+            socket=record.socket or None,
+            ready=record.ready or None,
+            latest=getattr(record, "latest", 0) or None,
+            arrivals=record.arrivals,
+            drained=bool(record.flags & _DRAINED),
+            unread=record.unread,
+            linear=bool(record.flags & _LINEAR),
+            late=bool(record.flags & _LATE),
+            copies=record.copies,
+            polled=record.polled if self._polls else None,
+            queued=record.queued if self._counts_queues else None,
+            unqueued=record.unqueued if self._counts_queues else None,
+            copy_in_max=copies[0],
+            copy_out_max=copies[1],
+            descriptor=self._file(getattr(record, "release", 0), getattr(record, "socket_kind", 0)),
         )
 
     def _file(self, release: int, kind: int) -> Descriptor | None:
@@ -287,7 +287,7 @@ class Reader:
             self.unmatched["a call's sleeps don't add up"] += 1
         return sleeps
 
-    def _copy_times(self, record: Any, name: str) -> tuple[int | None, int | None]:
+    def _copy_times(self, record: Any, name: str) -> CopyTimes:
         """Upper bounds (ns) for copying in a multiplexer's descriptors and for copying out its results; None: not known.
 
         epoll_wait copies in no descriptors. It polls the descriptors on its ready list one by one and copies out each result at
@@ -379,7 +379,10 @@ class Reader:
             sleeps=sum(len(call.sleeps) for call in life.calls),
             preemptions=sum(call.preemptions for call in life.calls),
         )
-        if life.end is None or not hasattr(end, "made"):
+        if life.end is None:
+            summed = inside_of(self.sums.of_thread(life.birth.thread))
+            return max(read, summed, key=lambda figures: figures.calls)  # a recording that was cut off
+        if not hasattr(end, "made"):
             return read
         summed = Inside(
             end.made, end.in_total, end.in_wait, end.in_delay, end.in_preempted, end.in_copy, end.in_sleeps, end.in_preemptions
@@ -391,36 +394,18 @@ class Reader:
     def _end(self, life: Life, single: int) -> Any:
         """The record of the thread's end, held against its calls (`single` without bursts) and its sleeps outside of calls.
 
-        If the record is missing, the thread ends with its last call.
+        If the record is missing, the thread ends with its last call, or with the last moment that sums are of (cut.py).
         """
         end = life.end
         if end is None:
             self.unmatched["a thread without an end"] += 1
-            last = max((call.exit for call in life.calls), default=life.birth.start)
-            nothing = dict.fromkeys((name for name, _, _ in records.LAYOUTS[Kind.EXIT].fields), 0)
-            end = records.LAYOUTS[Kind.EXIT].record(
-                **nothing | {"kind": int(Kind.EXIT), "thread": life.birth.thread, "end": last, "comm": "", "alive": 1}
-            )
+            end = end_of(life.state, self.sums.of_thread(life.birth.thread), life)
         elif (end.calls, end.bursts) != (single, life.bursts):
             self.unmatched["calls of a thread are missing"] += 1
         reported = (end.reported, end.reported_wait) if hasattr(end, "reported") else (end.sleeps, end.wait)
         if life.end is not None and (len(life.outside), sum(sleep.wait for sleep in life.outside)) != reported:
             self.unmatched["sleeps outside calls don't add up"] += 1
         return end
-
-
-@dataclass(frozen=True)
-class Inside:
-    """A thread's figures inside its calls. Durations are ns."""
-
-    calls: int
-    total: int
-    wait: int
-    sched_delay: int
-    preempted: int
-    copy: int
-    sleeps: int
-    preemptions: int
 
 
 def ending_of(end: Any) -> Ending | None:

@@ -54,6 +54,7 @@ class Soundness:
         Missing.PAIRED: Voids.COPIES,  # only where `_skipped_copy` is true
         Missing.FULL: Voids.EVERYTHING,  # the part before the end is complete: Events.full says so beside `lost`
         Missing.CUT: Voids.EVERYTHING,
+        Missing.SUMMED_MS: Voids.NOTHING,  # Missing.CUT stands beside it
     }
 
     # The probes' tables of fixed size: the same program fills them again, however little else the machine does.

@@ -11,12 +11,12 @@ from __future__ import annotations
 import collections
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from probes.kernel import records, syscalls
 from probes.kernel.records import SleepFlag
-from probes.measure.frames import own
+from probes.measure.frames import of_waker, own
 from probes.measure.queues import queue_name
 from probes.measure.result import Call, Thread, Waker
 from probes.measure.wakers import wake_chain
@@ -126,20 +126,59 @@ _SAME = (
 )  # fmt: skip
 
 
+_NO_FIGURES = {
+    "count": 0, "wait": 0, "sched_delay": 0, "longest": 0, "walked": 0, "waker_walked": 0, "histogram": (),
+}  # fmt: skip
+
+
+def _added(one: SleepSum, other: SleepSum) -> SleepSum:
+    """Two rows of the kernel side as one: their stacks differ in frames that say nothing of the sleeps."""
+    return replace(
+        one,
+        count=one.count + other.count,
+        wait=one.wait + other.wait,
+        sched_delay=one.sched_delay + other.sched_delay,
+        longest=max(one.longest, other.longest),
+        walked=one.walked + other.walked,
+        waker_walked=one.waker_walked + other.waker_walked,
+        histogram=merged((one.histogram, other.histogram)),
+    )
+
+
 class SumReader:
     """Makes the sums from their records. `stack` gives the kernel functions behind a number."""
 
     def __init__(self, arch: str, stack: Callable[[int], tuple[str, ...]]) -> None:
         self._arch, self._stack = arch, stack
         self.calls: list[CallSum] = []
-        self.sleeps: list[SleepSum] = []
         self.others: Others | None = None
-        self._outside: dict[int, list[SleepSum]] = collections.defaultdict(list)
+        self._sleeps: dict[SleepSum, SleepSum] = {}
         self._queue = functools.cache(self._queue_of)
         self._waker = functools.cache(self._waker_of)
 
+    @property
+    def sleeps(self) -> Sequence[SleepSum]:
+        """The rows of sleeps."""
+        return tuple(self._sleeps.values())
+
+    @functools.cached_property
+    def _of_threads(self) -> Mapping[int, Sequence[CallSum]]:
+        return by_thread(self.calls)
+
+    def of_thread(self, thread: int) -> Sequence[CallSum]:
+        """The rows of a thread's calls, when all records were read."""
+        return self._of_threads.get(thread, ())
+
+    @functools.cached_property
+    def _outside(self) -> Mapping[int, Sequence[SleepSum]]:
+        rows: dict[int, list[SleepSum]] = collections.defaultdict(list)
+        for row in self.sleeps:
+            if row.call is None:
+                rows[row.thread].append(row)
+        return rows
+
     def outside(self, thread: int) -> Sequence[SleepSum]:
-        """The rows of a thread's sleeps outside calls."""
+        """The rows of a thread's sleeps outside calls, when all records were read."""
         return self._outside.get(thread, ())
 
     def _queue_of(self, number: int) -> tuple[str, tuple[str, ...]]:
@@ -147,7 +186,7 @@ class SumReader:
         return queue_name(stack), stack
 
     def _waker_of(self, number: int, comm: str) -> Waker:
-        stack = own(self._stack(number))
+        stack = of_waker(self._stack(number))
         return Waker(comm, 0, wake_chain(stack), stack)
 
     def on_sum(self, record: Any) -> None:
@@ -168,26 +207,25 @@ class SumReader:
         """A row of sleeps."""
         queue, stack = self._queue(record.stack)
         known = not record.flags & (SleepFlag.OPEN | SleepFlag.UNSEEN)
-        self.sleeps.append(
-            SleepSum(
-                thread=record.thread,
-                call=None if record.nr == -1 else syscalls.name_of(record.nr, self._arch),
-                queue=queue,
-                stack=stack,
-                waker=self._waker(record.waker_stack, record.waker_comm) if known else None,
-                waker_thread=record.waker if known else 0,
-                open=bool(record.flags & SleepFlag.OPEN),
-                count=record.count,
-                wait=record.wait,
-                sched_delay=record.delay,
-                longest=record.longest,
-                walked=record.walked,
-                waker_walked=record.waker_walked,
-                histogram=record.buckets,
-            )
+        row = SleepSum(
+            thread=record.thread,
+            call=None if record.nr == -1 else syscalls.name_of(record.nr, self._arch),
+            queue=queue,
+            stack=stack,
+            waker=self._waker(record.waker_stack, record.waker_comm) if known else None,
+            waker_thread=record.waker if known else 0,
+            open=bool(record.flags & SleepFlag.OPEN),
+            count=record.count,
+            wait=record.wait,
+            sched_delay=record.delay,
+            longest=record.longest,
+            walked=record.walked,
+            waker_walked=record.waker_walked,
+            histogram=record.buckets,
         )
-        if record.nr == -1:
-            self._outside[record.thread].append(self.sleeps[-1])
+        alike = replace(row, **_NO_FIGURES)  # type: ignore[arg-type]
+        before = self._sleeps.get(alike)
+        self._sleeps[alike] = _added(before, row) if before else row
 
     def on_others(self, record: Any) -> None:
         """The threads without an account."""

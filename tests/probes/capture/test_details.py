@@ -40,6 +40,16 @@ def test_half_of_a_budget_is_for_the_beginning_and_half_for_samples() -> None:
     assert not budget.full
 
 
+def test_between_two_samples_there_is_nothing_to_watch() -> None:
+    budget = Budget(1000, MUCH)
+    assert budget.wants(0, 0) and budget.pause(0, 0.02) == 0.02
+    assert not budget.wants(500 * RECORD, SECOND) and budget.pause(SECOND, 0.02) == 0.1, "the next sample is at 1.125 s"
+    assert budget.pause(SECOND * 11 // 10, 0.02) == pytest.approx(0.025) and budget.pause(SECOND * 9 // 8, 0.02) == 0.02
+    assert budget.wants(500 * RECORD, SECOND * 9 // 8) and budget.pause(SECOND * 9 // 8, 0.02) == 0.02
+    assert not budget.wants(1000 * RECORD, SECOND * 12 // 10) and not budget.wants(1000 * RECORD, SECOND * 13 // 10)
+    assert budget.pause(SECOND * 100, 0.02) == 0.1, "the budget is spent"
+
+
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 10**6), max_size=200))
 def test_a_budget_is_never_exceeded_by_more_than_one_drain(records: int, drains: list[int]) -> None:
     budget, taken, most = Budget(records, MUCH), 0, 0

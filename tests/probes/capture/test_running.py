@@ -107,6 +107,15 @@ def _worked(pid: int) -> float:
     return float(times.user + times.system)
 
 
+def test_a_zombie_is_no_thread_to_follow() -> None:
+    with subprocess.Popen(["true"]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and its parent has not taken its status
+        assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+        assert running.known(process.pid) is None
+    ours = running.known(os.getpid())
+    assert ours and ours.tid
+
+
 def test_a_process_that_is_not_there_is_named() -> None:
     with pytest.raises(WrongUsage, match="there is no process 99999999"):
         running.need_process(99999999)

@@ -87,6 +87,30 @@ def test_a_sleep_says_how_many_of_its_stacks_were_walked() -> None:
     assert STACKS[1][-1] == "do_epoll_wait" and slept.queue == "epoll"
 
 
+def test_interrupts_make_one_row_whatever_task_they_met() -> None:
+    """The frames of the task that was interrupted differ each time, and say nothing of the sleeps."""
+    timer = ("try_to_wake_up", "hrtimer_wakeup", "asm_sysvec_apic_timer_interrupt")
+    stacks = {
+        9: (*timer, "vfs_write", "do_syscall_64"),
+        10: (*timer, "do_idle"),
+        11: ("try_to_wake_up", "pipe_write", "do_idle"),
+    }
+    histogram = (1,) + (0,) * (SUM_BUCKETS - 1)
+    sleeps = [
+        record(
+            Kind.SLEEP_SUM, nr=-1, flags=0, stack=1, waker_stack=stack, count=1, wait=5, delay=1, longest=stack, walked=1,
+            waker_walked=1, waker_comm="worker", buckets=histogram,
+        )
+        for stack in stacks
+    ]  # fmt: skip
+    stream = [record(Kind.THREAD, comm="t"), *sleeps, record(Kind.EXIT, end=100, wait=15, delay=3, sleeps=3)]
+    result = measure(dataclasses.replace(as_it_is(stream), stacks=STACKS | stacks))
+    by_timer, by_pipe = result.sleep_sums
+    assert (by_timer.count, by_timer.wait, by_timer.sched_delay, by_timer.longest, by_timer.histogram[0]) == (2, 10, 2, 10, 2)
+    assert by_timer.waker and by_timer.waker.stack == (*timer, "(the interrupted task)")
+    assert by_pipe.count == 1 and by_pipe.waker and by_pipe.waker.stack == stacks[11]
+
+
 def test_threads_without_an_account_are_counted_together() -> None:
     others = record(Kind.OTHERS, thread=OTHERS, threads=3, wall=100, made=5, wait=50, kernel=20)
     row = record(Kind.SUM, thread=OTHERS, nr=NUMBERS["getpid"], outcome=Outcome.DONE, count=5, total=20, longest=4,
