@@ -42,8 +42,8 @@ _SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
         " it has only calls that were recorded one by one until then, and threads that lived then are shown as alive"
     ),
     Missing.SUMMED_MS: lambda ms: (
-        f"the recording was cut off. Its sums are exact, and end {ms / 1000:.1f} s after its beginning: all counts, phases and"
-        " shares are of this time. Calls that were recorded one by one go on until the cut"
+        "the recording is cut off: iolab still records, it was killed, or the copy of the file is not complete;"
+        f" its sums are exact for its first {ms / 1000:.1f} s, and the calls that were recorded one by one go on until the cut"
     ),
 }
 

@@ -131,17 +131,17 @@ _NO_FIGURES = {
 }  # fmt: skip
 
 
-def _added(one: SleepSum, other: SleepSum) -> SleepSum:
+def _added(row: SleepSum, more: SleepSum) -> SleepSum:
     """Two rows of the kernel side as one: their stacks differ in frames that say nothing of the sleeps."""
     return replace(
-        one,
-        count=one.count + other.count,
-        wait=one.wait + other.wait,
-        sched_delay=one.sched_delay + other.sched_delay,
-        longest=max(one.longest, other.longest),
-        walked=one.walked + other.walked,
-        waker_walked=one.waker_walked + other.waker_walked,
-        histogram=merged((one.histogram, other.histogram)),
+        row,
+        count=row.count + more.count,
+        wait=row.wait + more.wait,
+        sched_delay=row.sched_delay + more.sched_delay,
+        longest=max(row.longest, more.longest),
+        walked=row.walked + more.walked,
+        waker_walked=row.waker_walked + more.waker_walked,
+        histogram=merged((row.histogram, more.histogram)),
     )
 
 
