@@ -1,129 +1,182 @@
-// An echo server with level-triggered epoll: one thread waits for all connections at once (man 7 epoll; UNP 6.2).
+// An echo server with level-triggered epoll: one thread waits for all connections at once
+// (epoll(7); UNP 6.2).
 //
-//   cc -Wall -Wextra -pthread -o epoll_server epoll_server.c && ./epoll_server 8080
+//     cc -Wall -Wextra -pthread -o epoll_server epoll_server.c && ./epoll_server 8080
+//
+// The server registers each descriptor once. epoll_wait returns the ready ones: a listener with a
+// new connection, a connection with data, or, where the server asks for it, a connection with room
+// in its send buffer. No other call may sleep.
 #define _GNU_SOURCE // accept4
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MOST = 1024, SIZE = 65536 }; // connections, and bytes of a buffer
+// A process may have 1,024 descriptors (RLIMIT_NOFILE). At that limit accept fails with EMFILE, the
+// client stays in the accept queue, and the listener stays ready: the loop would spin. So the
+// server closes connections beyond MOST at once.
+enum { MOST = 1000, EVENTS = 64 };
 
 struct connection {
-  size_t begin, end; // of the data that is not sent yet
-  char data[SIZE];
+    int fd;
+    size_t begin, end; // data[begin] to data[end - 1] was read, and is not sent yet
+    char data[16384];
 };
 
-static struct connection *connections[MOST]; // by descriptor
-
-static int listen_on(int port) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof address;
-  int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), yes = 1;
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  if (bind(listener, (struct sockaddr *)&address, size) || listen(listener, 128)) {
-    perror("listen");
-    exit(1);
-  }
-  getsockname(listener, (struct sockaddr *)&address, &size);
-  printf("listening on port %d\n", ntohs(address.sin_port));
-  fflush(stdout);
-  return listener;
+// A handler may call _exit (signal-safety(7)). The kernel then ends all threads of the process and
+// closes its descriptors.
+static void on_sigterm(int signo)
+{
+    (void)signo;
+    _exit(EXIT_SUCCESS);
 }
 
-// Sends what is left of the data, or else reads once and sends that. Returns 0 if the connection has ended.
-static int serve(int epoll, int fd, unsigned events) {
-  struct connection *c = connections[fd];
-  if (c->begin == c->end) {
-    ssize_t got = read(fd, c->data, SIZE);
-    if (got < 0 && errno == EAGAIN)
-      return 1;
-    // GAP 4: Return 0 if the connection has ended or is broken: the caller closes it then.
-    // CHECKS: half_close, reset, never-spins
-    if (got <= 0)
-      return 0;
-    // HINT: Look at the three kinds of results of read: data, 0 and -1.
-    // HINT: read returns 0 when the client has sent its FIN (UNP 5.13), and -1 with ECONNRESET after a reset (RST). epoll
-    //       reports such a connection as readable until it is closed.
-    // HINT: if (got <= 0) return 0;
-    // STUB: if (got < 0)
-    // STUB:   got = 0;
-    // END
-    c->begin = 0;
-    c->end = got;
-  }
-  ssize_t sent = send(fd, c->data + c->begin, c->end - c->begin, MSG_NOSIGNAL);
-  if (sent < 0 && errno != EAGAIN)
-    return 0;
-  // GAP 5: Keep what `send` did not take (`begin` moves on), and let epoll report room in the send buffer instead of new
-  // data. When all is sent, let epoll report new data again.
-  // CHECKS: huge_message, slow_reader
-  c->begin += sent > 0 ? sent : 0;
-  struct epoll_event event = {.events = c->begin < c->end ? EPOLLOUT : EPOLLIN, .data.fd = fd};
-  if (event.events != (events & (EPOLLIN | EPOLLOUT)))
-    epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event);
-  // HINT: The stub forgets what send did not take. send may take a part only, or nothing (EAGAIN).
-  // HINT: EPOLLOUT reports room in the send buffer. A socket nearly always has room, so register EPOLLOUT only while data is
-  //       unsent. epoll_ctl(2) has EPOLL_CTL_MOD for the change.
-  // HINT: Add `sent` to c->begin if it is positive. Wanted is EPOLLOUT if c->begin < c->end, else EPOLLIN.
-  // HINT: Call epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event) with a struct epoll_event, if `events` differ from what is wanted.
-  // STUB: c->begin = c->end;
-  // STUB: (void)epoll, (void)events;
-  // END
-  return 1;
+static void die(const char *what)
+{
+    perror(what);
+    exit(EXIT_FAILURE);
 }
 
-int main(int count, char **arguments) {
-  const char *port = count > 1 ? arguments[1] : getenv("PORT");
-  int listener = listen_on(port ? atoi(port) : 0), epoll = epoll_create1(0);
-  // GAP 1: Let the epoll instance report new connections: add the listener to it, once, before the loop.
-  // CHECKS: protocol
-  struct epoll_event readable = {.events = EPOLLIN, .data.fd = listener};
-  epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &readable);
-  // HINT: epoll reports only descriptors that were added. A listener with a new connection counts as readable.
-  // HINT: Read epoll_ctl(2), EPOLL_CTL_ADD. The loop below finds the descriptor in event.data.fd.
-  // HINT: struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
-  //       epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
-  // END
-  for (;;) {
-    struct epoll_event ready[64];
-    // GAP 2: Sleep until a descriptor is ready, however long that takes. The stub returns at once and polls in a loop.
-    // CHECKS: no_polling, asleep_in_epoll_wait, never-spins, needs-no-short-time-out
-    int number = epoll_wait(epoll, ready, 64, -1);
-    // HINT: The time-out decides how long epoll_wait sleeps. 0 means: return at once.
-    // HINT: Read the argument "timeout" in epoll_wait(2): which value waits without an end?
-    // HINT: epoll_wait(epoll, ready, 64, -1)
-    // STUB: int number = epoll_wait(epoll, ready, 64, 0);
-    // END
-    for (int i = 0; i < number; i++) {
-      int fd = ready[i].data.fd;
-      if (fd == listener) {
-        // GAP 3: Accept the connection, make it non-blocking, give it a zeroed struct in `connections`, and add it to epoll.
-        // CHECKS: protocol, slow_reader
-        int connection = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-        if (connection >= MOST)
-          close(connection);
-        else if (connection >= 0) {
-          struct epoll_event event = {.events = EPOLLIN, .data.fd = connection};
-          connections[connection] = calloc(1, sizeof(struct connection));
-          epoll_ctl(epoll, EPOLL_CTL_ADD, connection, &event);
-        }
-        // HINT: The new connection needs its own registration: that of the listener does not cover it.
-        // HINT: A connection does not inherit O_NONBLOCK from the listener. accept4(2) has a flag for it. In a blocking
-        //       connection, send would sleep, and no other client would be served meanwhile.
-        // HINT: int connection = accept4(listener, NULL, NULL, SOCK_NONBLOCK); accept4 may fail: go on then.
-        // HINT: connections[connection] = calloc(1, sizeof(struct connection)); then epoll_ctl with EPOLL_CTL_ADD, EPOLLIN
-        //       and .data.fd = connection. Close a connection whose number is not below MOST.
-        // END
-      } else if (!serve(epoll, fd, ready[i].events)) {
-        close(fd); // the kernel takes a closed descriptor out of epoll (man 7 epoll)
-        free(connections[fd]);
-      }
+// A listener on 127.0.0.1. Without SO_REUSEADDR, connections in TIME_WAIT would keep a new server
+// from the port for 60 s.
+static int listen_on(const char *port)
+{
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof here;
+    int yes = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    here.sin_port = htons((uint16_t)(port ? strtoul(port, NULL, 10) : 0));
+    if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
+        bind(listener, (struct sockaddr *)&here, size) < 0 || listen(listener, SOMAXCONN) < 0 ||
+        getsockname(listener, (struct sockaddr *)&here, &size) < 0)
+        die("listen");
+    printf("listening on port %d\n", ntohs(here.sin_port));
+    fflush(stdout);
+    return listener;
+}
+
+// Sends what is unsent, or else reads once and sends that. Does not wait. Returns false if the
+// connection has ended.
+static bool serve(struct connection *c)
+{
+    if (c->begin == c->end) {
+        ssize_t size = recv(c->fd, c->data, sizeof c->data, 0);
+        if (size <= 0)
+            return size < 0 && errno == EAGAIN; // 0: the client has ended the connection (FIN)
+        c->begin = 0;
+        c->end = (size_t)size;
     }
-  }
+    ssize_t sent = send(c->fd, c->data + c->begin, c->end - c->begin, MSG_NOSIGNAL);
+    if (sent < 0)
+        return errno == EAGAIN; // else the client has reset the connection
+    c->begin += (size_t)sent;
+    return true;
+}
+
+static void accept_client(int epoll, int listener)
+{
+    // GAP 3: Accept the connection so that no call on it can sleep. The stub accepts it, but leaves
+    //        it blocking.
+    // CHECKS: slow_reader, asleep_in_epoll_wait
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    // HINT: In a blocking connection, send sleeps while the send buffer is full. No other client is
+    //       served meanwhile.
+    // HINT: A connection does not inherit O_NONBLOCK from its listener (accept(2), "Notes").
+    //       accept4 has a flag for it.
+    // HINT: int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    // STUB: int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    // END
+    struct connection *c = fd >= 0 && fd < MOST ? calloc(1, sizeof *c) : NULL;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+    if (c != NULL)
+        c->fd = fd;
+    // GAP 2: Register the connection, so that epoll reports its data. `event` has the connection in
+    //        data.ptr, and epoll_wait returns it. Close the connection if there is no memory for it
+    //        or if epoll_ctl fails.
+    // CHECKS: protocol
+    if (c == NULL || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
+        free(c);
+        if (fd >= 0)
+            close(fd);
+    }
+    // HINT: epoll reports only descriptors that were registered. The registration of the listener
+    //       does not cover its connections.
+    // HINT: Read epoll_ctl(2), EPOLL_CTL_ADD. One call for each connection is enough:
+    //       level-triggered epoll reports a descriptor as long as it is ready.
+    // HINT: epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event)
+    // STUB: (void)epoll, (void)event;
+    // END
+}
+
+// Serves a connection that epoll has reported.
+static void go_on(int epoll, struct connection *c)
+{
+    bool before = c->begin < c->end; // was data unsent?
+    if (!serve(c)) {
+        // GAP 4: Close the connection that has ended, and free its memory.
+        // CHECKS: half_close, no_polling
+        close(c->fd);
+        free(c);
+        // HINT: A connection that has ended stays readable: each recv returns 0 at once. So
+        //       epoll_wait never sleeps again.
+        // HINT: close also takes the descriptor out of the epoll instance, as no other descriptor
+        //       refers to the socket (epoll(7), questions and answers).
+        // HINT: close(c->fd); free(c);
+        // END
+        return;
+    }
+    bool now = c->begin < c->end;
+    if (now == before)
+        return;
+    // GAP 5: Change the registration: while data is unsent, epoll must report room in the send
+    //        buffer, and new data when all is sent. The stub asks for no event while data is
+    //        unsent.
+    // CHECKS: slow_reader
+    struct epoll_event event = {.events = now ? EPOLLOUT : EPOLLIN, .data.ptr = c};
+    // HINT: If the send buffer is full, send takes a part, or nothing (EAGAIN). Who tells the
+    //       server when there is room?
+    // HINT: EPOLLOUT reports room (epoll_ctl(2)). A send buffer nearly always has room, so
+    //       epoll_wait would not sleep if EPOLLOUT were always registered.
+    // HINT: struct epoll_event event = {.events = now ? EPOLLOUT : EPOLLIN, .data.ptr = c};
+    // STUB: struct epoll_event event = {.events = now ? 0 : EPOLLIN, .data.ptr = c};
+    // END
+    epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &event);
+}
+
+static void serve_all(int listener)
+{
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL}; // NULL: the listener
+    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) < 0)
+        die("epoll");
+    for (;;) {
+        struct epoll_event events[EVENTS];
+        // GAP 1: Sleep until a descriptor is ready, however long that takes. The stub returns at
+        //        once.
+        // CHECKS: no_polling
+        int ready = epoll_wait(epoll, events, EVENTS, -1);
+        // HINT: The last argument is the time-out. With 0, the loop polls without an end and takes
+        //       a whole core.
+        // HINT: Read epoll_wait(2): which time-out waits without an end?
+        // HINT: int ready = epoll_wait(epoll, events, EVENTS, -1);
+        // STUB: int ready = epoll_wait(epoll, events, EVENTS, 0);
+        // END
+        for (int i = 0; i < ready; i++) { // a result of -1 (EINTR, after SIGCONT) reports nothing
+            if (events[i].data.ptr == NULL)
+                accept_client(epoll, listener);
+            else
+                go_on(epoll, events[i].data.ptr);
+        }
+    }
+}
+
+int main(int count, char **arguments)
+{
+    struct sigaction terminate = {.sa_handler = on_sigterm};
+    sigaction(SIGTERM, &terminate, NULL);
+    serve_all(listen_on(count > 1 ? arguments[1] : getenv("PORT")));
 }
