@@ -43,6 +43,7 @@ VIEW_HELP = {
     "slowest": "how many of the slowest messages and calls to show, each with what its thread waited for,"
     " from thread to thread",
     "fd": "show only the calls on these descriptors, and the messages that these calls returned",
+    "port": "show only the calls and messages of sockets with this port, at either end; several, separated by commas",
 }
 SAVE_HELP = {"save": "save the recording in this file; invoke show prints it again"}
 LINK_HELP = {
@@ -84,6 +85,7 @@ VALUES = {
     "only": "NAMES",
     "perfetto": "FILE",
     "pid": "N",
+    "port": "NUMBERS",
     "out": "FILE",
     "protocol": "NAME",
     "recording": "FILE",
@@ -370,14 +372,23 @@ def nanoseconds(option: str, text: str) -> int:
     raise WrongUsage(f"--{option} {text} has no unit of time", "a number and its unit: 1ms, 200us, 1.5s")
 
 
-def view(stacks: bool = False, brief: bool = False, thread: str = "", calls: str = "", fd: str = "", slowest: str = "") -> View:
+def view(
+    stacks: bool = False,
+    brief: bool = False,
+    thread: str = "",
+    calls: str = "",
+    fd: str = "",
+    slowest: str = "",
+    port: str = "",
+) -> View:
     """What these options ask for. Raises WrongUsage for a text that is no number."""
     from findings.part import Part
 
     def each(text: str) -> tuple[str, ...]:
         return tuple(filter(None, map(str.strip, text.split(","))))
 
-    part = Part(threads=each(thread), calls=each(calls), fds=tuple(number("fd", text) for text in each(fd)))
+    fds, ports = (tuple(number(name, text) for text in each(texts)) for name, texts in (("fd", fd), ("port", port)))
+    part = Part(threads=each(thread), calls=each(calls), fds=fds, ports=ports)
     return View(stacks, brief, part, number("slowest", slowest) if slowest else 0)
 
 

@@ -34,6 +34,7 @@ def show(
     brief: bool = False,
     calls: str = "",
     fd: str = "",
+    port: str = "",
     slowest: str = "",
     html: str = "",
     predict: bool = False,
@@ -50,7 +51,7 @@ def show(
     shared.check(out, html)
     files.check()
     zooming.refuse_json(zoom, json)
-    view = shared.view(stacks, brief, thread, calls, fd, slowest)._replace(zoom=zoom)
+    view = shared.view(stacks, brief, thread, calls, fd, slowest, port)._replace(zoom=zoom)
     recording = load(Path(file))
     if recording.seal.state in (State.BROKEN, State.LATE):
         shared.progress(f"the seal of {file} is broken: the file was changed after the run")

@@ -39,6 +39,7 @@ def trace(
     brief: bool = False,
     calls: str = "",
     fd: str = "",
+    port: str = "",
     slowest: str = "",
     html: str = "",
     details: str = "",
@@ -56,7 +57,7 @@ def trace(
     files.check()
     zooming.refuse_json(zoom, json)
     choice.check(json, out)
-    view = shared.view(stacks, brief, thread, calls, fd, slowest)._replace(zoom=zoom)
+    view = shared.view(stacks, brief, thread, calls, fd, slowest, port)._replace(zoom=zoom)
     shared.need_tracing()
     with following.lines(choice, view, "" if json else out) as (lines, file):
         traced = _traced(rest, pid, seconds, _budget(details), save, lines)

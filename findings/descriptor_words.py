@@ -206,6 +206,10 @@ class DescriptorWords:
         """What a descriptor of a thread's process is at a moment."""
         return self._at(thread, fd, moment).words
 
+    def name_at(self, thread: int, fd: int, moment: int) -> SocketName | None:
+        """The addresses of a descriptor of a thread's process at a moment; None: no socket, or not known."""
+        return self._at(thread, fd, moment).name
+
     def of_socket(self, number: int) -> SocketName | None:
         """The addresses of a socket by its number (Call.socket, Message.socket)."""
         return self._by_socket.get(number)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from findings.part import Part
-from probes.measure.result import Result, Thread
+from findings.view import Run
+from probes.measure.result import Call, Message, Result, Thread
+from probes.measure.sockets import SocketName
 from probes.measure.sums import CallSum, SleepSum
 from probes.measure.table import Sums, table, table_of_sums
 
@@ -17,9 +19,10 @@ def narrowed(result: Result, part: Part) -> Result:
     if not part:
         return result
     threads = {thread.serial for thread in result.threads if part.has_thread(thread)}
-    calls = tuple(call for call in result.calls if call.thread in threads and part.has_call(call))
+    ports = _Ports(result, part)
+    calls = tuple(call for call in result.calls if call.thread in threads and part.has_call(call) and ports.have_call(call))
     sums, sleep_sums = _sums(result, part, threads)
-    if part.calls or part.fds:
+    if part.calls or part.of_descriptors:
         threads = {call.thread for call in calls} | {row.thread for row in sums}
     of_sums = sums and not result.details.complete
     return replace(
@@ -29,14 +32,36 @@ def narrowed(result: Result, part: Part) -> Result:
         sums=sums,
         sleep_sums=sleep_sums,
         messages=tuple(
-            message for message in result.messages if message.thread in threads and (not part.fds or message.fd in part.fds)
+            message
+            for message in result.messages
+            if message.thread in threads and (not part.fds or message.fd in part.fds) and ports.have_message(message)
         ),
         threads=tuple(_within(thread, part) for thread in result.threads if thread.serial in threads),
     )
 
 
+class _Ports:
+    """Which calls and messages are about a socket with one of the part's ports."""
+
+    def __init__(self, result: Result, part: Part) -> None:
+        self._wanted = set(part.ports)
+        self._descriptors = Run(result).descriptors if part.ports else None
+
+    def have_call(self, call: Call) -> bool:
+        return self._descriptors is None or self._has(self._descriptors.name_of(call))
+
+    def have_message(self, message: Message) -> bool:
+        if self._descriptors is None:
+            return True
+        name = self._descriptors.of_socket(message.socket)
+        return self._has(name or self._descriptors.name_at(message.thread, message.fd, message.read))
+
+    def _has(self, name: SocketName | None) -> bool:
+        return name is not None and bool(name.ports & self._wanted)
+
+
 def _sums(result: Result, part: Part, threads: set[int]) -> tuple[tuple[CallSum, ...], tuple[SleepSum, ...]]:
-    if part.fds:
+    if part.of_descriptors:
         return (), ()
 
     def has(thread: int, name: str | None) -> bool:
@@ -48,4 +73,4 @@ def _sums(result: Result, part: Part, threads: set[int]) -> tuple[tuple[CallSum,
 
 def _within(thread: Thread, part: Part) -> Thread:
     """The thread without its sleeps outside calls where the part is one of calls."""
-    return replace(thread, slept_on=()) if part.calls or part.fds else thread
+    return replace(thread, slept_on=()) if part.calls or part.of_descriptors else thread

@@ -36,18 +36,29 @@ class Part:
     threads: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
     fds: tuple[int, ...] = ()
+    ports: tuple[int, ...] = ()  # of either end of a socket
 
     def __bool__(self) -> bool:
-        return bool(self.threads or self.calls or self.fds)
+        return bool(self.threads or self.calls or self.of_descriptors)
+
+    @property
+    def of_descriptors(self) -> bool:
+        """Is it a part of some descriptors?"""
+        return bool(self.fds or self.ports)
 
     @property
     def words(self) -> str:
         """As in "thread 12, calls read and write, descriptor 5".
 
-        >>> Part(threads=("12", "pool*"), fds=(5,)).words
-        'thread 12 or pool*, descriptor 5'
+        >>> Part(threads=("12", "pool*"), fds=(5,), ports=(80,)).words
+        'thread 12 or pool*, descriptor 5, port 80'
         """
-        parts = [("thread", self.threads), ("call", self.calls), ("descriptor", tuple(map(str, self.fds)))]
+        parts = [
+            ("thread", self.threads),
+            ("call", self.calls),
+            ("descriptor", tuple(map(str, self.fds))),
+            ("port", tuple(map(str, self.ports))),
+        ]
         return ", ".join(f"{what} {' or '.join(wanted)}" for what, wanted in parts if wanted)
 
     def has_thread(self, thread: Named) -> bool:
@@ -60,5 +71,5 @@ class Part:
         return not self.calls or any(fnmatch.fnmatchcase(name, wanted) for wanted in self.calls)
 
     def has_call(self, call: Call) -> bool:
-        """Does the part have that call, if it has its thread?"""
+        """Does the part have that call, if it has its thread and its port?"""
         return self.has_name(call.name) and (not self.fds or call.fd in self.fds)

@@ -197,6 +197,8 @@ def of_process(result: Result, pid: int) -> Result:
         rows=table(calls, result.probes),
         messages=tuple(message for message in result.messages if message.thread in mine),
         threads=tuple(thread for thread in result.threads if thread.serial in mine),
+        socket_names=tuple(name for name in result.socket_names if name.thread in mine),
+        socket_ends=tuple(end for end in result.socket_ends if end.name.thread in mine),
     )
 
 

@@ -15,7 +15,9 @@ from runs.report import Report
 
 def part(shown: Part) -> dict[str, Any] | None:
     """The part of the run that the document is about; null: the whole run."""
-    return {"threads": list(shown.threads), "calls": list(shown.calls), "fds": list(shown.fds)} if shown else None
+    if not shown:
+        return None
+    return {"threads": list(shown.threads), "calls": list(shown.calls), "fds": list(shown.fds), "ports": list(shown.ports)}
 
 
 def threads(where: Where) -> list[dict[str, Any]]:

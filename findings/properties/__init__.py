@@ -24,6 +24,7 @@ from findings.properties.non_blocking_connections import NON_BLOCKING_CONNECTION
 from findings.properties.one_mechanism import ONE_MECHANISM
 from findings.properties.property import Holds, Observation, Property
 from findings.properties.queues_at_no_lock import QUEUES_AT_NO_LOCK
+from findings.properties.reads_every_byte import READS_EVERY_BYTE
 from findings.properties.reads_large_pieces import READS_LARGE_PIECES
 from findings.properties.sends_every_byte import SENDS_EVERY_BYTE
 from findings.properties.serves_in_turn import SERVES_IN_TURN
@@ -55,6 +56,7 @@ OF_ANY_PROGRAM = (
     SENDS_EVERY_BYTE,
     ARMS_EVERY_DESCRIPTOR,
     ACCEPTS_EVERY_CONNECTION,
+    READS_EVERY_BYTE,
     LEAVES_NO_DATA_UNREAD,
     BLOCKS_ONLY_IN_ITS_WAIT,
     COMPUTES_LITTLE,

@@ -2,20 +2,58 @@
 
 from __future__ import annotations
 
+from findings.descriptor_words import socket_words
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
+from findings.sockets import Untaken, ends_are_known, not_accepted
 from findings.view import Run
-from probes.words import count
+from findings.whole import why_not_whole
+from probes.measure.sockets import Role
+from probes.words import count, ms
 
 
 def observe(run: Run) -> Observation:
-    """Compares the connections that the clients made with those that the server accepted.
+    """Checks what waited in the accept queues at the end; in a lab, compares what the clients made with what was accepted.
 
     The kernel completes a connection by itself: connect returns in the client while the connection waits in the accept queue.
     """
+    if left := not_accepted(run):
+        return _left_waiting(run, left)
+    if any(client.port for client in run.clients) and not run.udp:
+        return _held_against_clients(run)
+    listeners = [end for end in run.result.socket_ends if end.name.role is Role.LISTENING]
+    if not ends_are_known(run) or not listeners:
+        return not_shown("the recording has no end of a listener, and no client of iolab made a connection")
+    return held(
+        f"{count(len(run.connections), 'connection')} accepted; no connection waited in the accept queue of"
+        f" {count(len(listeners), 'listener')} at the close or at the end of the recording"
+    )
+
+
+def _left_waiting(run: Run, left: list[Untaken]) -> Observation:
+    threads = {thread.serial: thread for thread in run.result.threads}
+    number, longest = sum(each.end.backlog for each in left), max(left, key=lambda each: each.ns)
+    at = "when the recording ended" if longest.end.open else "when the listener was closed"
+    since = ms(longest.ns) if longest.end.backlog == 1 else f"{ms(longest.ns)} or more"
+    return broken(
+        f"{count(number, 'connection')} waited in the accept queue, not accepted, {at}: for {since}"
+        f" ({socket_words(longest.end.name)})",
+        places=[
+            place_of(
+                threads[each.end.name.thread],
+                fd=each.end.name.fd if each.end.name.fd >= 0 else None,
+                since=each.since,
+                cost=Cost(ns=each.ns, calls=each.end.backlog),
+            )
+            for each in left
+        ],
+    )
+
+
+def _held_against_clients(run: Run) -> Observation:
+    if why := why_not_whole(run.result):
+        return not_shown(why)
     made = sum(1 for client in run.clients if client.port)
     accepted = len(run.connections)
-    if run.udp or not made:
-        return not_shown("no client of iolab made a connection, and no probe reports the accept queue of a listener")
     if not accepted:
         return not_shown("no call of accept returned a connection")
     if accepted >= made:
@@ -35,5 +73,4 @@ ACCEPTS_EVERY_CONNECTION = Property(
     observe=observe,
     gravity=Gravity.LOST,
     fault="connections are never accepted",
-    needs_all=True,
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
 from findings.registrations import EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLONESHOT, events_of
+from findings.sockets import unread
 from findings.view import Run
 from probes.kernel import syscalls
 from probes.measure.result import Call
@@ -42,9 +43,40 @@ class _Left:
     accepted: bool
     ns: int  # from that call to the end of the last wait
 
+    @property
+    def fd(self) -> int | None:
+        """The descriptor."""
+        return self.call.result if self.accepted else self.call.fd
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """What the calls of a run did to epoll's sets."""
+
+    found: list[_Left]
+    waited: bool
+    added: int
+    armed: int
+
+
+def unwatched(run: Run) -> list[_Left]:
+    """The descriptors that epoll could not report, although the program waited in epoll."""
+    followed = _follow(run)
+    return followed.found if followed.waited and followed.added else []
+
 
 def observe(run: Run) -> Observation:
     """Follows each descriptor from its accept or its first epoll_ctl on to its close."""
+    followed = _follow(run)
+    if not followed.waited or not followed.added:
+        return not_shown("no process waited in epoll and added a descriptor to its set")
+    if followed.found:
+        return _broken(run, followed.found)
+    again = f", and EPOLLONESHOT was armed {count(followed.armed, 'time')}" if followed.armed else ""
+    return held(f"{count(followed.added, 'descriptor')} added to epoll sets{again}; no accepted connection was left out")
+
+
+def _follow(run: Run) -> _Followed:
     processes = {thread.serial: thread.pid for thread in run.result.threads}
     watched: dict[tuple[int, int], _Watched] = collections.defaultdict(_Watched)
     waits: dict[int, int] = {}  # of each process: the end of its last wait in epoll
@@ -67,13 +99,8 @@ def observe(run: Run) -> Observation:
             fresh[process] = _handed_over(fresh[process])
         elif call.fd is not None and (process, call.fd) in watched:
             _use(watched[process, call.fd], call)
-    if not waits or not added:
-        return not_shown("no process waited in epoll and added a descriptor to its set")
     found += [left for (process, _), own in watched.items() for left in own.left(waits.get(process, 0))]
-    if found:
-        return _broken(run, found)
-    again = f", and EPOLLONESHOT was armed {count(armed, 'time')}" if armed else ""
-    return held(f"{count(added, 'descriptor')} added to epoll sets{again}; no accepted connection was left out")
+    return _Followed(found, bool(waits), added, armed)
 
 
 def _handed_over(accepted: list[_Watched]) -> list[_Watched]:
@@ -94,15 +121,21 @@ def _broken(run: Run, found: list[_Left]) -> Observation:
         )
     if forgotten:
         words.append(f"{count(forgotten, 'accepted connection')} stayed outside every epoll set, and no call read from there")
+    rests = {(threads[each.end.name.thread].pid, each.end.name.fd): each for each in unread(run)}
+    rest_of = {id(left): rests.get((threads[left.call.thread].pid, left.fd or 0)) for left in found}
+    left_there = [rest for rest in rest_of.values() if rest]
+    bytes_left = sum(rest.end.unread or 0 for rest in left_there)
+    there = f"; {count(bytes_left, 'byte')} came there and stayed unread for up to" if left_there else ""
+    there += f" {ms(max(rest.ns for rest in left_there))}" if left_there else ""
     return broken(
-        f"{'; '.join(words)}, for up to {ms(max(left.ns for left in found))} in which the program waited in epoll",
+        f"{'; '.join(words)}, for up to {ms(max(left.ns for left in found))} in which the program waited in epoll{there}",
         places=[
             place_of(
                 threads[left.call.thread],
                 left.call.name if left.accepted else "epoll_ctl",
-                left.call.result if left.accepted else left.call.fd,
+                left.fd,
                 left.call.exit,
-                Cost(ns=left.ns),
+                Cost(ns=left.ns, bytes=(rest.end.unread or 0) if (rest := rest_of[id(left)]) else 0),
             )
             for left in found
         ],

@@ -169,26 +169,28 @@ static inline void socket_call_ended(struct thread *t, s64 ret, u64 now) {
 
 /* ---- what nobody took ---- */
 
-/* How many buffers of a queue are added up: by most programs; and by the program that goes through all descriptors of a process, or
- * the kernel's verifier finds it too long. */
-#define COUNTED 32
-#define COUNTED_AT_EXIT 1
+#define COUNTED 16  /* buffers of a queue whose bytes are added up */
 
-/* Adds up the first buffers of the receive queue. The queue is not locked, so a buffer that is just taken may be counted, or
- * the way through the queue may end early. */
-static inline void count_queue(struct socket_end_record *r, u64 sk, u32 most) {
-  u64 head = sk + OFF_SOCK_QUEUE, skb = peek(head, 0);
+/* All bits where the buffer is not the head of its queue, else none. The compiler can't make a branch of it. */
+static inline u64 is_buffer(u64 skb, u64 head) {
+  u64 other = skb ^ head;
+  __asm__ __volatile__("" : "+r"(other));
+  return (s64)(other | -other) >> 63;
+}
+
+/* Adds up the first buffers of the receive queue. The queue is not locked: a buffer that is just taken may be counted, or the way
+ * through the queue may end early. The loop has no branch and no early exit, so the verifier goes through it once. */
+static inline void count_queue(struct socket_end_record *r, u64 sk) {
+  u64 head = sk + OFF_SOCK_QUEUE, skb = peek(head, 0), bytes = 0;
+  u32 stream = HAS_UNIX_CONSUMED && (r->type & 0xffff) == (AF_UNIX | 1 << 8 /* SOCK_STREAM */) ? ~0U : 0;
 #pragma clang loop unroll(disable)
-  for (u32 i = 0; i < most; i++) {
-    if (!skb || skb == head)
-      return;
-    r->unread += peek32(skb, OFF_SKB_LENGTH);
-    if (HAS_UNIX_CONSUMED && (r->type & 0xffff) == (AF_UNIX | 1 << 8 /* SOCK_STREAM */))
-      r->unread -= peek32(skb, OFF_SKB_CB + OFF_UNIX_CONSUMED);
-    skb = peek(skb, 0);
+  for (u32 i = 0; i < COUNTED; i++) {
+    u64 here = is_buffer(skb, head);
+    bytes += (peek32(skb, OFF_SKB_LENGTH) - (peek32(skb, OFF_SKB_CB + OFF_UNIX_CONSUMED) & stream)) & here;
+    skb = (peek(skb, 0) & here) | (head & ~here);
   }
-  if (skb != head)
-    r->flags |= SOCKET_AT_LEAST;
+  r->unread = bytes;
+  r->flags |= SOCKET_AT_LEAST & is_buffer(skb, head);
 }
 
 static inline void count_tcp(struct socket_end_record *r, u64 sk) {
@@ -207,14 +209,15 @@ static inline void count_tcp(struct socket_end_record *r, u64 sk) {
   }
 }
 
-static inline void count_others(struct socket_end_record *r, u64 sk, u32 most) {
+static inline void count_others(struct socket_end_record *r, u64 sk) {
   u32 family = r->type & 255, protocol = r->type >> 16;
   r->messages = protocol == IPPROTO_UDP ? waiting(sk) : peek32(sk, OFF_SOCK_QUEUE_LENGTH);
   if (family == AF_UNIX && r->state == TCP_LISTEN) {
     r->backlog = r->messages;  /* connect puts a buffer into the listener's queue (net/unix/af_unix.c) */
     r->messages = 0;
   } else if (family == AF_UNIX || protocol == IPPROTO_UDP) {
-    count_queue(r, sk, most);
+    if (r->messages)
+      count_queue(r, sk);
   } else {
     r->messages = 0;
     r->flags |= SOCKET_UNKNOWN;
@@ -224,7 +227,7 @@ static inline void count_others(struct socket_end_record *r, u64 sk, u32 most) {
     r->first = seen->at[seen->taken & (WAITING - 1)];
 }
 
-static inline int report_socket_end(u64 sk, struct known_socket *known, u32 flags, u32 most, u64 now) {
+static inline int report_socket_end(u64 sk, struct known_socket *known, u32 flags, u64 now) {
   REPORT(socket_end_record, r);
   r->kind = KIND_SOCKET_END;
   r->thread = known->thread;
@@ -240,16 +243,16 @@ static inline int report_socket_end(u64 sk, struct known_socket *known, u32 flag
   if (is_tcp(r->type))
     count_tcp(r, sk);
   else
-    count_others(r, sk, most);
+    count_others(r, sk);
   submit(r);
   return 0;
 }
 
-static inline void socket_ends(u64 sk, struct known_socket *known, u32 most) {
+static inline void socket_ends(u64 sk, struct known_socket *known) {
   int zero = 0;
   u32 *stop = stopped.lookup(&zero);
   if (stop && !*stop)
-    report_socket_end(sk, known, 0, most, bpf_ktime_get_ns());
+    report_socket_end(sk, known, 0, bpf_ktime_get_ns());
   sockets.delete(&sk);
 }
 
@@ -276,20 +279,23 @@ static inline void socket_changed(u64 sk, u32 old, u32 new) {
     return;
   struct known_socket copy = *known;
   if (is_closed_by(sk, old, new))
-    socket_ends(sk, &copy, COUNTED);
+    socket_ends(sk, &copy);
   else if (new == TCP_ESTABLISHED)
     report_socket(sk, &copy, EVENT_CONNECTED, bpf_ktime_get_ns());
+}
+
+static inline void end_of(u64 sk) {
+  struct known_socket *known = sockets.lookup(&sk);
+  if (known) {
+    struct known_socket copy = *known;
+    socket_ends(sk, &copy);
+  }
 }
 
 /* tcp_destroy_sock(sk): a socket that no process has any more, and that TCP has no more work with. Its close comes here without
  * another event if the connection had ended before. */
 int on_destroy(struct raw *ctx) {
-  u64 sk = ctx->args[0];
-  struct known_socket *known = sockets.lookup(&sk);
-  if (known) {
-    struct known_socket copy = *known;
-    socket_ends(sk, &copy, COUNTED);
-  }
+  end_of(ctx->args[0]);
   return 0;
 }
 
@@ -300,14 +306,12 @@ static inline int is_last(u64 file) {
   return HAS_FILE_COUNT && peek(file, OFF_FILE_COUNT) == 1;
 }
 
-/* A file is about to be closed. No event shows the end of a socket that is not TCP. */
-static inline void file_closing(u64 file, u32 most) {
+/* The socket of a file that is about to be closed; 0 if the file is no known socket, stays open elsewhere, or is a TCP socket: only the
+ * close of a TCP socket has an event. */
+static inline u64 ends_with(u64 file) {
   u64 sk = socket_of_file(file);
   struct known_socket *known = sk ? sockets.lookup(&sk) : 0;
-  if (known && known->inode == socket_inode(sk) && is_last(file) && !is_tcp(type_of(sk))) {
-    struct known_socket copy = *known;
-    socket_ends(sk, &copy, most);
-  }
+  return known && known->inode == socket_inode(sk) && is_last(file) && !is_tcp(type_of(sk)) ? sk : 0;
 }
 
 static inline int has_others(void) {
@@ -318,28 +322,38 @@ static inline int has_others(void) {
 
 /* close(fd) begins. */
 static inline void socket_closing(struct thread *t) {
-  if (has_others())
-    file_closing(file_of((u32)first_argument(t)), COUNTED);
+  u64 sk = has_others() ? ends_with(file_of((u32)first_argument(t))) : 0;
+  if (sk)
+    end_of(sk);
 }
 
 #define LOOKED_AT 128  /* descriptors of a process that exits */
+#define ENDING 4       /* so many of its sockets are reported at most; a power of two */
+struct ending { u64 sk[ENDING], number; };  /* number: not in a register, where the verifier would tell all its values apart */
+BPF_PERCPU_ARRAY(ending, struct ending, 1);
 
-/* sched_process_exit(task): the last thread of a process exits, and its descriptors are closed soon (kernel/exit.c). */
+/* sched_process_exit(task): the last thread of a process exits, and its descriptors are closed soon (kernel/exit.c). The sockets are
+ * collected first: with the reports in the same loop, the verifier would take a second. */
 int on_process_gone(struct raw *ctx) {
   u32 tid = (u32)bpf_get_current_pid_tgid();
+  int zero = 0;
   u64 task = bpf_get_current_task();
-  if (!has_others() || !followed(tid) || peek32(peek(task, OFF_TASK_SIGNAL), OFF_SIGNAL_LIVE))
+  struct ending *found = ending.lookup(&zero);
+  if (!found || !has_others() || !followed(tid) || peek32(peek(task, OFF_TASK_SIGNAL), OFF_SIGNAL_LIVE))
     return 0;
   u64 table = peek(peek(task, OFF_TASK_FILES), OFF_FILES_TABLE), files = peek(table, OFF_TABLE_FILES);
   u32 length = peek32(table, OFF_TABLE_LENGTH);
+  __builtin_memset(found, 0, sizeof(*found));
 #pragma clang loop unroll(disable)
   for (u32 fd = 0; fd < LOOKED_AT; fd++) {
-    if (fd >= length)
-      return 0;
-    u64 file = peek(files + 8 * (u64)fd, 0);
-    if (file)
-      file_closing(file, COUNTED_AT_EXIT);
+    u64 file = fd < length ? peek(files + 8 * (u64)fd, 0) : 0, sk = file ? ends_with(file) : 0;
+    if (sk)
+      found->sk[found->number++ & (ENDING - 1)] = sk;
   }
+#pragma clang loop unroll(disable)
+  for (u32 i = 0; i < ENDING; i++)
+    if (found->sk[i])
+      end_of(found->sk[i]);
   return 0;
 }
 
@@ -360,7 +374,7 @@ int on_socket_open(struct raw *ctx) {
   struct known_socket *known = sockets.lookup(&sk);
   if (known && known->inode && known->inode == socket_inode(sk)) {
     struct known_socket copy = *known;
-    report_socket_end(sk, &copy, SOCKET_OPEN, COUNTED, now);
+    report_socket_end(sk, &copy, SOCKET_OPEN, now);
   }
   return 0;
 }

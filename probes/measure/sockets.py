@@ -50,6 +50,7 @@ class SocketName:
     peer: Address | None = None  # None: not connected
     path: str = ""  # of an AF_UNIX socket; one in the abstract namespace begins with @
     peers_path: bool = False  # the path is that of the peer: the socket has none
+    found: bool = False  # it was open before its process was joined
 
     @property
     def ports(self) -> set[int]:
@@ -67,6 +68,7 @@ class SocketEnd:
     at: int
     name: SocketName  # its latest addresses
     open: bool  # it was open when the recording ended
+    state: int  # TCP_ESTABLISHED and so on (include/net/tcp_states.h); of a close, the state before it
     unread: int | None = 0  # bytes; None: not known for sockets of this kind
     at_least: bool = False  # more bytes are unread than were counted
     datagrams: int = 0  # that are unread
@@ -100,6 +102,7 @@ class SocketReader:
             peer=_address(family, record.peer, record.peer_port) if record.peer_port else None,
             path=record.path,
             peers_path=bool(record.flags & SocketFlag.PEERS_PATH),
+            found=record.event == SocketEvent.FOUND,
         )
         self.names.append(name)
         self._latest[record.inode] = name
@@ -114,6 +117,7 @@ class SocketReader:
             at=record.at,
             name=name,
             open=bool(record.flags & SocketFlag.OPEN),
+            state=record.state,
             unread=None if record.flags & SocketFlag.UNKNOWN else record.unread,
             at_least=bool(record.flags & SocketFlag.AT_LEAST),
             datagrams=record.messages if name.type == socket.SOCK_DGRAM else 0,

@@ -27,7 +27,7 @@ WAYS = {
     "leaks": ("files", "threads", "children", "pool", "right"),
     "pages": ("wrong", "right"),
     "short_send": ("wrong", "copied", "right"),
-    "sockets": ("addresses",),
+    "sockets": ("addresses", "unread", "read", "edge", "drained", "queued", "accepted"),
     "spins": ("eof", "hup", "zero", "eagain", "emfile", "right"),
 }
 FAULTS = DATA / "faults"

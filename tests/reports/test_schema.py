@@ -58,7 +58,7 @@ def test_a_document_keeps_to_the_schema(name: str) -> None:
 
 def test_so_does_one_of_a_part_with_stories() -> None:
     found = written("lock_in_loop", Part(calls=("futex",), threads=("python3",), fds=()), 3)
-    assert found["only"] == {"threads": ["python3"], "calls": ["futex"], "fds": []}
+    assert found["only"] == {"threads": ["python3"], "calls": ["futex"], "fds": [], "ports": []}
     assert found["slowest"]["calls"] and {row["name"] for row in found["calls"]} == {"futex"}
     assert not complaints(found)
 

@@ -1,6 +1,9 @@
 /* Sockets of every kind, and what may become of their data.
  *
- * addresses: uses one socket of each kind, and closes all without unread data. */
+ * addresses: uses one socket of each kind, and closes all without unread data.
+ * unread: closes a connection, and leaves a datagram socket at its exit, with data that it never read; read: reads first.
+ * edge: reads 4 of 16 bytes from an edge-triggered set, waits for the rest in vain, and exits; drained: reads until EAGAIN.
+ * queued: never accepts its second client; accepted: accepts both. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -110,9 +113,55 @@ static void addresses(void) {
   check(write(file, "x", 1), "write");
 }
 
+/* Two clients send; the program takes another 60 ms before it closes the sockets. */
+static void unread(int reads) {
+  int server = listener(AF_INET, SOCK_STREAM, 18010), to = client(server), from = accept(server, 0, 0);
+  int datagrams = listener(AF_INET, SOCK_DGRAM, 18010), sender = client(datagrams);
+  char text[64];
+  check(send(to, "sixteen bytes...", 16, 0), "send");
+  check(send(sender, "one", 3, 0), "send");
+  check(send(sender, "three", 5, 0), "send");
+  while (reads && recv(from, text, sizeof(text), MSG_DONTWAIT) > 0);
+  while (reads && recv(datagrams, text, sizeof(text), MSG_DONTWAIT) > 0);
+  usleep(60000);
+  close(from);
+  recv(to, text, sizeof(text), 0);
+  _exit(0);
+}
+
+static void edge(int drains) {
+  int server = listener(AF_INET, SOCK_STREAM, 18020), to = client(server), from = accept4(server, 0, 0, SOCK_NONBLOCK);
+  struct epoll_event ready = {.events = EPOLLIN | EPOLLET};
+  int epoll = epoll_create1(0);
+  char text[4];
+  check(epoll_ctl(epoll, EPOLL_CTL_ADD, from, &ready), "epoll_ctl");
+  check(send(to, "sixteen bytes...", 16, 0), "send");
+  for (int i = 0; i < 2; i++)
+    if (epoll_wait(epoll, &ready, 1, 60) == 1)
+      while (recv(from, text, sizeof(text), 0) > 0 && drains);
+  _exit(0);
+}
+
+static void queued(int accepts) {
+  int server = listener(AF_INET, SOCK_STREAM, 18030), first = client(server), second = client(server);
+  int one = accept(server, 0, 0), two = accepts ? accept(server, 0, 0) : -1;
+  exchange(first, one);
+  if (accepts)
+    exchange(second, two);
+  usleep(60000);
+  _exit(0);
+}
+
 int main(int argc, char **argv) {
-  if (argc > 1 && !strcmp(argv[1], "addresses"))
+  const char *way = argc > 1 ? argv[1] : "";
+  if (!strcmp(way, "addresses"))
     addresses();
+  else if (!strcmp(way, "unread") || !strcmp(way, "read"))
+    unread(!strcmp(way, "read"));
+  else if (!strcmp(way, "edge") || !strcmp(way, "drained"))
+    edge(!strcmp(way, "drained"));
+  else if (!strcmp(way, "queued") || !strcmp(way, "accepted"))
+    queued(!strcmp(way, "accepted"));
   else
     return 2;
   return 0;
