@@ -65,7 +65,7 @@ def diagnose(result: Result) -> Diagnosis:
     """Checks every property of any program in the run."""
     run, part = Run(result), first_part(result)
     beginning = Run(part) if part else None
-    findings = [_finding(each, _observe(each, run, beginning)) for each in OF_ANY_PROGRAM]
+    findings = [_finding(each, _observe(each, run, beginning), run) for each in OF_ANY_PROGRAM]
     return Diagnosis(tuple(sorted(findings, key=_order)))
 
 
@@ -80,19 +80,26 @@ def _observe(cited: Property, run: Run, beginning: Run | None) -> Observation:
     return replace(seen, evidence=f"{seen.evidence} (of the beginning: {why})")
 
 
-def _finding(cited: Property, seen: Observation) -> ProgramFinding:
+def _finding(cited: Property, seen: Observation, run: Run) -> ProgramFinding:
     return ProgramFinding(
         id=cited.id,
         verdict=seen.holds,
         statement=cited.statement,
         evidence=seen.evidence,
         cost=seen.cost,
-        places=seen.places,
+        places=tuple(_named(place, run) for place in seen.places),
         remedy=seen.remedy or cited.remedy,
         lab=cited.lab,
         gravity=cited.gravity,
         fault=cited.fault or f"not so: {cited.statement}",
     )
+
+
+def _named(place: Place, run: Run) -> Place:
+    """The place with its descriptor in words."""
+    if place.fd is None or place.thread is None:
+        return place
+    return replace(place, descriptor=run.descriptors.at(place.thread, place.fd, place.since or run.result.threads[0].end))
 
 
 def _order(finding: ProgramFinding) -> tuple[int, int, int, int, int]:

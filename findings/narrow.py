@@ -37,7 +37,14 @@ def narrowed(result: Result, part: Part) -> Result:
             if message.thread in threads and (not part.fds or message.fd in part.fds) and ports.have_message(message)
         ),
         threads=tuple(_within(thread, part) for thread in result.threads if thread.serial in threads),
+        socket_names=tuple(name for name in result.socket_names if _has_socket(part, name)),
+        socket_ends=tuple(end for end in result.socket_ends if end.name.thread in threads and _has_socket(part, end.name)),
     )
+
+
+def _has_socket(part: Part, name: SocketName) -> bool:
+    """Is the socket on the part's descriptors and ports? Its thread may be another: the socket was accepted there."""
+    return (not part.fds or name.fd in part.fds) and (not part.ports or bool(name.ports & set(part.ports)))
 
 
 class _Ports:

@@ -13,6 +13,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from findings.descriptor_words import socket_words
 from findings.idle import Idleness
 from findings.view import Run
 from findings.waits import Tasks, runs_for_itself
@@ -50,6 +51,7 @@ class Story:
     message: Message | None = None
     call: Call | None = None
     number: int = 0
+    descriptor: str = ""  # of the message or the call, in words; "": not known
 
     @property
     def begin(self) -> int:
@@ -64,11 +66,12 @@ class Story:
     @property
     def title(self) -> str:
         """What was slow, and for how long."""
+        on = f" on {self.descriptor}" if self.descriptor else ""
         if self.message:
-            return f"message {self.number:,} ({count(self.message.bytes, 'byte')}) took {ms(self.ns)}"
+            return f"message {self.number:,} ({count(self.message.bytes, 'byte')}){on} took {ms(self.ns)}"
         name, total = (self.call.name, self.call.total) if self.call else ("", self.ns)
         part = f", {ms(self.ns)} of it not idle" if self.ns < 0.95 * total else ""
-        return f"{name} number {self.number:,} of thread {_name(self.thread)} took {ms(total)}{part}"
+        return f"{name} number {self.number:,} of thread {_name(self.thread)}{on} took {ms(total)}{part}"
 
 
 @dataclass(frozen=True)
@@ -119,14 +122,19 @@ class _Stories:
     def _of_message(self, message: Message, number: int, ns: int) -> Story:
         thread = self._threads[message.thread]
         steps = self._path(thread, message.ready, message.ready + ns, ns, 0)
-        return Story(ns, thread, tuple(steps), message=message, number=number)
+        return Story(ns, thread, tuple(steps), message=message, number=number, descriptor=self._socket(message))
 
     def _of_call(self, call: Call, ns: int) -> Story:
         thread = self._threads[call.thread]
         own = [each for each in self._run.calls_of[call.thread] if each.name == call.name]
         number = bisect.bisect_right(own, call.enter, key=lambda each: each.enter)
         steps = self._path(thread, call.enter, call.exit, ns, 0)
-        return Story(ns, thread, tuple(steps), call=call, number=number)
+        return Story(ns, thread, tuple(steps), call=call, number=number, descriptor=self._run.descriptors.of(call))
+
+    def _socket(self, message: Message) -> str:
+        """The socket of a message in words."""
+        name = self._run.descriptors.of_socket(message.socket)
+        return socket_words(name) if name else self._run.descriptors.at(message.thread, message.fd, message.read)
 
     def _path(self, thread: Thread, begin: int, end: int, whole: int, depth: int) -> list[Step]:
         """What a thread did in this time, as far as it takes a share of the whole; then what its waker did meanwhile."""

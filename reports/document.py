@@ -16,7 +16,7 @@ from findings.where import Where
 from probes.context import CasesRun, LabRun, LinkUsed, Overhead, Sent, ServerRun, TraceRun, TrafficRun, Witness
 from probes.measure.result import CallRow, Result, SleptOn
 from probes.recording import Machine
-from reports import program, questions, threads
+from reports import program, questions, sockets, threads
 from runs.report import Report
 
 SCHEMA_VERSION = 2
@@ -40,6 +40,7 @@ def document(report: Report) -> dict[str, Any]:
         **_instrument(result),
         "only": threads.part(report.part),
         **_measured(result, report.messages, report.where, report.not_followed),
+        "sockets": sockets.data(report),
         "outcomes": [dataclasses.asdict(row) for row in report.outcomes],
         "never_began": [dataclasses.asdict(row) for row in never_began(result)],
         "processes": threads.processes(report),

@@ -83,6 +83,7 @@ def _place(place: Place) -> dict[str, Any]:
         "name": place.name or None,
         "call": place.call,
         "fd": place.fd,
+        "descriptor": place.descriptor or None,
         "since_ns": place.since,
         "cost": _cost(place.cost),
     }
@@ -101,6 +102,7 @@ def _stories(stories: Iterable[Story]) -> list[dict[str, Any]]:
             "thread": _thread(story.thread),
             "call": story.call.name if story.call else None,
             "fd": story.message.fd if story.message else story.call.fd if story.call else None,
+            "descriptor": story.descriptor or None,
             "bytes": story.message.bytes if story.message else None,
             "words": story.words,
             "steps": [_step(step) for step in story.steps],

@@ -48,6 +48,7 @@ class Place:
     name: str = ""  # of the thread
     call: str | None = None
     fd: int | None = None
+    descriptor: str = ""  # in words; "": not known. diagnose adds them
     since: int | None = None  # ns of CLOCK_MONOTONIC, as in Call.enter
     cost: Cost = Cost()
 

@@ -9,7 +9,10 @@ from probes import files
 from reports.export.tables import Table
 from reports.grade.table import safe
 
-NAMES = ("run", "threads", "phases", "calls", "sleeps", "messages", "findings", "places", "checks", "call_sums", "sleep_sums")
+NAMES = (
+    "run", "threads", "phases", "calls", "sleeps", "messages", "findings", "places", "checks", "call_sums", "sleep_sums",
+    "sockets",
+)  # fmt: skip
 
 
 def paths(folder: str) -> list[str]:

@@ -12,6 +12,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from findings.diagnosis import ProgramFinding
 from findings.properties.property import Cost, Place
+from findings.sockets import SocketLife, sockets
+from findings.view import Run
 from probes.context import LabRun, TraceRun
 from probes.kernel.records import OTHERS
 from probes.measure.result import Call, CallRow, Check, Message, Sleep, Thread
@@ -53,7 +55,7 @@ class Table:
 def tables(report: Report) -> tuple[Table, ...]:
     """All tables of a run, or of the part that the user asked for."""
     makers = (
-        _run, _threads, _phases, _calls, _sleeps, _messages, _findings, _places, _checks, _call_sums, _sleep_sums,
+        _run, _threads, _phases, _calls, _sleeps, _messages, _findings, _places, _checks, _call_sums, _sleep_sums, _sockets,
     )  # fmt: skip
     return tuple(make(report) for make in makers)
 
@@ -178,11 +180,13 @@ def _argument(index: int) -> Column[_Numbered]:
 
 
 def _calls(report: Report) -> Table:
+    descriptors = Run(report.whole).descriptors
     columns: tuple[Column[_Numbered], ...] = (
         number("call", lambda row: row.id),
         number("thread", lambda row: row.call.thread),
         text("name", lambda row: row.call.name),
         number("fd", lambda row: row.call.fd),
+        text("descriptor", lambda row: descriptors.of(row.call)),
         *map(_argument, range(4)),
         number("enter_ns", lambda row: row.call.enter),
         number("exit_ns", lambda row: row.call.exit),
@@ -313,6 +317,7 @@ def _places(report: Report) -> Table:
         text("thread_name", lambda row: row.place.name),
         text("call_name", lambda row: row.place.call),
         number("fd", lambda row: row.place.fd),
+        text("descriptor", lambda row: row.place.descriptor),
         number("since_ns", lambda row: row.place.since),
         *_cost_columns(lambda row: row.place.cost),
     )
@@ -373,3 +378,27 @@ def _sleep_sums(report: Report) -> Table:
         number("open", lambda row: row.open),
     )
     return Table("sleep_sums", columns, report.result.sleep_sums)
+
+
+def _sockets(report: Report) -> Table:
+    columns: tuple[Column[SocketLife], ...] = (
+        number("socket", lambda row: row.name.socket),
+        number("thread", lambda row: row.name.thread),
+        number("pid", lambda row: row.pid),
+        number("fd", lambda row: row.name.fd if row.name.fd >= 0 else None),
+        text("words", lambda row: row.words),
+        text("kind", lambda row: row.kind),
+        text("role", lambda row: row.name.role.name.lower()),
+        text("local_host", lambda row: row.name.local.host if row.name.local else None),
+        number("local_port", lambda row: row.name.local.port if row.name.local else None),
+        text("peer_host", lambda row: row.name.peer.host if row.name.peer else None),
+        number("peer_port", lambda row: row.name.peer.port if row.name.peer else None),
+        text("path", lambda row: row.name.path),
+        number("since_ns", lambda row: row.since),
+        number("end_ns", lambda row: row.end.at if row.end else None),
+        number("open", lambda row: row.end.open if row.end else None),
+        number("unread_bytes", lambda row: row.end.unread if row.end else None),
+        number("not_accepted", lambda row: row.end.backlog if row.end else None),
+        number("waiting_since_ns", lambda row: (row.end.first or row.end.latest) if row.end else None),
+    )
+    return Table("sockets", columns, sockets(Run(report.result)))

@@ -15,9 +15,12 @@ _COLUMNS = [Column("p50"), Column("p99"), Column("longest")]
 def show(report: Report, out: Screen) -> None:
     """The section; nothing for a program that read no followed socket."""
     messages = report.messages
-    if not messages.count and not report.not_followed:
+    left = unread_words(report)
+    if not messages.count and not report.not_followed and not left:
         return
     section(out, "messages")
+    if left:
+        note(out, left, "yellow")
     for words in not_followed.sentences(report.not_followed):
         note(out, words, "yellow")
     if not messages.count:
@@ -29,6 +32,16 @@ def show(report: Report, out: Screen) -> None:
         ("thread notified -> data copied", messages.notified_to_copied),
     ]
     figures(out, "", _COLUMNS, ([name, *_cells(times)] for name, times in rows))
+
+
+def unread_words(report: Report) -> str:
+    """What nobody read from the sockets of this part of the run; "" if nothing is left."""
+    ends = [end for end in report.result.socket_ends if end.unread]
+    if not ends:
+        return ""
+    least = "at least " if any(end.at_least for end in ends) else ""
+    data = size(sum(end.unread or 0 for end in ends))
+    return f"nobody read {least}{data} in {count(len(ends), 'socket')} until the close or the end of the recording"
 
 
 def _cells(times: Times) -> list[str]:

@@ -143,6 +143,7 @@ def where(place: Place, begin: int) -> str:
     words = visible(f"{place.name} {place.tid}") if place.tid is not None else ""
     words += f" in {place.call}" if place.call else ""
     words += f", descriptor {place.fd}" if place.fd is not None else ""
+    words += f" ({place.descriptor})" if place.descriptor else ""
     if place.since is None:
         return words
     return f"{words}, {duration(place.since - begin)} after the start" if place.since > begin else f"{words}, from the start on"

@@ -25,7 +25,7 @@ def test_one_show_writes_every_format(tmp_path: Path) -> None:
     done = iolab("show", RECORDING, "--csv", str(tmp_path / "new" / "tables"), *options, "--calls", "futex,epoll_wait")
     assert done.returncode == 0 and "only call futex or epoll_wait" in " ".join(done.stdout.split()), done.stderr
     assert all(path.stat().st_size for path in paths.values())
-    assert len(os.listdir(tmp_path / "new" / "tables")) == 11
+    assert len(os.listdir(tmp_path / "new" / "tables")) == 12
     with sqlite3.connect(paths["sqlite"]) as database:
         names = {name for (name,) in database.execute("SELECT DISTINCT name FROM calls")}
     database.close()

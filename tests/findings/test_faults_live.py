@@ -34,6 +34,7 @@ def broken(folder: Path, program: str, way: str) -> dict[str, str]:
         ("blocking_loop", "mutex", "right", "blocks-only-in-its-wait", "woken by helper"),
         ("epoll_set", "oneshot", "right", "arms-every-descriptor", "EPOLLONESHOT"),
         ("short_send", "wrong", "right", "sends-every-byte", "the rest was never sent"),
+        ("sockets", "unread", "read", "reads-every-byte", "2 sockets were closed with 24 bytes"),
         ("deaths", "fault", "right", "dies-of-no-signal", "SIGSEGV ended 3 processes"),
         ("delayed_ack", "wrong", "nodelay", "waits-for-no-acknowledgement", "of about 40 ms"),
     ],

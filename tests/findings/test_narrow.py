@@ -64,3 +64,13 @@ def test_all_conditions_hold_together(result: Result) -> None:
     fd = result.messages[0].fd
     part = narrowed(result, Part(calls=("recvfrom",), fds=(fd,)))
     assert part.calls and all(call.name == "recvfrom" and call.fd == fd for call in part.calls)
+
+
+def test_a_port_has_the_calls_of_its_sockets() -> None:
+    result = measured("faults/sockets-addresses")
+    part = narrowed(result, Part(ports=(18001,)))
+    assert {call.name for call in part.calls} >= {"bind", "listen", "accept", "connect", "recvfrom", "write", "close"}
+    assert len(part.socket_ends) == 5 and all(18001 in end.name.ports for end in part.socket_ends)
+    assert len(part.messages) == 3, "two over TCP, one over UDP"
+    assert sum(row.count for row in part.rows) == sum(call.count for call in part.calls) < sum(row.count for row in result.rows)
+    assert not narrowed(result, Part(ports=(1,))).calls

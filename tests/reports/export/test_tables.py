@@ -96,7 +96,7 @@ def test_every_number_names_its_unit() -> None:
         "arg0", "arg1", "arg2", "arg3", "result", "exit_status", "fatal_signal", "ended", "kernel_worker", "open", "refused",
         "count", "failed", "calls", "sleeps", "reads", "arrivals", "polled", "queued", "unqueued", "preemptions",
         "voluntary_switches", "involuntary_switches", "events_seen", "events_lost", "details_recorded", "details_of",
-        "cost_calls",
+        "cost_calls", "local_port", "peer_port", "not_accepted",
     }  # fmt: skip
     for table in tables.tables(report(result(BUDGET))):
         for column in table.columns:
