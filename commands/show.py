@@ -59,8 +59,7 @@ def show(
     about, number = (context.traffic_words, context.traffic.seed) if isinstance(context, TrafficRun) else ("", 1)
     if isinstance(context, LabRun) and context.prediction:
         number = context.prediction.seed
-    if seed:
-        number = shared.number("seed", seed)
+    number = shared.number("seed", seed) if seed else number
     prediction = shared.predicted(lab_of(context), about, number, predict, answers)
     if prediction:
         recording = recording.with_context(prediction=prediction)
