@@ -19,7 +19,7 @@ from probes.measure.result import Message, Result
 
 _COPY_SHOWN = 8  # a copy is the phase of its cell from one part in so many on: or a picture of the whole call shows none
 _AROUND = 0.2  # of the message's time: what the default window shows before and after it
-_FEW = 3  # lanes of a band that has to share the room
+_FEW = 3  # lanes that each kind has, before what comes first in a report gets the rest of the room
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,14 @@ class Timeline:
         """The threads that lived in the window, at most so many as lanes of their own: of each kind the busiest."""
         alive = [(group, self._alive(group, window)) for group in self.groups]
         alive = [(group, here) for group, here in alive if here]
-        room, left = most, sum(len(here) for _, here in alive)
-        found: list[Band] = []
-        for group, here in alive:
-            own = len(here) if left <= room else min(len(here), max(room // 2, _FEW) if not found else _FEW, room)
-            room, left = room - own, left - len(here)
-            found.append(Band(group, tuple(here[:own]), tuple(here[own:])))
-        return tuple(found)
+        own = [min(len(here), _FEW) for _, here in alive]
+        while sum(own) > most:  # very many kinds: those that come last in a report have no lane
+            own[max(index for index, number in enumerate(own) if number)] -= 1
+        for index, (_, here) in enumerate(alive):  # what serves comes first, what is idle or short-lived last
+            own[index] += min(len(here) - own[index], most - sum(own))
+        return tuple(
+            Band(group, tuple(here[:number]), tuple(here[number:])) for (group, here), number in zip(alive, own, strict=True)
+        )
 
     def _alive(self, group: Group, window: Window) -> list[Lane]:
         """The lanes of the group in this window, the busiest first."""

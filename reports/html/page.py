@@ -12,7 +12,7 @@ from probes.measure.result import CallRow, Result, Thread, Verdict
 from probes.words import count
 from reports import endings, not_followed, quality
 from reports.figures import captions, model, sizes
-from reports.html import bars, program, templates
+from reports.html import bars, program, templates, timeline
 from reports.terminal import calls, cases, stacks
 from reports.terminal.picture import which
 from reports.terminal.steps import steps
@@ -59,6 +59,7 @@ def content(report: Report) -> dict[str, Any]:
         "checks": [(check, VERDICTS[check.verdict].word) for check in result.checks],
         "definitions": definitions(shown),
         "claims_named": claims_named(ids[0]) if ids else "",
+        "timeline": timeline.content(report),
     }
 
 

@@ -45,6 +45,8 @@ def _environment() -> Environment:
         "WAY": bars.WAY,
         "figure_style": Markup(style.STYLE + style.BAR_STYLE),
         "page_style": Markup((_FOLDER / "page.css").read_text()),
+        "timeline_style": Markup((_FOLDER / "timeline.css").read_text()),
+        "timeline_script": Markup((_FOLDER / "timeline.js").read_text()),
         "script": Markup((_FOLDER / "page.js").read_text()),
     }
     return environment

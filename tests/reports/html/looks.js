@@ -87,17 +87,76 @@ function keys(page, view, found) {
     if (table.tHead.rows[0].cells[column].getAttribute("aria-sort") !== "descending") found.push("aria-sort is missing");
   }
 }
-addEventListener("load", () => {
+const drawn = (view) => new Promise((done) => view.requestAnimationFrame(done)); // the timeline asked for its frame before
+async function ready(canvas) {
+  for (let turn = 0; canvas && !canvas.ready && turn < 200; turn++) await new Promise((done) => setTimeout(done, 50));
+}
+// No text of the timeline stands on another, or is cut off.
+function labels(canvas, when, found) {
+  canvas.labels.forEach(([words, left, top, right, bottom], index) => {
+    if (left < 0 || right > canvas.clientWidth + 1) found.push(`timeline, ${when}: cut off: ${words}`);
+    for (const [others, ...box] of canvas.labels.slice(0, index))
+      if (overlap({ left, top, right, bottom }, { left: box[0], top: box[1], right: box[2], bottom: box[3] }))
+        found.push(`timeline, ${when}: on each other: ${words} | ${others}`);
+  });
+}
+async function timeline(page, view, found) {
+  const canvas = page.getElementById("tl-view");
+  if (!canvas) return;
+  if (!canvas.ready) { found.push("the timeline was not drawn"); return; }
+  const said = page.getElementById("tl-said"), tip = page.getElementById("tip");
+  const span = () => canvas.shown[1] - canvas.shown[0], whole = span();
+  const press = async (key) => { canvas.dispatchEvent(new view.KeyboardEvent("keydown", { key, bubbles: true })); await drawn(view); };
+  labels(canvas, "whole", found);
+  if (!canvas.labels.length) found.push("the timeline has no label");
+  if (visible(page.querySelector(".tl-static"))) found.push("the static picture stands beside the timeline");
+  if (view.matchMedia("(prefers-color-scheme: dark)").matches) return; // the keys are those of the light page
+  canvas.focus({ preventScroll: true });
+  for (const key of ["+", "+", "ArrowRight", "+", "n", "p"]) { await press(key); labels(canvas, `after ${key}`, found); }
+  if (Math.abs(span() * 8 - whole) > whole / 100) found.push("three + do not make an eighth of the run");
+  if (!/took|not alive|%/.test(said.textContent)) found.push(`n tells nothing of a call: ${said.textContent}`);
+  await press("Enter");
+  labels(canvas, "at one call", found);
+  const here = canvas.shown[0];
+  await press("ArrowLeft");
+  if (canvas.shown[0] >= here && here > 0) found.push("the arrow to the left does not move the timeline");
+  page.getElementById("tl-list").open = true;
+  await press("ArrowDown");
+  await new Promise((done) => setTimeout(done, 50));
+  await drawn(view);
+  const before = span(), board = page.getElementById("tl-lanes").getBoundingClientRect();
+  canvas.dispatchEvent(new view.WheelEvent("wheel", { deltaY: 100, clientX: board.left + 50, bubbles: true, cancelable: true }));
+  await drawn(view);
+  if (span() <= before && before < whole) found.push("the wheel does not zoom out");
+  page.querySelector("[data-do=in]").click();
+  await press("0");
+  if (span() !== whole) found.push("0 does not show the whole run");
+  const rows = page.querySelectorAll("#tl-list tbody tr").length;
+  if (!rows && !/0 calls/.test(page.querySelector("#tl-list caption").textContent)) found.push("the table of the calls is empty");
+  for (let y = 30; y < board.height && tip.hidden; y += 8) for (let part = 0.05; part < 1 && tip.hidden; part += 0.1)
+    canvas.querySelector("#tl-lanes").dispatchEvent(new view.PointerEvent("pointermove", { clientX: board.left + part * board.width,
+      clientY: page.getElementById("tl-lanes").getBoundingClientRect().top + y, bubbles: true }));
+  if (tip.hidden || !tip.textContent) found.push("pointing at the timeline tells nothing");
+  tip.hidden = true;
+  canvas.blur();
+  page.getElementById("tl-list").open = false;
+}
+addEventListener("load", async () => {
   const report = {};
   for (const frame of document.querySelectorAll("iframe")) {
-    const page = frame.contentDocument, view = frame.contentWindow, found = [...view.wrong];
+    frame.scrollIntoView(); // a browser draws no frame that is out of sight
+    await new Promise((loaded) => { frame.addEventListener("load", loaded); frame.srcdoc = frame.dataset.page; });
+    const page = frame.contentDocument, view = frame.contentWindow;
+    await ready(page.getElementById("tl-view"));
+    const found = [];
     if (page.documentElement.scrollWidth > view.innerWidth + 1)
       found.push(`the page is ${page.documentElement.scrollWidth} wide, the screen ${view.innerWidth}`);
-    for (const look of [figures, words, order, keys]) {
-      try { look(page, view, found); } catch (error) { found.push(`${look.name}: ${error}`); }
+    for (const look of [figures, words, order, keys, timeline]) {
+      try { await look(page, view, found); } catch (error) { found.push(`${look.name}: ${error}`); }
     }
-    report[frame.name] = { wrong: found, elements: page.querySelectorAll("*").length, ground: paper(page.body, view), shown:
+    report[frame.name] = { wrong: [...view.wrong, ...found], elements: page.querySelectorAll("*").length, ground: paper(page.body, view), shown:
       [...page.querySelectorAll("figure.drawn > div")].filter(visible).map((drawing) => drawing.className) };
+    frame.remove();
   }
-  document.getElementById("report").textContent = JSON.stringify(report);
+  fetch("report", { method: "POST", body: JSON.stringify(report) });
 });

@@ -7,46 +7,31 @@ from __future__ import annotations
 
 import functools
 import html
-import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from probes.patience import PATIENCE
 from tests.conftest import checked, measured
 from tests.reports.html import test_comparison, test_page
+from tests.reports.html.browser import browse, report_of
 
 SCRIPT = (Path(__file__).parent / "looks.js").read_text()
 LABS = ("blocking", "nonblocking", "signal_driven", "silent_client", "files")
+TRACES = {"trace": "lock_in_loop", "a part recorded": "budget", "many threads": "thundering_herd"}
 SIZES = {"phone": (390, 844), "laptop": (1280, 800)}
-_CATCH = "<script>window.wrong = []; onerror = (m) => { wrong.push(m); }; console.error = (m) => { wrong.push(m); };</script>"
-
-
-def chromium() -> str:
-    """The browser; the test is skipped where there is none."""
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("no browser is installed; to make it run: apt-get install chromium")
-    return found
-
-
-def browse(folder: Path, *options: str) -> str:
-    """What a browser prints that shows nothing on a screen."""
-    command = [chromium(), "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}", "--hide-scrollbars"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60 * PATIENCE)
-    assert not done.returncode, done.stderr
-    return done.stdout
+_CATCH = (
+    "<script>window.wrong = []; onerror = (m) => { wrong.push(m); }; console.error = (m) => { wrong.push(m); };"
+    " onunhandledrejection = (event) => { wrong.push(String(event.reason)); };</script>"
+)
 
 
 @functools.cache
 def pages() -> dict[str, str]:
     """Each page by its name."""
     found = {name: test_page.written(checked(name)) for name in LABS}
-    found["trace"] = test_page.written(measured("lock_in_loop"))
+    found |= {name: test_page.written(measured(recording)) for name, recording in TRACES.items()}
     found["compare"] = test_comparison.written(test_comparison.comparison())
     found["epoll and select"] = test_comparison.written(test_comparison.comparison("epoll", "select"))
     return found
@@ -56,17 +41,13 @@ def looked_at(folder: Path, dark: bool) -> dict[str, Any]:
     """What looks.js says of each page in each size."""
     frames = [
         f'<iframe name="{name} {size}" style="width:{wide}px;height:{high}px;border:0"'
-        f' srcdoc="{html.escape(text.replace("<head>", "<head>" + _CATCH, 1))}"></iframe>'
+        f' data-page="{html.escape(text.replace("<head>", "<head>" + _CATCH, 1))}"></iframe>'
         for name, text in pages().items()
         for size, (wide, high) in SIZES.items()
     ]
-    place = folder / "all.html"
-    place.write_text(f'<!doctype html><meta charset="utf-8"><pre id="report"></pre>{"".join(frames)}<script>{SCRIPT}</script>')
-    options = [f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--dump-dom", "--virtual-time-budget=20000"]
-    printed = browse(folder / "profile", *options, place.as_uri())
-    report = re.search(r'<pre id="report">(.*?)</pre>', printed, re.DOTALL)
-    assert report and report[1], "the script in the page did not end"
-    found: dict[str, Any] = json.loads(html.unescape(report[1]))
+    page = f'<!doctype html><meta charset="utf-8">{"".join(frames)}<script>{SCRIPT}</script>'
+    options = (f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--window-size=1300,900")
+    found: dict[str, Any] = report_of(page, folder / "profile", *options)
     return found
 
 
@@ -88,6 +69,7 @@ def test_a_page_with_faults_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     wrong = wrong.replace(">system call<", ">a system call with a long name and a long story<")
     wrong = wrong.replace("</main>", '<p style="color:#aaa">pale</p><div style="width:3000px">wide</div></main>')
     wrong = wrong.replace("</body>", '<script>nothing.at.all()</script><a href="#x" tabindex="5">jump</a></body>')
+    wrong = wrong.replace("BAND = 24", "BAND = 4").replace("0: deeds.whole", "0: deeds.out").replace("* 0.003", "* -0.003")
     monkeypatch.setattr("tests.reports.html.test_browser.pages", lambda: {"wrong": wrong})
     complaints = " ".join(looked_at(tmp_path, dark=False)["wrong laptop"]["wrong"])
     for words in (
@@ -96,7 +78,10 @@ def test_a_page_with_faults_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
         "3080 wide, the screen 1280",
         "tabindex 5",
         "cut off",
-        "on each other",
+        "on each other: no data ready at all",
+        "timeline, whole: on each other",
+        "the wheel does not zoom",
+        "0 does not show the whole run",
     ):
         assert words in complaints, f"{words}: {complaints}"
 
