@@ -25,7 +25,7 @@ class Outcome(enum.StrEnum):
     RESTARTED = "restarted"  # a signal ended the call, and the kernel made the call again: the program does not notice
     CUT_OFF = "cut off"  # a signal ended the call, and its thread or its handler never came back to the call
     FAILED = "failed"  # with an errno
-    REFUSED = "refused"  # a seccomp filter answered before the call began
+    REFUSED = "refused"  # a seccomp filter, its supervisor or a tracer answered before the call began
     UNFINISHED = "unfinished"  # it never returned, or was under way when the recording ended
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from probes.kernel import syscalls
-from probes.measure.result import Call, Message, Result, Thread
+from probes.measure.result import AnsweredBy, Call, Message, Result, Thread
 from probes.measure.table import table
 
 
@@ -65,7 +65,7 @@ class Servers:
         found: dict[str, int] = {}
         for thread in self._threads.get(pid, ()):
             for call in self._calls.get(thread.serial, ()):
-                if call.refused:
+                if call.refused and call.answered_by is AnsweredBy.FILTER:
                     found[call.name] = found.get(call.name, 0) + call.count
         return found
 

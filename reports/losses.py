@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from findings.never_began import NeverBegan
 from probes.kernel.records import Loss
-from probes.measure.result import Events
+from probes.measure.result import AnsweredBy, Events
 from probes.recording import Missing
 from probes.words import count
 from reports import outcomes
@@ -26,7 +26,8 @@ _SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
         " the rows of the table count these calls, without a duration"
     ),
     Loss.EMULATED: lambda number: (
-        f"a tracer emulated or cancelled {count(number, 'system call')}, which the kernel never began; no row counts them"
+        f"a tracer answered or skipped {count(number, 'system call')} before the call began;"
+        " the rows of the table count these calls, without a duration"
     ),
     Loss.KILLED: lambda number: f"{count(number, 'thread')} died at the entry of a system call, which never began",
     Loss.SOCKETS_FULL: lambda number: (
@@ -48,6 +49,13 @@ _SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
 }
 
 
+_ANSWERED = {
+    Loss.REFUSED: (AnsweredBy.FILTER, AnsweredBy.SUPERVISOR),
+    Loss.EMULATED: (AnsweredBy.TRACER,),
+    Loss.KILLED: (AnsweredBy.SIGNAL,),
+}
+
+
 def in_per_cent(events: Events) -> str:
     """The share of the lost events in brackets; "" where none was lost.
 
@@ -66,8 +74,10 @@ def notes(events: Events, refused: Sequence[NeverBegan] = ()) -> list[str]:
     sentences = {loss: _SENTENCES[loss](number) for loss, number in numbers.items() if number}
     if Missing.SUMMED_MS in sentences:
         del sentences[Missing.CUT]
-    if refused and Loss.REFUSED in sentences:
-        sentences[Loss.REFUSED] += f": {outcomes.refused(refused)}"
+    for loss, answered in _ANSWERED.items():
+        rows = [row for row in refused if row.by in answered]
+        if rows and loss in sentences:
+            sentences[loss] += f": {outcomes.never_began(rows)}"
     return list(sentences.values())
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from findings.never_began import NeverBegan
 from findings.outcomes import CallOutcomes, Outcome
 from probes.kernel import syscalls
+from probes.measure.result import AnsweredBy
 from probes.words import count, times
 
 _WORDS = {
@@ -46,15 +47,19 @@ def _short(row: CallOutcomes) -> str:
     return f"{row.counts[Outcome.SHORT]:,} took a part only ({row.short_moved:,} of {row.short_asked:,} B)"
 
 
-def refused(rows: Sequence[NeverBegan]) -> str:
-    """The calls that a seccomp filter answered: "clone3 7 times EPERM".
+def never_began(rows: Sequence[NeverBegan]) -> str:
+    """Calls that never began: "clone3 7 times EPERM".
 
-    >>> refused([NeverBegan("clone3", "EPERM", None, 7, False), NeverBegan("getppid", None, 4711, 1, True)])
-    'clone3 7 times EPERM, getppid once with the result 4711 (a supervisor may have answered)'
+    >>> by_supervisor = NeverBegan("getppid", None, 4711, 1, True, AnsweredBy.SUPERVISOR)
+    >>> never_began([NeverBegan("clone3", "EPERM", None, 7, False), by_supervisor])
+    'clone3 7 times EPERM, getppid once with the result 4711 (its supervisor answered)'
     """
     return ", ".join(f"{row.name} {times(row.count)} {_answer(row)}" for row in rows)
 
 
 def _answer(row: NeverBegan) -> str:
+    if row.by is AnsweredBy.SIGNAL:
+        return "at which the thread died"
     answer = row.errno or ("SIGSYS" if row.result is None else f"with the result {row.result}")
-    return answer + (" (a supervisor may have answered)" if row.supervised else "")
+    supervisor = "its supervisor answered" if row.by is AnsweredBy.SUPERVISOR else "a supervisor may have answered"
+    return answer + (f" ({supervisor})" if row.supervised else "")

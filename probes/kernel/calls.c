@@ -272,19 +272,21 @@ static inline int why_it_never_began(u64 task, s32 nr) {
   return traced ? LOSS_EMULATED : LOSS_UNMATCHED;
 }
 
-/* sys_exit of a call without sys_enter. A call that a seccomp filter answered begins here, with its number, and is reported without a
- * duration: when it began is not known. A filter that sends SIGSYS (SECCOMP_RET_TRAP) gives no result; the kernel then puts the
+/* sys_exit of a call without sys_enter. The call begins here, with its number (-1 if a tracer skipped it), and is reported without
+ * a duration: when it began is not known. A filter that sends SIGSYS (SECCOMP_RET_TRAP) gives no result; the kernel then puts the
  * number into the register of the result (syscall_rollback). Returns the call's flags, 0 if there is no such call. */
 static inline u32 call_without_begin(struct thread *t, struct raw *ctx, u64 now) {
   s64 ret = ctx->args[1], nr = (s32)peek32(ctx->args[0], REG_NUMBER);
   u64 task = bpf_get_current_task();
   int why = why_it_never_began(task, nr);
   count(why);
-  if (why != LOSS_REFUSED)
+  if (why == LOSS_UNMATCHED)
     return 0;
   t->regs = ctx->args[0];
-  fold_enter(t, is_compat(task) ? nr | COMPAT : nr, now);
-  return CALL_REFUSED | (ret == nr ? CALL_NO_RETURN : 0);
+  fold_enter(t, nr >= 0 && is_compat(task) ? nr | COMPAT : nr, now);
+  if (why == LOSS_KILLED)
+    return CALL_KILLED | CALL_NO_RETURN;
+  return why == LOSS_EMULATED ? CALL_EMULATED : CALL_REFUSED | (ret == nr ? CALL_NO_RETURN : 0);
 }
 
 /* sys_exit(regs, ret) */

@@ -101,6 +101,8 @@ class CallFlag(enum.IntFlag):
     DRAINED = 8  # the socket's receive queue was empty after this call's last copy
     LINEAR = 16  # the copy was of a datagram in one piece, which has its own probe
     REFUSED = 64  # a seccomp filter answered the call before it began: `enter` and `exit` are the time of the answer
+    EMULATED = 128  # a tracer answered or skipped the call before it began: the same
+    KILLED = 256  # a signal ended the thread before the call began: the same
     COPY_LATE = 32  # the kernel did not report the end of a copy: the time until the next event counts as copying
 
 

@@ -99,8 +99,10 @@ def name_of(number: int, machine: str) -> str:
     """What to call the system call of that number; calls of 32-bit programs have their number only.
 
     >>> [name_of(number, "x86_64") for number in (0, 3 | COMPAT, 9999, -1)]
-    ['read', 'compat_3', 'syscall_9999', 'syscall_-1']
+    ['read', 'compat_3', 'syscall_9999', 'skipped_call']
     """
+    if number == -1:  # a tracer wrote -1 over the number, so that the kernel makes no call
+        return "skipped_call"
     if number > 0 and number & COMPAT:
         return f"compat_{number & ~COMPAT}"
     return names(machine).get(number) or f"syscall_{number}"

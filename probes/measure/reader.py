@@ -21,8 +21,8 @@ from probes.kernel.records import CallFlag, Kind, SleepFlag
 from probes.measure.cut import Inside, end_of, inside_of
 from probes.measure.frames import of_waker, own
 from probes.measure.messages import Family
-from probes.measure.queues import OF_THE_OBJECT, queue_name
-from probes.measure.result import PHASES, Call, Ending, ReadyListEvent, Sleep, SocketCopy, Thread, Waker
+from probes.measure.queues import OF_THE_OBJECT, Queue, queue_name
+from probes.measure.result import PHASES, AnsweredBy, Call, Ending, ReadyListEvent, Sleep, SocketCopy, Thread, Waker
 from probes.measure.sockets import SocketReader
 from probes.measure.sums import Descriptor, SumReader, descriptor_of
 from probes.measure.table import slept_on, slept_on_by_sums
@@ -30,7 +30,7 @@ from probes.measure.wakers import wake_chain
 from probes.recording import Recording
 
 _UNFINISHED, _OPEN = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN)
-_REFUSED = int(CallFlag.REFUSED)
+_REFUSED = int(CallFlag.REFUSED | CallFlag.EMULATED | CallFlag.KILLED)
 _DRAINED, _LINEAR, _LATE = int(CallFlag.DRAINED), int(CallFlag.LINEAR), int(CallFlag.COPY_LATE)
 _CARRIED = int(SleepFlag.QUEUE_CARRIED | SleepFlag.WAKER_CARRIED)
 CopyTimes = tuple[int | None, int | None]  # of descriptors in and of results out, ns
@@ -131,8 +131,9 @@ class Reader:
             self.sockets.names.clear()
             self.sockets.ends.clear()
             if life:
+                if life.calls:  # the sleeps before a call may say what answered it
+                    life.outside.clear()
                 life.calls.clear()
-                life.outside.clear()
 
     def follow_moment(self, data: bytes) -> Iterator[tuple[Any, Call | None]]:
         """The records of one moment; with each open burst, its calls so far."""
@@ -227,7 +228,10 @@ class Reader:
         fd = _descriptor(name, record.args[0])
         if record.exit - record.enter < record.wait + record.delay + record.preempted + record.copy:
             self.unmatched["a call's phases exceed it"] += 1
-        life.add(self._call(record, name, fd, self._sleeps(record, life, fd), self._copy_times(record, name)))
+        call = self._call(record, name, fd, self._sleeps(record, life, fd), self._copy_times(record, name))
+        if call.refused:
+            call.answered_by = _answered_by(record, life)
+        life.add(call)
 
     def _call(self, record: Any, name: str, fd: int | None, sleeps: tuple[Sleep, ...], copies: CopyTimes) -> Call:
         result = None if record.flags & _UNFINISHED else record.ret
@@ -413,6 +417,21 @@ def ending_of(end: Any) -> Ending | None:
     if getattr(end, "alive", 1):
         return None
     return Ending(end.status >> 8 & 255, end.status & 127, bool(end.status & 128))
+
+
+def _answered_by(record: Any, life: Life) -> AnsweredBy:
+    """What answered a call that never began.
+
+    A thread sleeps until its supervisor has answered (kernel/seccomp.c, seccomp_do_user_notification).
+    """
+    if record.flags & CallFlag.KILLED:
+        return AnsweredBy.SIGNAL
+    if record.flags & CallFlag.EMULATED:
+        return AnsweredBy.TRACER
+    before = life.calls[-1].exit if life.calls else life.birth.start
+    slept = life.outside[-1] if life.outside else None
+    waited = slept is not None and slept.queue == Queue.SUPERVISOR and slept.off >= before
+    return AnsweredBy.SUPERVISOR if waited else AnsweredBy.FILTER
 
 
 def _peeks(record: Any, name: str) -> bool:

@@ -64,6 +64,15 @@ class Sleep:
         return self.on - self.woken
 
 
+class AnsweredBy(enum.StrEnum):
+    """What answered a call before it began (include/linux/entry-common.h, syscall_trace_enter). The names are keys in JSON."""
+
+    FILTER = "seccomp filter"
+    SUPERVISOR = "seccomp supervisor"
+    TRACER = "tracer"
+    SIGNAL = "fatal signal"
+
+
 @dataclass(slots=True)  # not frozen, though no code changes it: a frozen dataclass takes twice as long to make
 class Call:
     """One system call, or a burst of `count` identical calls without result. The times of a burst are sums.
@@ -94,7 +103,7 @@ class Call:
     histogram: tuple[int, ...] | None = None  # of a burst: records.bucket_floor has the bounds
     longest: int = 1 << 63  # of a burst: its longest call, ns
     open: bool = False  # under way when the recording ended
-    refused: bool = False  # a seccomp filter answered the call before it began: `enter` and `exit` are the time of the answer
+    refused: bool = False  # the call never began, as `answered_by` answered it: `enter` and `exit` are the time of the answer
     socket: int | None = None
     ready: int | None = None  # when the oldest of the data that it read had arrived
     latest: int | None = None  # when the newest of it had arrived; None: not recorded
@@ -110,6 +119,7 @@ class Call:
     # upper bounds of the time in which a multiplexer copied in its descriptors and copied out its results, ns; None: not known
     copy_in_max: int | None = None
     copy_out_max: int | None = None
+    answered_by: AnsweredBy | None = None  # None: the kernel
     descriptor: Descriptor | None = None  # what kind of file `fd` was; None: no descriptor, or not known
 
 

@@ -15,7 +15,7 @@ from typing import IO, NamedTuple
 from findings.causes import Cause
 from findings.following import Began, Ended, Event, Executed, Following, Gone, LeftOut, UnderWay, Who
 from probes import clock
-from probes.measure.result import Call, Ending, Sleep
+from probes.measure.result import AnsweredBy, Call, Ending, Sleep
 from probes.words import count, visible
 from reports.arguments import arguments
 from reports.terminal.screen import screen
@@ -190,6 +190,12 @@ def _result(call: Call) -> list[Words]:
     return [Words(f" = {call.result & 0xFFFFFFFFFFFFFFFF:#x}" if wide else f" = {call.result}")]
 
 
+_ANSWERS: dict[AnsweredBy | None, str] = {
+    AnsweredBy.FILTER: "answered by a seccomp filter",
+    AnsweredBy.SUPERVISOR: "answered by the seccomp supervisor",
+    AnsweredBy.TRACER: "answered by a tracer",
+    AnsweredBy.SIGNAL: "a signal ended the thread before the call began",
+}
 _ADDRESSES = {"mmap", "brk", "mremap", "shmat"}
 
 
@@ -197,7 +203,7 @@ def _phases(call: Call, slept: Sequence[tuple[Sleep, Cause]], names: Names) -> I
     if call.count > 1:
         yield f"{call.count:,} times in a row, the longest {duration(call.longest)}"
     if call.refused:
-        yield "answered by a seccomp filter"
+        yield _ANSWERS.get(call.answered_by, "answered before it began")
     yield from _asleep(slept, names)
     if call.sched_delay:
         yield f"{duration(call.sched_delay)} for a CPU"

@@ -21,7 +21,7 @@ import pytest
 
 from probes.capture.attach import ProbeSpec
 from probes.kernel.limits import Sizes
-from probes.measure.result import Result, Thread
+from probes.measure.result import AnsweredBy, Result, Thread
 from probes.patience import PATIENCE
 from probes.recording import Quality
 from tests.conftest import ROOT, Followed, cannot, kernel_lacks, tool
@@ -279,9 +279,13 @@ def test_a_call_that_a_tracer_emulates_is_no_loss(kernel: None, compiled: Callab
 
     traced = trace.run([str(compiled("emulated"))], lambda _words: None)
     recording, status = traced.recording, traced.status
-    events = measure(recording).events
+    result = measure(recording)
+    events = result.events
     assert (status, events.sound) == (0, True), events
     assert events.reasons["emulated"] == 50 and events.reasons.get("killed", 0) <= 1
+    answered = [call for call in result.named("getppid") if call.answered_by is AnsweredBy.TRACER]
+    assert len(answered) == 50 and {(call.result, call.total, call.refused) for call in answered} == {(42, 0, True)}
+    assert sum(call.answered_by is AnsweredBy.SIGNAL for call in result.calls) == events.reasons.get("killed", 0)
 
 
 def test_children_threads_and_exec_are_followed_from_their_first_call(kernel: None, compiled: Callable[..., Path]) -> None:
