@@ -30,14 +30,11 @@ class Lines:
 
 
 class Follower:
-    """The thread between an instrument and a writer. Without `lines` it does nothing."""
+    """The thread between an instrument and a writer."""
 
-    def __init__(self, instrument: Instrument, lines: Lines | None) -> None:
+    def __init__(self, instrument: Instrument, lines: Lines) -> None:
         self._error: BaseException | None = None
         self.unread = False  # nobody reads the lines any more
-        self._thread: threading.Thread | None = None
-        if lines is None:
-            return
         self._feed, stacks = instrument.follow()
         recording = Recording(
             b"", machine(), tuple(instrument.probes), losses={}, seen=0, stacks=stacks, end=0, context=TraceRun()
@@ -49,11 +46,6 @@ class Follower:
             self._thread.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    @property
-    def at_work(self) -> bool:
-        """Are there lines to write?"""
-        return self._thread is not None
 
     def _run(self, feed: Feed, lines: Lines) -> None:
         try:
@@ -71,7 +63,7 @@ class Follower:
         """Waits until all is written, or until a signal such as Ctrl-C comes. The feed must be closed. Raises what the writer
         raised.
         """
-        while self._thread and self._thread.is_alive():
+        while self._thread.is_alive():
             info = held.take(_LOOK)
             if info and info.si_signo in ENDING:
                 self._feed.abandon()

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from probes import VERSION
 from probes.capture import running
@@ -25,8 +26,10 @@ from probes.context import TraceRun
 from probes.errors import IolabError, WrongUsage
 from probes.recording import Recording, Writer
 from probes.words import count
-from runs.following import Follower, Lines
 from runs.signals import HeldSignals, from_the_terminal
+
+if TYPE_CHECKING:
+    from runs.following import Follower, Lines
 
 _OURS = {"IOLAB_CALLED", "IOLAB_STARTED", "IOLAB_PREPARED"}  # variables that ./iolab sets
 _LAUNCH = Path(__file__).parents[1] / "probes" / "capture" / "launch.py"
@@ -56,7 +59,7 @@ def run(
     try:
         with Instrument(details=details) as instrument, _Saving(instrument, save, tuple(command)) as saving:
             held.hold()
-            follower = Follower(instrument, lines)
+            follower = _follower(instrument, lines)
             throttling = Throttling(os.getpid())
             process = start(path, command, instrument.invite(), closed, held)
             status = _wait(process, held, throttling)
@@ -75,14 +78,23 @@ def run(
 
 
 def _stop(
-    instrument: Instrument, follower: Follower, context: TraceRun, progress: Callable[[str], None], held: HeldSignals
+    instrument: Instrument, follower: Follower | None, context: TraceRun, progress: Callable[[str], None], held: HeldSignals
 ) -> Recording:
     """Ends the recording, and waits for the lines of its last calls."""
-    if not follower.at_work:
+    if follower is None:
         progress("reading the recorded events")
     recording = instrument.stop(context)
-    follower.finish(held)
+    if follower:
+        follower.finish(held)
     return recording
+
+
+def _follower(instrument: Instrument, lines: Lines | None) -> Follower | None:
+    if lines is None:
+        return None
+    from runs.following import Follower  # a start without --follow does not wait for what it imports
+
+    return Follower(instrument, lines)
 
 
 def find(program: str) -> str:
@@ -157,7 +169,7 @@ def join(
     try:
         with Instrument(details=details) as instrument, _Saving(instrument, save, tuple(command)) as saving:
             signals.hold()
-            follower = Follower(instrument, lines)
+            follower = _follower(instrument, lines)
             throttling = Throttling(pid)
             number = instrument.adopt(pid)
             if not number:
@@ -165,7 +177,7 @@ def join(
             words = "Ctrl-C ends the recording" if seconds is None else f"for {seconds:g} s; Ctrl-C ends the recording earlier"
             progress(f"following {count(number, 'thread')} of process {pid} ({words})")
             end = None if seconds is None else time.monotonic() + seconds
-            while instrument.followed() and not follower.unread and (end is None or time.monotonic() < end):
+            while instrument.followed() and not (follower and follower.unread) and (end is None or time.monotonic() < end):
                 info = signals.take(_LOOK if end is None else max(min(_LOOK, end - time.monotonic()), 0))
                 if info and info.si_signo != signal.SIGCHLD:
                     break
