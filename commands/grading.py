@@ -71,6 +71,7 @@ class Order:
     hidden: tuple[str, ...] = ()
     quiet: bool = False
     notes: tuple[str, ...] = ()  # for the mark
+    quick: bool = False  # an answer within seconds, from fewer trials
 
     def say(self, words: str) -> None:
         """A line of progress."""
@@ -114,7 +115,7 @@ def examined(order: Order) -> tuple[Mark, Result]:
     io_uring = criteria.needs_io_uring(order.rubric.model)
     launch = Launch(order.command, order.folder, order.strict, order.hidden, io_uring)
     entry = Entry(order.name, launch, order.seed or new_seed())
-    seen, result = run_alone(entry, order.rubric, protocol, order.say)
+    seen, result = run_alone(entry, order.rubric, protocol, order.say, quick=order.quick)
     mark = marking.mark(seen, Servers(result), order.rubric, protocol)
     notes = (*order.notes, *(unprotected if order.quiet else ()), *mark.notes)
     return replace(mark, notes=notes), result

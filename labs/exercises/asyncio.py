@@ -1,6 +1,6 @@
 """An echo server with asyncio: the code looks as if it blocked, but an event loop multiplexes (docs.python.org, asyncio).
 
-python3 asyncio_server.py 8080
+Start it by python3 asyncio_server.py 8080, and try it by nc 127.0.0.1 8080.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """An echo server with blocking I/O: one client after the other (UNP 6.2 and 1.5).
 
-python3 blocking_server.py 8080
+Start it by python3 blocking_server.py 8080, and try it by nc 127.0.0.1 8080.
 """
 
 import os

@@ -1,6 +1,6 @@
 """An echo server with level-triggered epoll: one thread waits for all connections at once (man 7 epoll; UNP 6.2).
 
-python3 epoll_server.py 8080
+Start it by python3 epoll_server.py 8080, and try it by nc 127.0.0.1 8080.
 """
 
 import os

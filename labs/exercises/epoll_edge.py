@@ -1,6 +1,6 @@
 """An echo server with edge-triggered epoll: the kernel reports each arrival once (man 7 epoll).
 
-python3 epoll_edge_server.py 8080
+Start it by python3 epoll_edge_server.py 8080, and try it by nc 127.0.0.1 8080.
 """
 
 import os

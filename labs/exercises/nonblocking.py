@@ -1,6 +1,6 @@
 """An echo server with non-blocking polling: the thread never sleeps, and tries every socket in turn (UNP 6.2).
 
-python3 nonblocking_server.py 8080
+Start it by python3 nonblocking_server.py 8080, and try it by nc 127.0.0.1 8080.
 """
 
 import os

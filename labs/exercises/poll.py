@@ -1,6 +1,6 @@
 """An echo server with poll: one thread waits for all connections at once (man 2 poll; UNP 6.10).
 
-python3 poll_server.py 8080
+Start it by python3 poll_server.py 8080, and try it by nc 127.0.0.1 8080.
 """
 
 import os

@@ -1,6 +1,6 @@
 """An echo server with processes that are forked at the start, and all sleep in accept (UNP 30.6).
 
-python3 process_pool_server.py 8080
+Start it by python3 process_pool_server.py 8080, and try it by nc 127.0.0.1 8080.
 """
 
 import os

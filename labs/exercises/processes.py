@@ -1,6 +1,6 @@
 """An echo server with a process for each connection, by fork (UNP 4.8 and 5.10).
 
-python3 processes_server.py 8080
+Start it by python3 processes_server.py 8080, and try it by nc 127.0.0.1 8080.
 """
 
 import ctypes

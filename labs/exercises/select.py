@@ -1,6 +1,6 @@
 """An echo server with select: one thread waits for all connections, and names all of them at each call (UNP 6.3).
 
-python3 select_server.py 8080
+Start it by python3 select_server.py 8080, and try it by nc 127.0.0.1 8080.
 """
 
 import os

@@ -1,6 +1,6 @@
 """An echo server with callbacks: a reactor waits and calls a function for each event (UNP 6.2; module selectors).
 
-python3 selectors_server.py 8080
+Start it by python3 selectors_server.py 8080, and try it by nc 127.0.0.1 8080.
 """
 
 import os

@@ -1,6 +1,6 @@
 """An echo server with signal-driven I/O: the kernel queues a signal for each event of a socket (UNP 25; fcntl(2)).
 
-python3 signal_driven_server.py 8080
+Start it by python3 signal_driven_server.py 8080, and try it by nc 127.0.0.1 8080.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ LOST = signal.SIGIO  # the kernel sends it instead when the queue of signals is 
 
 def serve(listener: socket.socket) -> None:
     """Sleeps until a signal reports a descriptor, and serves this descriptor until EAGAIN."""
-    # GAP 1: Block the signals READY and LOST, so that they wait for sigwaitinfo below instead of ending the process.
+    # GAP 1: Block the signals READY and LOST, so that they stay pending instead of ending the process.
     # CHECKS: protocol, starts, dies-of-no-signal
     signal.pthread_sigmask(signal.SIG_BLOCK, {READY, LOST})
     # HINT: The default action of a real-time signal ends the process. A blocked signal stays pending until a call takes it.
@@ -66,7 +66,7 @@ def serve(listener: socket.socket) -> None:
                 # HINT: if rest is None: connections.pop(fd).close(), elif rest: unsent[fd] = rest
                 # STUB: pass
                 # END
-        # GAP 4: Sleep until READY or LOST comes, and take it. `info` is what sigwaitinfo returns.
+        # GAP 4: Sleep until READY or LOST is pending, and take it. `info` describes it.
         # CHECKS: notified_by_signal, needs-no-short-time-out, never-spins, model
         info = signal.sigwaitinfo({READY, LOST})
         # HINT: The stub wakes up every millisecond, whether a signal came or not. Which call sleeps until one comes?

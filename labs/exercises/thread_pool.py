@@ -1,6 +1,6 @@
 """An echo server with a fixed number of threads, which serve all connections (UNP 30.12).
 
-python3 thread_pool_server.py 8080
+Start it by python3 thread_pool_server.py 8080, and try it by nc 127.0.0.1 8080.
 """
 
 import os
@@ -24,12 +24,13 @@ WORKERS = 4
 def serve(listener: socket.socket) -> None:
     """Accepts for ever, and hands each connection over to the workers."""
     waiting: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
-    # GAP 1: Start WORKERS threads, which run `work`, before the first connection. SIGTERM must end all threads.
+    # GAP 1: Start WORKERS threads, which run `work`, before the first connection.
     # CHECKS: protocol, ceiling, model
     for _ in range(WORKERS):
         threading.Thread(target=work, args=(waiting,), daemon=True).start()
     # HINT: A pool creates its threads once. They sleep until the queue has a connection for them.
-    # HINT: Read docs.python.org, module threading, class Thread: target, args, daemon.
+    # HINT: Read docs.python.org, module threading, class Thread: target and args. Daemons (daemon=True) do not keep the process
+    #       alive after Ctrl-C.
     # HINT: In a loop over range(WORKERS): threading.Thread(target=work, args=(waiting,), daemon=True).start()
     # END
     while True:

@@ -1,6 +1,6 @@
 """An echo server with a thread for each connection: blocking I/O in many threads (UNP 26.4).
 
-python3 threads_server.py 8080
+Start it by python3 threads_server.py 8080, and try it by nc 127.0.0.1 8080.
 """
 
 import os
@@ -29,7 +29,6 @@ def serve(listener: socket.socket) -> None:
         # STUB: raise NotImplementedError("gap 1: accept a connection")
         # END
         # GAP 2: Let a new thread serve the connection with `talk`, so that this thread accepts the next connection at once.
-        # SIGTERM must end all threads.
         # CHECKS: silent_client, isolated, created_for_it, model, slow_reader, many_clients
         threading.Thread(target=talk, args=(connection,), daemon=True).start()
         # HINT: The stub serves the connection in the thread that should accept the next one.

@@ -75,6 +75,7 @@ def write_check(assessment: Assessment, file: IO[str]) -> None:
         "other_faults": [item.criterion.id for item in assessment.others],
         "following_faults": [item.criterion.id for item in assessment.following],
         "not_tried": assessment.not_tried,
+        "trials_left": assessment.trials_left,
         "compiler": assessment.compiler,
         "mark": grades.document(assessment.mark) if assessment.mark else None,
     }

@@ -140,7 +140,7 @@ def _gap(out: Screen, judged: Judged, in_full: bool) -> None:
     out.print(grid)
     if in_full:
         for item in judged.faults:
-            _fault(out, item, judged.state is GapState.FAULT)
+            _fault(out, item, judged.state is not GapState.NOT_BEGUN)
         for mistake in judged.mistakes:
             with_edge = Text(f"also seen: {mistake.statement}: {mistake.seen}", style="dim")
             out.print(Padding(with_edge, (0, 0, 0, _INDENT)))
@@ -177,10 +177,13 @@ def _rest(out: Screen, assessment: Assessment) -> None:
                 _brief(out, [item])
             else:
                 _fault(out, item)
-    hidden = len(assessment.following) + assessment.not_tried
+    hidden, left = len(assessment.following) + assessment.not_tried, assessment.trials_left
+    if hidden or left:
+        section(out, "not known yet")
     if hidden:
-        section(out, "hidden by the faults above")
-        note(out, f"{count(hidden, 'check')} more: without the right replies, few other checks can be met")
+        note(out, f"{count(hidden, 'further check')} can't be met without the right replies")
+    if left:
+        note(out, f"{count(left, 'trial')} of later gaps: tried when those gaps have code")
     if mark.lost and mark.output and ("Traceback" in mark.output or not mark.items[0].points):
         section(out, "the last lines that the server printed")
         _last_lines(out, mark.output.splitlines()[-6:])
@@ -208,9 +211,13 @@ def _next(assessment: Assessment, folder: str) -> list[tuple[str, str]]:
     if judged is None:
         return [("1", f"mend the first fault, then {typed('--check')}")]
     at = f", line {judged.written.line}" if judged.written.line else ""
+    work = f"work on gap {judged.gap.number} ({assessment.path}{at})"
+    if len(assessment.suspected) > 1:
+        *numbers, last = (str(each.gap.number) for each in assessment.suspected)
+        work = f"look for the fault in gap {', '.join(numbers)} or {last} ({assessment.path})"
     return [
-        ("1", f"work on gap {judged.gap.number} ({assessment.path}{at}), then {typed('--check')}"),
-        ("2", f"{typed('--hint')} gives a hint for it"),
+        ("1", f"{work}, then {typed('--check')}"),
+        ("2", f"{typed('--hint')} gives a hint for gap {judged.gap.number}"),
     ]
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from runs.exercise.source import Exercise, Gap, Written
+from runs.grading import criteria
 from runs.grading.mark import Item, Mark, Mistake
+from runs.grading.rubric import Rubric
 
 _PROTOCOL = "protocol"  # the criterion
 
@@ -18,9 +21,22 @@ class GapState(enum.StrEnum):
 
     NOT_BEGUN = "not begun"  # the stub still stands in it
     FAULT = "fault"
-    PERHAPS = "perhaps"  # a fault of an earlier gap may also come from this one
+    PERHAPS = "perhaps"  # a fault may come from this gap, or from another gap that also says perhaps
     UNKNOWN = "not known"  # an earlier fault hides what this gap does
     DONE = "done"
+
+
+_OPEN = (GapState.NOT_BEGUN, GapState.FAULT, GapState.PERHAPS)
+
+
+def so_far(rubric: Rubric, written: Sequence[Written]) -> Rubric:
+    """The rubric for a file with stubs: the trials that gaps with code name, and the first check of the first stub."""
+    stubs = [each for each in written if not each.begun]
+    if not stubs:
+        return rubric
+    named = {check for each in written if each.begun for check in each.gap.checks} | {stubs[0].gap.checks[0]}
+    points = {name: points for name, points in rubric.points.items() if name in named or name not in criteria.TRIALS}
+    return dataclasses.replace(rubric, points=points)
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,8 @@ class Assessment:
     written: tuple[Written, ...]
     mark: Mark | None
     compiler: str = ""
+    trials_left: int = 0  # trials of later gaps, which wait until all gaps before them have code
+    settled: frozenset[int] = frozenset()  # numbers of the gaps whose code an earlier check found done
 
     @cached_property
     def gaps(self) -> tuple[Judged, ...]:
@@ -56,7 +74,13 @@ class Assessment:
     @property
     def open(self) -> Judged | None:
         """The first gap that is not done: where the student goes on."""
-        return next((each for each in self.gaps if each.state in (GapState.NOT_BEGUN, GapState.FAULT)), None)
+        return next((each for each in self.gaps if each.state in _OPEN), None)
+
+    @property
+    def suspected(self) -> tuple[Judged, ...]:
+        """The gaps that the faults of the open gap may come from."""
+        perhaps = tuple(each for each in self.gaps if each.state is GapState.PERHAPS)
+        return perhaps if self.open in perhaps else ()
 
     @property
     def others(self) -> tuple[Item, ...]:
@@ -77,8 +101,9 @@ class Assessment:
 
     @property
     def status(self) -> str:
-        """pass, fail or inconclusive."""
-        return self.mark.status if self.mark else "fail"
+        """pass, fail or inconclusive. What clients saw is a fault also where events were lost."""
+        seen = any(item.criterion.kind is not criteria.Kind.KERNEL for item in self._lost)
+        return self.mark.status if self.mark and not seen else "fail"
 
     @property
     def _lost(self) -> list[Item]:
@@ -101,12 +126,16 @@ class Assessment:
         return all(each.begun for each in self._naming(check))
 
     def _suspects(self, check: str) -> list[int]:
-        """The numbers of the gaps that the fault may come from. A gap with code is suspected if its first check fails."""
+        """The numbers of the gaps that the fault may come from. A gap with code is suspected if its first check fails.
+
+        Code that an earlier check found done is suspected last.
+        """
         if self._follows(check):
             return []
         naming = self._naming(check)
         sure = [each for each in naming if not each.begun or each.gap.checks[0] in self._ids]
-        return [each.gap.number for each in sure or naming]
+        numbers = [each.gap.number for each in sure or naming]
+        return [number for number in numbers if number not in self.settled] or numbers
 
     def _judged(self, written: Written) -> Judged:
         number = written.gap.number
@@ -119,7 +148,7 @@ class Assessment:
             return GapState.NOT_BEGUN
         if self.mark is None:
             return GapState.UNKNOWN
-        if faults:
+        if any(len(self._suspects(item.criterion.id)) == 1 for item in faults):
             return GapState.FAULT
         if any(written.gap.number in self._suspects(check) for check in self._ids):
             return GapState.PERHAPS

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from probes import files
 from probes.errors import CannotTrace, WrongUsage
 from probes.words import visible_lines
 from runs.exercise import progress, source
+from runs.exercise.assessment import Assessment, GapState
 from runs.exercise.progress import Record
 from runs.exercise.source import Exercise, Gap, Language, Written
 from runs.grading import criteria
@@ -99,11 +100,22 @@ class Desk:
             return 0, 0
         return status.st_mtime_ns, status.st_ino
 
-    def note(self, text: str, passed: bool, gap: int) -> None:
-        """Notes the result of a check of this text: the gap that is open, and the file if it passed."""
+    def note(self, text: str, found: Assessment) -> None:
+        """Notes what a check of this text found: the open gap, the code of gaps that are done, and the file if it passed."""
         record = self.record
-        kept = progress.digest(text) if passed else record.passed
-        progress.save(self.folder, dataclasses.replace(record, gap=gap, passed=kept, checks=record.checks + 1))
+        before = dict(enumerate(record.done))
+        done = (
+            progress.digest(judged.written.code) if judged.state is GapState.DONE else before.get(index, "")
+            for index, judged in enumerate(found.gaps)
+        )
+        kept = progress.digest(text) if found.status == "pass" else record.passed
+        gap = found.open.gap.number if found.open else 0
+        progress.save(self.folder, dataclasses.replace(record, gap=gap, passed=kept, done=tuple(done)))
+
+    def settled(self, written: Sequence[Written]) -> frozenset[int]:
+        """The numbers of the gaps whose code an earlier check found done."""
+        pairs = zip(written, self.record.done, strict=False)
+        return frozenset(each.gap.number for each, done in pairs if each.line and done == progress.digest(each.code))
 
     def open_gap(self) -> Gap | None:
         """The gap to work on: the first that holds its stub, or that the last check found faults in. None: no gap is known."""

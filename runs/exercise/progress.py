@@ -24,7 +24,7 @@ class Record:
     hints: tuple[int, ...] = ()  # how many hints of each gap the student has seen, by the gap's number from 1
     gap: int = 0  # the first gap that was not done at the last check; 0: none, or no check
     passed: str = ""  # SHA-256 of the file that passed the check
-    checks: int = 0  # how often the student has checked
+    done: tuple[str, ...] = ()  # of each gap the SHA-256 of the code that a check found done; "" for none
 
     def seen(self, gap: int) -> int:
         """How many hints of this gap the student has seen."""
@@ -75,5 +75,5 @@ def save(folder: Path, record: Record) -> None:
 
 
 def digest(text: str) -> str:
-    """What identifies a version of a student's file."""
+    """What identifies a version of a student's file, or of the code in a gap."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

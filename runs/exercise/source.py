@@ -283,6 +283,7 @@ class Written:
     gap: Gap
     line: int
     begun: bool  # does the gap hold anything but its stub?
+    code: str = ""  # the student's lines, without comments
 
 
 def written(exercise: Exercise, text: str) -> tuple[Written, ...]:
@@ -291,8 +292,9 @@ def written(exercise: Exercise, text: str) -> tuple[Written, ...]:
     states = []
     for gap in exercise.gaps:
         line, lines = found.get(gap.number, (0, None))
-        stub = _code(gap.stub, exercise.language)
-        states.append(Written(gap, line, lines is None or _code(lines, exercise.language) != stub))
+        code = _code(lines or [], exercise.language)
+        begun = lines is None or code != _code(gap.stub, exercise.language)
+        states.append(Written(gap, line, begun, "\n".join(code)))
     return tuple(states)
 
 

@@ -192,6 +192,8 @@ class _Marking:
         traffic = self.examined.traffic
         if traffic and not traffic.outcome.traffic.exchanges:
             return "no request of the traffic before got its reply"
+        if traffic and traffic.failed and not self.examined.trials:
+            return "not all requests of the traffic before got their replies"
         return self.examined.not_listening or f"the {LONGEST:g} s for the trials were over"
 
     def _lost_trial(self, criterion: Criterion, of: int, tried: Tried, run: Run | None, kernel: tuple[str, ...]) -> Item:

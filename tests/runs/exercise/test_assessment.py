@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from runs.exercise.assessment import Assessment, GapState
+from runs.exercise.assessment import Assessment, GapState, so_far
 from runs.exercise.source import Exercise, Gap, Language, Written
+from runs.grading import rubric
 from runs.grading.criteria import Criterion, Kind
 from runs.grading.mark import Item, Mark, Mistake, Verdict
 
@@ -70,8 +71,22 @@ def test_a_second_gap_with_the_same_first_check_is_suspected_too() -> None:
     gaps = (gap(1, "protocol"), gap(2, "protocol", "asleep"))
     exercise = Exercise("epoll", Language.PYTHON, gaps)
     found = Assessment(exercise, "x", tuple(Written(each, 1, True) for each in gaps), Mark("", "", "", "", (item("protocol"),)))
-    assert states(found) == [GapState.FAULT, GapState.PERHAPS]
-    assert found.open and found.open.gap.number == 1
+    assert states(found) == [GapState.PERHAPS, GapState.PERHAPS]
+    assert found.open and found.open.gap.number == 1 and len(found.suspected) == 2
+
+
+def test_code_that_an_earlier_check_found_done_is_suspected_last() -> None:
+    gaps = (gap(1, "protocol"), gap(2, "protocol", "asleep"))
+    exercise = Exercise("epoll", Language.PYTHON, gaps)
+    mark = Mark("", "", "", "", (item("protocol"),))
+    found = Assessment(exercise, "x", tuple(Written(each, 1, True) for each in gaps), mark, settled=frozenset({1}))
+    assert states(found) == [GapState.DONE, GapState.FAULT]
+
+
+def test_what_clients_saw_is_a_fault_also_where_events_were_lost() -> None:
+    lost = Item(Criterion("asleep", "", Kind.KERNEL), Verdict.INCONCLUSIVE, 1, "events lost")
+    assert assessed((True, True, True), lost).status == "inconclusive"
+    assert assessed((True, True, True), lost, item("reset")).status == "fail"
 
 
 def test_other_faults_and_mistakes_beside_the_criteria() -> None:
@@ -87,3 +102,12 @@ def test_without_a_mark_only_the_stubs_are_known() -> None:
     found = Assessment(EXERCISE, "x.c", written, None, "x.c:1: error")
     assert states(found) == [GapState.UNKNOWN, GapState.NOT_BEGUN, GapState.NOT_BEGUN]
     assert found.status == "fail"
+
+
+def test_the_trials_of_later_gaps_wait() -> None:
+    whole = rubric.default("epoll")
+    begun = [Written(each, 1, has_code) for each, has_code in zip(GAPS, (True, False, False), strict=True)]
+    assert so_far(whole, begun).trials == []
+    assert so_far(whole, [*begun[:2], Written(GAPS[2], 1, True)]).trials == ["half_close"]
+    assert so_far(whole, begun).evidence == whole.evidence and "ends_on_sigterm" in so_far(whole, begun).points
+    assert so_far(whole, [Written(each, 1, True) for each in GAPS]) == whole

@@ -11,8 +11,11 @@ import pytest
 from probes.errors import CannotTrace, WrongUsage
 from runs.exercise import desk as desks
 from runs.exercise import source
+from runs.exercise.assessment import Assessment
 from runs.exercise.desk import Desk, DoesNotCompile, State
 from runs.exercise.source import Language
+from runs.grading.criteria import BASIC
+from runs.grading.mark import Item, Mark, Verdict
 from tests.conftest import tool
 
 
@@ -27,7 +30,7 @@ def test_an_exercise_is_not_begun_then_begun_then_passed(desk: Desk) -> None:
         desk.text()
     desk.begin()
     assert (desk.state, desk.text()) == (State.BEGUN, desk.exercise.skeleton())
-    desk.note(desk.text(), passed=True, gap=0)
+    desk.note(desk.text(), checked(desk))
     assert str(desk.state) == "passed"
 
 
@@ -39,6 +42,22 @@ def test_a_new_skeleton_keeps_the_old_file_and_forgets_the_hints(desk: Desk) -> 
     assert desk.text() == desk.exercise.skeleton()
     assert Path(f"{desk.path}.old").read_text() == "my work\n"
     assert desk.record.hints == ()
+
+
+def checked(desk: Desk, *lost: str) -> Assessment:
+    """A check of the student's file that lost these criteria."""
+    items = tuple(Item(each, Verdict.LOST if each.id in lost else Verdict.EARNED, 1, "") for each in BASIC.values())
+    return Assessment(desk.exercise, str(desk.path), desk.written(), Mark("", "epoll", "echo", "1", items))
+
+
+def test_code_that_was_done_is_known_until_it_changes(desk: Desk) -> None:
+    desk.begin()
+    solved(desk, 1, 2)
+    assert desk.settled(desk.written()) == frozenset()
+    desk.note(desk.text(), checked(desk, "half_close"))
+    assert desk.settled(desk.written()) == {1, 2}
+    desk.path.write_text(desk.text().replace("ready = epoll.poll()", "ready = epoll.poll(1)"))
+    assert desk.settled(desk.written()) == {1}
 
 
 def solved(desk: Desk, *gaps: int) -> None:
@@ -64,7 +83,7 @@ def test_a_gap_in_which_the_last_check_found_a_fault_is_open(desk: Desk) -> None
     desk.begin()
     solved(desk, 1, 2, 3, 4, 5)
     assert desk.open_gap() is None and desk.take_hint() is None
-    desk.note(desk.text(), passed=False, gap=4)
+    desk.note(desk.text(), checked(desk, "half_close"))
     gap = desk.open_gap()
     assert gap and gap.number == 4
 
