@@ -32,7 +32,7 @@ def servers(seen: Behaviour) -> list[Behaviour]:
     if len(found) < 2:
         return [seen]
     divided = [_without(seen, {process for other in found if other is not own for process in other}) for own in found]
-    first = min(seen.uses)
+    first = next(iter(seen.uses))
     return sorted(divided, key=lambda each: (first not in each.uses, -sum(use.served for use in each.uses.values())))
 
 
