@@ -260,12 +260,12 @@ _Event = tuple[int, int, Callable[[], None]]
 
 
 def words_of(result: Result) -> DescriptorWords:
-    """The descriptors of a finished run."""
+    """The descriptors of a finished run, or of a part of it: the names of sockets are those of all its threads."""
     process_of = processes(result.threads)
     words = DescriptorWords(process_of.__getitem__)
     events: Iterable[_Event] = heapq.merge(
         _births(words, result.threads, process_of),
-        ((name.at, 1, partial(words.take_name, name)) for name in result.socket_names),
+        ((name.at, 1, partial(words.take_name, name)) for name in result.socket_names if name.thread in process_of),
         ((end.at, 2, partial(words.take_end, end)) for end in result.socket_ends),
         ((call.exit, 3, partial(words.take_call, call)) for call in _makers(result.calls)),
         key=lambda event: event[:2],

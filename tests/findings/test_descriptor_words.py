@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -70,3 +71,11 @@ def test_every_socket_ends_and_nothing_is_left_in_it() -> None:
     ends = run().result.socket_ends
     assert len({end.name.inode for end in ends}) == len({name.inode for name in run().result.socket_names}) == 17
     assert not any(end.open or end.unread or end.backlog for end in ends)
+
+
+def test_a_part_of_a_run_has_no_names_of_other_threads() -> None:
+    """A recording of several servers is read server by server: the names of the others' sockets stay in the result."""
+    result = run().result
+    others = {name.thread for name in result.socket_names}
+    part = replace(result, threads=tuple(thread for thread in result.threads if thread.serial not in others), calls=())
+    assert others and Run(part).descriptors is not None
