@@ -12,6 +12,7 @@ from findings.lanes import AWAKE, Lane, Phase
 from findings.timeline import Band, Cell, Timeline, Window, cells
 from probes.words import count, visible
 from reports import moments
+from reports import timeline as sentences
 from reports.html import packed
 from reports.terminal.timeline import LETTERS
 from reports.words import duration, share
@@ -19,6 +20,7 @@ from runs.report import Report
 
 LANES = 50  # that are shown; the others of a kind are folded
 _COLUMNS, _HIGH = 240, 20  # of a lane in the static picture
+_THIN, _SEEN = 4, 11  # the height of a sleep; the least of a bar: what was awake is seen, however short
 _TICKS = 6
 KINDS = {
     Phase.ASLEEP: "asleep", Phase.RUN_QUEUE: "runq", Phase.PREEMPTED: "preempted", Phase.COPY: "copy", Phase.KERNEL: "kernel",
@@ -61,12 +63,8 @@ def _sentences(report: Report, bands: Sequence[Band], step: int) -> list[str]:
             f"{len(band.folded):,} of {visible(report.labels.group(band.group))} folded" for band in bands if band.folded
         )
         said.append(f"Shown: {shown} of {count(threads, 'thread')}, of each kind those that did most; {folded}.")
-    if unknown := found.not_recorded(found.of_thread.values(), found.run):
-        lived = sum(lane.thread.wall for lane in found.of_thread.values())
-        said.append(
-            f"{found.recorded:,} of {count(found.of, 'call')} were recorded one by one. What is not recorded"
-            f" ({share(unknown, lived)} of the threads' time) is hatched: the threads may have worked or slept there."
-        )
+    if words := sentences.not_recorded(found, found.of_thread.values(), found.run, "The hatched part"):
+        said.append(f"{words}.")
     if step:
         said.append(
             f"The run has too many calls for a page: the lanes show the time in each phase in steps of {duration(step)}."
@@ -99,39 +97,27 @@ def _lane(lane: Lane, run: Window) -> dict[str, Any]:
 
 
 def _drawing(columns: Sequence[Cell]) -> Markup:
-    """A lane: each column is divided among the phases, what the thread did awake above its sleeps."""
+    """A lane: a thin line where the thread slept, and a bar where it was awake, the higher the longer."""
     heights = [_heights(cell) for cell in columns]
     paths = "".join(f'<path class="f-{kind}" d="{path}"/>' for phase, kind in KINDS.items() if (path := _path(heights, phase)))
     return Markup(paths)
 
 
-_FROM_BELOW = (
-    Phase.NOT_RECORDED,
-    Phase.ASLEEP,
-    Phase.BURST,
-    Phase.USER,
-    Phase.KERNEL,
-    Phase.COPY,
-    Phase.PREEMPTED,
-    Phase.RUN_QUEUE,
-)
+_FROM_BELOW = (Phase.BURST, Phase.USER, Phase.KERNEL, Phase.COPY, Phase.PREEMPTED, Phase.RUN_QUEUE)
 
 
 def _heights(cell: Cell) -> dict[Phase, tuple[int, int]]:
-    """Where each phase is in its column: (its lower edge, its height). What was awake is seen, however short."""
-    whole = sum(cell)
-    if not whole:
-        return {}
-    high = {phase: max(round(_HIGH * cell[phase] / whole), 1) for phase in AWAKE if cell[phase]}
-    rest = [phase for phase in Phase if cell[phase] and phase not in AWAKE]
-    left = max(_HIGH - sum(high.values()), 0)
-    for phase in rest:
-        high[phase] = left * cell[phase] // max(sum(cell[other] for other in rest), 1)
-    found, at = {}, 0
+    """Where each phase is in its column: (its lower edge, its height)."""
+    whole, awake = sum(cell), sum(cell[phase] for phase in AWAKE)
+    if not awake:
+        rest = Phase.NOT_RECORDED if cell[Phase.NOT_RECORDED] > cell[Phase.ASLEEP] else Phase.ASLEEP
+        return {rest: (0, _HIGH if rest is Phase.NOT_RECORDED else _THIN)} if whole else {}
+    high, found, done = max(round(_HIGH * awake / whole), _SEEN), {}, 0
     for phase in _FROM_BELOW:
-        if high.get(phase):
-            found[phase] = (at, min(high[phase], _HIGH - at))
-            at = min(at + high[phase], _HIGH)
+        low = high * done // awake
+        done += cell[phase]
+        if high * done // awake > low:
+            found[phase] = (low, high * done // awake - low)
     return found
 
 

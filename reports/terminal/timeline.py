@@ -16,8 +16,9 @@ from findings.timeline import Band, Cell, Timeline, Window, awake_threads, cells
 from probes.measure.queues import place
 from probes.words import count, visible
 from reports import moments, wakers
+from reports import timeline as sentences
 from reports.terminal.screen import Screen, note, section
-from reports.words import duration, share
+from reports.words import duration
 from runs.report import Report
 
 _LANES = 12
@@ -90,12 +91,9 @@ def _which(found: Timeline, window: Window, named: bool) -> str:
 def _not_recorded(found: Timeline, window: Window, bands: Sequence[Band], out: Screen) -> None:
     """A sentence about what is not known of the window."""
     shown = [lane for band in bands for lane in (*band.lanes, *band.folded)]
-    unknown = found.not_recorded(shown, window)
-    if not unknown:
+    if not (words := sentences.not_recorded(found, shown, window, LETTERS[Phase.NOT_RECORDED].letter)):
         return
-    alive = sum(min(lane.thread.end, window.end) - max(lane.thread.start, window.begin) for lane in shown)
-    part = f"{found.recorded:,} of {count(found.of, 'call')} were recorded one by one"
-    note(out, f"? is {share(unknown, alive)} of this window: {part}; the threads may have worked or slept there", "yellow")
+    note(out, words, "yellow")
     if found.details:
         ends = [(max(begin - found.run.begin, 0), end - found.run.begin) for begin, end in found.details[:_CAUSES]]
         parts = [f"{moments.moment(begin, 1_000_000)} to {moments.moment(end, 1_000_000)}" for begin, end in ends]

@@ -9,7 +9,7 @@
   const view = document.getElementById("tl-view");
   const ASLEEP = 0, USER = 5, BURST = 6, UNKNOWN = 7, KINDS = head.phases.length, BLOCK = 64;
   const HEIGHT = [0.25, 0.85, 0.85, 1, 0.85, 0.75, 0.75, 1]; // of a phase, as a part of the lane: a second sign beside the colour
-  const FROM_BELOW = [UNKNOWN, ASLEEP, BURST, USER, 4, 3, 2, 1];
+  const FROM_BELOW = [BURST, USER, 4, 3, 2, 1];
   const BAND = 24, LANE = 58, FOLD = 34, AXIS = 24; // pixels
 
   // -- data ----------------------------------------------------------------------------------------------------------
@@ -216,16 +216,23 @@
     pen.stroke();
     pen.restore();
   }
-  // A column of pixels is divided among the phases; what was awake takes one pixel at least.
+  // A column with many segments: a bar where the thread was awake, the longer, the higher; else a thin line.
   function stack(pen, sums, x, y, width, height) {
-    let whole = 0, at = height;
-    for (let k = 0; k < KINDS; k++) whole += sums[k];
+    let awake = 0;
+    for (const k of FROM_BELOW) awake += sums[k];
+    const whole = awake + sums[ASLEEP] + sums[UNKNOWN];
     if (whole <= 0.5) return;
+    for (const k of [ASLEEP, UNKNOWN]) {
+      const high = HEIGHT[k] * height;
+      if (sums[k] > whole / 2 || (awake <= 0.5 && sums[k] > 0.5)) fill(pen, k, x, y, width, height - high, high);
+    }
+    if (awake <= 0.5) return;
+    const high = Math.max(awake / whole, 0.4) * height;
+    let at = height;
     for (const k of FROM_BELOW) {
-      if (sums[k] <= 0.5) continue;
-      const high = Math.min(Math.max(sums[k] / whole * height, k === ASLEEP || k === UNKNOWN ? 0 : 1), at);
-      fill(pen, k, x, y, width, at - high, high);
-      at -= high;
+      if (sums[k] <= 0) continue;
+      at -= high * sums[k] / awake;
+      fill(pen, k, x, y, width, at, high * sums[k] / awake);
     }
   }
   function drawSegments(pen, lane, y, height) {

@@ -34,7 +34,7 @@ def test_each_thread_has_a_lane_with_its_figures_in_words(name: str) -> None:
     assert not outline(text).wrong and "timeline" in outline(text).ids
 
 
-def test_the_static_picture_divides_each_column_among_its_phases() -> None:
+def test_the_static_picture_has_a_line_for_sleep_and_bars_for_work() -> None:
     found = section(written(measured("blocking")))
     paths = dict(re.findall(r'<path class="f-(\w+)" d="([^"]*)"', found))
     assert {"asleep", "kernel", "user"} <= set(paths)
@@ -43,7 +43,7 @@ def test_the_static_picture_divides_each_column_among_its_phases() -> None:
         for begin, wide, high in re.findall(r"M(\d+) \d+h(\d+)v(\d+)", path):
             for column in range(int(begin), int(begin) + int(wide)):
                 filled[column] += int(high)
-    assert set(filled) == {20}
+    assert set(filled) <= {4, *range(11, 21)} and filled.count(4) > 120 < 240 - 4
 
 
 def test_what_is_not_recorded_is_said_and_has_its_own_pattern() -> None:

@@ -52,7 +52,7 @@ def test_no_line_is_wider_than_the_screen(name: str, width: int) -> None:
 def test_what_is_not_recorded_is_neither_blank_nor_asleep() -> None:
     text = shown(measured("budget"), "300ms", "end")
     assert set(lane(text, "python3 16049").split()[-1]) == {"?"}
-    assert "? is 100 % of this window: 152 of 1,059 calls were recorded one by one" in " ".join(text.split())
+    assert "? is 100 % of this time: 152 of 1,059 calls were recorded one by one" in " ".join(text.split())
     assert "recorded one by one: 0 to 77.5 ms" in text
     whole = shown(cut_to_windows(measured("blocking")), "0")
     assert "?" in lane(whole, "blocking") and "." in lane(whole, "blocking")

@@ -1,0 +1,24 @@
+"""Sentences about a timeline that several reports share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from findings.lanes import Lane
+from findings.timeline import Timeline, Window
+from probes.words import count
+from reports.words import share
+
+
+def not_recorded(found: Timeline, lanes: Iterable[Lane], window: Window, sign: str) -> str:
+    """What these lanes do not show of the window, and how they show that: "? is ..."; "" where nothing is missing."""
+    lanes = list(lanes)
+    unknown = found.not_recorded(lanes, window)
+    if not unknown:
+        return ""
+    alive = sum(min(lane.thread.end, window.end) - max(lane.thread.start, window.begin) for lane in lanes)
+    part = f"{sign} is {share(unknown, alive)} of this time: "
+    if found.recorded >= found.of:
+        return part + "workers of the kernel make no calls, so what they did at each moment is not known"
+    recorded = f"{found.recorded:,} of {count(found.of, 'call')} were recorded one by one"
+    return f"{part}{recorded}; the threads may have worked or slept there"
