@@ -239,8 +239,14 @@
     const from = segmentAt(lane, shown[0]), to = segmentAt(lane, shown[1]);
     if (to - from > 2 * wide) {
       const sums = new Float64Array(KINDS);
-      for (let x = 0; x < wide; x++) { sums.fill(0); spent(lane, time(x), time(x + 1), sums); stack(pen, sums, x, y, 1, height); }
-      return false;
+      for (let x = 0, unknown = 0; x <= wide; x++) {
+        sums.fill(0);
+        if (x < wide) spent(lane, time(x), time(x + 1), sums);
+        const nothing = sums[UNKNOWN] > 0.5 && sums[UNKNOWN] > 0.99 * sums.reduce((sum, part) => sum + part);
+        if (!nothing && unknown < x) fill(pen, UNKNOWN, unknown, y, x - unknown, 0, height); // as one, for the hatching
+        if (!nothing) { unknown = x + 1; stack(pen, sums, x, y, 1, height); }
+      }
+      return;
     }
     for (const awake of [false, true]) {
       for (let i = from; i <= to; i++) {
@@ -250,10 +256,9 @@
         if (right <= 0 || left >= wide) continue;
         const high = HEIGHT[phase] * height, width = Math.max(right - left, awake ? 1 : 0);
         fill(pen, phase, left, y, width, height - high, high);
-        if (right - left > 14 && high >= 12) write(pen, head.phases[phase][2], (left + right) / 2 - 3.5, y + height - 12, 12, colours.paper);
+        if (right - left > 14 && high >= 12 && phase !== UNKNOWN) write(pen, head.phases[phase][2], (left + right) / 2 - 3.5, y + height - 12, 12, colours.paper);
       }
     }
-    return true;
   }
   function drawCalls(pen, lane, y) {
     const from = Math.max(callAt(lane, segmentAt(lane, shown[0])), 0), to = callAt(lane, segmentAt(lane, shown[1]));
