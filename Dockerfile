@@ -28,7 +28,7 @@ RUN python3 -m venv --system-site-packages .venv \
     && .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --ignore-installed --no-deps \
         $(python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])') \
     && .venv/bin/python -m pip uninstall --quiet --yes pip \
-    && cp pyproject.toml .venv/installed \
+    && sed -n '/^dependencies = \[/,/^\]/s/^ *//p' pyproject.toml >.venv/pins \
     && chmod -R a+rX .venv
 
 # The source, with its bytecode: a container starts anew each time, and would compile all of it each time. Commands run as

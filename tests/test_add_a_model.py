@@ -39,8 +39,6 @@ def tree(tmp_path: Path) -> Path:
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
-    for stamp in ("installed", "installed-test"):
-        shutil.copy(copy / "pyproject.toml", copy / ".venv" / stamp)
     return copy
 
 

@@ -38,7 +38,7 @@ def test_every_package_has_one_version() -> None:
 
 
 def test_invoke_of_the_venv_is_iolab_in_any_folder(tmp_path: Path) -> None:
-    if not (ROOT / ".venv" / "installed").exists():
+    if not (ROOT / ".venv" / "pins").exists():
         cannot("there is no .venv of ./iolab here", "./iolab test")
     (tmp_path / "tasks.py").write_text("raise SystemExit('the tasks of the current folder')\n")
     line = f". {shlex.quote(str(ROOT / '.venv' / 'bin' / 'activate'))} && invoke labs && invoke --help && invoke lab nonsense"
@@ -196,7 +196,9 @@ def test_only_a_command_that_traces_goes_back_to_the_script(bare: Path, line: st
     fake(bare, "id", "echo 1000")
     (bare / ".venv" / "bin").mkdir(parents=True)
     fake(bare, "../.venv/bin/python", _UNPREPARED)
-    shutil.copy(bare / "pyproject.toml", bare / ".venv" / "installed")
+    pins = (bare / "pyproject.toml").read_text().partition("dependencies = [")[2].partition("]")[0]
+    pins = "".join(line.strip() + "\n" for line in f"dependencies = [{pins}]".splitlines())
+    (bare / ".venv" / "pins").write_text(pins)
     before = []
     if os.geteuid() == 0:
         before = [tool("setpriv", "util-linux"), "--bounding-set", "-all", "--inh-caps", "-all"]
@@ -234,7 +236,7 @@ def test_an_old_python_is_named(bare: Path) -> None:
 
 @pytest.mark.live
 def test_a_second_start_is_at_work_within_a_second(kernel: None) -> None:
-    if not (ROOT / ".venv" / "installed").exists():
+    if not (ROOT / ".venv" / "pins").exists():
         cannot("there is no .venv of ./iolab here", "./iolab test")
     times = [9.0 * PATIENCE]
     while min(times) >= PATIENCE and len(times) <= 10:  # other work on the machine makes a start slower
@@ -252,7 +254,7 @@ def test_a_second_start_is_at_work_within_a_second(kernel: None) -> None:
 
 def test_show_works_for_any_user(tmp_path: Path) -> None:
     readable_by_all()
-    if not (ROOT / ".venv" / "installed").exists():
+    if not (ROOT / ".venv" / "pins").exists():
         pytest.skip("there is no .venv of ./iolab here; ./iolab test makes one")
     done = subprocess.run(
         [str(ROOT / "iolab"), "show", str(DATA / "epoll.iolab")], capture_output=True, text=True, user=NOBODY,
@@ -265,7 +267,7 @@ def test_show_works_for_any_user(tmp_path: Path) -> None:
 @pytest.mark.live
 def test_a_warm_start_has_its_probes_attached_within_a_third_of_a_second(kernel: None) -> None:
     """From the command to the traced program's own first line, of which 0.02 s are the program's start."""
-    if not (ROOT / ".venv" / "installed").exists():
+    if not (ROOT / ".venv" / "pins").exists():
         cannot("there is no .venv of ./iolab here", "./iolab test")
     line = [str(ROOT / "iolab"), "trace", "--out", "/dev/null", "--", "cat", "/proc/uptime"]
     limit, times = 0.35 * PATIENCE, [9.0 * PATIENCE]

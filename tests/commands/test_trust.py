@@ -88,7 +88,7 @@ def test_the_environment_brings_no_code_to_servers_and_clients(kernel: None, hos
 
 
 def test_the_script_takes_no_code_of_the_folder_and_the_environment(hostile: Path) -> None:
-    if not (ROOT / ".venv" / "installed").exists():
+    if not (ROOT / ".venv" / "pins").exists():
         cannot("there is no .venv of ./iolab here", "./iolab test")
     environment = os.environ | hostile_environment(hostile) | {"ENV": str(hostile / "json.py"), "BASH_ENV": "json.py"}
     done = subprocess.run([str(ROOT / "iolab"), "labs"], cwd=hostile, capture_output=True, text=True, env=environment)
