@@ -3,6 +3,8 @@
 #     docker build -t iolab .
 #     docker run --privileged iolab
 #
+# `--build-arg EXTRAS="pictures perfetto"` adds the libraries for figures as PNG and PDF, and for traces that Perfetto opens.
+#
 # Nothing here needs BuildKit: Debian's and Ubuntu's own docker.io builds it, too, and so does podman. docs/docker.md says
 # what takes the room, which privileges are needed, and what to do when something goes wrong.
 
@@ -17,6 +19,7 @@ RUN apt-get update \
 # The packages of PyPI, exactly as pyproject.toml pins them; pip itself stays behind. The arguments are pip's own settings,
 # for a machine that reaches its packages by another way; this stage is left behind, and they with it.
 FROM bcc AS packages
+ARG EXTRAS=""
 ARG PIP_INDEX_URL
 ARG PIP_TRUSTED_HOST
 ARG PIP_FIND_LINKS
@@ -26,7 +29,9 @@ WORKDIR /opt/iolab
 COPY pyproject.toml ./
 RUN python3 -m venv --system-site-packages .venv \
     && .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --ignore-installed --no-deps \
-        $(python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])') \
+        $(python3 -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+            print(*project["dependencies"], *(pin for extra in sys.argv[1:] for pin in project["optional-dependencies"][extra]))' \
+            $EXTRAS) \
     && .venv/bin/python -m pip uninstall --quiet --yes pip \
     && sed -n '/^dependencies = \[/,/^\]/s/^ *//p' pyproject.toml >.venv/pins \
     && chmod -R a+rX .venv
@@ -40,6 +45,13 @@ RUN python3 -m compileall -q --invalidation-mode checked-hash . && chmod -R a+rX
 
 FROM bcc
 ARG BASE
+# The pictures need cairo and a font.
+ARG EXTRAS=""
+RUN case " $EXTRAS " in *" pictures "*) \
+        apt-get update \
+        && apt-get install --yes --no-install-recommends libcairo2 fonts-dejavu-core \
+        && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log ;; \
+    esac
 COPY --from=packages /opt/iolab/.venv /opt/iolab/.venv
 COPY --from=source /opt/iolab /opt/iolab
 RUN ln -s /opt/iolab/machines/entry.sh /usr/local/bin/iolab \

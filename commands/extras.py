@@ -46,7 +46,12 @@ class Extra:
             *self.pins,
         ]
         shown = f"{sys.executable} -m pip install --no-deps {' '.join(self.pins)}"
-        if not os.access(sys.prefix, os.W_OK) or importlib.util.find_spec("pip") is None:
+        if importlib.util.find_spec("pip") is None:  # in the container image: its packages are there, and pip is not
+            raise WrongUsage(
+                f"{self.purpose} needs packages that this image does not have",
+                f"build it with them: docker build --build-arg EXTRAS={self.group} -t iolab .",
+            )
+        if not os.access(sys.prefix, os.W_OK):
             raise WrongUsage(f"{self.purpose} needs packages that are not installed", f"install them: {shown}")
         shared.progress(f"installing what {self.purpose} needs, once ({self.size}): {' '.join(self.pins)}")
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)

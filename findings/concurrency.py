@@ -152,13 +152,36 @@ def _stayed(run: Run, thread: Thread) -> bool:
     return bool(slept_in(after))
 
 
+def pool_size(run: Run, usual: int, unit: str) -> int:
+    """How many threads or processes the server's pool has: those that read, if connections outnumber them.
+
+    The first thread may be one of a pool of threads; the first process waits for the others, and is no part of their pool. A pool
+    that was made before the first connection, and has one for each of them, has as many as were created. For other servers,
+    `usual`: that of the lab's own server.
+    """
+    made, connections = created(run), len(run.connections)
+    first = min((call.exit for call in run.connections), default=0)
+    readers = frozenset().union(*(service.threads for service in services(run)))
+    working = len(readers) if unit == "thread" else len(_working(run))
+    if 1 < working < connections:
+        return working
+    early = bool(made) and all(thread.start <= first for thread in made)
+    return len(made) if early and len(made) >= connections else usual
+
+
+def _working(run: Run) -> list[Thread]:
+    """The created threads that read connections."""
+    readers = frozenset().union(*(service.threads for service in services(run)))
+    return [thread for thread in created(run) if thread.serial in readers]
+
+
 def at_most(run: Run, workers: int) -> Finding:
-    """The server created no more threads than its pool has, though more connections came."""
+    """The server created no more threads that serve than its pool has, though more connections came."""
     made, connections = created(run), len(run.connections)
     clones = [call for call in run.result.calls if call.name in _CLONES and call.result]
     average = sum(call.total for call in clones) / max(len(clones), 1) / 1e3
     evidence = f"the server created {count(len(made), 'thread')} for {count(connections, 'connection')}"
-    if not made or len(made) > workers:
+    if not made or len(_working(run)) > workers:
         return failed(evidence)
     if connections <= workers:
         return unavailable(f"{evidence}, no more than the pool has threads: use --clients {workers + 2}")

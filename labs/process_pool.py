@@ -45,4 +45,4 @@ def nothing_created(run: Run) -> Finding:
 @LAB.check("connections beyond the pool's size wait", claims=("C16",))
 def ceiling(run: Run) -> Finding:
     """At most four connections were served at the same time, and the others waited for the end of one of these."""
-    return concurrency.ceiling(run, WORKERS, "process")
+    return concurrency.ceiling(run, concurrency.pool_size(run, WORKERS, "process"), "process")

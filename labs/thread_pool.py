@@ -31,10 +31,10 @@ LAB.holds(BLOCKS_IN_ITS_READS, claims=("C12",))
 @LAB.check("the server creates no more threads than the pool has", claims=("C16",))
 def few(run: Run) -> Finding:
     """Most connections cost no new thread: the saving of a pool."""
-    return concurrency.at_most(run, WORKERS)
+    return concurrency.at_most(run, concurrency.pool_size(run, WORKERS, "thread"))
 
 
 @LAB.check("connections beyond the pool's size wait", claims=("C16",))
 def ceiling(run: Run) -> Finding:
     """At most four connections were served at the same time, and the others waited for the end of one of these."""
-    return concurrency.ceiling(run, WORKERS, "thread")
+    return concurrency.ceiling(run, concurrency.pool_size(run, WORKERS, "thread"), "thread")

@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -282,7 +282,9 @@ def wheels(progress: Progress) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     project = tomllib.loads(pins.decode())["project"]
-    pinned = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    pinned = dict.fromkeys(
+        [*project["dependencies"], *(pin for pins in project["optional-dependencies"].values() for pin in pins)]
+    )
     debian.run(
         sys.executable, "-I", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
         "--dest", str(folder), "--only-binary=:all:", "--python-version", PYTHON, *pinned,
@@ -315,6 +317,12 @@ def served(folder: Path) -> Iterator[dict[str, str]]:
         server.shutdown()
 
 
+def build(docker: Docker, tag: str, network: Sequence[str], settings: Mapping[str, str]) -> None:
+    """Builds the image under that name; `settings` are build arguments. Raises CannotTrace with Docker's own message."""
+    arguments = [word for name, value in settings.items() for word in ("--build-arg", f"{name}={value}")]
+    docker.ask("build", *network, *arguments, "--tag", tag, str(ROOT), timeout=None)
+
+
 @contextlib.contextmanager
 def built(docker: Docker, progress: Progress) -> Iterator[tuple[list[str], dict[str, str]]]:
     """Builds IMAGE. Yields docker's network options and pip's settings, which containers need to install packages here."""
@@ -324,10 +332,6 @@ def built(docker: Docker, progress: Progress) -> Iterator[tuple[list[str], dict[
         network = ["--network=host"] if docker.own or not pulled else []
         progress(f"building {IMAGE}")
         revision = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-        settings_of_build = {"REVISION": revision or "unknown", **settings}
-        arguments = [word for name, value in settings_of_build.items() for word in ("--build-arg", f"{name}={value}")]
-        docker.ask(
-            "build", *network, *arguments, "--tag", IMAGE, str(ROOT), timeout=None,
-        )  # fmt: skip
+        build(docker, IMAGE, network, {"REVISION": revision or "unknown", **settings})
         docker.run("image", "prune", "--force", "--filter", "label=iolab.source")  # the images that this build replaced
         yield network, settings

@@ -45,6 +45,7 @@ Without a command it runs \`compare\`. What else there is:
   docker run --rm -it --privileged -v "\$PWD:/out" iolab lab epoll --save run.iolab
   docker run --rm -v "\$PWD:/out" iolab show run.iolab          a recording again; needs no privileges
   docker run --rm -it --privileged -v "\$PWD:/out" iolab trace -- ./my_server
+  docker run --rm -it --privileged -v "\$PWD:/out" iolab check epoll -- ./my_server {port}
   docker run --rm --privileged iolab doctor                    what can be traced here, and the remedy for what can't
   docker run --rm -it --privileged iolab bash                  a shell inside, with \`iolab\` as a command
 END

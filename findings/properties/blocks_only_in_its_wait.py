@@ -32,6 +32,7 @@ _SHARE, _OFTEN = 0.05, 10
 
 
 _OTHERWISE = "let another thread make this call, and let that thread report to the event loop"
+_FOR_ROOM = "keep what was not sent, and let the event loop report room (EPOLLOUT, POLLOUT); send the rest then"
 # What to do instead, by the queue of the longest sleeps; the property's own remedy is for sockets.
 _REMEDIES: dict[str, str] = {
     Queue.FUTEX: "hold the lock for less time, or let another thread wait for it and report to the event loop",
@@ -53,6 +54,7 @@ class _Group:
     loop: Loop
     name: str
     queue: str
+    for_room: bool = False  # waits of poll or select after a write that found no room
     calls: list[Call] = field(default_factory=list)
     sleeps: list[Sleep] = field(default_factory=list)
 
@@ -91,16 +93,18 @@ def observe(run: Run) -> Observation:
         f"the thread slept {count(len(worst.sleeps), 'time')} in {_where(worst)}, for {ms(worst.ns)} in all{longest};"
         f" {count(number, 'sleep')} outside its wait",
         places=[_place(group) for group in groups],
-        remedy="" if lab or worst.queue in _FOR_PEERS else _REMEDIES.get(worst.queue, _OTHERWISE),
+        remedy=_remedy(worst),
     )
 
 
 def _groups(loop: Loop, others: OtherWaiters, lab: bool) -> list[_Group]:
     """The sleeps outside the wait. The contention for a lock of a library (glibc's AIO) or of the interpreter is left out."""
-    groups: dict[tuple[str, str], _Group] = {}
+    groups: dict[tuple[str, str, bool], _Group] = {}
+    before: Call | None = None
     of_peers = lab or waits_for_connections(loop)
     devices = lab or loop.sources > 1
     for call in loop.calls:
+        for_room, before = before is not None and _found_no_room(before), call
         if not call.sleeps or loop.in_wait(call):
             continue
         for sleep in call.sleeps:
@@ -108,11 +112,19 @@ def _groups(loop: Loop, others: OtherWaiters, lab: bool) -> list[_Group]:
             counts |= devices and sleep.queue in _DEVICE and call.name in _OF_FILES
             counts |= not lab and sleep.queue in _OTHER_WAITS
             if counts and not others.waited(loop.thread.serial, sleep):
-                group = groups.setdefault((call.name, sleep.queue), _Group(loop, call.name, sleep.queue))
+                kind = call.name, sleep.queue, for_room and sleep.queue in _OTHER_WAITS
+                group = groups.setdefault(kind, _Group(loop, *kind))
                 group.calls.append(call)
                 group.sleeps.append(sleep)
     short = max(_SHORT_NS, _DELAYS * _mean_delay(loop))
     return [group for group in groups.values() if group.queue != "futex" or group.ns >= len(group.sleeps) * short]
+
+
+def _found_no_room(call: Call) -> bool:
+    """Did the write send nothing, or less than it was given?"""
+    if call.name not in syscalls.WRITES:
+        return False
+    return call.errno == "EAGAIN" or (call.result is not None and len(call.args) > 2 and 0 <= call.result < call.args[2])
 
 
 def _mean_delay(loop: Loop) -> int:
@@ -122,9 +134,18 @@ def _mean_delay(loop: Loop) -> int:
 
 
 def _where(group: _Group) -> str:
+    if group.for_room:
+        return f"{group.name}, for room in the send buffer of one connection"
     if group.queue in _OTHER_WAITS:
         return f"{group.name}, for one descriptor alone, as a DNS query does"
     return group.name if group.queue == "timer" else f"{group.name}, {place(group.queue)}"  # a pause is on no wait queue
+
+
+def _remedy(group: _Group) -> str:
+    """What to do instead; "": the property's own remedy."""
+    if group.for_room:
+        return _FOR_ROOM
+    return "" if group.queue in _FOR_PEERS else _REMEDIES.get(group.queue, _OTHERWISE)
 
 
 def _longest(run: Run, group: _Group) -> str:

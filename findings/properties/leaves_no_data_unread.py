@@ -16,6 +16,7 @@ from probes.words import count, ms
 
 # In a program that is not known, a thread may sleep beside data for a moment on purpose: shorter sleeps are no finding.
 _LONG_NS = 20_000_000
+_ACCEPT = "accept new connections while others are open: wait for the listener and for all connections in the same call"
 
 
 def observe(run: Run) -> Observation:
@@ -24,19 +25,33 @@ def observe(run: Run) -> Observation:
     if not reads:
         return not_shown("no call read data from a socket")
     rests = left_unread(run)
-    least = 1 if isinstance(run.result.context, LabRun) else _LONG_NS
+    lab = isinstance(run.result.context, LabRun)
+    least = 1 if lab else _LONG_NS
     left = [rest for rest in rests if rest.slept >= least]
-    accepts = {} if isinstance(run.result.context, LabRun) else _accepts(run)
+    accepts = _accepts(run)
+    accepted = {
+        (message.socket, message.ready): _accepted(accepts.get((message.thread, message.fd), []), message)
+        for message in run.result.messages
+    }
     late = [
         (message, asleep)
         for message in run.result.messages
-        if (asleep := _slept_in_between(run, message, _accepted(accepts.get((message.thread, message.fd), []), message)))
-        >= least
+        if (asleep := _slept_in_between(run, message, 0 if lab else accepted[message.socket, message.ready])) >= least
     ]
     if not left and not late:
         return held(
             f"{len(rests):,} of {count(len(reads), 'read')} left data in the socket; no thread slept while its data was unread"
         )
+    words = _words(reads, left, late)
+    before = sum(1 for message, _ in late if message.ready < accepted[message.socket, message.ready])
+    if before:
+        words.append(f"{before:,} of these messages came before their connection was accepted")
+    remedy = _ACCEPT if before and before == len(late) and not left else ""
+    return broken("; ".join(words), places=_places(run, left, late), remedy=remedy)
+
+
+def _words(reads: Sequence[Call], left: Sequence[LeftUnread], late: Sequence[tuple[Message, int]]) -> list[str]:
+    """What was unread, and for how long a thread slept meanwhile."""
     words = []
     if left:
         longest = max(left, key=lambda rest: rest.slept)
@@ -50,7 +65,7 @@ def observe(run: Run) -> Observation:
             f"{count(len(late), 'message')} had unread data while the thread slept in its wait, up to"
             f" {ms(max(asleep for _, asleep in late))}"
         )
-    return broken("; ".join(words), places=_places(run, left, late))
+    return words
 
 
 def _places(run: Run, left: Sequence[LeftUnread], late: Sequence[tuple[Message, int]]) -> list[Place]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from typing import IO, Any
 
 from probes import VERSION
-from runs.grading.mark import Item, Mark
+from runs.grading.mark import Item, Mark, Mistake
 from runs.grading.whole_class import common_faults
 
 SCHEMA = 1
@@ -31,7 +30,7 @@ def document(mark: Mark) -> dict[str, Any]:
         "broken": mark.broken,
         "notes": list(mark.notes),
         "output": mark.output,
-        "mistakes": [dataclasses.asdict(mistake) for mistake in mark.mistakes],
+        "mistakes": [_mistake(mistake) for mistake in mark.mistakes],
         "criteria": [_criterion(item) for item in mark.items],
     }
 
@@ -42,6 +41,17 @@ def write_class(marks: Sequence[Mark], file: IO[str]) -> None:
     words = {"schema_version": SCHEMA, "iolab": VERSION, "marks": [document(mark) for mark in marks], "statistics": rows}
     json.dump(words, file, indent=2, ensure_ascii=False)
     file.write("\n")
+
+
+def _mistake(mistake: Mistake) -> dict[str, Any]:
+    return {
+        "id": mistake.id,
+        "statement": mistake.statement,
+        "seen": mistake.seen,
+        "remedy": mistake.remedy,
+        "lab": mistake.lab,
+        "moment": mistake.moment,
+    }
 
 
 def _criterion(item: Item) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Criterion:
     remedy: str = ""
 
 
+NO_OTHER_MISTAKE = "no_other_mistake"
 _BASIC = (
     Criterion(
         "starts",
@@ -96,6 +97,7 @@ _BASIC = (
         "delivery",
         "when recv returns 0, send what is left, then close the connection",
     ),
+    Criterion(NO_OTHER_MISTAKE, "no other mistake loses data or keeps clients waiting", Kind.KERNEL),
     Criterion(
         "ends_on_sigterm",
         "SIGTERM ends the server and all that it started",
@@ -115,8 +117,61 @@ SHOWN_BY = {  # the labs that show a server without the property, by its id
     "accepts-every-connection": "accept",
     "reads-large-pieces": "input_calls",
 }
+# The properties of any program that explain why a trial failed; another property that the server breaks does not.
+EXPLAINED_BY = {
+    "silent_client": {"blocks-only-in-its-wait", "queues-at-no-lock"},
+    "slow_reader": {"blocks-only-in-its-wait", "queues-at-no-lock", "never-spins"},
+    "partial_messages": {"sends-every-byte", "leaves-no-data-unread", "arms-every-descriptor"},
+    "huge_message": {"sends-every-byte", "leaves-no-data-unread", "arms-every-descriptor"},
+    "many_clients": {"accepts-every-connection", "computes-little", "blocks-only-in-its-wait", "leaves-no-data-unread"},
+    "reset": {"dies-of-no-signal", "never-spins"},
+    "half_close": {"never-spins"},
+}
+# What makes a server the model, where another model was found.
+_HOW = {
+    "asyncio": "serve all connections from one asyncio event loop",
+    "blocking": "accept a connection, serve it to its end by blocking calls, then accept the next",
+    "epoll": "register each descriptor with epoll once, and wait for all of them in epoll_wait",
+    "epoll_edge": "register each descriptor with EPOLLET, and read until EAGAIN after each report",
+    "io_uring": "submit accept, recv and send to io_uring, and wait for completions in io_uring_enter",
+    "native_aio": "submit the requests by io_submit, and wait in io_getevents",
+    "nonblocking": "make all sockets non-blocking, and try each of them in turn without a wait",
+    "poll": "give all descriptors to poll, and let it wait for all of them",
+    "posix_aio": "start reads by aio_read, and let the C library's helper threads wait",
+    "process_pool": "fork a fixed number of processes before the first connection, and let each serve one connection at a time",
+    "processes": "fork a process for each accepted connection",
+    "select": "give all descriptors to select, and let it wait for all of them",
+    "selectors": "wait for all connections in a selector (selectors.DefaultSelector)",
+    "signal_driven": "let a signal report data: F_SETOWN, F_SETSIG and O_ASYNC for each socket",
+    "thread_pool": "start a fixed number of threads, and let each serve one connection at a time",
+    "threads": "start a thread for each accepted connection, which serves it by blocking calls to its end",
+}
+# What to do where a check of the model's lab fails that rests on no property, by the check's name.
+_REMEDIES = {
+    "asleep_in_epoll_wait": _HOW["epoll"],
+    "woken_by_the_callback": _HOW["epoll"],
+    "registered_once": "call EPOLL_CTL_ADD once for each descriptor, and EPOLL_CTL_MOD only where the wanted events change",
+    "one_thread": "let one thread serve all connections in turns, with short handlers; work that takes long belongs in another",
+    "harder": "read until EAGAIN, or until a read returns less than it asked for, after each report of EPOLLET",
+    "isolated": "let each connection's thread or process run alone: hold no lock in a call that sleeps, and do not join it",
+    "created_for_it": "start the thread or process after accept, one for each connection, and end it with the connection",
+    "few": "start the pool's threads once, and give the connections to them by a queue",
+    "ceiling": "let each thread or process of the pool take the next connection as soon as it is free",
+    "nothing_created": "fork all processes before the first accept",
+    "reaped": "collect each child that has ended: waitpid, or SIGCHLD with SIG_IGN",
+    "never_asleep": _HOW["nonblocking"],
+    "whole_core": _HOW["nonblocking"],
+    "multiplexing": _HOW["asyncio"],
+    "notified_by_signal": _HOW["signal_driven"],
+    "reactor": _HOW["selectors"],
+    "completion": _HOW["io_uring"],
+    "waits": _HOW["native_aio"],
+}
 ONE_AT_A_TIME = {"blocking"}  # models that serve a connection when the connection before it has ended
 ONE_THREAD = {"asyncio", "epoll", "epoll_edge", "poll", "select", "selectors", "signal_driven"}  # one thread serves all
+_OF_CONNECTIONS = {"process_pool", "processes", "thread_pool", "threads"}  # a connection has a thread or a process
+_ALONE = "let each connection's thread or process wait alone: hold no lock while it reads or sends, and do not join it"
+POOLS = {"process_pool", "thread_pool"}
 _IN_TURN = {
     "silent_client": "the next client is served as soon as a silent client has left",
     "slow_reader": "a client that reads late gets every byte",
@@ -126,7 +181,10 @@ _IN_TURN = {
 def basic(model: str) -> dict[str, Criterion]:
     """The criteria besides the checks of the model's lab, by their names."""
     lab, words = model.partition(":")[0], expected(model).words
-    found = BASIC | {"model": replace(BASIC["model"], statement=f"the server's I/O model is {words}", lab=lab)}
+    own = replace(BASIC["model"], statement=f"the server's I/O model is {words}", lab=lab, remedy=_HOW.get(lab, ""))
+    found = BASIC | {"model": own}
+    if lab in _OF_CONNECTIONS:
+        found |= {name: replace(found[name], remedy=_ALONE) for name in ("silent_client", "slow_reader")}
     if model in ONE_AT_A_TIME:
         found = {name: replace(each, statement=_IN_TURN.get(name, each.statement)) for name, each in found.items()}
     return found
@@ -180,5 +238,5 @@ def evidence(model: str) -> dict[str, Criterion]:
     found = {}
     for statement, _claims, function in find(model).checks:
         name = ids.get(statement, function.__name__)
-        found[name] = Criterion(name, statement, Kind.KERNEL, model)
+        found[name] = Criterion(name, statement, Kind.KERNEL, model, _REMEDIES.get(name, ""))
     return found

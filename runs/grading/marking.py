@@ -15,7 +15,7 @@ from findings.meanwhile import meanwhile
 from findings.models import Confidence, classify
 from findings.moment import Moment
 from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
-from findings.properties.property import Holds, Place, Property
+from findings.properties.property import Gravity, Holds, Place, Property
 from findings.serving import Servers
 from findings.view import Run
 from probes.context import CasesRun, Seen, ServedCase, ServerRun, Witness
@@ -30,6 +30,7 @@ from runs.grading.rubric import Rubric
 from runs.grading.session import LONGEST, Examined, Tried, traffic_of
 from runs.submission import ENDS_WITHIN, how_ended
 
+_COUNTED = {Gravity.LOST, Gravity.LATE}  # what a mistake costs, where it costs points
 _NOT_ITS_FAULT = {"gets-a-cpu"}  # of the machine
 _OF_THE_MODEL = {"nonblocking": {"never-spins"}}  # what makes the model
 _Fault = TypeVar("_Fault", Item, Mistake)
@@ -105,13 +106,39 @@ class _Marking:
 
     def mistakes(self) -> Iterator[Mistake]:
         """What is wrong besides: the mistakes of any program that no criterion of the rubric names."""
-        if self.examined.traffic is None or not self._checked.threads:
-            return
-        named = " ".join(check.evidence for check in self._checked.checks if check.verdict is CheckVerdict.FAILED)
-        for finding in self._diagnosed.values():
-            if not self._ours(finding) and finding.evidence not in named:
+        counted = criteria.NO_OTHER_MISTAKE in self.rubric.points
+        for finding in self._besides:
+            if not counted or finding.gravity not in _COUNTED:
                 when, picture = self._moment(finding.place) if finding.place else ("", None)
-                yield Mistake(finding.id, finding.statement, finding.evidence, finding.remedy, finding.lab or "", when, picture)
+                lab = finding.lab or ""
+                yield Mistake(finding.id, finding.statement, finding.evidence, finding.remedy, lab, when, picture)
+
+    @cached_property
+    def _besides(self) -> list[ProgramFinding]:
+        """The mistakes of any program that no other criterion names, the worst first."""
+        if self.examined.traffic is None or not self._checked.threads:
+            return []
+        judged_by = {criterion.statement for criterion, _points in self.rubric.criteria}
+        failed = [check for check in self._checked.checks if check.verdict is CheckVerdict.FAILED]
+        named = " ".join(check.evidence for check in failed if check.name in judged_by)
+        found = self._diagnosed.values()
+        return [finding for finding in found if not self._ours(finding) and finding.evidence not in named]
+
+    def _no_other_mistake(self, criterion: Criterion, of: int) -> Item:
+        """The mistakes that cost data or time. On a machine without a free CPU, time is no evidence."""
+        events = self._run.result.events
+        if not events.sound or events.full:
+            return Item(criterion, Verdict.INCONCLUSIVE, of, f"{events.lost} events lost, {events.unmatched} unmatched")
+        found = [finding for finding in self._besides if finding.gravity in _COUNTED]
+        if not found:
+            return _earned(criterion, of, "the probes saw none")
+        worst, *others = found
+        if worst.gravity is Gravity.LATE and not _NOT_ITS_FAULT.isdisjoint(self._diagnosed):
+            return Item(criterion, Verdict.NOT_SHOWN, of, f"the server had no CPU when it could run: {worst.evidence}")
+        when, picture = self._moment(worst.place) if worst.place else ("", None)
+        item = _lost(criterion, of, f"{worst.fault}: {worst.evidence}", remedy=worst.remedy)
+        besides = tuple(f"{finding.fault}: {finding.evidence}" for finding in others)
+        return dataclasses.replace(item, lab=worst.lab or "", moment=when, picture=picture, diagnosed=besides)
 
     def refused(self) -> Iterator[str]:
         """What the filter of system calls refused to the followed servers; the C library calls clone instead of clone3."""
@@ -134,6 +161,8 @@ class _Marking:
             return _not_tried(criterion, of, self.examined.not_listening)
         if criterion.id == "model":
             return self._model(criterion, of)
+        if criterion.id == criteria.NO_OTHER_MISTAKE:
+            return self._no_other_mistake(criterion, of)
         if criterion.kind is criteria.Kind.KERNEL:
             return self._evidence(criterion, of)
         if criterion.id == "protocol":
@@ -213,9 +242,10 @@ class _Marking:
         return item if criterion.id == "protocol" else self._with_its_mistake(item, run)
 
     def _with_its_mistake(self, item: Item, run: Run) -> Item:
-        """The same with the worst mistake that the probes saw in the trial, if a lab shows it: its remedy is closer."""
-        mistakes = (finding for finding in diagnose(run.result).broken if finding.lab and not self._ours(finding))
-        worst = next(mistakes, None)
+        """The same with the worst mistake that the probes saw in the trial and that explains it: its remedy is closer."""
+        explaining = criteria.EXPLAINED_BY.get(item.criterion.id, set())
+        mistakes = (finding for finding in diagnose(run.result).broken if finding.id in explaining)
+        worst = next((finding for finding in mistakes if not self._ours(finding)), None)
         if worst is None:
             return item
         words = (*item.diagnosed, worst.evidence)
@@ -257,7 +287,7 @@ class _Marking:
         if program.model is not expected and self._lab_holds:
             return Item(criterion, Verdict.NOT_SHOWN, of, f"the checks of the lab hold, and the calls look like {seen}")
         if program.model is not expected or program.confidence is Confidence.MIXED:
-            return _lost(criterion, of, seen, remedy=f"let the server learn by {expected.words} that data has arrived")
+            return _lost(criterion, of, seen)
         return _earned(criterion, of, seen)
 
     @property
@@ -289,7 +319,8 @@ class _Marking:
 
     def _broken_check(self, criterion: Criterion, of: int, check: Check) -> Item:
         cited = [each for each, evidence in self._broken if evidence in check.evidence]
-        remedy = "; ".join(dict.fromkeys(each.remedy for each in cited))
+        remedies = (self._diagnosed[each.id].remedy if each.id in self._diagnosed else each.remedy for each in cited)
+        remedy = "; ".join(dict.fromkeys(remedies)) or criterion.remedy
         seen = check.evidence
         for each in cited:
             seen = seen.replace(f"{_REMEDY}{each.remedy}", "")

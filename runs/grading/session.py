@@ -36,6 +36,7 @@ from runs.processes import python
 from runs.submission import Address, Ending, Launch, NotListening, Submission, how_ended
 
 TRAFFIC = Traffic(clients=3, messages=11, gap_ms=20, give_up_after=1.5)
+_MORE_THAN_A_POOL = Traffic(clients=40, messages=3, gap_ms=20, give_up_after=5.0)  # ThreadPoolExecutor has 32 at most
 LONGEST = 30.0  # seconds for the trials of one submission; those that are left then are lost
 _LONGEST_SHOWN = 15.0  # seconds for the failed trials that are run once more
 _DIES_WITHIN = 0.3  # seconds after a fault
@@ -122,7 +123,9 @@ class Driver:
 
 
 def traffic_of(model: str) -> Traffic:
-    """As many clients as the model's lab has: more than a pool has threads."""
+    """As many clients as the model's lab has; for a pool, whose size the server chooses, more than it may have threads."""
+    if model.partition(":")[0] in criteria.POOLS:
+        return _MORE_THAN_A_POOL
     clients = labs.find(model.partition(":")[0]).traffic.clients
     return dataclasses.replace(TRAFFIC, clients=max(TRAFFIC.clients, clients))
 

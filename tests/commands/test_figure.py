@@ -52,3 +52,9 @@ def test_a_library_that_cannot_be_installed_is_named_with_the_command(monkeypatc
         WrongUsage, match=r"a picture needs packages that are not installed\n.*pip install --no-deps cairocffi=="
     ):
         Extra("pictures", "no_such_module", "1 MB", "a picture").need()
+
+
+def test_in_the_container_image_the_words_name_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)  # neither the library nor pip
+    with pytest.raises(WrongUsage, match=r"this image does not have\n.*docker build --build-arg EXTRAS=pictures -t iolab \."):
+        Extra("pictures", "cairosvg", "1 MB", "a picture").need()

@@ -85,6 +85,21 @@ def test_a_ceiling_is_the_pools_own(lab: str, unit: str) -> None:
     assert concurrency.ceiling(run_of(lab), 6, unit).verdict is Verdict.UNAVAILABLE
 
 
+@pytest.mark.parametrize(("lab", "size"), [("thread_pool", 4), ("process_pool", 4), ("threads", 9), ("blocking", 9)])
+def test_a_pool_has_the_size_that_it_was_made_with(lab: str, size: int) -> None:
+    assert (
+        concurrency.pool_size(run_of(lab), 9, "process" if lab == "process_pool" else "thread") == size
+    )  # 9: of servers that have no pool
+
+
+def test_a_pool_larger_than_the_connections_shows_no_ceiling() -> None:
+    run = run_of("process_pool")
+    first = sorted(run.connections, key=lambda call: call.exit)[0]
+    few = run_of("process_pool", calls=tuple(call for call in run.result.calls if call not in run.connections or call is first))
+    assert concurrency.pool_size(few, 2, "process") == 4
+    assert concurrency.at_most(few, concurrency.pool_size(few, 2, "process")).verdict is Verdict.UNAVAILABLE
+
+
 def test_one_connection_after_the_other_is_no_pool() -> None:
     seen = concurrency.ceiling(run_of("blocking"), 2, "thread")
     assert seen.verdict is Verdict.FAILED and "waited for the end of another" in seen.evidence

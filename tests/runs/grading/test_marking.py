@@ -21,7 +21,7 @@ from probes.context import CasesRun, ServerRun
 from probes.measure.result import Result
 from runs.driving import Outcome
 from runs.grading import marking, rubric
-from runs.grading.criteria import BASIC
+from runs.grading.criteria import BASIC, basic, evidence
 from runs.grading.mark import Mark, Verdict
 from runs.grading.session import Entry, Examined, Tried, run_alone
 from runs.lab import NotHere
@@ -144,3 +144,27 @@ def test_a_failed_trial_has_the_mistake_that_the_probes_saw_and_its_lab() -> Non
     item = own._lost_trial(BASIC["huge_message"], 6, Tried(outcome, broken.pid), run, ())
     assert item.lab == "edge_undrained" and "until EAGAIN" in item.remedy
     assert any("left data in the socket" in words for words in item.diagnosed)
+
+
+@pytest.mark.parametrize(("case", "verdict"), [("broken", Verdict.LOST), ("mended", Verdict.EARNED)])
+def test_a_mistake_that_keeps_clients_waiting_costs_points_where_no_criterion_names_it(case: str, verdict: Verdict) -> None:
+    servers = Servers(measured("slow_handler"))
+    served = next(each for each in cases_of(recording_of("slow_handler")) if each.name == case)
+    assert served.pid is not None and served.traffic_seen is not None
+    outcome = Outcome("traffic", 0, 1, "", "", served.traffic_seen)
+    examined = Examined(
+        Entry("ada", Launch(("server",), "."), "s"), served.pid, address=Address("::1", 1, True),
+        traffic=Tried(outcome, served.pid), ending=Ending(0, 0.0, 0),
+    )  # fmt: skip
+    own = dataclasses.replace(rubric.default("epoll"), points={"no_other_mistake": 4}, evidence={})
+    (item,) = marking.mark(examined, servers, own, "echo").items
+    assert item.verdict is verdict, item
+    if verdict is Verdict.LOST:
+        assert item.seen.startswith("an event loop blocks outside its wait: ") and item.remedy and item.picture
+
+
+def test_the_model_has_a_remedy_of_its_own_and_so_has_each_check_without_a_property() -> None:
+    for model in ("threads", "epoll", "process_pool"):
+        assert "has arrived" not in basic(model)["model"].remedy and basic(model)["model"].remedy
+    assert "EPOLLOUT" not in basic("threads")["slow_reader"].remedy
+    assert evidence("threads")["isolated"].remedy and evidence("epoll")["registered_once"].remedy
