@@ -155,9 +155,9 @@ def _stayed(run: Run, thread: Thread) -> bool:
 def pool_size(run: Run, usual: int, unit: str) -> int:
     """How many threads or processes the server's pool has: those that read, if connections outnumber them.
 
-    The first thread may be one of a pool of threads; the first process waits for the others, and is no part of their pool. A pool
-    that was made before the first connection, and has one for each of them, has as many as were created. For other servers,
-    `usual`: that of the lab's own server.
+    The first thread may be one of a pool of threads; the first process waits for the others, and is no part of their pool. A
+    pool that was made before the first connection, and has one for each of them, has as many as were created. For other
+    servers, `usual`: that of the lab's own server.
     """
     made, connections = created(run), len(run.connections)
     first = min((call.exit for call in run.connections), default=0)
