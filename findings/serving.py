@@ -96,12 +96,15 @@ class Servers:
         calls.sort(key=lambda call: call.enter)
         messages = [message for thread in threads for message in self._messages.get(thread.serial, ())]
         messages.sort(key=lambda message: message.ready)
+        kept_serials = {thread.serial for thread in threads}
         return replace(
             self.result,
             calls=tuple(calls),
             rows=table(calls, self.result.probes),
             messages=tuple(messages),
             threads=tuple(threads),
+            socket_names=tuple(name for name in self.result.socket_names if name.thread in kept_serials),
+            socket_ends=tuple(end for end in self.result.socket_ends if end.name.thread in kept_serials),
         )
 
 

@@ -45,8 +45,8 @@ def test_grade_writes_every_format_and_ends_with_1(kernel: None, tmp_path: Path)
     found = json.loads(done.stderr)  # the document alone: no line of progress is in it
     assert (found["verdict"], found["points"], found["of"]) == ("fail", 0, 100)
     assert json.loads(paths["gradescope"].read_text())["tests"][0]["score"] == 0
-    assert 'failures="16"' in paths["junit"].read_text()
-    assert len(list(csv.reader(paths["csv"].read_text().splitlines()))) == 17
+    assert 'failures="17"' in paths["junit"].read_text()
+    assert len(list(csv.reader(paths["csv"].read_text().splitlines()))) == 18
 
 
 LISTEN = "#!/usr/bin/python3\nimport os, signal, socket, sys, time\nlistener = socket.create_server(('', int(sys.argv[1])))\n"

@@ -57,3 +57,8 @@ def test_the_thread_that_listens_comes_first_and_idle_threads_can_be_left_out() 
 def test_an_unknown_server_has_nothing() -> None:
     part = Servers(measured("epoll")).from_its_listening(77)
     assert (part.calls, part.threads, Servers(part).listened_at(77)) == ((), (), None)
+
+
+def test_the_sockets_of_other_servers_have_no_name_in_its_part() -> None:
+    whole = measured("faults/sockets-addresses")
+    assert whole.socket_names and not Servers(whole).from_its_listening(77).socket_names

@@ -63,10 +63,8 @@ def test_the_guide_has_the_least_privileges_as_they_are_tried() -> None:
 
 
 def test_the_guide_quotes_what_the_program_says() -> None:
-    said = "".join(
-        re.sub(r'"\n\s+f?"', "", path.read_text())
-        for path in (*ROOT.glob("probes/**/*.py"), *ROOT.glob("machines/*.py"), ROOT / "iolab", ENTRY)
-    )
+    sources = (path for room in ("probes/**", "machines", "commands") for path in ROOT.glob(f"{room}/*.py"))
+    said = "".join(re.sub(r'"\n\s+f?"', "", path.read_text()) for path in (*sources, ROOT / "iolab", ENTRY))
     quotes = [quote for line in re.findall(r"^### (`.+`)$", GUIDE, re.MULTILINE) for quote in re.findall("`([^`]*)`", line)]
     assert len(quotes) >= 8
     for quote in quotes:

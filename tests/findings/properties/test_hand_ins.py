@@ -11,7 +11,7 @@ from findings.view import Run
 from tests.conftest import measured
 
 
-def test_a_loop_that_polls_one_connection_for_room_is_told_to_wait_for_room_in_the_loop() -> None:
+def test_a_loop_that_polls_one_connection_for_room_has_a_remedy_of_its_own() -> None:
     result = measured("faults/blocking_loop-one")
     before = next(each for each in diagnose(result).broken if each.id == "blocks-only-in-its-wait")
     assert "for one descriptor alone" in before.evidence and "names" in before.remedy
