@@ -21,7 +21,7 @@ def sentences(rows: Sequence[NotFollowed]) -> list[str]:
     """A sentence for each reason.
 
     >>> print(*sentences([NotFollowed(Reason.MPTCP, 46, 2944)]))
-    not available: the messages of MPTCP sockets, which no probe follows; 46 reads took 2,944 B from them
+    not available: the messages of MPTCP sockets, whose arrival no probe reported; 46 reads took 2,944 B from them
     """
     return [_splice(row) if row.reason is Reason.SPLICE else _reads(row) for row in rows]
 
@@ -33,6 +33,6 @@ def _splice(row: NotFollowed) -> str:
 
 def _reads(row: NotFollowed) -> str:
     return (
-        f"not available: the messages of {_KINDS[row.reason]}, which no probe follows;"
+        f"not available: the messages of {_KINDS[row.reason]}, whose arrival no probe reported;"
         f" {count(row.reads, 'read')} took {row.bytes:,} B from them"
     )

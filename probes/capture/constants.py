@@ -168,6 +168,7 @@ def _calls() -> dict[str, int | str]:
         "MARKER": f"{MARKER}U",
         "IPPROTO_TCP": socket.IPPROTO_TCP,
         "IPPROTO_UDP": socket.IPPROTO_UDP,
+        "IPPROTO_MPTCP": 262,  # uapi/linux/in.h
         "BPF_RB_NO_WAKEUP": 1,  # uapi/linux/bpf.h
     }
 
@@ -188,6 +189,7 @@ def _sizes(sizes: Sizes) -> dict[str, int | str]:
         "MAX_ARRIVALS": sizes.arrivals,
         "MAX_DATAGRAM_SOCKETS": sizes.datagram_sockets,
         "MAX_SOCKETS": sizes.sockets,
+        "MAX_QUEUE_SOCKETS": sizes.queue_sockets,
         "MAX_SOCKET_RECORDS": sizes.socket_records,
         "MAX_SERIALS": sizes.serials,
         "INVITATIONS": sizes.invitations,

@@ -30,6 +30,7 @@ _PARTS = (
     "threads",
     "sched",
     "sockets",
+    "queues",
     "calls",
     "data",
     "poll",

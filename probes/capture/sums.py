@@ -12,6 +12,7 @@ from probes.kernel import syscalls
 from probes.kernel.records import LAYOUTS, OTHERS, SUM_BUCKETS, Fact, Kind, Outcome, encode
 
 _ASKED = {"write", "sendto", "pwrite64"}
+_ASKS = {"read", "recvfrom"}
 _FLAGS_IN_2, _FLAGS_IN_3 = {"recvmsg"}, {"recvfrom"}
 
 
@@ -27,6 +28,7 @@ def _facts(name: str) -> Fact:
         Fact.ASKED: _ASKED,
         Fact.FLAGS_IN_2: _FLAGS_IN_2,
         Fact.FLAGS_IN_3: _FLAGS_IN_3,
+        Fact.ASKS: _ASKS,
         Fact.SOCKET: syscalls.NAMES_SOCKETS,
     }
     return Fact(sum(fact for fact, names in facts.items() if name in names))

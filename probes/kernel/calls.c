@@ -310,11 +310,12 @@ static inline void call_ends(struct raw *ctx) {
   now = leaves(t, now);
   copy_end_missed(t);
   fold_exit(t, was, now);
+  int fresh = was == IN_CALL && t->copies && !t->socket && is_read(t->nr) ? queue_read(t, ret, now) : 0;
   if (was == IN_CALL && (flags || !fold_or_end(t, ret, now))) {
     report_call(t, 1, ret, flags, now);
     if (t->nr == NR_CLOSE)
       t->closes++;
-    if (!flags && facts_of(t->nr) & FACT_SOCKET)
+    if (!flags && (fresh || facts_of(t->nr) & FACT_SOCKET))
       socket_call_ended(t, ret, now);
   }
   t->detailed = wants_details(t);

@@ -1,6 +1,6 @@
 /* Data: it arrives in a socket, and it is copied to user space.
  *
- * Needs the maps and helpers of instrument.c, switch_in_missed (sched.c), the sockets (sockets.c), copy_end_missed and HANDLED_COPIED (calls.c). Offers
+ * Needs the maps and helpers of instrument.c, switch_in_missed (sched.c), the sockets (sockets.c, queues.c), copy_end_missed and HANDLED_COPIED (calls.c). Offers
  * latest_ready to poll.c. Attached: on_ready or on_segment, on_state, on_copy, on_copied, on_received, their stand-ins, and
  * functions. */
 
@@ -133,7 +133,7 @@ static inline int became_ready(u64 socket, u64 unused) {
     return arrived(socket, now);
   if (protocol == IPPROTO_UDP)
     return datagram_arrived(socket, now);
-  return 0;
+  return queue_arrived(socket, protocol, now);
 }
 
 /* sk_data_ready(sk), or, on kernels without that tracepoint, the function that contains it */

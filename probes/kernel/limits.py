@@ -25,6 +25,7 @@ class Sizes:
     datagram_sockets: int = 4096  # UDP sockets of the machine
     waiting: int = 256  # datagrams in one socket; the default receive buffer holds 277 of 64 B
     generations: int = 65536  # addresses of connections
+    queue_sockets: int = 16384  # AF_UNIX and MPTCP sockets of the machine that got data
     sockets: int = 16384  # of followed processes, open at the same time
     socket_records: int = 131072  # addresses of sockets that are reported
     watchers: int = 65536  # descriptors that followed threads registered with epoll
@@ -78,6 +79,13 @@ LIMITS = (
     Limit("datagrams in one socket", f"{SIZES.waiting}", "the arrival time of the next is not kept", "ARRIVAL", "messages"),
     Limit(
         "addresses of connections", f"{SIZES.generations:,}", "two connections may get one name", "GENERATIONS_FULL", "messages"
+    ),
+    Limit(
+        "unix and MPTCP sockets with data",
+        f"{SIZES.queue_sockets:,}",
+        "an entry is evicted; counted from three quarters on",
+        "ARRIVAL",
+        "messages",
     ),
     Limit(
         "sockets with a known address",

@@ -123,6 +123,7 @@ class Fact(enum.IntFlag):
     ASKED = 4  # the third argument says how many bytes to write
     FLAGS_IN_2 = 8  # the third argument has MSG_ flags
     FLAGS_IN_3 = 16  # the fourth has them
+    ASKS = 64  # the third argument says how many bytes to read
     SOCKET = 32  # the call makes a socket, or gives it an address
 
 

@@ -9,6 +9,9 @@
 
 struct known_socket { u64 inode; u32 thread; s32 fd; };
 BPF_HASH(sockets, u64, struct known_socket, MAX_SOCKETS);  /* by the address of struct sock */
+/* When data of sockets that are neither TCP nor UDP arrived (queues.c). A socket has no inode before accept: 0. */
+struct queue_arrival { u64 inode, first, latest, count; };
+BPF_TABLE("lru_hash", u64, struct queue_arrival, queue_arrivals, MAX_QUEUE_SOCKETS);
 BPF_ARRAY(socket_records, u64, 2);  /* how many were reported; how many of these were no TCP sockets */
 
 enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT, TCP_SYN_RECV, TCP_CLOSE = 7, TCP_CLOSE_WAIT, TCP_LISTEN = 10 };
@@ -178,19 +181,34 @@ static inline u64 is_buffer(u64 skb, u64 head) {
   return (s64)(other | -other) >> 63;
 }
 
+struct queue_bytes { u64 bytes, more; };  /* more: all bits if there are more buffers than were counted */
+
 /* Adds up the first buffers of the receive queue. The queue is not locked: a buffer that is just taken may be counted, or the way
  * through the queue may end early. The loop has no branch and no early exit, so the verifier goes through it once. */
-static inline void count_queue(struct socket_end_record *r, u64 sk) {
+static inline struct queue_bytes queue_bytes(u64 sk, u32 type) {
   u64 head = sk + OFF_SOCK_QUEUE, skb = peek(head, 0), bytes = 0;
-  u32 stream = HAS_UNIX_CONSUMED && (r->type & 0xffff) == (AF_UNIX | 1 << 8 /* SOCK_STREAM */) ? ~0U : 0;
+  u32 stream = HAS_UNIX_CONSUMED && (type & 0xffff) == (AF_UNIX | 1 << 8 /* SOCK_STREAM */) ? ~0U : 0;
 #pragma clang loop unroll(disable)
   for (u32 i = 0; i < COUNTED; i++) {
     u64 here = is_buffer(skb, head);
     bytes += (peek32(skb, OFF_SKB_LENGTH) - (peek32(skb, OFF_SKB_CB + OFF_UNIX_CONSUMED) & stream)) & here;
     skb = (peek(skb, 0) & here) | (head & ~here);
   }
-  r->unread = bytes;
-  r->flags |= SOCKET_AT_LEAST & is_buffer(skb, head);
+  struct queue_bytes found = {.bytes = bytes, .more = is_buffer(skb, head)};
+  return found;
+}
+
+/* The bytes of the first buffer alone. */
+static inline u32 first_buffer(u64 sk, u32 type) {
+  u64 head = sk + OFF_SOCK_QUEUE, skb = peek(head, 0);
+  u32 taken = HAS_UNIX_CONSUMED && (type & 0xffff) == (AF_UNIX | 1 << 8) ? peek32(skb, OFF_SKB_CB + OFF_UNIX_CONSUMED) : 0;
+  return skb != head ? peek32(skb, OFF_SKB_LENGTH) - taken : 0;
+}
+
+static inline void count_queue(struct socket_end_record *r, u64 sk) {
+  struct queue_bytes found = queue_bytes(sk, r->type);
+  r->unread = found.bytes;
+  r->flags |= SOCKET_AT_LEAST & found.more;
 }
 
 static inline void count_tcp(struct socket_end_record *r, u64 sk) {
@@ -225,6 +243,11 @@ static inline void count_others(struct socket_end_record *r, u64 sk) {
   struct datagrams *seen = protocol == IPPROTO_UDP && r->messages ? datagrams.lookup(&sk) : 0;
   if (seen)
     r->first = seen->at[seen->taken & (WAITING - 1)];
+  struct queue_arrival *queued = r->unread || r->backlog ? queue_arrivals.lookup(&sk) : 0;
+  if (queued && (!queued->inode || queued->inode == r->inode)) {
+    r->first = queued->first;
+    r->latest = queued->latest;
+  }
 }
 
 static inline int report_socket_end(u64 sk, struct known_socket *known, u32 flags, u64 now) {
@@ -254,6 +277,7 @@ static inline void socket_ends(u64 sk, struct known_socket *known) {
   if (stop && !*stop)
     report_socket_end(sk, known, 0, bpf_ktime_get_ns());
   sockets.delete(&sk);
+  queue_arrivals.delete(&sk);  /* the kernel uses addresses again */
 }
 
 /* Is this change of state part of a close? __tcp_close forbids reading and writing first (sk_shutdown), then changes the state:
