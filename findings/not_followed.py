@@ -1,7 +1,8 @@
 """Data that a program read from sockets whose messages the probes do not follow: how much, and why.
 
 The probes follow the data of TCP and UDP sockets, and that of unix and MPTCP sockets where the kernel reports each arrival
-(sk_data_ready, since 6.3; or the function sock_def_readable). Which socket a descriptor is, the recording shows by the calls that made it.
+(sk_data_ready, since 6.3; or the function sock_def_readable). Which socket a descriptor is, the recording shows by the calls
+that made it.
 """
 
 from __future__ import annotations

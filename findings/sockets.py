@@ -84,11 +84,18 @@ def not_accepted(run: Run) -> list[Untaken]:
 
     accept takes the oldest connection, so the newest one is always among those that are left.
     """
-    return [
-        Untaken(end, end.latest, end.at - end.latest)
-        for end in _ends(run)
-        if end.backlog and end.latest and end.at - end.latest >= (_LONG_OPEN_NS if end.open else _LONG_NS)
-    ]
+    found = []
+    for end in _ends(run):
+        since = end.latest or (end.name.at if end.name.found and _reports_connections(run) else None)  # before the recording
+        if end.backlog and since and end.at - since >= (_LONG_OPEN_NS if end.open else _LONG_NS):
+            found.append(Untaken(end, since, end.at - since))
+    return found
+
+
+def _reports_connections(run: Run) -> bool:
+    """Does the probe report the connections that come to a listener? tcp_probe, on old kernels, reports data only."""
+    ready = next((probe.attached or "" for probe in run.result.probes if probe.name == "data ready"), "")
+    return "sk_data_ready" in ready or "sock_def_readable" in ready
 
 
 def _ends(run: Run) -> list[SocketEnd]:

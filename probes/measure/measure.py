@@ -40,8 +40,8 @@ def measure(recording: Recording) -> Result:
         sleep_sums=tuple(reader.sums.sleeps),
         others=reader.sums.others,
         details=details,
-        socket_names=tuple(sorted(reader.sockets.names, key=lambda name: name.at)),
-        socket_ends=tuple(reader.sockets.ends),
+        socket_names=reader.sockets.listed(),
+        socket_ends=reader.sockets.ended(),
     )
 
 

@@ -6,7 +6,7 @@ import enum
 import ipaddress
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from probes.kernel.records import SocketEvent, SocketFlag
@@ -108,6 +108,16 @@ class SocketReader:
         self._latest[record.inode] = name
         return name
 
+    def listed(self) -> tuple[SocketName, ...]:
+        """All names in the order of time. Where no call showed the role, the port of a listener tells the two ends apart."""
+        ports = {name.local.port for name in self.names if name.role is Role.LISTENING and name.local}
+        return tuple(sorted((_with_role(name, ports) for name in self.names), key=lambda name: name.at))
+
+    def ended(self) -> tuple[SocketEnd, ...]:
+        """All ends."""
+        ports = {name.local.port for name in self.names if name.role is Role.LISTENING and name.local}
+        return tuple(replace(end, name=_with_role(end.name, ports)) for end in self.ends)
+
     def on_end(self, record: Any) -> SocketEnd | None:
         """The end of a socket, whose addresses were reported before."""
         name = self._latest.get(record.inode)
@@ -127,6 +137,13 @@ class SocketReader:
         )
         self.ends.append(end)
         return end
+
+
+def _with_role(name: SocketName, listeners: set[int]) -> SocketName:
+    if name.role is not Role.UNKNOWN or name.local is None or name.peer is None:
+        return name
+    here, there = name.local.port in listeners, name.peer.port in listeners
+    return replace(name, role=Role.ACCEPTED if here else Role.CONNECTED) if here is not there else name
 
 
 def _kind(packed: int) -> tuple[int, int, int]:
