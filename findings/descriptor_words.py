@@ -206,6 +206,14 @@ class DescriptorWords:
         """What a descriptor of a thread's process is at a moment."""
         return self._at(thread, fd, moment).words
 
+    def from_then_on(self, thread: int, fd: int, moment: int) -> str:
+        """What it is at that moment or, if it is nothing then, what it becomes next."""
+        history = self._tables.get(self._process_of(thread), {}).get(fd)
+        if history is None or (now := history.at(moment).words):
+            return now if history else ""
+        later = bisect.bisect_right(history.since, moment)
+        return next((named.words for named in history.named[later:] if named.words), "")
+
     def name_at(self, thread: int, fd: int, moment: int) -> SocketName | None:
         """The addresses of a descriptor of a thread's process at a moment; None: no socket, or not known."""
         return self._at(thread, fd, moment).name

@@ -99,7 +99,9 @@ def _named(place: Place, run: Run) -> Place:
     """The place with its descriptor in words."""
     if place.fd is None or place.thread is None:
         return place
-    return replace(place, descriptor=run.descriptors.at(place.thread, place.fd, place.since or run.result.threads[0].end))
+    return replace(
+        place, descriptor=run.descriptors.from_then_on(place.thread, place.fd, place.since or run.result.threads[0].end)
+    )
 
 
 def _order(finding: ProgramFinding) -> tuple[int, int, int, int, int]:

@@ -81,7 +81,7 @@ def _reads(result: Result) -> Iterator[tuple[Call, _Family]]:
         if isinstance(event, Thread):
             tables.starts(event)
             continue
-        if event.bytes and event.socket is None:
+        if event.bytes and event.socket is None and event.ready is None:
             yield event, tables.kind_read(event)
         tables.ends(event)
 

@@ -9,8 +9,9 @@
 
 struct known_socket { u64 inode; u32 thread; s32 fd; };
 BPF_HASH(sockets, u64, struct known_socket, MAX_SOCKETS);  /* by the address of struct sock */
-/* When data of sockets that are neither TCP nor UDP arrived (queues.c). A socket has no inode before accept: 0. */
-struct queue_arrival { u64 inode, first, latest, count; };
+/* When data of sockets that are neither TCP nor UDP arrived (queues.c). A socket has no inode before accept: 0. writer: the process
+ * that sent what is unread; 0: several. */
+struct queue_arrival { u64 inode, first, latest; u32 count, writer; };
 BPF_TABLE("lru_hash", u64, struct queue_arrival, queue_arrivals, MAX_QUEUE_SOCKETS);
 BPF_ARRAY(socket_records, u64, 2);  /* how many were reported; how many of these were no TCP sockets */
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from probes.measure.messages import completions_of, messages_of_batches, messages_of_calls
 from probes.measure.reader import Life, Reader
 from probes.measure.result import Call, Details, Result, Thread
+from probes.measure.sockets import private
 from probes.measure.soundness import Soundness
 from probes.measure.sums import check_laws
 from probes.measure.table import table, table_of_sums
@@ -23,6 +24,7 @@ def measure(recording: Recording) -> Result:
     copies = sorted((copy for life in lives for copy in life.socket_copies), key=lambda copy: copy.copied)
     families = {life.birth.thread: life.family for life in lives}
     messages = [*messages_of_calls(calls), *messages_of_batches(calls, copies), *completions_of(calls, copies, families)]
+    _leave_out(calls, private(reader.sockets.listed()))
     details = _details(reader, threads, calls, recording)
     check_laws(reader.sums, threads, calls if details.complete else None, reader.unmatched)
     listed = sorted((event for life in lives for event in life.listed), key=lambda event: event.at)
@@ -43,6 +45,14 @@ def measure(recording: Recording) -> Result:
         socket_names=reader.sockets.listed(),
         socket_ends=reader.sockets.ended(),
     )
+
+
+def _leave_out(calls: Sequence[Call], sockets: set[int]) -> None:
+    """Takes these sockets out of the calls. Their data makes messages, but no client sent it, as that of the others."""
+    if sockets:
+        for call in calls:
+            if call.socket in sockets:
+                call.socket = None
 
 
 def _details(reader: Reader, threads: Sequence[Thread], calls: Sequence[Call], recording: Recording) -> Details:

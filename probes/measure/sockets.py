@@ -6,6 +6,7 @@ import enum
 import ipaddress
 import socket
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -137,6 +138,14 @@ class SocketReader:
         )
         self.ends.append(end)
         return end
+
+
+def private(names: Iterable[SocketName]) -> set[int]:
+    """The numbers of the unix sockets that no client can find: those of a socketpair, and others without a path."""
+    return {name.socket for name in names if name.family == socket.AF_UNIX and not name.path and name.role not in _BY_PATH}
+
+
+_BY_PATH = {Role.ACCEPTED, Role.CONNECTED, Role.LISTENING}
 
 
 def _with_role(name: SocketName, listeners: set[int]) -> SocketName:

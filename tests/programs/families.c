@@ -67,6 +67,6 @@ int main(int argc, char **argv) {
     spliced += splice(ends[0], NULL, out[1], NULL, 65536, 0);
     if (read(out[0], data, 1000) < 0) return 1;
   }
-  printf("{\"unix socket\": %ld, \"MPTCP\": %ld, \"splice\": %ld, \"tcp\": %ld}\n", of_unix + pair, mptcp, spliced, tcp);
+  printf("{\"unix socket\": %ld, \"MPTCP\": %ld, \"splice\": %ld, \"tcp\": %ld, \"pair\": %ld}\n", of_unix, mptcp, spliced, tcp, pair);
   return 0;
 }
