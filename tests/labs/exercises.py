@@ -82,9 +82,11 @@ def variants(exercise: Exercise) -> list[Variant]:
     return [Variant(exercise, gap.number) for gap in exercise.gaps]
 
 
-def judged(wanted: Sequence[Variant], done: Callable[[str], None] = lambda _words: None) -> dict[Variant, Mark]:
-    """The mark of each variant."""
-    with TemporaryDirectory() as folder, Instrument() as instrument, ThreadPoolExecutor(AT_ONCE) as pool:
+def judged(
+    wanted: Sequence[Variant], details: int | None = None, done: Callable[[str], None] = lambda _words: None
+) -> dict[Variant, Mark]:
+    """The mark of each variant. `details`: as Instrument has it; a skeleton may poll in a loop, and makes millions of calls."""
+    with TemporaryDirectory() as folder, Instrument(details=details) as instrument, ThreadPoolExecutor(AT_ONCE) as pool:
         Path(folder).chmod(0o755)
 
         def run(index: int) -> Examined:
@@ -118,7 +120,7 @@ def main() -> None:
     wanted = [Variant(each, number) for each in exercises for number in (SOLUTION, SKELETON)]
     wanted += [dataclasses.replace(variant, whole=whole) for each in exercises for variant in variants(each)]
     begin = time.monotonic()
-    for variant, mark in judged(wanted, lambda words: print(words, file=sys.stderr)).items():
+    for variant, mark in judged(wanted, done=lambda words: print(words, file=sys.stderr)).items():
         name = {SOLUTION: "solution", SKELETON: "skeleton"}.get(variant.number, f"gap {variant.number}")
         right = mark.status == "pass" if variant.number == SOLUTION else variant.checks[0] in found(mark)
         right = right or (variant.number == SKELETON and bool(found(mark) & set(variant.checks)))
