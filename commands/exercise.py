@@ -175,5 +175,5 @@ def _watch(desk: Desk, seed: str, json: bool, out: str) -> int:
             return status
         sys.stdout.flush()
         shared.progress(f"waiting for a change of {desk.path} (Ctrl-C ends the watch)")
-        while desk.version() == before:
+        while desk.version() in (before, desk.NO_FILE):
             time.sleep(_LOOKS_EVERY)

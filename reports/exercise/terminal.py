@@ -27,6 +27,7 @@ _STYLES = {
     State.BEGUN: "yellow",
     State.NOT_BEGUN: "dim",
 }
+_STARTS = "starts"  # the criterion
 _LINES = 20  # of the compiler's, or of the server's, output
 _EDGE = 12  # columns of a gap's state
 _INDENT = 8  # of what is below a gap, as in the reports of check
@@ -171,9 +172,9 @@ def _rest(out: Screen, assessment: Assessment) -> None:
     mark = assessment.mark
     assert mark is not None
     if assessment.others:
-        section(out, "other checks that are not met" if assessment.open else "the gaps are done, but other checks are not met")
+        section(out, _title_of_others(assessment))
         for item in assessment.others:
-            if assessment.open:
+            if assessment.open and item.criterion.id != _STARTS:
                 _brief(out, [item])
             else:
                 _fault(out, item)
@@ -189,6 +190,13 @@ def _rest(out: Screen, assessment: Assessment) -> None:
         _last_lines(out, mark.output.splitlines()[-6:])
     for words in mark.notes:
         note(out, f"note: {words}")
+
+
+def _title_of_others(assessment: Assessment) -> str:
+    if any(item.criterion.id == _STARTS for item in assessment.others):
+        return "the server does not start"
+    done = all(judged.state is GapState.DONE for judged in assessment.gaps)
+    return "the gaps are done, but other checks are not met" if done else "other checks that are not met"
 
 
 def _last_lines(out: Screen, lines: Sequence[str]) -> None:

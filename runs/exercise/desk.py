@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from probes import files
 from probes.errors import CannotTrace, WrongUsage
@@ -48,6 +49,7 @@ class Desk:
 
     exercise: Exercise
     folder: Path
+    NO_FILE: ClassVar = (0, 0)  # a version
 
     @property
     def path(self) -> Path:
@@ -97,7 +99,7 @@ class Desk:
         try:
             status = self.path.stat()
         except OSError:
-            return 0, 0
+            return self.NO_FILE
         return status.st_mtime_ns, status.st_ino
 
     def note(self, text: str, found: Assessment) -> None:

@@ -66,6 +66,11 @@ def test_a_fault_that_no_gap_names_is_shown_in_full() -> None:
     assert "the gaps are done, but other checks are not met" in text and "seen of ends_on_sigterm" in text
 
 
+def test_a_server_that_does_not_start_is_named_before_the_gaps_matter() -> None:
+    text = shown(assessed(EXERCISE.skeleton(), "starts"))
+    assert "the server does not start" in text and "seen   seen of starts" in text
+
+
 def test_a_file_that_passes_opens_the_solution() -> None:
     text = shown(assessed(EXERCISE.solution()))
     assert "epoll, Python: passed" in text and "invoke exercise epoll --solution" in text
