@@ -8,13 +8,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-RECORDS = 1 << 30  # bytes of records; a recording in memory ends at 512 MB
+RECORDS = (
+    640 << 20
+)  # bytes of records: calls and sleeps end at 512 MB, and those of threads, sockets and sums are 100 MB at most
+SUMS = 64 << 20  # bytes of all sums at one moment; the tables of the kernel side fill 35 MB
+ALL_SUMS = 2 << 30  # bytes of the sums of all moments, of which a reader keeps the last
 JSON = 128 << 20  # bytes of its JSON texts; a million exchanges of a lab's clients are 36 MB
 VALUES = 8 << 20  # commas and opening brackets in them: a list of no value is 3 bytes in the file, and 64 in memory
 HEAD = 16 << 20  # bytes of JSON about the start; the longest command line is 2 MB (execve(2)), or 12 MB as JSON
 PIECE = 4 << 20  # bytes of records, or of JSON with names of stacks, in one chunk
 CHUNKS = 200_000  # of a file; a run of three weeks has so many
-DENSEST, SMALL = 150, 16 << 20  # records of more than SMALL bytes are packed so many times at most; those of a real run 5 to 40
+DENSEST, SMALL = 64, 16 << 20  # records of more than SMALL bytes are packed so many times at most; those of a real run 5 to 30
 
 
 def too_dense(size: int, packed: int) -> bool:

@@ -64,14 +64,17 @@ class Writer:
 
 def read(file: IO[bytes]) -> Iterator[tuple[ChunkKind, bytes]]:
     """The chunks after the line, in their order, until the last whole one. Raises ValueError for damage."""
-    packed_total = total = 0
+    packed_total = total = sums = 0
     for number in range(bounds.CHUNKS):
         found = _read_chunk(file, number)
         if found is None:
             return
         kind, packed, payload = found
-        packed_total, total = packed_total + packed, total + len(payload)
-        if total > bounds.RECORDS or bounds.too_dense(total, packed_total):
+        if kind is ChunkKind.SUMS:
+            sums += len(payload)
+        else:
+            packed_total, total = packed_total + packed, total + len(payload)
+        if total > bounds.RECORDS or sums > bounds.ALL_SUMS or bounds.too_dense(total, packed_total):
             raise ValueError("its records are too large")
         if (kind is ChunkKind.HEAD) != (number == 0):
             raise ValueError(f"chunk {number} is of kind {kind.name}")

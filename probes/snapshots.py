@@ -11,8 +11,9 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from probes import bounds
+
 _HEADER = struct.Struct("<QQII")  # the begin and the end of the time, ns; the number of the chunk; the number of chunks
-_MOST = 256  # chunks of a snapshot; the tables of the kernel side fill 30
 _FIRST, _INTERVAL, _SHARE = 1_000_000_000, 10_000_000_000, 8  # ns, ns, a part of the time until then
 _LARGE = 1 << 20  # bytes of a snapshot; larger ones come at each doubling of the time only
 
@@ -52,8 +53,10 @@ class Latest:
         begin, at, number, of = _HEADER.unpack_from(payload)
         if number == 0:
             self._parts = []
-        if number != len(self._parts) or not number < of <= _MOST or at < begin:
+        if number != len(self._parts) or number >= of or at < begin:
             raise ValueError("a part of its sums is missing")
         self._parts.append(payload[_HEADER.size :])
+        if sum(map(len, self._parts)) > bounds.SUMS:
+            raise ValueError("its sums are too large")
         if len(self._parts) == of:
             self.rows, self.ns, self._parts = b"".join(self._parts), at - begin, []

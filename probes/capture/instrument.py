@@ -279,7 +279,7 @@ class Instrument:
         self._report_open_sockets(end)
         self._report_open_threads(end)
         self._ring.close()
-        self._keeper.take(b"".join(self._stacks) + ring.strip(self._spans) + self._programs.rows())
+        self._keep_all()
         if self._keeper.feed:
             self._keeper.feed.close()
         self._programs.leave_the_kernel()
@@ -300,6 +300,13 @@ class Instrument:
         )
         self._close()
         return recording
+
+    def _keep_all(self) -> None:
+        """Takes what was drained, piece by piece: each of them is copied some times, and all together may be 512 MB."""
+        self._keeper.take(b"".join(self._stacks))
+        while self._spans:
+            self._keeper.take(ring.strip([self._spans.pop(0)]))
+        self._keeper.take(self._programs.rows())
 
     def _report_open_threads(self, end: int) -> None:
         """Has the kernel side write the last records of the threads that live on, and takes them from the ring."""

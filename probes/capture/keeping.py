@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 from probes.addresses import Ordinals
@@ -16,7 +17,7 @@ class Keeper:
     def __init__(self, symbol: Callable[[int], str]) -> None:
         self._symbol = symbol
         self._ordinals = Ordinals()
-        self._pieces: list[bytes] = []
+        self._kept = io.BytesIO()  # gives all of it without a copy
         self.stacks: dict[int, tuple[str, ...]] = {}
         self.writer: Writer | None = None  # also takes everything at once
         self.at_once = False  # records are taken as they are drained, also without a writer
@@ -31,7 +32,7 @@ class Keeper:
             self.feed.put(data)
             data = self.thinner.keep(data)
         self.bytes += len(data)
-        self._pieces.append(data)
+        self._kept.write(data)
         if self.writer:
             self.writer.records(data)
 
@@ -59,10 +60,10 @@ class Keeper:
     def newest(self, *more: bytes) -> bytes:
         """The records since the last time, and then `more`, which are not kept. Nothing of them is kept any longer."""
         self.take(b"".join(more))
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+        kept, self._kept = self._kept, io.BytesIO()
+        return kept.getvalue()
 
     @property
     def data(self) -> bytes:
         """All records."""
-        return b"".join(self._pieces)
+        return self._kept.getvalue()

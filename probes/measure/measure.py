@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import operator
 from collections.abc import Sequence
 
 from probes.measure.messages import completions_of, messages_of_batches, messages_of_calls
@@ -20,7 +21,7 @@ def measure(recording: Recording) -> Result:
     reader = Reader(recording)
     lives = _read(reader)
     threads = tuple(reader.thread(life) for life in lives)
-    calls = tuple(sorted((call for life in lives for call in life.calls), key=lambda call: (call.enter, call.thread)))
+    calls = tuple(sorted((call for life in lives for call in life.calls), key=operator.attrgetter("enter", "thread")))
     copies = sorted((copy for life in lives for copy in life.socket_copies), key=lambda copy: copy.copied)
     families = {life.birth.thread: life.family for life in lives}
     messages = [*messages_of_calls(calls), *messages_of_batches(calls, copies), *completions_of(calls, copies, families)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -253,17 +254,17 @@ def check_laws(
         unmatched["the sums are not those of the calls"] += 1
 
 
-_SUMMED = ("count", "bytes", "total", "wait", "sched_delay", "preempted", "copy", "preemptions")
+_SUMMED = tuple(
+    map(operator.attrgetter, ("count", "bytes", "total", "wait", "sched_delay", "preempted", "copy", "preemptions"))
+)
 
 
 def _by_name(rows: Iterable[CallSum | Call]) -> dict[tuple[int, str], list[int]]:
     """The sums by thread and name."""
-    figures: dict[tuple[int, str], list[int]] = {}
+    groups: dict[tuple[int, str], list[CallSum | Call]] = collections.defaultdict(list)
     for row in rows:
-        have = figures.setdefault((row.thread, row.name), [0] * len(_SUMMED))
-        for place, name in enumerate(_SUMMED):
-            have[place] += getattr(row, name)
-    return figures
+        groups[row.thread, row.name].append(row)
+    return {key: [sum(map(figure, group)) for figure in _SUMMED] for key, group in groups.items()}
 
 
 def by_thread(sums: Iterable[CallSum]) -> Mapping[int, Sequence[CallSum]]:
