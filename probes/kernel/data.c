@@ -273,15 +273,17 @@ static inline int tcp_copied(u64 socket) {
   u64 now = bpf_ktime_get_ns();
   t->handled |= HANDLED_COPIED;
   copy_ended_before(t, now);
-  t->socket = connection(socket);
   t->unread = peek32(socket, OFF_TCP_RCV_NXT) - peek32(socket, OFF_TCP_COPIED_SEQ);
   if (t->unread && peek(socket, OFF_SOCK_FLAGS) >> 1 & 1 /* SOCK_DONE */)
     t->unread--;  /* the FIN takes a sequence number, but is no data (tcp_inq) */
   struct arrival *seen = arrivals.lookup(&socket);
+  t->socket = seen && seen->connection ? seen->connection : connection(socket);
   if (!seen || !seen->named) {
     socket_used(t, socket, now);
-    if (seen)
+    if (seen) {
       seen->named = 1;
+      seen->connection = t->socket;
+    }
   }
   if (seen && seen->first) {
     hit(HIT_READY);

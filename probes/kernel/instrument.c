@@ -55,7 +55,8 @@ BPF_TABLE("lru_hash", u64, u8, stacks_seen, 16384);
 
 /* crowded: when the entry was made, the table may already have evicted other entries (data.c) */
 /* named: the socket's addresses were reported, or need not be (sockets.c) */
-struct arrival { u64 first, latest; u64 count; u32 crowded, named; };
+/* connection: its name (sockets.c), 0: not looked up yet. The entry is deleted when a connection gets the socket's address. */
+struct arrival { u64 first, latest; u64 count; u32 crowded, named; u64 connection; };
 BPF_TABLE("lru_hash", u64, struct arrival, arrivals, MAX_ARRIVALS);
 BPF_ARRAY(arrivals_held, u64, 1);  /* entries made minus entries deleted */
 BPF_HASH(generations, u64, u32, MAX_GENERATIONS);
@@ -168,6 +169,8 @@ static inline u64 stack_id(void *ctx, int slot) {
 }
 
 #define DENSE 64      /* so many of the first sleeps that look alike are walked, and so many after a different stack */
+#define MANY 1024     /* from so many sleeps that look alike on, stacks are walked SPARSELY times less often */
+#define SPARSELY 4
 #define ANY_WAKER 0xFFFFFFFFU
 
 /* The stack of a sleep or of a wake-up. Walking a stack takes 2 to 5 us, and up to 45 us with cold caches. Where many sleeps look
@@ -180,7 +183,8 @@ static inline u64 sampled_stack(void *ctx, int slot, struct walk_key *key, u32 *
     struct walks blank = {}, *seen = walks.lookup_or_try_init(key, &blank);
     if (seen) {
       u32 number = seen->seen++;
-      if (seen->walked && number >= DENSE && number >= seen->dense_until && number % now->walk_every) {
+      u32 every = number < MANY ? now->walk_every : now->walk_every * SPARSELY;
+      if (seen->walked && number >= DENSE && number >= seen->dense_until && number % every) {
         *carried = 1;
         return seen->stack;
       }
