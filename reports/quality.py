@@ -9,7 +9,7 @@ from typing import NamedTuple
 from findings.never_began import never_began
 from probes.context import Overhead, ServerRun, Witness
 from probes.measure.result import Events, Result
-from probes.recording import Quality
+from probes.recording import Missing, Quality
 from probes.words import count, visible
 from reports import losses
 from reports.words import duration, with_command_name
@@ -50,7 +50,8 @@ def _events(events: Events) -> Iterator[Sentence]:
     if events.sound:
         yield Sentence(words, Tone.NOTE)
     else:
-        yield Sentence(f"{words}: " + ", ".join(f"{name} {number}" for name, number in events.reasons.items()), Tone.ALARM)
+        counted = {name: number for name, number in events.reasons.items() if name != Missing.SUMMED_MS.lower()}
+        yield Sentence(f"{words}: " + ", ".join(f"{name} {number}" for name, number in counted.items()), Tone.ALARM)
         remedy = losses.remedy(events)
         yield Sentence(f"Every verdict is inconclusive, because events are missing. {remedy}", Tone.PLAIN)
         yield Sentence("docs/troubleshooting.md explains each kind of loss.", Tone.PLAIN)
