@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from ctypes.util import find_library
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +13,7 @@ from commands import extras
 from commands.extras import Extra
 from commands.figure import figure
 from probes.errors import WrongUsage
-from tests.conftest import DATA
+from tests.conftest import DATA, cannot
 
 BLOCKING = str(DATA / "blocking.iolab")
 
@@ -26,7 +27,9 @@ def test_the_figure_goes_to_stdout_as_svg(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(("ending", "begin"), [("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_the_name_of_the_file_decides_the_format(ending: str, begin: bytes, tmp_path: Path) -> None:
     if ending != "svg" and importlib.util.find_spec("cairosvg") is None:
-        pytest.skip(f"an optional library is missing; to make it run: pip install --no-deps {' '.join(extras.PICTURES.pins)}")
+        cannot("an optional library is missing", f"pip install --no-deps {' '.join(extras.PICTURES.pins)}")
+    if ending != "svg" and find_library("cairo") is None:
+        cannot("cairo is missing", "apt-get install libcairo2")
     out = tmp_path / f"figure.{ending}"
     figure("blocking", recording=BLOCKING, out=str(out), size="slide")
     assert out.read_bytes().startswith(begin)

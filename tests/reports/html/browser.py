@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from probes.patience import PATIENCE
+from tests.conftest import cannot
 
 _OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run")
 _LONGEST = 90 * PATIENCE  # s
@@ -26,7 +25,8 @@ def chromium() -> str:
     """The browser; the test is skipped where there is none."""
     found = shutil.which("chromium") or shutil.which("google-chrome")
     if found is None:
-        pytest.skip("no browser is installed; to make it run: apt-get install chromium")
+        cannot("no browser is installed", "apt-get install chromium")
+    assert found
     return found
 
 
