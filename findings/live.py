@@ -8,7 +8,8 @@ begun before the interval, so the queues of the sleeps that ended share the time
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from findings.causes import Cause, of_sum
@@ -218,7 +219,8 @@ class _Part:
         self.causes: collections.Counter[Cause] = collections.Counter()
 
 
-def _each(moment: Moment) -> Iterable[_Row]:
+@functools.lru_cache(maxsize=2)  # a moment is the end of an interval, and the begin of the next
+def _each(moment: Moment) -> Collection[_Row]:
     """The rows of calls, those of one key together: a burst that is open has a row of its own."""
     found: dict[tuple[int, str, object, int], _Row] = {}
     for row in moment.calls:
@@ -240,6 +242,7 @@ class _Row:
     bytes: int
 
 
+@functools.lru_cache(maxsize=2)
 def _sleeps(moment: Moment) -> dict[tuple[object, ...], tuple[SleepSum, int, int]]:
     """The rows of sleeps with their counts and times, those that differ only in numbers of stacks together."""
     found: dict[tuple[object, ...], tuple[SleepSum, int, int]] = {}

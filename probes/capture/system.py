@@ -19,12 +19,14 @@ from pathlib import Path
 from probes.kernel.syscalls import numbers
 
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD = range(6)
-PROG_TEST_RUN, OBJ_GET_INFO, RAW_TRACEPOINT_OPEN = 10, 15, 17
+PROG_TEST_RUN, OBJ_GET_INFO, RAW_TRACEPOINT_OPEN, MAP_LOOKUP_BATCH = 10, 15, 17, 24
 HASH, ARRAY, PERCPU_ARRAY, LRU_HASH, RINGBUF = 1, 2, 6, 9, 27
 KPROBE, RAW_TRACEPOINT, TRACING = 2, 17, 26  # program types
 FENTRY, FEXIT = 24, 25  # attach types of TRACING
 _LOG_BYTES = 1 << 20
 _NAME = 15  # BPF_OBJ_NAME_LEN - 1
+_AT_ONCE = 512  # entries of a map that are read by one call
+_NO_BATCHES = {errno.EINVAL, errno.EPERM, 524}  # before 5.6, under a filter of system calls, ENOTSUPP of this kind of map
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -33,6 +35,33 @@ _libc.syscall.restype = ctypes.c_long
 @functools.cache
 def _number() -> int:
     return numbers(platform.machine())["bpf"]
+
+
+def _call(command: int, buffer: ctypes.Array[ctypes.c_char]) -> int:
+    """One bpf() call whose attributes the kernel may change; the error number, 0 for none."""
+    result = int(_libc.syscall(ctypes.c_long(_number()), ctypes.c_long(command), buffer, ctypes.c_long(len(buffer))))
+    return ctypes.get_errno() if result < 0 else 0
+
+
+_BATCH_COUNT = 32  # where union bpf_attr has the number of entries of a batch
+
+
+def _batch(
+    place: ctypes.Array[ctypes.c_char] | None,
+    after: ctypes.Array[ctypes.c_char],
+    keys: ctypes.Array[ctypes.c_char],
+    values: ctypes.Array[ctypes.c_char],
+    room: int,
+    fd: int,
+) -> bytes:
+    begin = ctypes.addressof(place) if place is not None else 0
+    addresses = (begin, ctypes.addressof(after), ctypes.addressof(keys), ctypes.addressof(values))
+    return struct.pack("=QQQQIIQQ", *addresses, room, fd, 0, 0)
+
+
+def _pairs(keys: bytes, values: bytes, number: int, key_size: int, value_size: int) -> Iterator[tuple[bytes, bytes]]:
+    for at in range(number):
+        yield keys[at * key_size : (at + 1) * key_size], values[at * value_size : (at + 1) * value_size]
 
 
 def bpf(command: int, attributes: bytes) -> int:
@@ -88,6 +117,10 @@ class Map:
 
     def keys(self) -> Iterator[bytes]:
         """Every key, in no order; a key that another deletes meanwhile may be missed or come twice."""
+        found = self._batches() if self.kind == HASH else None
+        return self._keys_one_by_one() if found is None else (key for key, _ in found)
+
+    def _keys_one_by_one(self) -> Iterator[bytes]:
         following, at = ctypes.create_string_buffer(self.key_size), 0
         held: ctypes.Array[ctypes.c_char] | None = None
         while True:
@@ -103,15 +136,37 @@ class Map:
 
     def values(self) -> Iterator[bytes]:
         """The value of every key."""
-        for key in self.keys():
-            if (value := self.lookup(key)) is not None:
-                yield value
+        return (value for _, value in self.items())
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Every key with its value."""
-        for key in self.keys():
-            if (value := self.lookup(key)) is not None:
-                yield key, value
+        """Every key with its value, in no order; a key that is added or deleted meanwhile may be missed."""
+        found = self._batches() if self.kind == HASH else None
+        if found is None:
+            return ((key, value) for key in self._keys_one_by_one() if (value := self.lookup(key)) is not None)
+        return iter(found)
+
+    def _batches(self) -> list[tuple[bytes, bytes]] | None:
+        """All entries, many by one call; None where the kernel does not offer that (BPF_MAP_LOOKUP_BATCH, since 5.6)."""
+        found: list[tuple[bytes, bytes]] = []
+        room, place, begun = _AT_ONCE, ctypes.create_string_buffer(8), False
+        while True:
+            keys = ctypes.create_string_buffer(room * self.key_size)
+            values = ctypes.create_string_buffer(room * self.value_size)
+            after = ctypes.create_string_buffer(8)
+            attributes = ctypes.create_string_buffer(_batch(place if begun else None, after, keys, values, room, self.fd), 128)
+            error = _call(MAP_LOOKUP_BATCH, attributes)
+            if error in _NO_BATCHES and not begun:
+                return None
+            if error == errno.ENOSPC:  # a bucket of the table has more entries than there is room for
+                room *= 2
+                continue
+            if error not in (0, errno.ENOENT):
+                raise OSError(error, os.strerror(error))
+            (number,) = struct.unpack_from("=I", attributes, _BATCH_COUNT)
+            found += _pairs(keys.raw, values.raw, number, self.key_size, self.value_size)
+            if error == errno.ENOENT:  # the end
+                return found
+            place, begun = after, True
 
     def total(self, index: int) -> int:
         """The sum over all CPUs, of a per-CPU array of u64."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from probes.kernel import records, syscalls
-from probes.kernel.records import Kind, Off
+from probes.kernel.records import Kind, Layout, Off
 from probes.measure.frames import own
 from probes.measure.queues import queue_name
 from probes.measure.sums import CallSum, SleepSum, SumReader
@@ -54,14 +54,25 @@ class Followed:
         return max(0, self.at - self.born - self.wait - self.delay - self.preempted)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Moment:
-    """The program at one moment. Rows of sums and totals of threads grow from moment to moment."""
+    """The program at one moment. Rows of sums and totals of threads grow from moment to moment. Rows have no histograms."""
 
     at: int
     threads: Mapping[int, Followed]
     calls: tuple[CallSum, ...]
     sleeps: tuple[SleepSum, ...]
+
+
+_Row = TypeVar("_Row", CallSum, SleepSum)
+_HEADS = {Kind.SUM: 32, Kind.SLEEP_SUM: 40}  # bytes that tell rows apart (probes/capture/sums.py)
+
+
+def _without_histogram(kind: Kind) -> Layout:
+    return Layout(kind, tuple(field for field in records.LAYOUTS[kind].fields if field[0] != "buckets"))
+
+
+_SHORT = {kind: _without_histogram(kind) for kind in _HEADS}  # the histogram is a row's last field
 
 
 class LiveReader:
@@ -70,25 +81,48 @@ class LiveReader:
     def __init__(self, arch: str) -> None:
         self._arch = arch
         self._threads: dict[int, Followed] = {}
+        self._queues: dict[int, str] = {}  # by the numbers of stacks
+        self._rows: dict[bytes, tuple[bytes, CallSum | SleepSum]] = {}  # the latest of each, by its head
         self._handlers: dict[int, Callable[[Any], None]] = {
             Kind.THREAD: self._on_thread,
             Kind.EXEC: self._on_exec,
             Kind.NAME: self._on_name,
             Kind.EXIT: self._on_exit,
+            Kind.STATE: self._on_state,
         }
+        self._stacks: Mapping[int, tuple[str, ...]] = {}
+        self._sums = SumReader(arch, lambda number: self._stacks.get(number, ()))
 
     def read(self, at: int, data: bytes, stacks: Mapping[int, tuple[str, ...]]) -> Moment:
         """The moment of a reading: its packed records, and the names of all stacks."""
-        sums = SumReader(self._arch, lambda number: stacks.get(number, ()))
-        handlers = self._handlers | {
-            Kind.SUM: sums.on_sum,
-            Kind.SLEEP_SUM: sums.on_sleep_sum,
-            Kind.STATE: lambda state: self._on_state(state, stacks),
-        }
-        for record in records.decode(data):
-            if handler := handlers.get(record.kind):
-                handler(record)
-        return Moment(at, dict(self._threads), tuple(sums.calls), tuple(sums.sleeps))
+        self._stacks = stacks
+        calls: list[CallSum] = []
+        sleeps: list[SleepSum] = []
+        place, end = 0, len(data)
+        while place < end:
+            kind = data[place]
+            layout = records.LAYOUTS[Kind(kind)]
+            if kind == Kind.SUM:
+                calls.append(self._row(data, place, layout, self._sums.call_sum))
+            elif kind == Kind.SLEEP_SUM:
+                sleeps.append(self._row(data, place, layout, self._sums.sleep_sum))
+            elif handler := self._handlers.get(kind):
+                handler(layout.decode(data, place))
+            place += layout.codec.size
+        return Moment(at, dict(self._threads), tuple(calls), tuple(sleeps))
+
+    def _row(self, data: bytes, place: int, layout: Layout, make: Callable[[Any], _Row]) -> _Row:
+        """A row of sums. Most rows of many threads are as they were a second ago: the same bytes are the same row."""
+        head, raw = data[place : place + _HEADS[layout.kind]], data[place : place + layout.codec.size]
+        known = self._rows.get(head)
+        if known is None or known[0] != raw:
+            known = self._rows[head] = raw, make(_SHORT[layout.kind].decode(data, place))
+        return cast("_Row", known[1])
+
+    def _queue(self, number: int) -> str:
+        if number not in self._queues:
+            self._queues[number] = queue_name(own(self._stacks.get(number, ())))
+        return self._queues[number]
 
     def _on_thread(self, record: Any) -> None:
         creator = self._threads.get(record.parent)
@@ -126,7 +160,7 @@ class LiveReader:
                 asleep=None,
             )
 
-    def _on_state(self, state: Any, stacks: Mapping[int, tuple[str, ...]]) -> None:
+    def _on_state(self, state: Any) -> None:
         """The totals until the thread left the CPU, and what it has been in since."""
         known = self._threads.get(state.thread)
         if known is None or known.ended:
@@ -139,7 +173,7 @@ class LiveReader:
             wait, delay = wait + slept, delay + off - slept
             if not woken:
                 call = None if state.nr == -1 else syscalls.name_of(state.nr, self._arch)
-                asleep = Asleep(state.off_at, call, queue_name(own(stacks.get(state.stack, ()))))
+                asleep = Asleep(state.off_at, call, self._queue(state.stack))
         self._threads[state.thread] = replace(
             known,
             born=state.born,

@@ -192,23 +192,32 @@ class SumReader:
 
     def on_sum(self, record: Any) -> None:
         """A row of calls."""
+        self.calls.append(self.call_sum(record))
+
+    def call_sum(self, record: Any) -> CallSum:
+        """The row of calls of a record, which may lack its histogram."""
         descriptor = descriptor_of(self._stack(record.release), record.socket)
         same = {name: getattr(record, name) for name in _SAME}
-        self.calls.append(
-            CallSum(
-                name=syscalls.name_of(record.nr, self._arch),
-                descriptor=descriptor,
-                sched_delay=record.delay,
-                histogram=record.buckets,
-                **same,
-            )
+        return CallSum(
+            name=syscalls.name_of(record.nr, self._arch),
+            descriptor=descriptor,
+            sched_delay=record.delay,
+            histogram=getattr(record, "buckets", ()),
+            **same,
         )
 
     def on_sleep_sum(self, record: Any) -> None:
         """A row of sleeps."""
+        row = self.sleep_sum(record)
+        alike = replace(row, **_NO_FIGURES)  # type: ignore[arg-type]
+        before = self._sleeps.get(alike)
+        self._sleeps[alike] = _added(before, row) if before else row
+
+    def sleep_sum(self, record: Any) -> SleepSum:
+        """The row of sleeps of a record, which may lack its histogram."""
         queue, stack = self._queue(record.stack)
         known = not record.flags & (SleepFlag.OPEN | SleepFlag.UNSEEN)
-        row = SleepSum(
+        return SleepSum(
             thread=record.thread,
             call=None if record.nr == -1 else syscalls.name_of(record.nr, self._arch),
             queue=queue,
@@ -222,11 +231,8 @@ class SumReader:
             longest=record.longest,
             walked=record.walked,
             waker_walked=record.waker_walked,
-            histogram=record.buckets,
+            histogram=getattr(record, "buckets", ()),
         )
-        alike = replace(row, **_NO_FIGURES)  # type: ignore[arg-type]
-        before = self._sleeps.get(alike)
-        self._sleeps[alike] = _added(before, row) if before else row
 
     def on_others(self, record: Any) -> None:
         """The threads without an account."""

@@ -81,3 +81,19 @@ def test_a_program_is_attached_and_runs(kernel: None) -> None:
         assert refused.value.errno == errno.ENOENT
     finally:
         os.close(program)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("number", [0, 1, 3000])
+def test_many_entries_are_read_at_once_as_one_by_one(kernel: None, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    table = system.Map("test", system.HASH, 4, 16, 4096, 0)
+    try:
+        entries = {key.to_bytes(4, "little"): (key * 7).to_bytes(16, "little") for key in range(number)}
+        for key, value in entries.items():
+            table.update(key, value)
+        at_once = dict(table.items()), sorted(table.keys()), sorted(table.values())
+        monkeypatch.setattr(system.Map, "_batches", lambda _table: None)
+        assert at_once == (entries, sorted(entries), sorted(entries.values()))
+        assert (dict(table.items()), sorted(table.keys()), sorted(table.values())) == at_once
+    finally:
+        table.close()
