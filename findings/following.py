@@ -230,7 +230,7 @@ class Following:
     def _narrow(self) -> bool:
         """Are only some calls wanted? Then other events would be in the way."""
         wanted = self._wanted
-        return bool(wanted.part.calls or wanted.part.fds or wanted.errors or wanted.slower_than)
+        return bool(wanted.part.calls or wanted.part.of_descriptors or wanted.errors or wanted.slower_than)
 
     def _ended(self, _record: Any, life: Life) -> Iterator[Event]:
         call = life.calls[-1]
@@ -238,16 +238,19 @@ class Following:
         self.seen += call.count
         self._seen[call.thread] += call.count
         who = self._who[call.thread]
-        if not self._wants(who, call):
+        socket = self._sockets.of(who.pid, call)
+        if not self._wants(who, call, socket):
             return
         yield from self._say_left_out()
         self.shown += call.count
         slept = tuple((sleep, self._cause(sleep)) for sleep in call.sleeps)
-        yield Ended(call.exit, who, call, slept, self._sockets.of(who.pid, call))
+        yield Ended(call.exit, who, call, slept, socket)
 
-    def _wants(self, who: Who, call: Call) -> bool:
+    def _wants(self, who: Who, call: Call, socket: SocketName | None) -> bool:
         wanted = self._wanted
         if call.total < wanted.slower_than or (wanted.errors and call.errno is None):
+            return False
+        if wanted.part.ports and (socket is None or socket.ports.isdisjoint(wanted.part.ports)):
             return False
         return not wanted.part or (wanted.part.has_thread(who) and wanted.part.has_call(call))
 

@@ -90,7 +90,16 @@ class Where:
             for call, sleep in self._sleeps.get(thread.serial, ()):
                 groups[call.name, sleep.queue].append((call, sleep))
         slept = [self._slept(name, queue, sleeps) for (name, queue), sleeps in groups.items()]
-        return tuple(sorted([*slept, *_outside(threads)], key=lambda group: -group.ns))
+        outside = self._outside_calls({thread.serial for thread in threads}) or _outside(threads)
+        return tuple(sorted([*slept, *outside], key=lambda group: -group.ns))
+
+    def _outside_calls(self, serials: set[int]) -> list[Slept]:
+        """The sleeps outside calls by the sums, which have what ended each; nothing where the recording has no sums."""
+        groups: dict[str, list[SleepSum]] = collections.defaultdict(list)
+        for row in self.result.sleep_sums:
+            if row.call is None and row.thread in serials:
+                groups[row.queue].append(row)
+        return [self._summed(OUTSIDE, queue, rows, ()) for queue, rows in groups.items()]
 
     def _of_sums(self, serials: set[int]) -> tuple[Slept, ...]:
         groups: dict[tuple[str, str], list[SleepSum]] = collections.defaultdict(list)
@@ -156,7 +165,7 @@ class Where:
 
 
 def _outside(threads: Iterable[Thread]) -> list[Slept]:
-    """The sleeps outside calls, of which the sums are recorded."""
+    """The sleeps outside calls, in a recording without sums: what ended them has no task."""
     sums: dict[str, list[int]] = {}
     chains: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for thread in threads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 
 import pytest
@@ -12,9 +13,12 @@ from findings.roles import identify
 from findings.startup import PHASES, start_up
 from findings.view import Run
 from findings.where import Where
+from probes.kernel.records import Kind, SleepFlag
+from probes.measure.measure import measure
 from probes.measure.queues import Queue
 from probes.measure.result import Result, Thread
 from tests.conftest import measured
+from tests.probes.measure.streams import record, recording
 
 NAMES = ("lock_in_loop", "budget", "threads", "thread_pool", "epoll", "processes", "io_uring", "trace")
 
@@ -39,6 +43,28 @@ def test_the_sleeps_of_a_thread_add_up_to_its_time_asleep(name: str) -> None:
         for group in slept:
             assert sum(group.histogram.values()) in (group.count, 0)
             assert sum(number for _, number in group.ended_by) <= group.count
+
+
+def test_a_sleep_outside_calls_is_ended_by_a_task_with_a_name() -> None:
+    stacks = {
+        3: ("__schedule", "schedule", "do_signal_stop"),
+        4: ("try_to_wake_up", "signal_wake_up_state", "send_signal_locked"),
+    }
+    slept = {"nr": -1, "waker": 2, "stack": 3, "waker_stack": 4, "waker_comm": "parent"}
+    stream = [
+        record(Kind.THREAD, thread=2, tid=6, ns_tid=6, ns_tgid=6, start=1, comm="parent"),
+        record(Kind.THREAD, thread=1, tid=7, ns_tid=7, ns_tgid=7, start=1, comm="job"),
+        record(Kind.SLEEP, flags=int(SleepFlag.OUTSIDE), off=10, woken=30, on=31, stack=3, waker_stack=4, waker_tid=6),
+        record(Kind.SLEEP_SUM, count=1, wait=20, delay=1, longest=20, walked=1, waker_walked=1, **slept),
+        record(Kind.EXIT, thread=1, end=90, sleeps=1, wait=20, delay=1),
+        record(Kind.EXIT, thread=2, end=90),
+    ]
+    result = measure(dataclasses.replace(recording(stream), stacks=stacks))
+    job = next(thread for thread in result.threads if thread.name == "job")
+    (stop,) = Where(result).of(job)
+    assert (stop.call, stop.queue, stop.count, stop.lasted.longest) == ("", Queue.STOP, 1, 20)
+    ((cause, number),) = stop.ended_by
+    assert (cause.thread, number) == (2, 1)
 
 
 def test_a_lock_in_an_event_loop_is_named_with_its_holder() -> None:
