@@ -62,7 +62,7 @@ def test_an_alert_that_ends_tls_is_no_fault() -> None:
 
 
 def test_an_older_recording_shows_nothing_of_it() -> None:
-    shown = {finding.id: finding.verdict for finding in diagnose(measured("faults/epoll_set-right")).findings}
+    shown = {finding.id: finding.verdict for finding in diagnose(measured("faults/leaks-right")).findings}
     assert shown["reads-every-byte"] is Holds.NOT_SHOWN and not not_accepted(Run(measured("epoll")))
 
 
@@ -72,3 +72,12 @@ def test_each_socket_has_its_life() -> None:
         ("TCP", "LISTENING", True), ("TCP", "CONNECTED", True), ("TCP", "CONNECTED", True), ("TCP", "ACCEPTED", True),
     ]  # fmt: skip
     assert all(life.end and life.since < life.end.at for life in lives)
+
+
+@pytest.mark.parametrize(("way", "bytes_left"), [("oneshot", 32), ("forgotten", 20)])
+def test_a_descriptor_outside_the_set_is_named_with_what_stayed_unread(way: str, bytes_left: int) -> None:
+    found = {finding.id: finding for finding in diagnose(measured(f"faults/epoll_set-{way}")).broken}
+    finding = found["arms-every-descriptor"]
+    assert f"{bytes_left} bytes came there and stayed unread for up to" in finding.evidence
+    assert finding.cost.bytes == bytes_left and "reads-every-byte" not in found
+    assert all(place.descriptor.startswith("TCP 127.0.0.1:") and "<-" in place.descriptor for place in finding.places)
