@@ -216,13 +216,17 @@ def first_choices(btf: Btf, wanted: tuple[ProbeSpec, ...] = PROBES) -> list[Hook
     return hooks
 
 
+class Refused(CannotTrace):
+    """The kernel accepts no candidate of a required probe."""
+
+
 def attach(
     btf: Btf, load: Callable[[Hook], None], unload: Callable[[Hook], None], wanted: tuple[ProbeSpec, ...] = PROBES
 ) -> list[Probe]:
     """Attaches the first candidate of each probe that works.
 
-    `load` raises OSError if the kernel refuses a hook; `unload` detaches the other hooks of that candidate. Raises CannotTrace
-    if no candidate of a required probe works.
+    `load` raises OSError if the kernel refuses a hook; `unload` detaches the other hooks of that candidate. Raises Refused if
+    no candidate of a required probe works.
     """
     attached = []
     for spec in wanted:
@@ -236,7 +240,7 @@ def attach(
         else:
             why = "; ".join(reasons)
             if spec.required:
-                raise CannotTrace(f"the kernel takes no probe for {spec.name} ({why})", "invoke doctor says what is missing")
+                raise Refused(f"the kernel takes no probe for {spec.name} ({why})", "invoke doctor says what is missing")
             words = f"{why}; missing without it: {spec.without}"
             attached.append(Probe(spec.name, None, Quality.UNAVAILABLE, words, optional=spec.optional))
     return attached

@@ -83,9 +83,12 @@ NESTED = (
 CALL_NUMBERS = 512  # system calls have smaller numbers on both architectures
 
 
-def defines(btf: Btf, sizes: Sizes) -> str:
-    """All constants, one #define a line. Raises CannotTrace if this kernel lacks a required structure."""
-    numbers = _offsets(btf) | _switch(btf) | _calls() | _sizes(sizes)
+def defines(btf: Btf, sizes: Sizes, *, typed: bool = True) -> str:
+    """All constants, one #define a line. `typed`: with pointers that have a type, where the kernel gives them.
+
+    Raises CannotTrace if this kernel lacks a required structure.
+    """
+    numbers = _offsets(btf) | _typed(btf, typed) | _switch(btf) | _calls() | _sizes(sizes)
     return "".join(f"#define {name} {value}\n" for name, value in numbers.items())
 
 
@@ -115,10 +118,14 @@ def _offsets(btf: Btf) -> dict[str, int | str]:
     socket_of, inode = btf.offset("sock", "sk_socket"), btf.offset("socket_alloc", "vfs_inode")
     found["HAS_SOCKET_INODE"] = int(socket_of is not None and inode is not None)
     found["OFF_SOCK_SOCKET"], found["OFF_SOCKET_ALLOC_INODE"] = socket_of or 0, inode or 0
-    found["HAS_TYPED_TASK"] = int(btf.has_function("bpf_get_current_task_btf"))
-    found["HAS_TASK_REGS"] = int(btf.has_function("bpf_task_pt_regs"))
     found["SIZE_UPID"] = btf.size("upid") or 16
     return found
+
+
+def _typed(btf: Btf, wanted: bool) -> dict[str, int | str]:
+    """Which helpers the kernel has that give pointers with a type. The second needs the first."""
+    task = wanted and btf.has_function("bpf_get_current_task_btf")
+    return {"HAS_TYPED_TASK": int(task), "HAS_TASK_REGS": int(task and btf.has_function("bpf_task_pt_regs"))}
 
 
 def _switch(btf: Btf) -> dict[str, int | str]:

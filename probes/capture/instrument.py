@@ -22,7 +22,7 @@ from types import TracebackType
 
 from probes import clock
 from probes.capture import ring, running
-from probes.capture.attach import PROBES, Hook, ProbeSpec, attach, first_choices
+from probes.capture.attach import PROBES, Hook, ProbeSpec, Refused, attach, first_choices
 from probes.capture.btf import Btf
 from probes.capture.details import Budget
 from probes.capture.feed import Feed, Quiet
@@ -76,13 +76,9 @@ class Instrument:
         self._stopped = threading.Event()
         self._quiet = Quiet()
         self._taking = threading.Lock()  # of what is drained: two threads may take it while a program is watched
-        btf = Btf()
-        self._programs = Programs(btf, sizes)
+        self._programs, self.probes = _attached(Btf(), sizes, wanted)
         self._borrowed = True
         try:
-            self._programs.load_ahead(first_choices(btf, wanted))
-            self.probes = attach(btf, self._programs.load, self._programs.unload, wanted)
-            self._programs.end_of_start()
             self._ring = ring.Ring(self._table(RING).fd, sizes.ring_bytes)
             self._keeper = Keeper(self._programs.symbol)
             self._programs.set_up(details=details != 0, walk_every=self._walk_every)
@@ -342,6 +338,27 @@ class Instrument:
             Missing.PAIRED: sum(map(_not_stood_in_for, copies)),
             Missing.FULL: int(self.full),
         }
+
+
+def _attached(btf: Btf, sizes: Sizes, wanted: tuple[ProbeSpec, ...]) -> tuple[Programs, list[Probe]]:
+    """The programs, attached. Where the kernel's verifier refuses to read through pointers with a type, the programs read all
+    memory through helpers. Raises CannotTrace.
+    """
+    try:
+        return _attach_all(Programs(btf, sizes), btf, wanted)
+    except Refused:
+        return _attach_all(Programs(btf, sizes, typed=False), btf, wanted)
+
+
+def _attach_all(programs: Programs, btf: Btf, wanted: tuple[ProbeSpec, ...]) -> tuple[Programs, list[Probe]]:
+    try:
+        programs.load_ahead(first_choices(btf, wanted))
+        probes = attach(btf, programs.load, programs.unload, wanted)
+        programs.end_of_start()
+    except BaseException:
+        programs.close()
+        raise
+    return programs, probes
 
 
 def _start_without_signals(thread: threading.Thread) -> None:

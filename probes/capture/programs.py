@@ -54,17 +54,24 @@ def _hooks() -> list[Hook]:
 
 
 class Programs:
-    """All programs of the instrument and their maps, empty. Raises CannotTrace if they can't be compiled, or not loaded."""
+    """All programs of the instrument and their maps, empty. Raises CannotTrace if they can't be compiled, or not loaded.
 
-    def __init__(self, btf: Btf, sizes: Sizes = SIZES) -> None:
-        self.sizes = sizes
+    `typed`: they read the members of the current task through pointers with a type, if the kernel gives such pointers.
+    """
+
+    def __init__(self, btf: Btf, sizes: Sizes = SIZES, *, typed: bool = True) -> None:
+        self.sizes, self.typed = sizes, typed
         self._btf = btf
         self._symbols: Symbols | None = None
         self._ahead: dict[str, Future[int]] = {}
         self._on_demand: dict[str, int] = {}  # loaded at their first use
         self._loaded: dict[Hook, int] = {}
         self._attached: dict[Hook, int] = {}
-        source = constants.defines(btf, sizes) + c_source() + "".join((KERNEL / f"{part}.c").read_text() for part in _PARTS)
+        source = (
+            constants.defines(btf, sizes, typed=typed)
+            + c_source()
+            + "".join((KERNEL / f"{part}.c").read_text() for part in _PARTS)
+        )
         names = {program_name(hook) for hook in _hooks() if hook.kind not in _ATTACH_TYPES} | {
             AT_THE_END,
             ADOPT,

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import collections
+import errno
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from probes.capture import programs
+from probes.capture.attach import Hook
 from probes.measure.sums import Descriptor
 from tests.conftest import Followed
 
 pytestmark = pytest.mark.live
 
 
-def test_a_row_is_of_one_kind_of_descriptor(follow: Callable[..., Followed], compiled: Callable[..., Path]) -> None:
+def _only_without_types(load: Callable[[programs.Programs, Hook], None]) -> Callable[[programs.Programs, Hook], None]:
+    def refusing(self: programs.Programs, hook: Hook) -> None:
+        if self.typed:
+            raise OSError(errno.EACCES, "Permission denied")
+        load(self, hook)
+
+    return refusing
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_a_row_is_of_one_kind_of_descriptor(
+    follow: Callable[..., Followed], compiled: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, typed: bool
+) -> None:
+    """Also on a kernel that refuses to read memory through pointers with a type."""
+    if not typed:
+        monkeypatch.setattr(programs.Programs, "load", _only_without_types(programs.Programs.load))
     result = follow(compiled("kinds")).result
     assert result.events.sound, result.events
     kinds: dict[str, collections.Counter[Descriptor | None]] = collections.defaultdict(collections.Counter)
