@@ -33,12 +33,12 @@ def show(report: Report, out: Screen) -> None:
     if report.part and not report.result.threads:
         return
     if not report.part:
-        section(out, "what is it?", gap=False)
+        section(out, "what it is", gap=False)
         _identity(report, out)
-    section(out, "where does it wait?", gap=False)
+    section(out, "where it waits", gap=False)
     _groups(report, out)
     if not report.part:
-        section(out, "what is wrong?", gap=False)
+        section(out, "what is wrong", gap=False)
         _faults(report, out)
     if report.slowest:
         slowest.show(report.slowest, report.begin, out)
