@@ -97,8 +97,7 @@ def write_begun(desk: Desk, new: bool, file: IO[str], width: int | None = None) 
 
 def _gap_line(written: Written, state: str, style: str) -> tuple[Text, Text]:
     place = f" (line {written.line})" if written.line else ""
-    words = Text(f"gap {written.gap.number}", style="bold")
-    words.append(f"{place}: {written.gap.task}", style="not bold")
+    words = Text.assemble((f"gap {written.gap.number}", "bold"), f"{place}: {written.gap.task}")
     return Text(state, style=style), words
 
 

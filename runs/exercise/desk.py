@@ -111,8 +111,9 @@ class Desk:
             for index, judged in enumerate(found.gaps)
         )
         kept = progress.digest(text) if found.status == "pass" else record.passed
-        gap = found.open.gap.number if found.open else 0
-        progress.save(self.folder, dataclasses.replace(record, gap=gap, passed=kept, done=tuple(done)))
+        faulty = found.suspected or ((found.open,) if found.open else ())
+        numbers = tuple(judged.gap.number for judged in faulty)
+        progress.save(self.folder, dataclasses.replace(record, open=numbers, passed=kept, done=tuple(done)))
 
     def settled(self, written: Sequence[Written]) -> frozenset[int]:
         """The numbers of the gaps whose code an earlier check found done."""
@@ -120,12 +121,16 @@ class Desk:
         return frozenset(each.gap.number for each, done in pairs if each.line and done == progress.digest(each.code))
 
     def open_gap(self) -> Gap | None:
-        """The gap to work on: the first that holds its stub, or that the last check found faults in. None: no gap is known."""
-        record = self.record
-        for state in self.written():
-            if not state.begun or state.gap.number == record.gap:
-                return state.gap
-        return None
+        """The gap to work on: the first that holds its stub, or that the last check found faulty. None: no gap is known.
+
+        Of several gaps that a check suspects, it is the first with a hint that the student has not seen.
+        """
+        record, written = self.record, self.written()
+        first = next((each for each in written if not each.begun or each.gap.number in record.open), None)
+        if first is None or not first.begun:
+            return first.gap if first else None
+        suspected = [each.gap for each in written if each.gap.number in record.open]
+        return next((gap for gap in suspected if record.seen(gap.number) < len(gap.hints)), first.gap)
 
     def take_hint(self) -> Gap | None:
         """Notes that the student sees one more hint of the open gap, if that has one more. The gap; None: no gap is known."""

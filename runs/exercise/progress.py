@@ -22,7 +22,7 @@ class Record:
     model: str
     language: str
     hints: tuple[int, ...] = ()  # how many hints of each gap the student has seen, by the gap's number from 1
-    gap: int = 0  # the first gap that was not done at the last check; 0: none, or no check
+    open: tuple[int, ...] = ()  # the gaps in which the last check found its first fault, or which it suspects
     passed: str = ""  # SHA-256 of the file that passed the check
     done: tuple[str, ...] = ()  # of each gap the SHA-256 of the code that a check found done; "" for none
 

@@ -96,6 +96,14 @@ def test_the_language_is_that_of_the_students_only_file(desk: Desk, tmp_path: Pa
     assert desks.find("epoll", "", folder).exercise.language is Language.PYTHON
 
 
+def test_hints_go_on_to_the_next_gap_that_a_check_suspects(desk: Desk) -> None:
+    desk.begin()
+    solved(desk, 1, 2, 3, 4, 5)
+    desk.note(desk.text(), checked(desk, "protocol"))
+    assert desk.record.open == (1, 3)
+    assert [gap.number for gap in (desk.take_hint() for _ in range(4)) if gap] == [1, 1, 1, 3]
+
+
 @pytest.mark.parametrize(
     ("model", "language", "words"),
     [

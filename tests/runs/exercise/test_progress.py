@@ -20,12 +20,12 @@ def test_hints_are_counted_for_each_gap() -> None:
 
 
 def test_a_record_replaces_that_of_the_same_exercise_only(tmp_path: Path) -> None:
-    progress.save(tmp_path, Record("epoll", "python", gap=2))
+    progress.save(tmp_path, Record("epoll", "python", open=(2,)))
     progress.save(tmp_path, Record("blocking", "c"))
-    progress.save(tmp_path, Record("epoll", "python", gap=3))
+    progress.save(tmp_path, Record("epoll", "python", open=(3, 4)))
     kept = progress.load(tmp_path)
-    assert kept == Progress((Record("blocking", "c"), Record("epoll", "python", gap=3)))
-    assert kept.of(load("epoll", Language.PYTHON)).gap == 3
+    assert kept == Progress((Record("blocking", "c"), Record("epoll", "python", open=(3, 4))))
+    assert kept.of(load("epoll", Language.PYTHON)).open == (3, 4)
     assert kept.of(load("epoll", Language.C)) == Record("epoll", "c")
     assert json.loads((tmp_path / NAME).read_text())["exercises"][0]["model"] == "blocking"
 
