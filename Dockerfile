@@ -41,7 +41,7 @@ RUN python3 -m venv --system-site-packages .venv \
 FROM bcc AS source
 WORKDIR /opt/iolab
 COPY . .
-RUN python3 -m compileall -q --invalidation-mode checked-hash . && chmod -R a+rX .
+RUN python3 -m compileall -q --invalidation-mode checked-hash -x '/tests/' . && chmod -R a+rX .
 
 FROM bcc
 ARG BASE

@@ -274,23 +274,22 @@ def base(docker: Docker, progress: Progress) -> bool:
 
 def wheels(progress: Progress) -> Path:
     """The folder with the wheels of all packages that pyproject.toml pins, fetched with this machine's pip and its settings."""
-    folder, pins = CACHE / "wheels", (ROOT / "pyproject.toml").read_bytes()
-    stamp = folder / "pyproject.toml"
-    if stamp.exists() and stamp.read_bytes() == pins:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = (project["dependencies"], *project["optional-dependencies"].values())
+    pinned = list(dict.fromkeys(pin for group in groups for pin in group))
+    folder = CACHE / "wheels"
+    stamp, pins = folder / "pins", "\n".join(pinned)
+    if stamp.exists() and stamp.read_text() == pins:
         return folder
     progress("fetching wheels with this machine's pip")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    project = tomllib.loads(pins.decode())["project"]
-    pinned = dict.fromkeys(
-        [*project["dependencies"], *(pin for pins in project["optional-dependencies"].values() for pin in pins)]
-    )
     debian.run(
         sys.executable, "-I", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
         "--dest", str(folder), "--only-binary=:all:", "--python-version", PYTHON, *pinned,
         remedy="see that pip reaches PyPI from here, and try again",
     )  # fmt: skip
-    stamp.write_bytes(pins)
+    stamp.write_text(pins)
     return folder
 
 

@@ -126,6 +126,17 @@ def marks_a_server(place: Place) -> str:
     return "100 points for threads, fewer for select" + (f"; {'; '.join(missing)}" if missing else "")
 
 
+def does_exercises(place: Place) -> str:
+    """Command exercise: the list without privileges, a skeleton in the mounted folder, and its check."""
+    place.run(IMAGE, "exercise", status=0, says="epoll")
+    place.run(IMAGE, "exercise", "blocking", status=0, mount=True)
+    files = list(place.folder.rglob("blocking*.py"))
+    if not files or files[0].stat().st_uid != OWNER[0]:
+        raise Unmet(f"no skeleton of the folder's owner: {files}")
+    place.run("--privileged", IMAGE, "exercise", "blocking", "--check", status=1, mount=True)
+    return f"{files[0].name}, whose check names the gaps"
+
+
 def draws_with_extras(place: Place) -> str:
     """Figures as PDF and PNG, and traces for Perfetto: a sentence without the extras, files with them."""
     figure = ("figure", "blocking", "--recording", "/opt/iolab/tests/data/blocking.iolab", "--out")
@@ -411,8 +422,8 @@ def tests_itself(place: Place) -> str:
 TRIALS: dict[str, Callable[[Place], str]] = {
     trial.__name__: trial
     for trial in (
-        is_small, examines, saves, traces, marks_a_server, draws_with_extras, speaks_to_a_terminal, lists, invokes,
-        refuses_without, refuses_users,
+        is_small, examines, saves, traces, marks_a_server, does_exercises, draws_with_extras, speaks_to_a_terminal, lists,
+        invokes, refuses_without, refuses_users,
         refuses_rootless, refuses_without_btf, refuses_filtered, does_with_least, needs_each, runs_twice, stops,
         is_interrupted, is_killed, reaps_orphans, compares, starts_by_itself, tests_itself,
     )

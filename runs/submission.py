@@ -421,6 +421,16 @@ class Submission:
                     total += int(process.memory_full_info().pss)
         return total
 
+    def cpu_seconds(self) -> float:
+        """The CPU time of the server's processes that run."""
+        total = 0.0
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(self._init).children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    times = process.cpu_times()
+                    total += times.user + times.system
+        return total
+
     # -- its end -----------------------------------------------------------------------------------------------------
 
     def terminate(self, seconds: float = ENDS_WITHIN) -> Ending:

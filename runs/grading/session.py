@@ -39,6 +39,7 @@ TRAFFIC = Traffic(clients=3, messages=11, gap_ms=20, give_up_after=1.5)
 _MORE_THAN_A_POOL = Traffic(clients=40, messages=3, gap_ms=20, give_up_after=5.0)  # ThreadPoolExecutor has 32 at most
 LONGEST = 30.0  # seconds for the trials of one submission; those that are left then are lost
 _LONGEST_SHOWN = 15.0  # seconds for the failed trials that are run once more
+_BUSY = 1.5  # seconds of CPU time in a trial: a server that sleeps in its calls needs some 0.1 s
 _DIES_WITHIN = 0.3  # seconds after a fault
 _SHOWN = 3  # failed trials that are run once more
 _QUICK_DETAILS = 200_000  # calls and sleeps; the traffic of a right server makes some thousands
@@ -64,6 +65,7 @@ class Tried:
     outcome: Outcome
     number: int
     ended: str = ""
+    cpu: float = 0.0  # seconds of the server in the trial, if it still ran
 
     @property
     def failed(self) -> bool:
@@ -157,6 +159,16 @@ class Session:
             driver.close()
 
 
+def to_show(trials: Sequence[Tried]) -> tuple[list[str], list[str]]:
+    """The failed trials to run again under the probes, and those that took so much CPU time that their calls are too many.
+
+    A server that reads 8 MB byte by byte makes millions of calls, which take minutes to read.
+    """
+    failed = [tried for tried in trials if tried.failed]
+    few = [tried.outcome.trial for tried in failed if tried.cpu <= _BUSY]
+    return few, [tried.outcome.trial for tried in failed if tried.cpu > _BUSY]
+
+
 class _Examination:
     """One submission's run."""
 
@@ -184,7 +196,10 @@ class _Examination:
             if traffic.outcome.traffic.exchanges and not (self._session.quick and traffic.failed):
                 left = self._session.rubric.trials
                 examined = dataclasses.replace(examined, trials=tuple(self._trials(left, LONGEST, followed=False)))
-                failed = [tried.outcome.trial for tried in examined.trials if tried.failed]
+                failed, busy = to_show(examined.trials)
+                self._notes += [
+                    f"{words} was not tried again under the probes: the server used too much CPU time" for words in busy
+                ]
                 again = tuple(self._trials(failed[: self._session.shown], _LONGEST_SHOWN, followed=True))
                 examined = dataclasses.replace(examined, shown=tuple(tried for tried in again if tried.failed))
         except NotListening as error:
@@ -226,9 +241,11 @@ class _Examination:
             one_at_a_time=rubric.model in criteria.ONE_AT_A_TIME,
             clients=rubric.clients,
         )
+        before = server.cpu_seconds()
         outcome = self._driver.drive(task)
+        cpu = server.cpu_seconds() - before
         if not server.ends_within(_DIES_WITHIN if outcome.fault else 0):
-            return Tried(outcome, server.number)
+            return Tried(outcome, server.number, cpu=cpu)
         last = server.output.splitlines()[-1:]
         return Tried(outcome, server.number, how_ended(server.ended) + (f" (it printed: {last[0][:200]})" if last else ""))
 

@@ -17,13 +17,13 @@ import pytest
 
 from findings.serving import Servers
 from findings.view import Run
-from probes.context import CasesRun, ServerRun
+from probes.context import CasesRun, Seen, ServerRun
 from probes.measure.result import Result
 from runs.driving import Outcome
 from runs.grading import marking, rubric
 from runs.grading.criteria import BASIC, basic, evidence
 from runs.grading.mark import Mark, Verdict
-from runs.grading.session import Entry, Examined, Tried, run_alone
+from runs.grading.session import Entry, Examined, Tried, run_alone, to_show
 from runs.lab import NotHere
 from runs.submission import Address, Ending, Launch
 from tests.conftest import ROOT, cases_of, measured, recording_of
@@ -168,3 +168,11 @@ def test_the_model_has_a_remedy_of_its_own_and_so_has_each_check_without_a_prope
         assert "has arrived" not in basic(model)["model"].remedy and basic(model)["model"].remedy
     assert "EPOLLOUT" not in basic("threads")["slow_reader"].remedy
     assert evidence("threads")["isolated"].remedy and evidence("epoll")["registered_once"].remedy
+
+
+def test_a_trial_with_too_many_calls_is_not_shown_under_the_probes() -> None:
+    def tried(trial: str, fault: str, cpu: float) -> Tried:
+        return Tried(Outcome(trial, 0, 1, fault, "", Seen(())), 100, cpu=cpu)
+
+    trials = [tried("reset", "a fault", 0.1), tried("slow_reader", "a fault", 4.2), tried("huge_message", "", 9.0)]
+    assert to_show(trials) == (["reset"], ["slow_reader"])
