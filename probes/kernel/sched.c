@@ -49,7 +49,8 @@ static inline int goes_to_sleep(struct raw *ctx) {
   if ((u32)ctx->args[0] || !switch_prev_state(ctx->args))
     return 0;
   u64 prev = this_task();
-  return !(OF_TASK(u32, prev, OFF_TASK_ON_RQ) && !OF_TASK(u32, prev, OFF_TASK_STATE));
+  /* on_rq is 0, 1 or 2: an int, and since 7.2 one byte, followed by other members */
+  return !(OF_TASK(u8, prev, OFF_TASK_ON_RQ) && !OF_TASK(u32, prev, OFF_TASK_STATE));
 }
 
 /* A name for the object behind a descriptor (file->private_data): a struct socket, eventpoll or pipe. All threads that sleep on
