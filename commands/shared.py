@@ -286,7 +286,7 @@ def present(
             view = _with_window(failed, made, view, again)
             _keep(failed, lambda: _write(made, json, out, view, default))
         if html:
-            _keep(failed, lambda: _write_html(made, html))
+            _keep(failed, lambda: _write_html(made, html, view.zoom))
         for step in exports.steps(made) if exports else ():
             _keep(failed, step)
     for error in failed:
@@ -328,11 +328,11 @@ def _with_window(failed: list[IolabError], made: Callable[[], Report], view: Vie
     return view
 
 
-def _write_html(made: Callable[[], Report], html: str) -> None:
+def _write_html(made: Callable[[], Report], html: str, zoom: Zoom | None) -> None:
     from reports.html import page
 
     with files.whole(html) as file:
-        page.write(made(), file)
+        page.write(made(), file, zoom)
 
 
 def _keep(failed: list[IolabError], step: Callable[[], object]) -> None:

@@ -37,6 +37,7 @@ class Phase(enum.IntEnum):
 
 
 _WORDS = ("asleep", "run queue", "preempted", "copy", "kernel", "user code", "calls without result", "not recorded")
+PHASES = tuple(Phase)
 AWAKE = (Phase.RUN_QUEUE, Phase.PREEMPTED, Phase.COPY, Phase.KERNEL, Phase.USER, Phase.BURST)
 
 
@@ -62,13 +63,17 @@ class Lane:
 
     def within(self, begin: int, end: int) -> Iterable[tuple[int, int, Phase]]:
         """The segments of this time, cut at its ends."""
-        starts = self.starts
-        for index in range(max(bisect.bisect_right(starts, begin) - 1, 0), len(self.lengths)):
-            if starts[index] >= end:
-                return
-            low, high = max(starts[index], begin), min(starts[index + 1], end)
+        starts, phases = self.starts, self.phases
+        first = max(bisect.bisect_right(starts, begin) - 1, 0)
+        last = min(bisect.bisect_left(starts, end), len(phases))
+        low = max(starts[first], begin)
+        for index in range(first, last):
+            high = starts[index + 1]
+            if high > end:
+                high = end
             if high > low:
-                yield low, high, Phase(self.phases[index])
+                yield low, high, PHASES[phases[index]]
+            low = high
 
     def calls_within(self, begin: int, end: int) -> Iterable[tuple[Call, int, int]]:
         """The calls that were under way in this time, with their begin and end on the lane."""
@@ -81,9 +86,26 @@ class Lane:
             if high > begin:
                 yield self.calls[index], low, high
 
+    def spent(self, begin: int, end: int) -> Sequence[int]:
+        """How long the thread was in each phase, ns, in the order of the enum."""
+        if begin <= self.thread.start and end >= self.thread.end:
+            return self._in_all
+        found = [0] * len(PHASES)
+        for low, high, phase in self.within(begin, end):
+            found[phase] += high - low
+        return found
+
+    @cached_property
+    def _in_all(self) -> Sequence[int]:
+        found = [0] * len(PHASES)
+        for length, phase in zip(self.lengths, self.phases, strict=True):
+            found[phase] += length
+        return found
+
     def awake(self, begin: int, end: int) -> int:
         """How long it was not asleep, as far as that is recorded, ns."""
-        return sum(high - low for low, high, phase in self.within(begin, end) if phase in AWAKE)
+        spent = self.spent(begin, end)
+        return sum(spent[phase] for phase in AWAKE)
 
 
 def lanes(result: Result) -> dict[int, Lane]:

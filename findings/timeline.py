@@ -118,12 +118,7 @@ class Timeline:
 
     def not_recorded(self, shown: Iterable[Lane], window: Window) -> int:
         """The time of these threads in the window of which nothing is recorded, ns."""
-        return sum(
-            high - low
-            for lane in shown
-            for low, high, phase in lane.within(window.begin, window.end)
-            if phase is Phase.NOT_RECORDED
-        )
+        return sum(lane.spent(window.begin, window.end)[Phase.NOT_RECORDED] for lane in shown)
 
 
 def timeline(
@@ -156,15 +151,16 @@ def cells(lane: Lane, window: Window, columns: int) -> list[Cell]:
     """How long the thread spent in each phase, for each column of the window. Before and after its life: no time."""
     found = [[0] * len(Phase) for _ in range(columns)]
     span = max(window.span, 1)
+    ends = [window.begin + -(-column * span // columns) for column in range(1, columns + 1)]
+    column = max(lane.thread.start - window.begin, 0) * columns // span
     for low, high, phase in lane.within(window.begin, window.end):
-        first, last = (low - window.begin) * columns // span, (high - 1 - window.begin) * columns // span
-        if first == last:
-            found[first][phase] += high - low
-            continue
-        for column in range(first, last + 1):
-            left = window.begin + -(-column * span // columns)
-            right = window.begin + -(-(column + 1) * span // columns)
-            found[column][phase] += min(high, right) - max(low, left)
+        while low >= ends[column]:
+            column += 1
+        while high > ends[column]:
+            found[column][phase] += ends[column] - low
+            low = ends[column]
+            column += 1
+        found[column][phase] += high - low
     return found
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from findings.lanes import Lane, Phase
-from findings.timeline import Timeline, cells
+from findings.timeline import Timeline, Window, cells
 from probes.measure.queues import place
 from probes.measure.result import Call, Message, Sleep
 from probes.words import visible
@@ -131,7 +131,7 @@ class _Packing:
     def _coarse(self, lane: Lane) -> None:
         """The time in each phase in steps, without the calls."""
         thread = lane.thread
-        window = type(self._found.run)(thread.start, max(thread.end, thread.start + 1))
+        window = Window(thread.start, max(thread.end, thread.start + 1))
         for cell in cells(lane, window, max(window.span // self._step, 1)):
             for phase, length in enumerate(cell):
                 if length:
@@ -139,14 +139,14 @@ class _Packing:
                     self._columns.phase.append(phase)
 
     def _calls(self, lane: Lane) -> None:
-        columns, after = self._columns, 0
+        columns, after, number = self._columns, 0, self._names.number
+        columns.parts += lane.parts
+        columns.count += [call.count for call in lane.calls]
+        columns.name += [number(call.name) for call in lane.calls]
+        columns.fd += [0 if call.fd is None else zigzag(call.fd + 1) for call in lane.calls]
+        columns.result += map(self._result, lane.calls)
         for call, first, parts in zip(lane.calls, lane.firsts, lane.parts, strict=True):
             columns.gap.append(first - after)
-            columns.parts.append(parts)
-            columns.name.append(self._names.number(call.name))
-            columns.fd.append(zigzag(call.fd + 1) if call.fd is not None else 0)
-            columns.result.append(self._result(call))
-            columns.count.append(call.count)
             after = first + parts
             if call.sleeps:
                 self._sleeps(call, lane.phases[first:after].count(Phase.ASLEEP))
@@ -156,7 +156,9 @@ class _Packing:
             return 0
         if call.errno:
             self._errors[str(call.result)] = call.errno
-        return zigzag(call.result) + 2 if abs(call.result) < _LARGEST else 1
+        if -_LARGEST < call.result < _LARGEST:
+            return 2 * call.result + 2 if call.result >= 0 else 1 - 2 * call.result  # zigzag + 2
+        return 1
 
     def _sleeps(self, call: Call, drawn: int) -> None:
         """The queue and the cause of each segment in which the thread was asleep. A sleep of no length has no segment."""

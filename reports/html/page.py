@@ -7,6 +7,7 @@ from typing import IO, Any
 
 from markupsafe import Markup
 
+from findings.zoom import Zoom
 from probes.context import CasesRun, LabRun, ServerRun, TraceRun, TrafficRun
 from probes.measure.result import CallRow, Result, Thread, Verdict
 from probes.words import count
@@ -25,12 +26,12 @@ _MOST = 500  # threads of a page
 _CALLS = 24  # rows of the table of system calls that are shown at once
 
 
-def write(report: Report, file: IO[str]) -> None:
-    """The whole page."""
-    file.write(templates.render("run.html", content(report)))
+def write(report: Report, file: IO[str], zoom: Zoom | None = None) -> None:
+    """The whole page; `zoom`: the part of the run that its timeline shows first."""
+    file.write(templates.render("run.html", content(report, zoom)))
 
 
-def content(report: Report) -> dict[str, Any]:
+def content(report: Report, zoom: Zoom | None = None) -> dict[str, Any]:
     """What the template inserts; the page of a mark adds to it."""
     result = report.result
     context = result.context
@@ -59,7 +60,7 @@ def content(report: Report) -> dict[str, Any]:
         "checks": [(check, VERDICTS[check.verdict].word) for check in result.checks],
         "definitions": definitions(shown),
         "claims_named": claims_named(ids[0]) if ids else "",
-        "timeline": timeline.content(report),
+        "timeline": timeline.content(report, zoom),
     }
 
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from findings.lanes import AWAKE, Lane, Phase
 from findings.timeline import Band, Cell, Timeline, Window, cells
+from findings.zoom import Zoom
 from probes.words import count, visible
 from reports import moments
 from reports import timeline as sentences
@@ -28,7 +29,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def content(report: Report) -> dict[str, Any] | None:
+def content(report: Report, zoom: Zoom | None = None) -> dict[str, Any] | None:
     """What the template inserts; None for a run without threads."""
     found = report.timeline
     bands = found.bands(found.run, LANES)
@@ -42,10 +43,16 @@ def content(report: Report) -> dict[str, Any] | None:
         "legend": [(KINDS[phase], _key(phase)) for phase in phases],
         "bands": [_band(band, report, found) for band in bands],
         "ticks": _ticks(found.run),
-        "head": _in_script(_head(report, found, bands, data)),
+        "head": _in_script(_head(report, found, bands, data) | {"first": _first(found, zoom)}),
         "data": Markup(data.data),
         "typical": bool(found.typical),
     }
+
+
+def _first(found: Timeline, zoom: Zoom | None) -> list[int]:
+    """The part that is shown first: the whole run, or what the user named."""
+    window = found.window(zoom) if zoom and zoom.named else found.run
+    return [window.begin - found.run.begin, window.end - found.run.begin]
 
 
 def _key(phase: Phase) -> str:
@@ -84,9 +91,7 @@ def _band(band: Band, report: Report, found: Timeline) -> dict[str, Any]:
 
 def _lane(lane: Lane, run: Window) -> dict[str, Any]:
     thread = lane.thread
-    spent = [0] * len(Phase)
-    for length, phase in zip(lane.lengths, lane.phases, strict=True):
-        spent[phase] += length
+    spent = lane.spent(run.begin, run.end)
     parts = sorted((phase for phase in Phase if spent[phase]), key=lambda phase: -spent[phase])
     said = ", ".join(f"{phase.words} {share(spent[phase], thread.wall)}" for phase in parts)
     return {

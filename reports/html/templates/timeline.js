@@ -146,7 +146,7 @@
   const all = lanes(data);
   const bands = head.bands.map((band) => ({ ...band, open: !band.folded }));
   const axis = document.getElementById("tl-axis"), board = document.getElementById("tl-lanes");
-  let shown = [0, head.span], rows = [], colours = {}, wide = 0, waiting = false, chosen = null;
+  let shown = head.first, rows = [], colours = {}, wide = 0, waiting = false, chosen = null;
   view.labels = []; // the texts of the last drawing: [words, left, top, right, bottom]
 
   function layout() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import replace
@@ -9,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from findings.zoom import Zoom, moment
+from reports.html import page
+from runs.report import report
 from tests.conftest import measured
 from tests.reports.html.test_page import outline, written
 
@@ -60,6 +64,14 @@ def test_of_200_threads_50_have_lanes_and_the_others_are_folded() -> None:
     assert found.count('class="tl-row"') == 50 and "Shown: 50 of 200 threads" in found and "folded" in found
     assert len(head(text)["lanes"]) == 200 and sum(band["folded"] for band in head(text)["bands"]) == 150
     assert len(text) < 1_000_000
+
+
+def test_the_user_says_which_part_is_shown_first() -> None:
+    file = io.StringIO()
+    page.write(report(measured("blocking")), file, Zoom(moment("from", "12ms"), moment("to", "20ms")))
+    assert head(file.getvalue())["first"] == [12_000_000, 20_000_000]
+    shown = head(written(measured("blocking")))
+    assert shown["first"] == [0, shown["span"]]
 
 
 def test_names_can_not_end_the_script_that_holds_them() -> None:
