@@ -507,5 +507,6 @@
   view.shown = shown;
   draw();
   view.ready = true;
+  view.draw = draw; // at once, without waiting for the browser's next frame
   performance.mark("timeline");
 })();

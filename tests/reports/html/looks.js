@@ -87,7 +87,6 @@ function keys(page, view, found) {
     if (table.tHead.rows[0].cells[column].getAttribute("aria-sort") !== "descending") found.push("aria-sort is missing");
   }
 }
-const drawn = (view) => new Promise((done) => view.requestAnimationFrame(done)); // the timeline asked for its frame before
 async function ready(canvas) {
   for (let turn = 0; canvas && !canvas.ready && turn < 200; turn++) await new Promise((done) => setTimeout(done, 50));
 }
@@ -100,39 +99,47 @@ function labels(canvas, when, found) {
         found.push(`timeline, ${when}: on each other: ${words} | ${others}`);
   });
 }
-async function timeline(page, view, found) {
+function timeline(page, view, found) {
   const canvas = page.getElementById("tl-view");
   if (!canvas) return;
   if (!canvas.ready) { found.push("the timeline was not drawn"); return; }
   const said = page.getElementById("tl-said"), tip = page.getElementById("tip");
   const span = () => canvas.shown[1] - canvas.shown[0], whole = span();
-  const press = async (key) => { canvas.dispatchEvent(new view.KeyboardEvent("keydown", { key, bubbles: true })); await drawn(view); };
+  const press = (key) => { canvas.dispatchEvent(new view.KeyboardEvent("keydown", { key, bubbles: true })); canvas.draw(); };
   labels(canvas, "whole", found);
   if (!canvas.labels.length) found.push("the timeline has no label");
   if (visible(page.querySelector(".tl-static"))) found.push("the static picture stands beside the timeline");
   if (view.matchMedia("(prefers-color-scheme: dark)").matches) return; // the keys are those of the light page
   canvas.focus({ preventScroll: true });
-  for (const key of ["+", "+", "ArrowRight", "+", "n", "p"]) { await press(key); labels(canvas, `after ${key}`, found); }
+  for (const key of ["+", "+", "ArrowRight", "+", "n", "p"]) { press(key); labels(canvas, `after ${key}`, found); }
   if (Math.abs(span() * 8 - whole) > whole / 100) found.push("three + do not make an eighth of the run");
   if (!/took|not alive|%/.test(said.textContent)) found.push(`n tells nothing of a call: ${said.textContent}`);
-  await press("Enter");
+  press("Enter");
   labels(canvas, "at one call", found);
   const here = canvas.shown[0];
-  await press("ArrowLeft");
+  press("ArrowLeft");
   if (canvas.shown[0] >= here && here > 0) found.push("the arrow to the left does not move the timeline");
   page.getElementById("tl-list").open = true;
-  await press("ArrowDown");
-  await new Promise((done) => setTimeout(done, 50));
-  await drawn(view);
+  press("ArrowDown");
+  canvas.draw();
   const before = span(), board = page.getElementById("tl-lanes").getBoundingClientRect();
   canvas.dispatchEvent(new view.WheelEvent("wheel", { deltaY: 100, clientX: board.left + 50, bubbles: true, cancelable: true }));
-  await drawn(view);
+  canvas.draw();
   if (span() <= before && before < whole) found.push("the wheel does not zoom out");
   page.querySelector("[data-do=in]").click();
-  await press("0");
+  press("0");
   if (span() !== whole) found.push("0 does not show the whole run");
   const rows = page.querySelectorAll("#tl-list tbody tr").length;
   if (!rows && !/0 calls/.test(page.querySelector("#tl-list caption").textContent)) found.push("the table of the calls is empty");
+  for (const button of [...page.querySelectorAll("#tl-folds button")].slice(0, 1)) {
+    const folded = canvas.labels.length;
+    button.click();
+    canvas.draw();
+    if (canvas.labels.length <= folded || !/^fold/.test(button.textContent)) found.push("a folded kind does not open");
+    labels(canvas, "unfolded", found);
+    button.click();
+    canvas.draw();
+  }
   for (let y = 30; y < board.height && tip.hidden; y += 8) for (let part = 0.05; part < 1 && tip.hidden; part += 0.1)
     canvas.querySelector("#tl-lanes").dispatchEvent(new view.PointerEvent("pointermove", { clientX: board.left + part * board.width,
       clientY: page.getElementById("tl-lanes").getBoundingClientRect().top + y, bubbles: true }));

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from findings.zoom import Zoom, moment
+from probes.measure.result import Result
 from reports.html import page
 from runs.report import report
 from tests.conftest import measured
@@ -56,12 +57,17 @@ def test_what_is_not_recorded_is_said_and_has_its_own_pattern() -> None:
     assert "may have worked or slept" in found and "f-unknown" not in section(written(measured("blocking")))
 
 
-def test_of_200_threads_50_have_lanes_and_the_others_are_folded() -> None:
+def of_200_threads() -> Result:
+    """A run with 195 threads that did nothing beside five that served."""
     result, numbers = measured("thread_pool"), range(9_000, 9_195)
     more = (replace(result.threads[-1], serial=100_000 + number, tid=number, host_tid=number, calls=0) for number in numbers)
-    text = written(replace(result, threads=(*result.threads, *more)))
+    return replace(result, threads=(*result.threads, *more))
+
+
+def test_of_200_threads_50_have_lanes_and_the_others_are_folded() -> None:
+    text = written(of_200_threads())
     found = section(text)
-    assert found.count('class="tl-row"') == 50 and "Shown: 50 of 200 threads" in found and "folded" in found
+    assert found.count('class="tl-row"') == 50 and "Shown: 50 of 200 threads" in found and "150 of 195 idle threads" in found
     assert len(head(text)["lanes"]) == 200 and sum(band["folded"] for band in head(text)["bands"]) == 150
     assert len(text) < 1_000_000
 
