@@ -16,13 +16,14 @@ import heapq
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from findings.models.descriptors import argument, processes
 from probes.kernel import syscalls
 from probes.measure.result import Call, Result, Thread
 from probes.measure.sockets import Address, Role, SocketEnd, SocketName
+from probes.measure.sums import Descriptor
 from probes.words import visible
 
 if TYPE_CHECKING:
@@ -32,6 +33,25 @@ _MPTCP = 262  # IPPROTO_MPTCP
 _PROTOCOLS = {6: "TCP", 17: "UDP", 1: "ICMP", 58: "ICMPv6", 132: "SCTP", 136: "UDP-Lite", _MPTCP: "MPTCP"}
 _BY_TYPE: dict[int, str] = {1: "TCP", 2: "UDP", 3: "raw"}  # SOCK_STREAM, SOCK_DGRAM, SOCK_RAW
 _FAMILIES = {16: "netlink", 17: "packet", 38: "crypto", 40: "vsock", 44: "XDP"}
+# The kernel's functions that close files of a kind (struct file_operations, release).
+_FILES = {
+    "pipe_release": "pipe", "ep_eventpoll_release": "epoll", "eventfd_release": "eventfd", "timerfd_release": "timerfd",
+    "signalfd_release": "signalfd", "inotify_release": "inotify", "fanotify_release": "fanotify",
+    "io_uring_release": "io_uring",
+    "userfaultfd_release": "userfaultfd", "seccomp_notify_release": "seccomp notifications", "pidfd_release": "pidfd",
+    "tty_release": "terminal", "perf_release": "perf event", "bpf_map_release": "BPF map", "bpf_prog_release": "BPF program",
+    "fuse_dev_release": "FUSE device", "mqueue_flush_file": "message queue",
+    "ext4_release_file": "file", "xfs_file_release": "file", "btrfs_release_file": "file", "ovl_release": "file",
+    "fuse_release": "file", "nfs_file_release": "file", "f2fs_release_file": "file", "zfs_release": "file",
+    "v9fs_dir_release": "file", "simple_release": "file",
+    "dcache_dir_close": "folder", "ext4_release_dir": "folder", "fuse_dir_release": "folder", "ovl_dir_release": "folder",
+    "nfs_closedir": "folder", "offset_dir_release": "folder",
+    "kernfs_fop_release": "file of sysfs", "proc_reg_release": "file of /proc", "seq_release": "file of /proc",
+    "single_release": "file of /proc", "seq_release_private": "file of /proc", "proc_map_release": "file of /proc",
+    "mem_release": "file of /proc", "proc_id_map_release": "file of /proc",
+}  # fmt: skip
+_SOCKET_CLOSES = "sock_close"
+_WITHOUT_NUMBER = ("file", "folder", "terminal")  # their words alone are clear
 _F_DUPFD, _F_DUPFD_CLOEXEC = 0, 1030  # uapi/linux/fcntl.h
 # The result of these calls is a descriptor of this kind. One of its kinds in a process: "epoll[12]" says which.
 _MAKES = {
@@ -73,6 +93,18 @@ def kind_words(family: int, type_: int, protocol: int) -> str:
     if family not in (socket.AF_INET, socket.AF_INET6):
         return _FAMILIES.get(family, f"family {family}")
     return _PROTOCOLS.get(protocol) or _BY_TYPE.get(type_, f"protocol {protocol}")
+
+
+@cache
+def file_words(descriptor: Descriptor) -> str:
+    """As in "TCP", "unix socket", "epoll", "file"; "" for what has no word here.
+
+    >>> [file_words(each) for each in (Descriptor("sock_close", 2, 1, 6), Descriptor("pipe_release"), Descriptor("x_release"))]
+    ['TCP', 'pipe', '']
+    """
+    if descriptor.release != _SOCKET_CLOSES and not descriptor.family:
+        return _FILES.get(descriptor.release, "")
+    return kind_words(descriptor.family, descriptor.type, descriptor.protocol)
 
 
 def _address(address: Address, beside: Address | None = None) -> str:
@@ -193,7 +225,7 @@ class DescriptorWords:
 
     def of(self, call: Call) -> str:
         """What the call's descriptor is; "" if that is not known."""
-        return self._named(call).words or _by_its_sleeps(call)
+        return self._named(call).words or _by_its_file(call) or _by_its_sleeps(call)
 
     def name_of(self, call: Call) -> SocketName | None:
         """The addresses of the socket that the call uses or, an accept, returns; None: no socket, or not known."""
@@ -254,6 +286,16 @@ class DescriptorWords:
 
 
 _AT_THE_END = frozenset({"connect", "bind", "listen"})  # the call gives the socket its address
+
+
+def _by_its_file(call: Call) -> str:
+    """As the kernel knows the file of the call; "" where the recording does not say it."""
+    if call.descriptor is None or call.fd is None:
+        return ""
+    words = file_words(call.descriptor)
+    if call.descriptor.family:
+        return words if words.endswith("socket") else f"{words} socket"
+    return words if not words or words.startswith(_WITHOUT_NUMBER) else f"{words}[{call.fd}]"
 
 
 def _by_its_sleeps(call: Call) -> str:
