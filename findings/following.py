@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from findings.causes import Cause
@@ -79,7 +80,8 @@ class LeftOut:
 class UnderWay:
     """Nothing has come for a while, and a thread is in this call, or makes the same call again and again (`burst`).
 
-    `since`: when it fell asleep, or the burst began, ns. `queue`: "" if it is not asleep.
+    `since`: when it fell asleep, or the burst began, ns. `queue`: "" if it is not asleep. `others`: so many threads of that
+    name are in the same sleep, each for less time.
     """
 
     at: int
@@ -88,6 +90,7 @@ class UnderWay:
     since: int
     queue: str = ""
     burst: Call | None = None
+    others: int = 0
 
 
 Event = Ended | Began | Executed | Gone | LeftOut | UnderWay
@@ -140,6 +143,19 @@ class _Sockets:
         return name if same else None
 
 
+_DIGITS = re.compile(r"\d+")  # names of a kind differ in their numbers (roles.kind, whose file takes long to import)
+
+
+def _alike_together(events: Iterable[UnderWay]) -> Iterator[UnderWay]:
+    """Threads of one name in the same sleep as one event, that of the longest sleep."""
+    groups: dict[tuple[object, ...], list[UnderWay]] = collections.defaultdict(list)
+    for event in events:
+        own = event.thread.serial if event.burst else 0
+        groups[event.thread.pid, _DIGITS.sub("N", event.thread.name), event.call, event.queue, own].append(event)
+    for group in groups.values():
+        yield replace(min(group, key=lambda event: event.since), others=len(group) - 1)
+
+
 class Following:
     """Makes events of records as they come."""
 
@@ -184,8 +200,7 @@ class Following:
                 self._at = record.at
                 self._account(record.thread, record.made - self._seen[record.thread] - open_bursts[record.thread])
         if self.left_out == before:
-            for record, call in found:
-                yield from self._under_way(record, call)
+            yield from _alike_together(event for record, call in found for event in self._under_way(record, call))
 
     def _on_socket(self, record: Any) -> None:
         who, sockets = self._who.get(record.thread), self._reader.sockets
@@ -195,7 +210,7 @@ class Following:
         elif who:
             self._sockets.open(who.pid, sockets.on_socket(record))
 
-    def _under_way(self, record: Any, burst: Call | None) -> Iterator[Event]:
+    def _under_way(self, record: Any, burst: Call | None) -> Iterator[UnderWay]:
         who = self._who.get(record.thread)
         if who is None or not self._wanted.part.has_thread(who):
             return

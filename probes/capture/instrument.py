@@ -108,7 +108,7 @@ class Instrument:
                 taken = time.monotonic()
             self._save_sums(schedule)
             before, wanted = wanted, self._wants(self._ring.produced - begin)
-            if wanted is not before or self._quiet.lasts(not fresh):
+            if (wanted and not before) or self._quiet.lasts(not fresh):
                 self._say_moment()
             if wanted is not before:
                 self._programs.settings(details=wanted, walk_every=self._walk_every)

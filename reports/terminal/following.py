@@ -175,7 +175,8 @@ def _under_way(event: UnderWay) -> list[Words]:
         call = [Words(visible(event.burst.name), "bold"), Words(f"({arguments(event.burst)})")]
         return [*parts, *call, *_result(event.burst), Words(f"; {made}", "dim")]
     where = f"in {visible(event.call)}, which has not ended" if event.call else "outside calls"
-    return [*parts, Words(f"asleep until now on {event.queue}, {where}", "dim")]
+    others = f"; {count(event.others, 'other thread')} of that name, too" if event.others else ""
+    return [*parts, Words(f"asleep until now on {event.queue}, {where}{others}", "dim")]
 
 
 def _result(call: Call) -> list[Words]:

@@ -93,5 +93,14 @@ def test_what_is_under_way_is_said_where_nothing_happens() -> None:
     assert isinstance(spins, UnderWay) and spins.burst and spins.burst.count == 20
 
 
+def test_threads_that_sleep_alike_are_one_event() -> None:
+    following = Following(Reader(recording([])), Wanted())
+    born = [record(Kind.THREAD, thread=n, tid=n, ns_tid=n, ns_tgid=1, start=1, comm=f"pool-{n}") for n in range(1, 51)]
+    assert list(following.read(packed(*born)))
+    state = {"at": 900, "off": int(Off.ASLEEP), "nr": NUMBERS["futex"], "stack": 1}
+    (event,) = following.moment(packed(*(record(Kind.STATE, thread=n, off_at=500 - n, **state) for n in range(1, 51))))
+    assert isinstance(event, UnderWay) and (event.thread.name, event.others, event.since) == ("pool-50", 49, 450)
+
+
 def packed(*items: object) -> bytes:
     return b"".join(map(records.encode, items))
