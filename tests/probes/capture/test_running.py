@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from probes.capture import running
 from probes.errors import WrongUsage
 from probes.measure.measure import measure
 from probes.measure.result import Result
+from probes.measure.sockets import Role
 
 # One thread waits in accept for ever, the main thread waits for a byte, makes 500 calls, says so, and waits again.
 PROGRAM = """
@@ -80,6 +82,9 @@ def test_a_thread_that_sleeps_all_the_time_sleeps_in_its_call(kernel: None) -> N
     assert sleep.queue == "accept", sleep.stack
     acceptor = next(thread for thread in result.threads if thread.serial == accept.thread)
     assert acceptor.wait == acceptor.wall and acceptor.user == 0
+    (listener,) = result.socket_names
+    assert listener.found and listener.role is Role.LISTENING and listener.local and listener.local.host == "127.0.0.1"
+    assert [(end.open, end.backlog) for end in result.socket_ends] == [(True, 0)]
 
 
 @pytest.mark.live
@@ -121,3 +126,15 @@ def test_a_process_that_is_not_there_is_named() -> None:
         running.need_process(99999999)
     with pytest.raises(WrongUsage, match="itself"):
         running.need_process(os.getpid())
+
+
+def test_each_socket_of_a_process_is_given_with_a_descriptor_of_the_same_socket() -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        found = {fd: os.fstat(own).st_ino for pid, fd, own in running.sockets(os.getpid()) if pid == os.getpid()}
+        assert {fd: found[fd] for fd in (left.fileno(), right.fileno())} == {
+            fd: os.fstat(fd).st_ino for fd in (left.fileno(), right.fileno())
+        }
+        before = set(os.listdir("/proc/self/fd"))
+        assert sum(1 for _ in running.sockets(os.getpid())) >= 2
+        assert set(os.listdir("/proc/self/fd")) == before, "each copy is closed"

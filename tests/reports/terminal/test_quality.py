@@ -33,7 +33,7 @@ def section(recorded: Callable[[str], Recording]) -> Callable[..., str]:
     [
         ("uninvited", "iolab refused 3 attempts of other processes to enter this recording"),
         ("refused", "a seccomp filter answered 3 system calls before the call began"),
-        ("emulated", "a tracer emulated or cancelled 3 system calls"),
+        ("emulated", "a tracer answered or skipped 3 system calls"),
         ("killed", "3 threads died at the entry of a system call"),
     ],
 )
