@@ -49,7 +49,9 @@ class Latest:
         self._parts: list[bytes] = []
 
     def add(self, payload: bytes) -> None:
-        """The next chunk. Raises ValueError or struct.error where it does not belong."""
+        """The next chunk. Raises ValueError where it does not belong."""
+        if len(payload) < _HEADER.size:
+            raise ValueError("a part of its sums is missing")
         begin, at, number, of = _HEADER.unpack_from(payload)
         if number == 0:
             self._parts = []

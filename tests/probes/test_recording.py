@@ -132,6 +132,25 @@ def test_a_file_without_an_end_has_what_came_until_then(tmp_path: Path) -> None:
     assert "less load" not in losses.remedy(found.events)
 
 
+def test_sums_until_a_moment_count_only_in_a_file_without_an_end(tmp_path: Path) -> None:
+    made, path = recording(stream(3)), tmp_path / "one.iolab"
+    rows = [b"".join(records.encode(record(Kind.SUM, nr=1, count=count)) for _ in range(3)) for count in (1, 2)]
+    with path.open("wb") as file:
+        writer = writer_of(made, file)
+        writer.stacks(made.stacks)
+        writer.records(made.data)
+        for at, sums in enumerate(rows, 1):
+            writer.sums(sums, 0, at * 1_000_000_000)
+        begin = file.tell()
+        writer.finish(made)
+    assert load(path) == made
+    path.write_bytes(path.read_bytes()[:begin])
+    cut = load(path)
+    assert cut.data == made.data + rows[1] and cut.losses == {"CUT": 1, "SUMMED_MS": 2000}
+    (sentence,) = losses.notes(measure(cut).events)
+    assert "cut off" in sentence and "first 2.0 s" in sentence
+
+
 def test_a_writer_that_is_killed_leaves_a_recording(tmp_path: Path) -> None:
     path = tmp_path / "one.iolab"
     code = (
