@@ -13,7 +13,7 @@ import pytest
 from probes.capture.throttling import Throttling
 from tests.conftest import cannot, iolab
 
-COMPUTES = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done"
+COMPUTES = "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done"
 
 
 @contextlib.contextmanager
