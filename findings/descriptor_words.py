@@ -82,6 +82,8 @@ def socket_words(name: SocketName) -> str:
         return f"{kind} {local} listening"
     if name.peer is None:
         return f"{kind} {local}" if name.local.port else f"{kind} socket"
+    if not name.local.port:  # the connection was refused
+        return f"{kind} ->{_address(name.peer)}"
     arrow = {Role.ACCEPTED: "<-", Role.CONNECTED: "->"}.get(name.role, "<->")
     return f"{kind} {local}{arrow}{_address(name.peer, beside=name.local)}"
 

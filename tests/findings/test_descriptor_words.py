@@ -8,10 +8,11 @@ from functools import cache
 
 import pytest
 
-from findings.descriptor_words import descriptor_words
+from findings.descriptor_words import descriptor_words, socket_words
 from findings.view import Run
 from probes.measure.measure import measure
 from probes.measure.result import Call
+from probes.measure.sockets import Address, Role, SocketName
 from probes.recording import load
 from tests.conftest import DATA
 
@@ -65,6 +66,11 @@ def test_an_accept_leads_to_its_connection() -> None:
 @pytest.mark.parametrize("name", ["execve", "mmap", "exit_group"])
 def test_a_call_without_a_descriptor_has_no_words(name: str) -> None:
     assert {descriptor_words(run(), call) for call in run().result.named(name)} <= {""}
+
+
+def test_a_connection_that_was_refused_has_no_port_of_its_own() -> None:
+    name = SocketName(0, 1, 5, 7, 0, 2, 1, 6, Role.CONNECTED, Address("127.0.0.1", 0), Address("127.0.0.1", 1))
+    assert socket_words(name) == "TCP ->127.0.0.1:1"
 
 
 def test_every_socket_ends_and_nothing_is_left_in_it() -> None:
