@@ -23,11 +23,20 @@ HELP: dict[str, str] = {}
 
 _LIVE, _PURE = ("pytest", "-m", "live"), ("pytest", "-m", "not live")
 _TIMED = ("tests/test_start.py", "tests/probes/measure/test_notified.py")  # compare durations, so they run alone
-# Parts of the tests, the longest first. What no part names comes last.
-_LIVE_PARTS = (("tests/labs/test_live.py",), ("tests/machines",), ("tests/labs/test_wrong_servers.py",), ("tests/runs",))
+# Parts of the tests, the longest first. What no part names comes last. A process takes the next part when its part has ended.
+_LIVE_PARTS = (
+    ("tests/labs/test_live.py",),
+    ("tests/runs",),
+    ("tests/labs/test_wrong_servers.py",),
+    ("tests/probes",),
+    ("tests/machines",),
+)
 _PURE_PARTS = (
-    ("tests/servers", "tests/commands", "tests/test_add_a_model.py", "tests/test_growth.py"),  # start processes, measure time
-    ("tests/reports", "tests/test_handouts.py", "tests/test_docs.py"),  # render recordings
+    ("tests/servers",),
+    ("tests/reports",),
+    ("tests/runs",),
+    ("tests/commands", "tests/test_add_a_model.py", "tests/test_growth.py"),
+    ("tests/findings", "tests/labs", "tests/probes"),
 )
 
 

@@ -29,8 +29,8 @@ from runs.report import report
 from tests.conftest import lab_run
 from tests.growth import longer, wider
 
-SHORT, TIMES = 12, 4
-ENOUGH = 0.02  # seconds of CPU; what takes less at the larger size is no burden
+SHORT, TIMES = 8, 4
+ENOUGH = 0.015  # seconds of CPU; what takes less at the larger size is no burden
 STEEPEST = 2.2 * TIMES  # n log n and the noise of a shared machine; quadratic growth is TIMES ** 2
 
 
@@ -82,9 +82,9 @@ def seconds(step: Callable[[], Any], tries: int) -> float:
 
 def steepness(large: Callable[[], Any], small: Callable[[], Any]) -> float:
     """How many times as long the large step takes as the small one. Other work on the machine may make one try longer: what
-    looks steep is timed again, and the least of 3 tries counts. 0 for a step that takes no time worth mentioning.
+    looks steep is timed again, and the least of 3 or 6 tries counts. 0 for a step that takes no time worth mentioning.
     """
-    for tries in (1, 3):
+    for tries in (1, 3, 6):
         taken = seconds(large, tries)
         ratio = taken / seconds(small, tries) if taken > ENOUGH else 0.0
         if ratio <= STEEPEST:

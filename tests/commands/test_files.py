@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import COMMAND, DATA
+from tests.conftest import DATA, iolab
 
 CALLER = 4711
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"SUDO_UID": str(CALLER), "SUDO_GID": str(CALLER)}
-    return subprocess.run([*COMMAND, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=120)
+    return iolab(*map(str, arguments), SUDO_UID=str(CALLER), SUDO_GID=str(CALLER))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="SUDO_UID counts for root only; to make it run: sudo")

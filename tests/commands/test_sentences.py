@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -12,14 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import COMMAND, ROOT, iolab, readable_by_all
+from probes.errors import WrongUsage
+from probes.patience import _patience
+from tests.conftest import COMMAND, ROOT, iolab, readable_by_all, started_anew
 
 
 @pytest.mark.parametrize("factor", ["-1", "0", "nan", "inf", "1e9", "fast"])
-def test_a_senseless_patience_is_refused(factor: str) -> None:
-    done = subprocess.run([*COMMAND, "claims"], capture_output=True, text=True, env=os.environ | {"IOLAB_SLOW": factor})
+def test_a_senseless_patience_is_refused(factor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IOLAB_SLOW", factor)
+    with pytest.raises(WrongUsage, match=re.escape(f"IOLAB_SLOW={factor} is ")):
+        _patience()
+
+
+def test_a_senseless_patience_ends_a_command() -> None:
+    done = started_anew("claims", IOLAB_SLOW="fast")
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert f"IOLAB_SLOW={factor} is " in done.stderr
+    assert "IOLAB_SLOW=fast is not a number" in done.stderr
 
 
 def test_doctor_of_another_user_names_what_is_missing() -> None:
