@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import functools
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from runs.bench.figures import Outcome
 from runs.bench.programs import Failed, Guard
 from runs.bench.rounds import run
 from runs.bench.tools import TOOLS
@@ -16,30 +17,33 @@ from tests.conftest import cannot
 IN_C = [workload for workload in WORKLOADS if workload.counted]
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    program = compiled(tmp_path)
+@pytest.fixture(scope="module")
+def outcome_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Workload], Outcome]]:
+    """Runs a workload, once for all tests."""
+    folder = tmp_path_factory.mktemp("workloads")
+    program = compiled(folder)
     if not program:
         cannot("gcc is missing", "apt-get install gcc libc6-dev")
-    with Guard(tmp_path) as guard:
-        yield Place(tmp_path, guard, program)
+    with Guard(folder) as guard:
+        place = Place(folder, guard, program)
+        yield functools.cache(lambda workload: run(workload, TOOLS[0], 0, place))
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
-def test_each_workload_runs_without_a_tool(workload: Workload, place: Place) -> None:
+def test_each_workload_runs_without_a_tool(workload: Workload, outcome_of: Callable[[Workload], Outcome]) -> None:
     if workload.missing():
         cannot(workload.missing(), "install it")
-    outcome = run(workload, TOOLS[0], 0, place)
+    outcome = outcome_of(workload)
     assert outcome.load, outcome.failure
     assert outcome.load.operations > 0 and outcome.load.typical_ns > 0 and outcome.load.per_second > 0
     assert (outcome.load.calls is not None) == bool(workload.counted)
 
 
 @pytest.mark.parametrize(("name", "at_least"), [("eagain", 1), ("roundtrip", 2), ("bulk", 17), ("epoll", 2)])
-def test_the_program_counts_its_calls(name: str, at_least: int, place: Place) -> None:
+def test_the_program_counts_its_calls(name: str, at_least: int, outcome_of: Callable[[Workload], Outcome]) -> None:
     """A round trip is a recvfrom and a sendto; 1 MiB is at least 16 times the buffer, and an answer."""
     workload = next(workload for workload in IN_C if workload.name == name)
-    load = run(workload, TOOLS[0], 0, place).load
+    load = outcome_of(workload).load
     assert isinstance(load, Load) and load.calls
     assert load.calls >= at_least * load.operations
     if name == "eagain":
