@@ -5,7 +5,7 @@ start alone, as MODEL_server.py or as a program compiled by `cc -Wall -Wextra -p
 
 * it imports no module of this project, and fits on a page;
 * its port is the first argument, else the variable PORT; 0 is any free port; it listens on 127.0.0.1;
-* it echoes every byte of every connection, and SIGTERM ends it with all that it started.
+* it echoes every byte of every connection, and SIGTERM ends it, with all processes and threads that it started.
 
 A gap is a step of the model. Comment lines mark it; in C they begin with // instead of #:
 
@@ -25,7 +25,7 @@ runs/grading/rubrics/MODEL.toml) or properties (the ids of findings/properties).
 alone holds its stub: a gap with code whose first check is met is not suspected (runs/exercise/assessment.py). Where `protocol`
 fails, most other checks fail with it, and need no name. A stub's line keeps its place relative to the marker. A gap may have no
 stub. The numbers 1, 2, 3 ... are the order in which a student thinks; their order in the file may differ. With its stubs the
-file must start (in C: compile without a warning) and be wrong. `python -m tests.labs.exercises LANGUAGE MODEL` runs all of
+file must start (in C: compile without a warning) and be wrong. `python -m tests.labs.exercises LANGUAGE MODEL` tests all of
 this.
 
 The student sees the GAP comment, the stub, and a line "# END 1" in the place of END: the lines between are the student's.

@@ -24,7 +24,7 @@ async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
             # CHECKS: protocol, partial_messages
             data = await reader.read(65536)
             # HINT: The stub waits for a newline, and the clients send none.
-            # HINT: Read docs.python.org, asyncio streams, StreamReader.read: how much does read(n) wait for?
+            # HINT: Read docs.python.org, asyncio streams, StreamReader.read: how many bytes does read(n) wait for?
             # HINT: data = await reader.read(65536)
             # STUB: data = await reader.readline()
             # END
@@ -33,7 +33,8 @@ async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
             if not data:
                 break
             # HINT: At the end of the stream, read returns at once, without suspending the coroutine. What does it return then?
-            # HINT: It returns b"". Without a test the coroutine runs for ever, and the loop serves no other connection.
+            # HINT: read returns b"". Without a test for that, the coroutine runs for ever, and the loop serves no other
+            #       connection.
             # HINT: if not data: break
             # END
             # GAP 3: Send `data` back, and suspend this coroutine while the send buffer is full.

@@ -45,8 +45,8 @@ static int listen_on(const char *port)
     return listener;
 }
 
-// Sends all of the data. A blocking send waits for room and takes all, but a signal or an error may
-// end it after a part.
+// Sends all of the data. A blocking send sleeps until it has taken all of the data, unless a signal
+// or an error ends it early.
 static bool send_all(int connection, const char *data, size_t size)
 {
     while (size > 0) {
@@ -54,7 +54,7 @@ static bool send_all(int connection, const char *data, size_t size)
         //        SIGPIPE to the server: the default action of SIGPIPE ends the process.
         // CHECKS: protocol
         ssize_t sent = send(connection, data, size, MSG_NOSIGNAL);
-        // HINT: The stub says that all was sent, and sends nothing.
+        // HINT: The stub claims that all data was sent, and sends nothing.
         // HINT: Read send(2): the return value, the error EPIPE, and the flag that keeps SIGPIPE
         //       away. UNP 5.13 shows a server that SIGPIPE ends.
         // HINT: ssize_t sent = send(connection, data, size, MSG_NOSIGNAL);
@@ -75,7 +75,7 @@ static void talk(int connection)
     char data[65536];
     ssize_t size;
     // GAP 2: Read what comes and send it back, until the client has ended the connection or reset
-    //        it. The stub serves one read.
+    //        it. The stub reads only once.
     // CHECKS: protocol, partial_messages
     while ((size = recv(connection, data, sizeof data, 0)) > 0)
         if (!send_all(connection, data, (size_t)size))
@@ -111,8 +111,7 @@ static void serve(int listener)
             continue;
         }
         talk(connection);
-        // GAP 4: Give the descriptor back. The client learns by this that the server has ended the
-        //        connection, too.
+        // GAP 4: Close the connection. The client then sees that the server has ended it, too.
         // CHECKS: half_close
         close(connection);
         // HINT: The kernel sends a FIN when the last descriptor of the connection is closed.

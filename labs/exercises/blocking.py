@@ -65,7 +65,7 @@ def talk(connection: socket.socket) -> None:
         # GAP 5: Send all of `data` back.
         # CHECKS: protocol, huge_message
         connection.sendall(data)
-        # HINT: One call of send may take a part of the data only. Python has a method that goes on until all is sent.
+        # HINT: One call of send may take only a part of the data. Python has a method that goes on until all data is sent.
         # HINT: UNP 3.9 has the function writen for this. Python's method is connection.sendall.
         # HINT: connection.sendall(data)
         # END

@@ -4,8 +4,8 @@
 //     cc -Wall -Wextra -pthread -o epoll_server epoll_server.c && ./epoll_server 8080
 //
 // The server registers each descriptor once. epoll_wait returns the ready ones: a listener with a
-// new connection, a connection with data, or, where the server asks for it, a connection with room
-// in its send buffer. No other call may sleep.
+// new connection, a connection with data, or, if the server has registered EPOLLOUT, a connection
+// with room in its send buffer. No other call may sleep.
 #define _GNU_SOURCE // accept4
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,9 +17,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// A process may have 1,024 descriptors (RLIMIT_NOFILE). At that limit accept fails with EMFILE, the
-// client stays in the accept queue, and the listener stays ready: the loop would spin. So the
-// server closes connections beyond MOST at once.
+// A process may have 1,024 descriptors by default (RLIMIT_NOFILE). At that limit accept fails with
+// EMFILE, the client stays in the accept queue, and the listener stays ready: the loop would spin.
+// So the server closes connections beyond MOST at once.
 enum { MOST = 1000, EVENTS = 64 };
 
 struct connection {
@@ -59,8 +59,8 @@ static int listen_on(const char *port)
     return listener;
 }
 
-// Sends what is unsent, or else reads once and sends that. Does not wait. Returns false if the
-// connection has ended.
+// Sends the unsent data. Without unsent data, reads once and sends what it read. Never sleeps.
+// Returns false if the connection has ended.
 static bool serve(struct connection *c)
 {
     if (c->begin == c->end) {
@@ -137,8 +137,8 @@ static void go_on(int epoll, struct connection *c)
     //        unsent.
     // CHECKS: slow_reader
     struct epoll_event event = {.events = now ? EPOLLOUT : EPOLLIN, .data.ptr = c};
-    // HINT: If the send buffer is full, send takes a part, or nothing (EAGAIN). Who tells the
-    //       server when there is room?
+    // HINT: If the send buffer is full, send takes a part, or nothing (EAGAIN). Which event reports
+    //       that the send buffer has room again?
     // HINT: EPOLLOUT reports room (epoll_ctl(2)). A send buffer nearly always has room, so
     //       epoll_wait would not sleep if EPOLLOUT were always registered.
     // HINT: struct epoll_event event = {.events = now ? EPOLLOUT : EPOLLIN, .data.ptr = c};
@@ -159,9 +159,9 @@ static void serve_all(int listener)
         //        once.
         // CHECKS: no_polling
         int ready = epoll_wait(epoll, events, EVENTS, -1);
-        // HINT: The last argument is the time-out. With 0, the loop polls without an end and takes
+        // HINT: The last argument is the time-out. With 0, the loop polls without a pause and takes
         //       a whole core.
-        // HINT: Read epoll_wait(2): which time-out waits without an end?
+        // HINT: Read epoll_wait(2): which time-out means that the call waits without a limit?
         // HINT: int ready = epoll_wait(epoll, events, EVENTS, -1);
         // STUB: int ready = epoll_wait(epoll, events, EVENTS, 0);
         // END

@@ -35,7 +35,7 @@ def serve(listener: socket.socket) -> None:
         # CHECKS: no_polling, asleep_in_epoll_wait, one_thread, woken_by_the_callback, never-spins, needs-no-short-time-out
         ready = epoll.poll()
         # HINT: The time-out decides how long epoll_wait sleeps. 0 means: return at once.
-        # HINT: Read the argument "timeout" in epoll_wait(2): which value waits without an end?
+        # HINT: Read the argument "timeout" in epoll_wait(2): which value means that the call waits without a limit?
         # HINT: epoll.poll() without an argument has the time-out -1.
         # STUB: ready = epoll.poll(0)
         # END
@@ -73,7 +73,7 @@ def serve(listener: socket.socket) -> None:
             # STUB: if not data:
             # STUB:     continue
             # END
-            # GAP 5: Keep `rest` in `unsent`, and let epoll report room in the send buffer instead of new data. When all is
+            # GAP 5: Keep `rest` in `unsent`, and let epoll report room in the send buffer instead of new data. When all data is
             # sent, let epoll report new data again.
             # CHECKS: slow_reader, huge_message
             if rest:
@@ -81,11 +81,12 @@ def serve(listener: socket.socket) -> None:
                 epoll.modify(fd, select.EPOLLOUT)
             elif events & select.EPOLLOUT:
                 epoll.modify(fd, select.EPOLLIN)
-            # HINT: The stub forgets what send did not take. The loop above already sends unsent[fd] before it reads on.
+            # HINT: The stub forgets the data that send did not take. The lines above already send unsent[fd] before they read
+            #       new data.
             # HINT: EPOLLOUT reports room in the send buffer. A socket nearly always has room, so register EPOLLOUT only while
             #       data is unsent. epoll_ctl(2) has EPOLL_CTL_MOD for the change; Python's method is epoll.modify.
             # HINT: If there is a rest: unsent[fd] = rest, and epoll.modify(fd, select.EPOLLOUT).
-            # HINT: Else, if `events` has EPOLLOUT, the last rest has just been sent: epoll.modify(fd, select.EPOLLIN).
+            # HINT: Otherwise, if `events` has EPOLLOUT, the last rest has just been sent: epoll.modify(fd, select.EPOLLIN).
             # END
 
 

@@ -3,9 +3,9 @@
 //
 //     cc -Wall -Wextra -pthread -o epoll_edge_server epoll_edge_server.c && ./epoll_edge_server 8080
 //
-// The kernel does not report data that was left unread. So the server accepts until EAGAIN, and
-// reads and sends until EAGAIN. A connection is registered once, for both directions; no second
-// epoll_ctl is needed.
+// The kernel does not report unread data again. So the server accepts until EAGAIN, and reads and
+// sends until EAGAIN. A connection is registered once, for both directions; no second epoll_ctl is
+// needed.
 #define _GNU_SOURCE // accept4
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,9 +17,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// A process may have 1,024 descriptors (RLIMIT_NOFILE). At that limit accept fails with EMFILE, and
-// no edge reports the client again that waits in the accept queue. So the server closes connections
-// beyond MOST at once.
+// A process may have 1,024 descriptors by default (RLIMIT_NOFILE). At that limit accept fails with
+// EMFILE, and no edge reports the waiting client again. So the server closes connections beyond
+// MOST at once.
 enum { MOST = 1000, EVENTS = 64 };
 
 struct connection {
@@ -59,9 +59,9 @@ static int listen_on(const char *port)
     return listener;
 }
 
-// Sends what is unsent, or else reads once and sends that. Does not wait. Returns the bytes that
-// were sent or read, 0 at the end of the connection, and -1 after an error: EAGAIN if the call
-// would have to wait, else the connection is broken.
+// Sends the unsent data. Without unsent data, reads once and sends what it read. Never sleeps.
+// Returns the bytes that were sent or read, 0 at the end of the connection, and -1 after an error:
+// EAGAIN if the call would have to wait, else the connection is broken.
 static ssize_t step(struct connection *c)
 {
     if (c->begin < c->end) {
@@ -87,8 +87,7 @@ static bool serve(struct connection *c)
         ;
     // HINT: epoll_wait will not report the data that you leave in the socket. When the client waits
     //       for its reply and sends nothing more, both wait for ever.
-    // HINT: epoll(7) says when an edge-triggered descriptor may be left: read or write until
-    //       EAGAIN.
+    // HINT: epoll(7) says when the server may wait again: after read or write has returned EAGAIN.
     // HINT: A step that moves data returns more than 0. Repeat step(c) while it does, and keep its
     //       last result in `moved`.
     // STUB: ssize_t moved = step(c);
@@ -138,8 +137,8 @@ static void serve_all(int listener)
         for (int i = 0; i < ready; i++) { // a result of -1 (EINTR, after SIGCONT) reports nothing
             struct connection *c = events[i].data.ptr;
             if (c == NULL) {
-                // GAP 3: Accept all clients that wait: one report may stand for several. The stub
-                //        accepts one of them.
+                // GAP 3: Accept all clients that wait: one report may stand for several clients.
+                //        The stub accepts one of them.
                 // CHECKS: many_clients
                 while (accept_client(epoll, listener))
                     ;

@@ -1,12 +1,12 @@
 // An echo server with io_uring: the process puts requests into one ring, and the kernel puts
-// completions into another one (io_uring(7)). The memory of the rings is shared; one system call
+// completions into another ring (io_uring(7)). The memory of the rings is shared; one system call
 // submits requests and waits for completions.
 //
 //     cc -Wall -Wextra -pthread -o io_uring_server io_uring_server.c && ./io_uring_server 8080
 //
 // A receive is requested before there is data. It completes when the data is in the process's
-// buffer. The C library has no functions for io_uring, so syscall(2) makes the calls (liburing is a
-// library for it).
+// buffer. The C library has no functions for io_uring, so syscall(2) makes the calls (the library
+// liburing wraps these calls).
 #define _GNU_SOURCE // syscall
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,8 +23,8 @@
 #include <unistd.h>
 
 // Each connection has one request under way, and the listener one. So MOST + 1 requests fit into a
-// ring of ENTRIES, and the completions into the other ring, which is twice as large: neither can be
-// full.
+// ring of ENTRIES, and the completions into the other ring, which is twice as large: neither ring
+// can be full.
 enum { MOST = 1000, ENTRIES = 1024 };
 
 struct connection {
@@ -35,7 +35,7 @@ struct connection {
 
 static struct {
     int fd;
-    unsigned mask, tail, submitted; // tail counts the requests in the ring, submitted those taken
+    unsigned mask, tail, submitted; // counts of requests: in the ring; taken by the kernel
     _Atomic unsigned *shared_tail;
     struct io_uring_sqe *requests;
     unsigned completion_mask;
@@ -147,7 +147,7 @@ static void go_on(struct connection *c, int result)
         return;
     }
     // GAP 3: Note what the request has done: after a receive, all data is unsent; after a send,
-    //        `begin` moves by `result`. The stub takes each send for a whole one.
+    //        `begin` moves by `result`. The stub assumes that each send took all data.
     // CHECKS: slow_reader
     if (c->begin < c->end) {
         c->begin += (size_t)result;
@@ -173,12 +173,12 @@ static void go_on(struct connection *c, int result)
 // The request for a connection has completed: `fd` is the connection, or a negative errno.
 static void accepted(int listener, int fd)
 {
-    // GAP 2: Request the next connection: each request to accept brings one.
+    // GAP 2: Request the next connection: each request accepts one connection.
     // CHECKS: protocol
     request(IORING_OP_ACCEPT, listener, NULL, 0, NULL);
     // HINT: Without a request under way, the kernel does not accept. Clients stay in the queue of
     //       the listener.
-    // HINT: Read io_uring_enter(2), IORING_OP_ACCEPT. The function below makes the first request.
+    // HINT: Read io_uring_enter(2), IORING_OP_ACCEPT. `main` makes the first request.
     // HINT: request(IORING_OP_ACCEPT, listener, NULL, 0, NULL);
     // STUB: (void)listener;
     // END

@@ -3,10 +3,10 @@
 //
 //     cc -Wall -Wextra -pthread -o native_aio_server native_aio_server.c && ./native_aio_server 8080
 //
-// A read that is submitted for an empty blocking socket sleeps in io_submit (fs/aio.c: aio_read).
-// So the server submits polls (IOCB_CMD_POLL), which complete when a socket is ready, and then
-// reads by recv. A poll completes once: each report needs a new poll. The thread sleeps in
-// io_getevents and in no other call.
+// A read of a blocking socket without data sleeps in io_submit (fs/aio.c: aio_read). So the server
+// submits polls (IOCB_CMD_POLL), which complete when a socket is ready, and then reads by recv. A
+// poll completes once: each report needs a new poll. The thread sleeps in io_getevents and in no
+// other call.
 #define _GNU_SOURCE // accept4, syscall
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,9 +21,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// A process may have 1,024 descriptors (RLIMIT_NOFILE). At that limit accept fails with EMFILE, the
-// client stays in the accept queue, and the listener stays ready: the loop would spin. So the
-// server closes connections beyond MOST at once.
+// A process may have 1,024 descriptors by default (RLIMIT_NOFILE). At that limit accept fails with
+// EMFILE, the client stays in the accept queue, and the listener stays ready: the loop would spin.
+// So the server closes connections beyond MOST at once.
 enum { MOST = 1000, EVENTS = 64 };
 
 struct connection {
@@ -63,8 +63,8 @@ static int listen_on(const char *port)
     return listener;
 }
 
-// Sends what is unsent, or else reads once and sends that. Does not wait. Returns false if the
-// connection has ended.
+// Sends the unsent data. Without unsent data, reads once and sends what it read. Never sleeps.
+// Returns false if the connection has ended.
 static bool serve(struct connection *c)
 {
     if (c->begin == c->end) {
@@ -82,7 +82,7 @@ static bool serve(struct connection *c)
 }
 
 // Asks once whether the descriptor is ready. The completion brings `c` back. The kernel copies the
-// request, so it may lie on the stack.
+// request, so the request may be on the stack.
 static bool submit_poll(aio_context_t context, int fd, int events, struct connection *c)
 {
     // GAP 1: Fill the request: a poll of the descriptor for these events, with `c` as its data. The
@@ -95,8 +95,8 @@ static bool submit_poll(aio_context_t context, int fd, int events, struct connec
         .aio_data = (__u64)(uintptr_t)c,
     };
     // HINT: io_submit(2) names the members of struct iocb, and the values of aio_lio_opcode.
-    // HINT: For IOCB_CMD_POLL aio_buf is no address: it has the events, POLLIN or POLLOUT (since
-    //       Linux 4.18).
+    // HINT: For IOCB_CMD_POLL aio_buf is not an address: it holds the events, POLLIN or POLLOUT
+    //       (since Linux 4.18).
     // HINT: .aio_lio_opcode = IOCB_CMD_POLL, .aio_fildes = (__u32)fd, .aio_buf =
     //       (__u64)events
     // HINT: aio_data comes back in the completion: .aio_data = (__u64)(uintptr_t)c
@@ -144,8 +144,8 @@ static void go_on(aio_context_t context, struct connection *c)
     // CHECKS: protocol, one_shot
     if (goes_on)
         goes_on = submit_poll(context, c->fd, c->begin < c->end ? POLLOUT : POLLIN, c);
-    // HINT: A poll of native AIO completes once. Without a new one, the kernel reports nothing more
-    //       about this connection.
+    // HINT: A poll of native AIO completes once. Without a new poll, the kernel reports nothing
+    //       more about this connection.
     // HINT: Which events? After a short send or EAGAIN, the client may have sent all of its data:
     //       POLLIN may never come again.
     // HINT: submit_poll(context, c->fd, c->begin < c->end ? POLLOUT : POLLIN, c), if `goes_on` is

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MOST = 1000 }; // connections; the server closes further ones at once
+enum { MOST = 1000 }; // connections; the server closes any further connection at once
 
 struct connection {
     int fd;
@@ -26,7 +26,7 @@ struct connection {
 };
 
 static struct connection *connections[MOST];
-static size_t number; // of the connections
+static size_t number; // how many connections are open
 
 // A handler may call _exit (signal-safety(7)). The kernel then ends all threads of the process and
 // closes its descriptors.
@@ -59,14 +59,14 @@ static int listen_on(const char *port)
     return listener;
 }
 
-// Sends what is unsent, or else reads once and sends that. Does not wait. Returns false if the
-// connection has ended.
+// Sends the unsent data. Without unsent data, reads once and sends what it read. Never sleeps.
+// Returns false if the connection has ended.
 static bool serve(struct connection *c)
 {
     if (c->begin == c->end) {
         ssize_t size = recv(c->fd, c->data, sizeof c->data, 0);
         // GAP 3: Tell the two results apart: the connection has ended or is broken (return false),
-        //        or it has no data now (return true). The stub takes both for the end.
+        //        or it has no data now (return true). The stub treats both as the end.
         // CHECKS: protocol
         if (size <= 0)
             return size < 0 && errno == EAGAIN;
@@ -133,7 +133,8 @@ static void serve_all(int listener)
     // END
     for (;;) {
         accept_client(listener);
-        // From the end, as the last connection takes the place of one that has ended.
+        // From the end: the last connection, which was served already, takes the place of a
+        // connection that has ended.
         for (size_t i = number; i-- > 0;) {
             if (serve(connections[i]))
                 continue;

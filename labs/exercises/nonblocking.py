@@ -27,7 +27,8 @@ def serve(listener: socket.socket) -> None:
     # END
     unsent: dict[socket.socket, bytes] = {}  # the connections, each with the data that is not sent yet
     while True:
-        # GAP 2: Try to accept one connection. Make it non-blocking, and put it into `unsent`. If no client waits, go on.
+        # GAP 2: Try to accept one connection. Make it non-blocking, and put it into `unsent`. If no client waits, go on
+        # with the connections.
         # CHECKS: protocol, starts
         try:
             connection, _address = listener.accept()
@@ -36,7 +37,7 @@ def serve(listener: socket.socket) -> None:
         except BlockingIOError:
             pass
         # HINT: Without a client, accept of a non-blocking listener fails with EAGAIN. Python raises BlockingIOError.
-        # HINT: A connection does not inherit O_NONBLOCK from the listener (accept(2)), so it needs a call of its own.
+        # HINT: A connection does not inherit O_NONBLOCK from the listener (accept(2)), so it needs its own call of setblocking.
         # HINT: Inside try ... except BlockingIOError: pass: listener.accept(), connection.setblocking(False),
         #       unsent[connection] = b""
         # STUB: connection, _address = listener.accept()
@@ -46,17 +47,18 @@ def serve(listener: socket.socket) -> None:
             try:
                 data = unsent[connection] or connection.recv(65536)
                 unsent[connection] = data
-                # GAP 3: Send `data`. What send does not take stays in unsent[connection], for the next round.
+                # GAP 3: Send `data`. Keep the data that send does not take in unsent[connection], for the next round.
                 # CHECKS: slow_reader, huge_message
                 unsent[connection] = data[connection.send(data) :]
-                # HINT: send of a non-blocking socket takes what has room in the send buffer, and returns how much that was.
+                # HINT: send on a non-blocking socket takes what fits into the send buffer, and returns how many bytes that was.
                 # HINT: Read send(2): the return value; UNP 16.2 keeps the rest in a buffer, too.
                 # HINT: unsent[connection] = data[connection.send(data) :]
                 # STUB: connection.send(data)
                 # STUB: unsent[connection] = b""
                 # END
                 ended = not data
-            # GAP 4: A socket without data, or without room, has not ended: catch the exception, and set `ended` to False.
+            # GAP 4: A connection without data, or without room in its send buffer, has not ended: catch the exception, and set
+            # `ended` to False.
             # CHECKS: protocol, starts
             except BlockingIOError:
                 ended = False

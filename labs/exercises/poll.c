@@ -2,9 +2,9 @@
 //
 //     cc -Wall -Wextra -pthread -o poll_server poll_server.c && ./poll_server 8080
 //
-// Each call gets an array with a place for each descriptor. The server writes `events`, what it
-// waits for; the kernel writes `revents`, what is there. Both are apart, so the array serves again.
-// No call but poll may sleep.
+// Each call gets an array with a place for each descriptor. The server writes `events`: the events
+// that it waits for. The kernel writes `revents`: the events that happened. The kernel does not
+// change `events`, so the server passes the same array again. No call but poll may sleep.
 #define _GNU_SOURCE // accept4
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,9 +16,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// A process may have 1,024 descriptors (RLIMIT_NOFILE). At that limit accept fails with EMFILE, the
-// client stays in the accept queue, and the listener stays readable: the loop would spin. So the
-// server closes connections beyond MOST at once.
+// A process may have 1,024 descriptors by default (RLIMIT_NOFILE). At that limit accept fails with
+// EMFILE, the client stays in the accept queue, and the listener stays readable: the loop would
+// spin. So the server closes connections beyond MOST at once.
 enum { MOST = 1000 };
 
 struct connection {
@@ -29,7 +29,7 @@ struct connection {
 
 static struct pollfd polled[MOST]; // polled[0] is the listener
 static struct connection *connections[MOST]; // connections[i] belongs to polled[i]
-static nfds_t number = 1; // of the places in use
+static nfds_t number = 1; // how many places are in use
 
 // A handler may call _exit (signal-safety(7)). The kernel then ends all threads of the process and
 // closes its descriptors.
@@ -62,8 +62,8 @@ static int listen_on(const char *port)
     return listener;
 }
 
-// Sends what is unsent, or else reads once and sends that. Does not wait. Returns false if the
-// connection has ended.
+// Sends the unsent data. Without unsent data, reads once and sends what it read. Never sleeps.
+// Returns false if the connection has ended.
 static bool serve(struct connection *c)
 {
     if (c->begin == c->end) {
@@ -109,8 +109,8 @@ static void accept_client(int listener)
 // Closes a connection. The last one of the arrays takes its place.
 static void drop(nfds_t place)
 {
-    // GAP 3: Close the connection, free its memory, and let the arrays have no hole: put the last
-    //        place in use into its place.
+    // GAP 3: Close the connection, free its memory, and fill its place in both arrays with the last
+    //        place in use.
     // CHECKS: half_close, asleep
     close(connections[place]->fd);
     free(connections[place]);
@@ -135,19 +135,19 @@ static void serve_all(int listener)
         //        returns at once.
         // CHECKS: asleep
         int ready = poll(polled, number, -1);
-        // HINT: The last argument is the time-out in milliseconds. With 0, the loop polls without
-        //       an end and takes a whole core.
-        // HINT: Read poll(2): which time-out waits without an end?
+        // HINT: The last argument is the time-out in milliseconds. With 0, the loop polls without a
+        //       pause and takes a whole core.
+        // HINT: Read poll(2): which time-out means that the call waits without a limit?
         // HINT: int ready = poll(polled, number, -1);
         // STUB: int ready = poll(polled, number, 0);
         // END
         if (ready < 0)
             continue; // EINTR, after SIGCONT: `revents` has no result
-        // From the end, as drop moves a place that was served already.
+        // From the end: drop fills a place with the last place, which was served already.
         for (nfds_t i = number - 1; i > 0; i--) {
             struct connection *c = connections[i];
-            // GAP 5: Leave out connections that are not ready. The stub leaves out those that wait
-            //        for room, too, and those of which poll reports POLLERR or POLLHUP.
+            // GAP 5: Skip connections that are not ready. The stub also skips connections that wait
+            //        for room, and connections for which poll reports POLLERR or POLLHUP.
             // CHECKS: slow_reader
             if (polled[i].revents == 0)
                 continue;
@@ -166,10 +166,10 @@ static void serve_all(int listener)
             //        all is sent. The stub waits for nothing while data is unsent.
             // CHECKS: slow_reader
             polled[i].events = c->begin < c->end ? POLLOUT : POLLIN;
-            // HINT: If the send buffer is full, send takes a part, or nothing (EAGAIN). Who tells
-            //       the server when there is room?
+            // HINT: If the send buffer is full, send takes a part, or nothing (EAGAIN). Which event
+            //       reports that the send buffer has room again?
             // HINT: POLLOUT reports room. A send buffer nearly always has room, so poll would not
-            //       sleep if POLLOUT were always asked for (UNP 6.10).
+            //       sleep if `events` always had POLLOUT (UNP 6.10).
             // HINT: polled[i].events = c->begin < c->end ? POLLOUT : POLLIN;
             // STUB: polled[i].events = c->begin < c->end ? 0 : POLLIN;
             // END

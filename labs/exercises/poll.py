@@ -35,13 +35,13 @@ def serve(listener: socket.socket) -> None:
         # CHECKS: asleep, woken, never-spins, needs-no-short-time-out
         ready = watched.poll()
         # HINT: The time-out decides how long poll sleeps. 0 means: return at once.
-        # HINT: Read the argument "timeout" in poll(2): which value waits without an end?
+        # HINT: Read the argument "timeout" in poll(2): which value means that the call waits without a limit?
         # HINT: watched.poll() without an argument has the time-out -1.
         # STUB: ready = watched.poll(0)
         # END
         for fd, _events in ready:
             if fd == listener.fileno():
-                # GAP 3: Accept the connection, make it non-blocking, put it into `connections`, and into the array.
+                # GAP 3: Accept the connection, make it non-blocking, put it into `connections`, and register it in the array.
                 # CHECKS: protocol, slow_reader
                 connection, _address = listener.accept()
                 connection.setblocking(False)
@@ -74,17 +74,18 @@ def serve(listener: socket.socket) -> None:
             # STUB: if not data:
             # STUB:     continue
             # END
-            # GAP 5: Keep `rest` in `unsent`, and let poll report room in the send buffer instead of new data. When all is
+            # GAP 5: Keep `rest` in `unsent`, and let poll report room in the send buffer instead of new data. When all data is
             # sent, let poll report new data again.
             # CHECKS: slow_reader, huge_message
             if rest:
                 unsent[fd] = rest
             watched.modify(fd, select.POLLOUT if rest else select.POLLIN)
-            # HINT: The stub forgets what send did not take. The loop above already sends unsent[fd] before it reads on.
-            # HINT: POLLOUT reports room in the send buffer. A socket nearly always has room, so ask for POLLOUT only while
+            # HINT: The stub forgets the data that send did not take. The lines above already send unsent[fd] before they read
+            #       new data.
+            # HINT: POLLOUT reports room in the send buffer. A socket nearly always has room, so register POLLOUT only while
             #       data is unsent (poll(2)). Python's method for the change is watched.modify.
             # HINT: If there is a rest: unsent[fd] = rest, and watched.modify(fd, select.POLLOUT).
-            # HINT: Else watched.modify(fd, select.POLLIN).
+            # HINT: Otherwise: watched.modify(fd, select.POLLIN).
             # END
 
 

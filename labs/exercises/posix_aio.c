@@ -17,14 +17,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// A process may have 1,024 descriptors (RLIMIT_NOFILE). At that limit accept fails with EMFILE, and
-// no signal reports the client again that waits in the accept queue. So the server closes
-// connections beyond MOST at once.
+// A process may have 1,024 descriptors by default (RLIMIT_NOFILE). At that limit accept fails with
+// EMFILE, and no signal reports the waiting client again. So the server closes connections beyond
+// MOST at once.
 enum { MOST = 1000 };
 #define DONE (SIGRTMIN + 1)
 
 struct connection {
-    struct aiocb request; // the only one: the next begins when it has ended
+    struct aiocb request; // one at a time: the next begins when this one has ended
     bool writes;
     size_t begin, end; // data[begin] to data[end - 1] was read, and is not sent yet
     char data[16384];
@@ -78,13 +78,13 @@ static bool go_on(struct connection *c)
     if (moved <= 0)
         return false;
     // GAP 3: Note what the request has done: after a read, the data is unsent; after a write,
-    //        `begin` moves on. The stub does not, and so it reads again and sends nothing.
+    //        `begin` moves on. The stub notes nothing, so the server reads again and sends nothing.
     // CHECKS: protocol
     if (c->writes)
         c->begin += (size_t)moved;
     else
         c->begin = 0, c->end = (size_t)moved;
-    // HINT: `request` writes data[begin] to data[end - 1], if there is any, and else it reads to
+    // HINT: `request` writes data[begin] to data[end - 1], if there is any. Otherwise it reads into
     //       the beginning of the buffer.
     // HINT: Like write(2), a request to write may have moved a part of the data (aio_write(3),
     //       aio_return(3)).
@@ -110,9 +110,9 @@ static void finish(struct connection *c)
 static void accept_clients(int listener)
 {
     for (;;) {
-        // GAP 2: Accept the next client that waits, if there is one. The connection must be
-        //        blocking: the thread of the C library that reads is there to wait. The stub makes
-        //        the connection non-blocking.
+        // GAP 2: Accept the next waiting client, if there is one. The connection must be blocking:
+        //        the C library's thread must sleep in its read. The stub makes the connection
+        //        non-blocking.
         // CHECKS: protocol, helpers
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         // HINT: The listener is non-blocking, its connections need not be: each descriptor has its
@@ -136,7 +136,7 @@ static void accept_clients(int listener)
         c->request.aio_sigevent.sigev_notify = SIGEV_SIGNAL;
         c->request.aio_sigevent.sigev_signo = DONE;
         c->request.aio_sigevent.sigev_value.sival_ptr = c;
-        // HINT: The thread that reads has the data, and nobody learns of it.
+        // HINT: The helper thread has read the data, but nothing tells the server's own thread.
         // HINT: Read sigevent(7): SIGEV_SIGNAL, sigev_signo, sigev_value. The request has a member
         //       aio_sigevent (aio(7)).
         // HINT: sigwaitinfo returns the value in info.si_value: set sigev_value.sival_ptr to the
@@ -155,9 +155,9 @@ static void serve_all(int listener)
     sigaddset(&signals, DONE);
     sigaddset(&signals, SIGIO);
     sigprocmask(SIG_BLOCK, &signals, NULL); // also in the threads that the C library will create
-    // SIGIO is not queued: one may stand for several clients. So the queue of real-time signals has
-    // at most one DONE for each connection, and stays below its limit (RLIMIT_SIGPENDING). The C
-    // library loses a signal that finds the queue full.
+    // SIGIO is not queued: one SIGIO may stand for several clients. The queue of real-time signals
+    // has at most one DONE for each connection, and stays below its limit (RLIMIT_SIGPENDING). When
+    // the queue is full, the C library loses the signal.
     if (fcntl(listener, F_SETOWN, getpid()) < 0 ||
         fcntl(listener, F_SETFL, O_ASYNC | O_NONBLOCK) < 0)
         die("fcntl");

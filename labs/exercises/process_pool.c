@@ -19,7 +19,7 @@
 enum { WORKERS = 4 };
 
 static pid_t workers[WORKERS];
-static int started; // of them
+static int started; // how many workers were forked
 
 static void die(const char *what)
 {
@@ -44,8 +44,8 @@ static int listen_on(const char *port)
     return listener;
 }
 
-// Sends all of the data. A blocking send waits for room and takes all, but a signal or an error may
-// end it after a part.
+// Sends all of the data. A blocking send sleeps until it has taken all of the data, unless a signal
+// or an error ends it early.
 static bool send_all(int connection, const char *data, size_t size)
 {
     while (size > 0) {
@@ -58,7 +58,7 @@ static bool send_all(int connection, const char *data, size_t size)
     return true;
 }
 
-// The life of a worker: one connection after the other, each until it ends.
+// A worker: serves one connection after the other, each until it ends.
 static void work(int listener)
 {
     for (;;) {
@@ -87,8 +87,7 @@ static void work(int listener)
     }
 }
 
-// Forks a worker. `signals` is the mask that it begins with. Returns false if there can be no
-// further process.
+// Forks a worker. `signals` is the worker's signal mask. Returns false if fork fails.
 static bool start(int listener, const sigset_t *signals)
 {
     pid_t worker = fork();
@@ -122,7 +121,7 @@ static void end_workers(void)
     // HINT: The end of a process does not end its children. They would keep the listener, and the
     //       port with it.
     // HINT: Read kill(2) and wait(2); UNP 30.6 has a handler that does this. A number of 0 in kill
-    //       means the whole process group, so leave such places out.
+    //       means the whole process group, so skip these places.
     // HINT: kill(workers[i], SIGTERM) for i from 0 to started - 1; then wait(NULL) until it fails:
     //       no child is left.
     // END
@@ -152,14 +151,14 @@ int main(int count, char **arguments)
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, &before); // each stays pending until sigwaitinfo takes it
     int listener = listen_on(count > 1 ? arguments[1] : getenv("PORT"));
-    // GAP 1: Start all workers of the pool. The stub starts one: the other clients wait for the
-    //        first one.
+    // GAP 1: Start all workers of the pool. The stub starts one worker: all other clients wait for
+    //        the first client.
     // CHECKS: ceiling, silent_client
     bool whole = true;
     for (int i = 0; i < WORKERS && whole; i++)
         whole = start(listener, &before);
     // HINT: A pool of four processes serves four clients at the same time.
-    // HINT: Read UNP 30.6. `start` forks one worker; `whole` says whether all could be forked.
+    // HINT: Read UNP 30.6. `start` forks one worker; `whole` says whether all workers were forked.
     // HINT: for (int i = 0; i < WORKERS && whole; i++) whole = start(listener, &before);
     // STUB: bool whole = start(listener, &before);
     // END

@@ -37,11 +37,11 @@ def serve(listener: socket.socket) -> None:
     # HINT: In a loop over range(WORKERS): worker = os.fork(); if worker == 0: work(listener); workers.append(worker)
     # STUB: work(listener)
     # END
-    # GAP 2: SIGTERM must end the workers, too: set `on_sigterm` as its handler. (Only the parent has it.)
+    # GAP 2: SIGTERM must end the workers, too: set `on_sigterm` as its handler, in the parent only.
     # CHECKS: ends_on_sigterm
     signal.signal(signal.SIGTERM, on_sigterm)
     # HINT: Without a handler SIGTERM ends this process alone; its children live on, and keep the port.
-    # HINT: Read docs.python.org, module signal: signal.signal. UNP 5.8 has the same for C.
+    # HINT: Read docs.python.org, module signal: signal.signal. UNP 5.8 does the same in C.
     # HINT: signal.signal(signal.SIGTERM, on_sigterm)
     # END
     while True:
@@ -50,16 +50,17 @@ def serve(listener: socket.socket) -> None:
 
 def on_sigterm(_number: int, _frame: FrameType | None) -> None:
     """Ends the workers, then the server."""
-    # GAP 3: Send SIGTERM to every worker, wait for the end of each, and end this process.
+    # GAP 3: Send SIGTERM to every worker, wait for the end of each worker, and end this process.
     # CHECKS: ends_on_sigterm
     for worker in workers:
         os.kill(worker, signal.SIGTERM)
     for worker in workers:
         os.waitpid(worker, 0)
     os._exit(0)
-    # HINT: `workers` has their process ids.
+    # HINT: `workers` has the process ids of all workers.
     # HINT: os.kill sends a signal (kill(2)), os.waitpid waits for the end of a child (waitpid(2)).
-    # HINT: For each: os.kill(worker, signal.SIGTERM). Then for each: os.waitpid(worker, 0). At the end os._exit(0).
+    # HINT: For each worker: os.kill(worker, signal.SIGTERM). Then for each worker: os.waitpid(worker, 0). At the end:
+    #       os._exit(0).
     # STUB: os._exit(0)
     # END
 

@@ -34,7 +34,7 @@ static void die(const char *what)
 // signal is not queued.
 static void on_sigchld(int signo)
 {
-    int saved = errno; // the handler may interrupt a call and the code that looks at its errno
+    int saved = errno; // the handler may run between a call and the code that checks its errno
     (void)signo;
     while (waitpid(-1, NULL, WNOHANG) > 0)
         ;
@@ -58,8 +58,8 @@ static int listen_on(const char *port)
     return listener;
 }
 
-// Sends all of the data. A blocking send waits for room and takes all, but a signal or an error may
-// end it after a part.
+// Sends all of the data. A blocking send sleeps until it has taken all of the data, unless a signal
+// or an error ends it early.
 static bool send_all(int connection, const char *data, size_t size)
 {
     while (size > 0) {
@@ -78,7 +78,7 @@ static void talk(int connection)
     char data[65536];
     ssize_t size;
     // GAP 2: Read what comes and send it back, until the client has ended the connection or reset
-    //        it. The stub serves one read.
+    //        it. The stub reads only once.
     // CHECKS: protocol, partial_messages
     while ((size = recv(connection, data, sizeof data, 0)) > 0)
         if (!send_all(connection, data, (size_t)size))
@@ -94,8 +94,9 @@ static void talk(int connection)
     // END
 }
 
-// The life of a child. SIGTERM ends the parent; the kernel then sends SIGTERM to the child as well.
-// If the parent has ended before prctl, another process is the child's parent by now.
+// A child: serves its connection, and ends. SIGTERM ends the parent; the kernel then sends SIGTERM
+// to the child as well. If the parent has ended before prctl, another process is the child's parent
+// by now.
 static void live(int listener, int connection, pid_t parent)
 {
     close(listener);
@@ -148,8 +149,8 @@ int main(int count, char **arguments)
 {
     struct sigaction terminate = {.sa_handler = on_sigterm}, child = {.sa_handler = on_sigchld};
     sigaction(SIGTERM, &terminate, NULL);
-    // GAP 4: Let the kernel call `on_sigchld` when a child has ended. Interrupted calls must go on:
-    //        accept must not fail.
+    // GAP 4: Let the kernel call `on_sigchld` when a child has ended. Interrupted calls must
+    //        restart: accept must not fail.
     // CHECKS: reaped
     child.sa_flags = SA_RESTART | SA_NOCLDSTOP;
     sigaction(SIGCHLD, &child, NULL);

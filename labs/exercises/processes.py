@@ -24,8 +24,8 @@ def serve(listener: socket.socket) -> None:
     # GAP 3: Make sure that no child stays a zombie: set `on_sigchld` as the handler of SIGCHLD.
     # CHECKS: reaped, waits-for-its-children
     signal.signal(signal.SIGCHLD, on_sigchld)
-    # HINT: A child that has ended stays in the process table (a zombie) until its parent asks for its status. The kernel tells
-    #       the parent by a signal.
+    # HINT: A child that has ended stays in the process table (a zombie) until its parent waits for it. A signal notifies the
+    #       parent of the child's end.
     # HINT: UNP 5.9 and 5.10; docs.python.org, module signal: signal.signal.
     # HINT: signal.signal(signal.SIGCHLD, on_sigchld)
     # END
@@ -40,7 +40,7 @@ def serve(listener: socket.socket) -> None:
             talk(connection)
             os._exit(0)
         # HINT: fork returns twice: 0 in the child, and the child's process id in the parent (fork(2), UNP 4.7).
-        # HINT: The child must never come back to this loop, or it accepts connections, too: it ends with os._exit(0).
+        # HINT: The child must never come back to this loop, or it would accept connections, too. So it ends with os._exit(0).
         # HINT: if os.fork() == 0: end_with_parent(), listener.close(), talk(connection), os._exit(0)
         # STUB: talk(connection)
         # END

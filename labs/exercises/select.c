@@ -60,8 +60,8 @@ static int listen_on(const char *port)
     return listener;
 }
 
-// Sends what is unsent, or else reads once and sends that. Does not wait. Returns false if the
-// connection has ended.
+// Sends the unsent data. Without unsent data, reads once and sends what it read. Never sleeps.
+// Returns false if the connection has ended.
 static bool serve(struct connection *c)
 {
     if (c->begin == c->end) {
@@ -118,8 +118,8 @@ static int fill(int listener, fd_set *readable, fd_set *writable)
         //        else into `readable`. The stub waits for nothing while data is unsent.
         // CHECKS: slow_reader
         FD_SET(fd, unsent ? writable : readable);
-        // HINT: If the send buffer is full, send takes a part, or nothing (EAGAIN). Who tells the
-        //       server when there is room?
+        // HINT: If the send buffer is full, send takes a part, or nothing (EAGAIN). Which event
+        //       reports that the send buffer has room again?
         // HINT: A connection counts as writable when its send buffer has room (UNP 6.3). That is
         //       nearly always so: in `writable` without unsent data, it keeps select from sleeping.
         // HINT: FD_SET(fd, unsent ? writable : readable);
@@ -135,13 +135,13 @@ static void serve_all(int listener)
     for (;;) {
         fd_set readable, writable;
         int highest = fill(listener, &readable, &writable);
-        // GAP 1: Sleep until a descriptor of the sets is ready, however long that takes. The stub
-        //        does not look at the descriptor with the highest number.
+        // GAP 1: Sleep until a descriptor of the sets is ready, however long that takes. With the
+        //        stub, select does not check the highest descriptor.
         // CHECKS: protocol
         int ready = select(highest + 1, &readable, &writable, NULL, NULL);
-        // HINT: The kernel looks at the descriptors from 0 to nfds - 1 (fs/select.c: do_select).
-        // HINT: Read select(2), nfds: "the highest-numbered file descriptor ... plus 1". Without a
-        //       time-out (NULL) it sleeps.
+        // HINT: The kernel checks the descriptors from 0 to nfds - 1 (fs/select.c: do_select).
+        // HINT: Read select(2), nfds: "the highest-numbered file descriptor ... plus 1". With NULL
+        //       as the time-out, select waits without a limit.
         // HINT: int ready = select(highest + 1, &readable, &writable, NULL, NULL);
         // STUB: int ready = select(highest, &readable, &writable, NULL, NULL);
         // END
@@ -151,9 +151,9 @@ static void serve_all(int listener)
             accept_client(listener);
         for (int fd = 0; fd <= highest; fd++) {
             struct connection *c = connections[fd];
-            // GAP 3: Leave out what is not ready: a descriptor without a connection, and a
-            //        connection that select left in none of the sets. The stub leaves out
-            //        connections with room in the send buffer, too.
+            // GAP 3: Skip a descriptor without a connection, and a connection that is not ready:
+            //        select left it in none of the sets. The stub also skips connections with room
+            //        in the send buffer.
             // CHECKS: slow_reader
             if (c == NULL || !(FD_ISSET(fd, &readable) || FD_ISSET(fd, &writable)))
                 continue;

@@ -29,7 +29,7 @@ def serve(listener: socket.socket) -> None:
         # CHECKS: asleep, slow_reader, woken, never-spins, needs-no-short-time-out
         readable, writable, _ = select.select(to_read, list(unsent), [])
         # HINT: select has three sets of descriptors: to read, to write, and with exceptions. Then comes the time-out.
-        # HINT: Read select(2): which time-out makes it wait without an end? In Python it is left out.
+        # HINT: Read select(2): which time-out makes select wait without a limit? In Python, omit this argument.
         # HINT: readable, writable, _ = select.select(to_read, list(unsent), [])
         # STUB: readable, writable, _ = select.select(to_read, [], [], 0)
         # END
@@ -59,17 +59,19 @@ def serve(listener: socket.socket) -> None:
             if not data:
                 connections.pop(fd).close()
                 continue
-            # HINT: recv returns 0 bytes when the client has sent its FIN. select reports it as readable for ever.
+            # HINT: recv returns 0 bytes when the client has sent its FIN. select reports such a connection as readable for
+            #       ever.
             # HINT: UNP 5.13 has the same case. The server must close its descriptor; until then the client waits for its end.
             # HINT: if not data: connections.pop(fd).close(), and continue with the next descriptor.
             # STUB: if not data:
             # STUB:     continue
             # END
-            # GAP 4: Keep what send did not take: select must report room for it, and no new data until it is sent.
+            # GAP 4: Keep the data that send did not take (`rest`): until it is sent, select must report room in the send
+            # buffer, and no new data.
             # CHECKS: slow_reader, huge_message
             if rest:
                 unsent[fd] = rest
-            # HINT: The stub forgets `rest`. Look at the lines above: where does the next round take it from?
+            # HINT: The stub forgets `rest`. Look at the lines above: from where does the next round take unsent data?
             # HINT: While a descriptor is in `unsent`, it is in the second set of select, and not in the first.
             # HINT: if rest: unsent[fd] = rest
             # END

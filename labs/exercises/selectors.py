@@ -31,12 +31,12 @@ def serve(listener: socket.socket) -> None:
     # HINT: reactor.register(listener, selectors.EVENT_READ, partial(on_connection, reactor, listener))
     # END
     while True:
-        # GAP 2: Sleep until events come, however long that takes, and call the function of each.
+        # GAP 2: Sleep until events come, however long that takes, and call the function of each event.
         # CHECKS: asleep, never-spins, needs-no-short-time-out, reactor, protocol
         for key, _events in reactor.select():
             key.data()
-        # HINT: select of the selector returns pairs of a key and the events. key.data is what was registered.
-        # HINT: A time-out of 0 returns at once. Without an argument, select waits without an end.
+        # HINT: reactor.select returns pairs: a key and its events. key.data is the function that was registered.
+        # HINT: A time-out of 0 returns at once. Without an argument, select waits without a limit.
         # HINT: for key, _events in reactor.select(): key.data()
         # STUB: for key, _events in reactor.select(0):
         # STUB:     key.data()
@@ -74,13 +74,13 @@ def on_ready(reactor: selectors.BaseSelector, connection: socket.socket, unsent:
         connection.close()
         return
     # HINT: recv returns 0 bytes when the client has sent its FIN. The reactor reports such a connection as readable for ever.
-    # HINT: UNP 5.13 has the same case. Read docs.python.org: selectors.BaseSelector.unregister; it comes before close.
+    # HINT: UNP 5.13 has the same case. Read docs.python.org: selectors.BaseSelector.unregister; call it before close.
     # HINT: if not data: reactor.unregister(connection), connection.close(), return
     # STUB: if not data:
     # STUB:     return
     # END
-    # GAP 5: If there is a rest, let the reactor call on_ready with it as soon as there is room to write. When all is sent after
-    # that, let the reactor wait for new data again.
+    # GAP 5: If there is a rest, let the reactor call on_ready with it as soon as the send buffer has room. When the whole rest
+    # is sent, let the reactor wait for new data again.
     # CHECKS: slow_reader, huge_message
     if rest or unsent:
         event = selectors.EVENT_WRITE if rest else selectors.EVENT_READ

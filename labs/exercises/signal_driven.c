@@ -17,9 +17,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// A process may have 1,024 descriptors (RLIMIT_NOFILE). At that limit accept fails with EMFILE, and
-// no signal reports the client again that waits in the accept queue. So the server closes
-// connections beyond MOST at once.
+// A process may have 1,024 descriptors by default (RLIMIT_NOFILE). At that limit accept fails with
+// EMFILE, and no signal reports the waiting client again. So the server closes connections beyond
+// MOST at once.
 enum { MOST = 1000 };
 #define READY (SIGRTMIN + 1)
 
@@ -84,9 +84,9 @@ static void arm(int fd)
     // END
 }
 
-// Sends what is unsent, or else reads once and sends that. Does not wait. Returns the bytes that
-// were sent or read, 0 at the end of the connection, and -1 after an error: EAGAIN if the call
-// would have to wait, else the connection is broken.
+// Sends the unsent data. Without unsent data, reads once and sends what it read. Never sleeps.
+// Returns the bytes that were sent or read, 0 at the end of the connection, and -1 after an error:
+// EAGAIN if the call would have to wait, else the connection is broken.
 static ssize_t step(struct connection *c)
 {
     if (c->begin < c->end) {
@@ -100,8 +100,8 @@ static ssize_t step(struct connection *c)
     return size;
 }
 
-// A signal may be about a connection that was closed since: its descriptor may have no connection,
-// or a newer one.
+// A signal may be about a connection that has been closed: its descriptor may have no connection
+// now, or a newer connection.
 static void serve(int fd)
 {
     struct connection *c = fd >= 0 && fd < MOST ? connections[fd] : NULL;
@@ -115,8 +115,8 @@ static void serve(int fd)
         ;
     // HINT: No signal reports the data that you leave in the socket. When the client waits for its
     //       reply and sends nothing more, both wait for ever.
-    // HINT: The rule is that of edge-triggered epoll (epoll(7)): read or write until EAGAIN. UNP
-    //       25.3 does so for datagrams.
+    // HINT: The rule is the same as for edge-triggered epoll (epoll(7)): read or write until
+    //       EAGAIN. The server of UNP 25.3 reads datagrams in this way.
     // HINT: A step that moves data returns more than 0. Repeat step(c) while it does, and keep its
     //       last result in `moved`.
     // STUB: ssize_t moved = step(c);
@@ -174,13 +174,13 @@ static void serve_all(int listener)
                 serve(fd);
         } else if (number == READY) {
             // GAP 3: Find out which descriptor the signal is about: accept all clients, or serve
-            //        the connection. The stub only knows the listener.
+            //        the connection. The stub treats every signal as a new client.
             // CHECKS: protocol
             if (info.si_fd == listener)
                 accept_clients(listener);
             else
                 serve(info.si_fd);
-            // HINT: The kernel writes down for each signal where it comes from.
+            // HINT: The kernel passes the cause of each signal along with it.
             // HINT: Read sigaction(2), siginfo_t: si_fd "is set for SIGIO", and for the signal of
             //       F_SETSIG (fcntl(2)).
             // HINT: info.si_fd is the descriptor. Compare it with `listener`.

@@ -19,7 +19,7 @@ def main() -> None:
 
 
 READY = signal.SIGRTMIN + 1  # a real-time signal: each event is queued, and carries its descriptor
-LOST = signal.SIGIO  # the kernel sends it instead when the queue of signals is full
+LOST = signal.SIGIO  # the kernel sends SIGIO instead when the queue of signals is full
 
 
 def serve(listener: socket.socket) -> None:
@@ -34,34 +34,34 @@ def serve(listener: socket.socket) -> None:
     arm(listener)
     connections: dict[int, socket.socket] = {}  # by descriptor
     unsent: dict[int, bytes] = {}  # by descriptor: data that found no room in the send buffer
-    reported = [listener.fileno()]  # no signal reports what came before arm: look once
+    reported = [listener.fileno()]  # no signal reports a client that came before arm: try accept once
     while True:
         for fd in reported:
             if fd == listener.fileno():
-                # GAP 2: Accept every connection that waits (accept_one returns None when no other waits). Arm each, put it into
-                # `connections`, and append its descriptor to `reported`.
+                # GAP 2: Accept every connection that waits (accept_one returns None when no more connections wait). Arm each,
+                # put it into `connections`, and append its descriptor to `reported`.
                 # CHECKS: protocol, armed, many_clients, notified_by_signal
                 while connection := accept_one(listener):
                     arm(connection)
                     connections[connection.fileno()] = connection
                     reported.append(connection.fileno())
                 # HINT: A connection inherits neither the owner nor O_ASYNC from the listener.
-                # HINT: Data may arrive between accept and arm, and no signal reports it. So the server looks once itself: the
-                #       loop goes on over what you append to `reported`.
+                # HINT: Data may arrive between accept and arm, and no signal reports it. So the server must try to read once:
+                #       the loop also serves the descriptors that you append to `reported`.
                 # HINT: while connection := accept_one(listener): arm(connection),
                 #       connections[connection.fileno()] = connection, reported.append(connection.fileno())
                 # STUB: accept_one(listener)
                 # END
             elif fd in connections:
                 rest = drain(connections[fd], unsent.pop(fd, b""))
-                # GAP 3: If `rest` is None, the connection has ended: take it out of `connections`, and close it. Else keep a
-                # rest in `unsent`: a signal reports when there is room again.
+                # GAP 3: If `rest` is None, the connection has ended: take it out of `connections`, and close it. Otherwise keep
+                # the rest in `unsent`: a signal reports when the send buffer has room again.
                 # CHECKS: half_close, slow_reader, closes-ended-connections, huge_message
                 if rest is None:
                     connections.pop(fd).close()
                 elif rest:
                     unsent[fd] = rest
-                # HINT: `drain` returns what it could not send. The stub forgets it, and closes nothing.
+                # HINT: `drain` returns the data that it could not send. The stub forgets this data, and closes nothing.
                 # HINT: The next signal for the descriptor calls drain with unsent[fd].
                 # HINT: if rest is None: connections.pop(fd).close(), elif rest: unsent[fd] = rest
                 # STUB: pass
@@ -69,13 +69,13 @@ def serve(listener: socket.socket) -> None:
         # GAP 4: Sleep until READY or LOST is pending, and take it. `info` describes it.
         # CHECKS: notified_by_signal, needs-no-short-time-out, never-spins, model
         info = signal.sigwaitinfo({READY, LOST})
-        # HINT: The stub wakes up every millisecond, whether a signal came or not. Which call sleeps until one comes?
-        # HINT: Read sigwaitinfo(2) and sigtimedwait(2). Python has both in the module signal.
+        # HINT: The stub wakes up every millisecond, whether a signal came or not. Which call sleeps until a signal comes?
+        # HINT: Read sigwaitinfo(2) and sigtimedwait(2). Python has both functions in the module signal.
         # HINT: info = signal.sigwaitinfo({READY, LOST})
         # STUB: while not (info := signal.sigtimedwait({READY, LOST}, 0.001)):
         # STUB:     pass
         # END
-        # the kernel's si_fd has the place that Python shows as si_status; after LOST, every socket may have something
+        # si_fd is at the place that Python shows as si_status; after LOST, every socket may have something to serve
         reported = [info.si_status] if info.si_signo == READY else [listener.fileno(), *connections]
 
 
@@ -87,8 +87,9 @@ def arm(watched: socket.socket) -> None:
     fcntl.fcntl(watched, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(watched, fcntl.F_SETSIG, READY)
     fcntl.fcntl(watched, fcntl.F_SETFL, fcntl.fcntl(watched, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
-    # HINT: Read fcntl(2), "Managing signals", and UNP 25.2: who gets the signal, which signal, and from when on.
-    # HINT: The commands are F_SETOWN, F_SETSIG, and F_SETFL with the flags of F_GETFL and two more.
+    # HINT: Read fcntl(2), "Managing signals", and UNP 25.2: which process gets the signal, which signal it gets, and from when
+    #       on.
+    # HINT: The commands are F_SETOWN, F_SETSIG, and F_SETFL with two flags more than F_GETFL returns.
     # HINT: fcntl.fcntl(watched, fcntl.F_SETOWN, os.getpid()) and fcntl.fcntl(watched, fcntl.F_SETSIG, READY)
     # HINT: fcntl.fcntl(watched, fcntl.F_SETFL, fcntl.fcntl(watched, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
     # STUB: watched.setblocking(False)

@@ -1,10 +1,10 @@
-// An echo server with a pool of four threads. One more thread accepts, and passes the connections
-// by a queue (UNP 30.12).
+// An echo server with a pool of four threads. One more thread accepts connections, and passes them
+// to the pool through a queue (UNP 30.12).
 //
 //     cc -Wall -Wextra -pthread -o thread_pool_server thread_pool_server.c && ./thread_pool_server 8080
 //
-// The threads exist before the first client, so no client costs a clone. A fifth client is
-// accepted, and waits in the queue until one of the first four has ended.
+// The threads exist before the first client, so the server creates no thread for a client. A fifth
+// client is accepted, and waits in the queue until one of the first four has ended.
 #define _GNU_SOURCE // accept4
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 
 enum { WORKERS = 4, PLACES = 64 };
 
-// The accepted connections that no worker has yet: a ring. The lock guards all of it.
+// A ring of accepted connections that no worker has taken yet. The lock guards the whole ring.
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t not_empty, not_full;
@@ -104,8 +104,8 @@ static int take(void)
     return connection;
 }
 
-// Sends all of the data. A blocking send waits for room and takes all, but a signal or an error may
-// end it after a part.
+// Sends all of the data. A blocking send sleeps until it has taken all of the data, unless a signal
+// or an error ends it early.
 static bool send_all(int connection, const char *data, size_t size)
 {
     while (size > 0) {
@@ -118,7 +118,7 @@ static bool send_all(int connection, const char *data, size_t size)
     return true;
 }
 
-// The life of a worker: one connection after the other, each until it ends.
+// A worker: serves one connection after the other, each until it ends.
 static void *work(void *argument)
 {
     for (;;) {
@@ -126,7 +126,7 @@ static void *work(void *argument)
         char data[65536];
         ssize_t size;
         // GAP 4: Read what comes and send it back, until the client has ended the connection or
-        //        reset it. The stub serves one read.
+        //        reset it. The stub reads only once.
         // CHECKS: protocol, partial_messages
         while ((size = recv(connection, data, sizeof data, 0)) > 0)
             if (!send_all(connection, data, (size_t)size))
@@ -147,8 +147,8 @@ static void *work(void *argument)
 
 static void start_workers(void)
 {
-    // GAP 1: Create all workers of the pool. The stub creates one: the other clients wait for the
-    //        first one.
+    // GAP 1: Create all workers of the pool. The stub creates one worker: all other clients wait
+    //        for the first client.
     // CHECKS: ceiling, silent_client
     for (int i = 0; i < WORKERS; i++) {
         pthread_t thread;

@@ -22,23 +22,23 @@ WORKERS = 4
 
 
 def serve(listener: socket.socket) -> None:
-    """Accepts for ever, and hands each connection over to the workers."""
+    """Accepts for ever, and hands each connection to the workers."""
     waiting: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
     # GAP 1: Start WORKERS threads, which run `work`, before the first connection.
     # CHECKS: protocol, ceiling, model
     for _ in range(WORKERS):
         threading.Thread(target=work, args=(waiting,), daemon=True).start()
     # HINT: A pool creates its threads once. They sleep until the queue has a connection for them.
-    # HINT: Read docs.python.org, module threading, class Thread: target and args. Daemons (daemon=True) do not keep the process
-    #       alive after Ctrl-C.
+    # HINT: Read docs.python.org, module threading, class Thread: target and args. Daemon threads (daemon=True) do not keep the
+    #       process alive after Ctrl-C.
     # HINT: In a loop over range(WORKERS): threading.Thread(target=work, args=(waiting,), daemon=True).start()
     # END
     while True:
         connection, _address = listener.accept()
-        # GAP 2: Hand the connection over to the workers by the queue. The stub creates one more thread for it.
+        # GAP 2: Hand the connection to the workers through the queue. The stub creates a thread for it instead.
         # CHECKS: few, ceiling, model
         waiting.put(connection)
-        # HINT: A thread for each connection is another model. Here a connection that finds all threads busy waits.
+        # HINT: A thread for each connection is another model. In a pool, a connection waits while all threads are busy.
         # HINT: Read docs.python.org, module queue, class SimpleQueue: put and get.
         # HINT: waiting.put(connection)
         # STUB: threading.Thread(target=talk, args=(connection,), daemon=True).start()
@@ -47,11 +47,12 @@ def serve(listener: socket.socket) -> None:
 
 def work(waiting: "queue.SimpleQueue[socket.socket]") -> None:
     """A worker: serves connections of the queue, each to its end."""
-    # GAP 3: Take a connection from the queue and serve it with `talk`; then take the next one, for ever.
+    # GAP 3: Take a connection from the queue and serve it with `talk`; then take the next connection, for ever.
     # CHECKS: protocol, ceiling, many_clients, silent_client, reset
     while True:
         talk(waiting.get())
-    # HINT: The stub's thread ends after its first connection. How many connections does the server serve before all have ended?
+    # HINT: The stub's thread ends after its first connection. How many connections can the server serve before all threads have
+    #       ended?
     # HINT: SimpleQueue.get sleeps until the queue has an element, and only one thread gets it.
     # HINT: while True: talk(waiting.get())
     # STUB: talk(waiting.get())

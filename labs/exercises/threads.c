@@ -47,8 +47,8 @@ static int listen_on(const char *port)
     return listener;
 }
 
-// Sends all of the data. A blocking send waits for room and takes all, but a signal or an error may
-// end it after a part.
+// Sends all of the data. A blocking send sleeps until it has taken all of the data, unless a signal
+// or an error ends it early.
 static bool send_all(int connection, const char *data, size_t size)
 {
     while (size > 0) {
@@ -58,7 +58,7 @@ static bool send_all(int connection, const char *data, size_t size)
         // CHECKS: reset
         if (sent < 0)
             return false;
-        // HINT: An error of one connection concerns one client.
+        // HINT: An error on one connection concerns only its client.
         // HINT: After a reset, send fails with ECONNRESET or EPIPE (send(2)). The caller closes the
         //       connection then.
         // HINT: if (sent < 0) return false;
@@ -71,14 +71,14 @@ static bool send_all(int connection, const char *data, size_t size)
     return true;
 }
 
-// The life of a thread: echoes its connection until it ends.
+// A thread: echoes its connection until the connection ends.
 static void *talk(void *argument)
 {
     int connection = (int)(intptr_t)argument;
     char data[65536];
     ssize_t size;
     // GAP 2: Read what comes and send it back, until the client has ended the connection or reset
-    //        it. The stub serves one read.
+    //        it. The stub reads only once.
     // CHECKS: protocol, partial_messages
     while ((size = recv(connection, data, sizeof data, 0)) > 0)
         if (!send_all(connection, data, (size_t)size))
@@ -93,8 +93,8 @@ static void *talk(void *argument)
     // STUB:     send_all(connection, data, (size_t)size);
     // END
 
-    // GAP 3: Give the descriptor back. All threads share the descriptors of the process, so the end
-    //        of a thread closes none.
+    // GAP 3: Close the connection. All threads share the descriptors of the process, so the end of
+    //        a thread closes no descriptor.
     // CHECKS: half_close
     close(connection);
     // HINT: The kernel sends a FIN when the last descriptor of the connection is closed.
@@ -114,7 +114,7 @@ static void serve(int listener)
             continue;
         }
         // GAP 1: Create a thread that runs `talk` for this connection, and detach it: no thread
-        //        will join it. If there is no thread, close the connection. The stub serves the
+        //        will join it. If pthread_create fails, close the connection. The stub serves the
         //        client in this thread; the next client has to wait.
         // CHECKS: isolated, created_for_it, silent_client
         pthread_t thread;

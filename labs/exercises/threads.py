@@ -33,8 +33,8 @@ def serve(listener: socket.socket) -> None:
         threading.Thread(target=talk, args=(connection,), daemon=True).start()
         # HINT: The stub serves the connection in the thread that should accept the next one.
         # HINT: UNP 26.4 creates the thread with pthread_create. In Python: threading.Thread, with a target and its arguments.
-        # HINT: threading.Thread(target=talk, args=(connection,), daemon=True), and start() it. Threads that are daemons do not
-        #       keep the process alive.
+        # HINT: threading.Thread(target=talk, args=(connection,), daemon=True), and then its method start(). Daemon threads do
+        #       not keep the process alive.
         # STUB: talk(connection)
         # END
 
