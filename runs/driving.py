@@ -38,6 +38,9 @@ _WHOLE_WITHIN = 8.0  # seconds for a large reply, and for the replies to many cl
 _SLOW_BYTES = 8 << 20  # twice what a send buffer grows to (tcp_wmem): the server's send finds no room
 _HUGE_BYTES = 1 << 20
 _MANY = 60
+_WITH_DATA = 3  # clients whose data comes with their connection
+_ONE_SEGMENT = 30_000  # bytes: less than a segment on loopback (32,741), and more than most servers read at once
+_GONE = 10  # clients that have gone when their request is read
 _TAKES = 65536
 _TIMES = 3  # a reply that comes byte by byte may take so many times as long as the pause that ends it
 _BEYOND = 1 << 20  # bytes beyond which a reply has no end
@@ -94,9 +97,18 @@ class _Peer:
         return Spoke(self._connected, closed, self._reads, self._bytes, self._sent, self._answered)
 
     @classmethod
-    async def open(cls, task: Task, protocol: Protocol, receive_buffer: int = 0) -> _Peer:
+    async def open(cls, task: Task, protocol: Protocol, receive_buffer: int = 0, with_data: bool = False) -> _Peer:
+        """Connects. `with_data`: the first data comes with the connection, so that it is unread when accept returns.
+
+        A client without quick ACKs delays the last ACK of the handshake, and its first data carries this ACK
+        (net/ipv4/tcp_input.c, tcp_rcv_synsent_state_process). TCP_CORK keeps a part of a segment back
+        until the FIN (tcp(7)).
+        """
         family = socket.AF_INET6 if ":" in task.host else socket.AF_INET
         sock = socket.socket(family)
+        if with_data:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)
@@ -180,6 +192,15 @@ class _Peer:
             return True
         return True
 
+    async def send_all_and_end(self, data: bytes) -> None:
+        """Sends the data, and ends this direction (FIN)."""
+        await self.send(data)
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def uncork(self) -> None:
+        """Sends what TCP_CORK has held back."""
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+
     def reset(self) -> None:
         """Closes by a reset: SO_LINGER with 0 s (socket(7))."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -209,8 +230,8 @@ class _Trial:
     def request(self, size: int) -> bytes:
         return self.protocol.request(self._seeded, size)
 
-    async def open(self, receive_buffer: int = 0) -> _Peer:
-        self.peers.append(await _Peer.open(self.task, self.protocol, receive_buffer))
+    async def open(self, receive_buffer: int = 0, with_data: bool = False) -> _Peer:
+        self.peers.append(await _Peer.open(self.task, self.protocol, receive_buffer, with_data))
         return self.peers[-1]
 
     async def served(self, messages: int = 2, seconds: float = SERVED_WITHIN) -> None:
@@ -344,11 +365,24 @@ async def _many_clients(trial: _Trial) -> str:
     faults = [str(outcome) for outcome in outcomes if isinstance(outcome, Exception)]
     if faults:
         raise Fault(f"{len(faults)} of {number} clients that connected at once were not served: {faults[0]}")
+    for _ in range(_WITH_DATA):
+        request = trial.request(64)
+        with await trial.open(with_data=True) as peer:
+            await peer.send(request)
+            peer.uncork()
+            try:
+                await peer.reply(request, _WHOLE_WITHIN)
+            except Fault as fault:
+                raise Fault(f"a client whose data came before its connection was accepted was not served: {fault}") from None
     return f"{number} clients that connected at once were served"
 
 
 async def _reset(trial: _Trial) -> str:
-    """Clients reset their connections: at once, after a message, and while the server has data to send."""
+    """Clients reset their connections: at once, after a message, and while the server has data to send.
+
+    The last clients send a request together with their FIN, and have gone. The first reply gets a reset, and the second one the
+    error EPIPE and the signal SIGPIPE (net/ipv4/tcp_input.c, tcp_reset, in the state CLOSE_WAIT).
+    """
     (await trial.open()).reset()
     with await trial.open() as peer:
         await peer.send(trial.request(64))
@@ -359,6 +393,9 @@ async def _reset(trial: _Trial) -> str:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         peer.reset()
+    for _ in range(_GONE):
+        with await trial.open(with_data=True) as peer:
+            await peer.send(trial.request(_ONE_SEGMENT))
     await asyncio.sleep(0.05)
     try:
         await trial.served(seconds=SERVED_WITHIN)
@@ -368,17 +405,26 @@ async def _reset(trial: _Trial) -> str:
 
 
 async def _half_close(trial: _Trial) -> str:
-    """A client ends its own direction (shutdown) and still gets its reply; then the server closes."""
-    request = trial.request(64)
-    with await trial.open() as peer:
-        await peer.send(request)
-        peer.sock.shutdown(socket.SHUT_WR)
-        try:
-            await peer.reply(request, SERVED_WITHIN)
-        except Fault as fault:
-            raise Fault(f"a client that had shut down its own direction did not get its reply: {fault}") from None
-        if not await peer.ended(SERVED_WITHIN):
-            raise Fault(f"the server did not close the connection within {SERVED_WITHIN:g} s after the client's end (FIN)")
+    """A client ends its own direction (shutdown) and still gets its reply; then the server closes.
+
+    A first client ends it after its request, a second one together with its request, and a third one, which reads late, after
+    a request that is larger than every buffer.
+    """
+    for size, with_data, receive_buffer in ((64, False, 0), (64, True, 0), (_SLOW_BYTES, False, 8192)):
+        request = trial.request(size)
+        with await trial.open(receive_buffer, with_data) as peer:
+            sending = asyncio.create_task(peer.send_all_and_end(request))
+            try:
+                await asyncio.sleep(0.2 if receive_buffer else 0)
+                await peer.reply(request, _WHOLE_WITHIN if receive_buffer else SERVED_WITHIN)
+                await sending  # until the FIN is sent
+            except Fault as fault:
+                raise Fault(f"a client that had shut down its own direction did not get its reply: {fault}") from None
+            finally:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+            if not await peer.ended(SERVED_WITHIN):
+                raise Fault(f"the server did not close the connection within {SERVED_WITHIN:g} s after the client's end (FIN)")
     return "a client that had shut down its own direction got its reply, and the server closed the connection"
 
 

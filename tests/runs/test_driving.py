@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -99,6 +101,43 @@ def dies_of_a_reset(connection: socket.socket) -> None:
             connection.sendall(data)
 
 
+def dies_of_a_broken_pipe(connection: socket.socket) -> None:
+    with connection, contextlib.suppress(ConnectionResetError):
+        while data := connection.recv(4096):
+            connection.sendall(data)
+
+
+def waits_for_later_data(connection: socket.socket) -> None:
+    """As signal-driven I/O and edge-triggered epoll do that look at a new connection only after a report."""
+    with contextlib.suppress(BlockingIOError):
+        connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        KEPT.append(connection.dup())
+        return
+    talk(connection)
+
+
+def looks_at_the_end_first(connection: socket.socket) -> None:
+    poll = select.poll()
+    poll.register(connection, select.POLLIN | select.POLLRDHUP)
+    while not poll.poll()[0][1] & select.POLLRDHUP:
+        connection.sendall(connection.recv(65536))
+
+
+def drops_its_queue_at_the_end(connection: socket.socket) -> None:
+    connection.setblocking(False)
+    queue: collections.deque[bytes] = collections.deque()
+    while True:
+        readable, writable, _ = select.select([connection], [connection] if queue else [], [])
+        if writable:
+            data = queue.popleft()
+            if rest := data[connection.send(data) :]:
+                queue.appendleft(rest)
+        elif readable and not (data := connection.recv(1 << 20)):
+            return
+        elif readable:
+            queue.append(data)
+
+
 KEPT: list[socket.socket] = []
 
 
@@ -123,6 +162,10 @@ def test_a_right_server_passes_every_trial(drive: Callable[..., Outcome], trial:
         ("reset", dies_of_a_reset, False, "after clients had reset their connections, a new client was not served"),
         ("half_close", never_closes, True, "the server did not close the connection"),
         ("half_close", closes_at_once, True, "did not get its reply"),
+        ("half_close", looks_at_the_end_first, True, "did not get its reply"),
+        ("half_close", drops_its_queue_at_the_end, True, "the server closed the connection"),
+        ("many_clients", waits_for_later_data, True, "not served"),
+        ("reset", dies_of_a_broken_pipe, False, "after clients had reset their connections, a new client was not served"),
     ],
 )
 def test_a_trial_refuses_the_server_with_its_fault(
