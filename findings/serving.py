@@ -83,7 +83,7 @@ class Servers:
         threads = self._threads.get(pid, [])
         if listen := self._listen(pid):
             kept = [thread for thread in _below(threads, listen.thread) if thread.end > listen.exit]
-            threads = [_since(thread, listen.exit, self._calls.get(thread.serial, ())) for thread in kept]
+            threads = [_since(thread, listen.enter, self._calls.get(thread.serial, ())) for thread in kept]
             threads.sort(key=lambda thread: (thread.serial != listen.thread, thread.start))
             if not idle:
                 threads = [
@@ -91,7 +91,7 @@ class Servers:
                     for thread in threads
                     if thread.serial == listen.thread or thread.start > listen.exit or self._serves(thread, listen.exit)
                 ]
-        begin = listen.exit if listen else 0
+        begin = listen.enter if listen else 0  # the call of listen shows which descriptor is the listener
         calls = [call for thread in threads for call in self._calls.get(thread.serial, ()) if call.enter >= begin]
         calls.sort(key=lambda call: call.enter)
         messages = [message for thread in threads for message in self._messages.get(thread.serial, ())]

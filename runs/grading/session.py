@@ -42,7 +42,7 @@ _LONGEST_SHOWN = 15.0  # seconds for the failed trials that are run once more
 _BUSY = 1.5  # seconds of CPU time in a trial: a server that sleeps in its calls needs some 0.1 s
 _DIES_WITHIN = 0.3  # seconds after a fault
 _SHOWN = 3  # failed trials that are run once more
-_QUICK_DETAILS = 200_000  # calls and sleeps; the traffic of a right server makes some thousands
+_DETAILS = 200_000  # calls and sleeps; the traffic of a right server makes some thousands
 NUMBERS = 80  # process ids for the servers of one submission
 _FIRST_NUMBER = 100
 _ANSWERS_WITHIN = 60.0  # seconds
@@ -281,11 +281,11 @@ def run_alone(
 ) -> tuple[Examined, Result]:
     """Runs one submission under an instrument of its own, and measures it. If events were lost, it is run again.
 
-    `quick`: a server that polls in a loop makes millions of calls; not all of them are reported one by one.
+    A server that polls in a loop makes millions of calls; not all of them are reported one by one. `quick`: see Session.
     """
     while True:
         progress("attaching the probes")
-        with Instrument(details=_QUICK_DETAILS if quick else None) as instrument:
+        with Instrument(details=_DETAILS) as instrument:
             examined = Session(rubric, instrument, protocol, progress, 1 if quick else shown, quick).examine(entry)
             instrument.wait_until_gone(2 * PATIENCE)
             progress("reading the recorded events")
