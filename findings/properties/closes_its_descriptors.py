@@ -14,7 +14,9 @@ from probes.words import count
 
 _MANY = 20
 _SOON_NS = 100_000_000  # a descriptor that is used only in this time after its opening is used once
-_LONG_NS = 500_000_000  # from the start to the last opening; a shorter run shows a leak if it reads between the openings
+# From the first of them to the last: a start-up opens and closes many at once (PostgreSQL tries how many it may have). A run that
+# is shorter shows a leak if the program reads between the openings.
+_LONG_NS = 500_000_000
 _PART, _SPREAD = 4, 0.1  # in the last quarter of the time at least a tenth of the descriptors was still opened
 _LIMIT = {"EMFILE", "ENFILE"}
 
@@ -67,7 +69,8 @@ def _leaks(run: Run, found: list[Descriptor]) -> dict[tuple[int, str], list[Desc
     for key, opened in groups.items():
         begin, last = begins[key[0]], opened[-1].opened.enter
         own = [each for each in opened if _is_kept(each, last)]
-        if len(own) < _MANY or (last - begin < _LONG_NS and _turns(run, own) < _MANY):
+        span = last - own[0].opened.enter if own else 0
+        if len(own) < _MANY or (span < _LONG_NS and _turns(run, own) < _MANY):
             continue
         since = sum(1 for each in opened if each.opened.enter >= own[0].opened.enter)  # a start-up opens and closes many files
         late = sum(1 for each in own if each.opened.enter > last - (last - begin) // _PART)
