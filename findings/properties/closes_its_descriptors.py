@@ -14,8 +14,8 @@ from probes.words import count
 
 _MANY = 20
 _SOON_NS = 100_000_000  # a descriptor that is used only in this time after its opening is used once
-# From the first of them to the last: a start-up opens and closes many at once (PostgreSQL tries how many it may have). A run that
-# is shorter shows a leak if the program reads between the openings.
+# From the first of them to the last: a start-up opens and closes many at once (PostgreSQL counts how many it may have). A
+# shorter run shows a leak if the program reads between the openings.
 _LONG_NS = 500_000_000
 _PART, _SPREAD = 4, 0.1  # in the last quarter of the time at least a tenth of the descriptors was still opened
 _LIMIT = {"EMFILE", "ENFILE"}
