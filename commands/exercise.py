@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from runs.exercise.desk import Desk
 
 HELP = {
-    "lang": "the language of the server: python or c; without it that of your file, else python",
+    "lang": "the language of the server: python or c (default: the language of your file, else python)",
     "dir": "the folder of your files (default: exercises, in the current folder)",
     "again": "write the skeleton anew; your file is kept as FILE.old",
     "check": "try your server, and say for each gap what is missing",
-    "hint": "give a hint for the first open gap; once more: the next hint",
+    "hint": "give a hint for the first open gap; each further --hint gives the next hint",
     "solution": "print the solution, once your file has passed the check",
     "watch": "check again each time that you save the file, until it passes; Ctrl-C ends it",
     "seed": "the seed of the traffic of a check (default: a new seed for each check)",
@@ -43,8 +43,8 @@ def exercise(
 ) -> int:
     """Complete a server of a model, gap by gap: invoke exercise NAME. Without a name, list the exercises.
 
-    The command writes a skeleton into the folder exercises. --check says which gaps are missing or wrong, and what clients and
-    probes saw of it. --hint helps step by step. --solution prints the solution after your file has passed.
+    The command writes a skeleton into the folder exercises. --check says which gaps are missing or wrong, and what the clients
+    and the probes saw. --hint helps step by step. --solution prints the solution after your file has passed.
     """
     actions = {"--again": again, "--check": check, "--hint": hint, "--solution": solution, "--watch": watch}
     wanted = [name for name, asked in actions.items() if asked]

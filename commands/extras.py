@@ -49,7 +49,7 @@ class Extra:
         if importlib.util.find_spec("pip") is None:  # in the container image: its packages are there, and pip is not
             raise WrongUsage(
                 f"{self.purpose} needs packages that this image does not have",
-                f"build it with them: docker build --build-arg EXTRAS={self.group} -t iolab .",
+                f"build an image with them: docker build --build-arg EXTRAS={self.group} -t iolab .",
             )
         if not os.access(sys.prefix, os.W_OK):
             raise WrongUsage(f"{self.purpose} needs packages that are not installed", f"install them: {shown}")

@@ -32,7 +32,7 @@ class Choice(NamedTuple):
         """Raises WrongUsage."""
         named = {"--errors": self.errors, "--slower-than": self.slower_than, "--quiet": self.quiet}
         for option in [option for option, value in named.items() if value and not self.follow]:
-            raise WrongUsage(f"{option} goes with --follow", "invoke trace --follow -- CMD ARGS")
+            raise WrongUsage(f"{option} needs --follow", "invoke trace --follow -- CMD ARGS")
         if self.slower_than:
             shared.nanoseconds("slower-than", self.slower_than)
         if self.follow and json and not out:

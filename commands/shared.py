@@ -37,7 +37,7 @@ REPORT_HELP = {"json": "write the report as one JSON document", "out": "write th
 HTML_HELP = {"html": "write the report also as a page for a browser: one file with the figure, every message and every check"}
 STACKS_HELP = {"stacks": "show the kernel stack behind each kind of sleep and wake-up"}
 VIEW_HELP = {
-    "brief": "write only the first screen of a trace: what the program is, where it waits, what is wrong",
+    "brief": "write only the first screen of a trace: what the program is, where its threads wait, what is wrong",
     "thread": "show only the threads with this id or name; a name may be a pattern (worker*); several, separated by commas",
     "calls": "show only these system calls (recv*,epoll_wait), their sleeps and their threads",
     "slowest": "how many of the slowest messages and calls to show, each with what its thread waited for,"

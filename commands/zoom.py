@@ -13,7 +13,7 @@ from probes.errors import WrongUsage
 HELP = {
     "timeline": "show what each thread did at each moment of a part of the run, in place of the tables",
     "from": "where the timeline begins: 12ms, 1.5s, 800us after the start of the run; -5ms is 5 ms before its end",
-    "to": "where the timeline ends, as --from",
+    "to": "where the timeline ends, in the same form as --from",
 }
 # `from` is a word of Python; invoke leaves out the underscore.
 _PARAMETERS = (("timeline", False, "bool"), ("from_", "", "str"), ("to", "", "str"))

@@ -39,11 +39,11 @@ _SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
         " (another iolab runs at the same time, or a program tried)"
     ),
     Missing.CUT: lambda _number: (
-        "the recording is cut off: iolab still records, it was killed, or the copy of the file is not complete;"
-        " it has only calls that were recorded one by one until then, and threads that lived then are shown as alive"
+        "the recording is cut off: iolab still records, iolab was killed, or the copy of the file is not complete;"
+        " it has only the calls that were recorded one by one until the cut, and shows the threads of that moment as alive"
     ),
     Missing.SUMMED_MS: lambda ms: (
-        "the recording is cut off: iolab still records, it was killed, or the copy of the file is not complete;"
+        "the recording is cut off: iolab still records, iolab was killed, or the copy of the file is not complete;"
         f" its sums are exact for its first {ms / 1000:.1f} s, and the calls that were recorded one by one go on until the cut"
     ),
 }

@@ -44,7 +44,7 @@ def _is_short(row: CallOutcomes) -> bool:
 
 
 def _short(row: CallOutcomes) -> str:
-    return f"{row.counts[Outcome.SHORT]:,} took a part only ({row.short_moved:,} of {row.short_asked:,} B)"
+    return f"{row.counts[Outcome.SHORT]:,} took only a part ({row.short_moved:,} of {row.short_asked:,} B)"
 
 
 def never_began(rows: Sequence[NeverBegan]) -> str:

@@ -120,7 +120,7 @@ def _broken(run: Run, found: list[_Left]) -> Observation:
             " further event there"
         )
     if forgotten:
-        words.append(f"{count(forgotten, 'accepted connection')} stayed outside every epoll set, and no call read from there")
+        words.append(f"{count(forgotten, 'accepted connection')} stayed outside every epoll set, and no call read from them")
     rests = {(threads[each.end.name.thread].pid, each.end.name.fd): each for each in unread(run)}
     rest_of = {id(left): rests.get((threads[left.call.thread].pid, left.fd or 0)) for left in found}
     left_there = [rest for rest in rest_of.values() if rest]

@@ -55,10 +55,10 @@ def observe(run: Run) -> Observation:
         return not_shown("no thread made a system call")
     worst = max(seen, key=lambda polling: (polling.polls, len(polling.calls)), default=None)
     if worst is None or not worst.polls:
-        return held(f"{count(sum(len(polling.calls) for polling in seen), 'sleep')} ended because a time-out was over")
+        return held(f"{count(sum(len(polling.calls) for polling in seen), 'sleep')} ended because a time-out expired")
     thread = worst.thread
     return broken(
-        f"{count(len(worst.calls), 'sleep')} of thread {thread.name} in {worst.name} ended because a time-out was over,"
+        f"{count(len(worst.calls), 'sleep')} of thread {thread.name} in {worst.name} ended because a time-out expired,"
         f" after {ms(worst.average)} on average, and the thread polled again",
         places=[
             place_of(
@@ -140,7 +140,7 @@ NEEDS_NO_SHORT_TIME_OUT = Property(
     id="needs-no-short-time-out",
     statement="no thread polls after short time-outs: it sleeps until something happens",
     fault="a thread polls after short time-outs",
-    remedy="leave the time-out out (-1, None), or compute it from the next moment at which something must be done",
+    remedy="wait without a time-out (-1, None), or compute the time-out from the next moment at which something must be done",
     observe=observe,
     lab="time_out_polling",
 )

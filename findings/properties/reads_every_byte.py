@@ -57,7 +57,7 @@ def _words(found: Sequence[Untaken]) -> list[str]:
             what = what.replace("was", "were", 1)
         subject = socket_words(some[0].end.name) if len(some) == 1 else count(len(some), "socket")
         words.append(
-            f"{subject} {what} with {least}{count(total, 'byte')} that nobody read, for up to {ms(some[0].ns)}"
+            f"{subject} {what} with {least}{count(total, 'byte')} that the program never read, for up to {ms(some[0].ns)}"
             + (f" ({socket_words(some[0].end.name)} the longest)" if len(some) > 1 else "")
         )
         if resets := sum(each.resets for each in some):
@@ -84,7 +84,7 @@ READS_EVERY_BYTE = Property(
     id="reads-every-byte",
     statement="the program reads all data that arrives",
     fault="data arrived that the program never read",
-    remedy="read each socket until the end of its data before you close it; add it to the set of the loop that serves it",
+    remedy="read each socket until the end of its data before you close it; add each open socket to the event loop's set",
     observe=observe,
     gravity=Gravity.LOST,
 )

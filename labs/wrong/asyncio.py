@@ -22,7 +22,7 @@ WRONG = {
     "blocking_recv": "in recvfrom, on the socket's queue",
     "waits_for_a_lock": "in futex, on the queue of futex",
     "sleeps_for_zero": "the wait returned at once with nothing ready",
-    "short_time_out": "in epoll_wait ended because a time-out was over",
+    "short_time_out": "in epoll_wait ended because a time-out expired",
     "reads_in_threads": "the thread of the loop made 0 of",
     "serves_in_an_executor": "the thread of the loop made 0 of",
     "one_after_the_other": "had unread data while the thread slept in its wait",

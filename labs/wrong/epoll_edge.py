@@ -20,7 +20,7 @@ WRONG = {
     "level_input_only": "0 of 4 registrations are edge-triggered",
     "blocking_accepted": "in recvfrom",
     "zero_time_out": "the wait returned at once with nothing ready",
-    "short_time_out": "in epoll_wait ended because a time-out was over",
+    "short_time_out": "in epoll_wait ended because a time-out expired",
     "modified_each_turn": "asked for the events that the descriptor had",
     "never_armed_again": "EPOLLONESHOT registrations were never armed again",
     "sleeping_handler": "in clock_nanosleep",

@@ -22,7 +22,7 @@ __all__ = ["CASES", "RIGHT", "WRONG", "missing"]
 WRONG = {
     "enters_without_waiting": "the wait returned at once with nothing ready",
     "peeks_in_memory": "the thread never slept for a completion",
-    "short_time_out": "in io_uring_enter ended because a time-out was over",
+    "short_time_out": "in io_uring_enter ended because a time-out expired",
     "polls_and_receives": "a completion reports only that the socket is ready",
     "waits_in_epoll": "the thread waits in epoll_wait",
     "a_call_for_each_request": "requests had a call of their own, which waits for nothing",

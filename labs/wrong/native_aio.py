@@ -21,7 +21,7 @@ from servers.kit.system import system_call
 
 WRONG = {
     "zero_time_out": "the wait returned at once with nothing ready",
-    "short_time_out": "in io_getevents ended because a time-out was over",
+    "short_time_out": "in io_getevents ended because a time-out expired",
     "blocking_sockets": "in recvfrom, on the socket's queue",
     "blocking_listener": "in accept4, on the queue of accept",
     "slow_handler": "in clock_nanosleep",

@@ -24,7 +24,7 @@ from servers.kit.echo import accept, echo
 WRONG = {
     "always_writable": "a descriptor was reported as ready and no data moved",
     "zero_time_out": "the wait returned at once with nothing ready",
-    "short_time_out": "in epoll_wait ended because a time-out was over",
+    "short_time_out": "in epoll_wait ended because a time-out expired",
     "sleeping_handler": "in clock_nanosleep",
     "locking_handler": "in futex",
     "computing": "computed for",

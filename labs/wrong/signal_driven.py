@@ -22,10 +22,10 @@ from servers.signal_driven import LOST, READY, arm
 
 WRONG = {
     "polls_signals": "the wait returned at once with nothing ready",
-    "short_time_out": "in rt_sigtimedwait ended because a time-out was over",
+    "short_time_out": "in rt_sigtimedwait ended because a time-out expired",
     "polls_sockets": "a read or accept returned EAGAIN",
     "waits_in_select": "the thread slept elsewhere: pselect6",
-    "sleeps_between_polls": "in clock_nanosleep ended because a time-out was over",
+    "sleeps_between_polls": "in clock_nanosleep ended because a time-out expired",
     "reads_once": "had unread data while the thread slept in its wait",
     "blocking_sockets": "in recvfrom, on the socket's queue",
     "slow_handler": "in clock_nanosleep",

@@ -78,7 +78,7 @@ def write_begun(desk: Desk, new: bool, file: IO[str], width: int | None = None) 
         title = f"exercise {exercise.model}, {exercise.language.words}: {count(len(exercise.gaps), 'gap')} in {desk.path}"
         out.print(Text(title, style="bold"))
         if not new:
-            note(out, "the file was there already, and is unchanged (--again writes the skeleton anew)")
+            note(out, "the file existed already, and is unchanged (--again writes the skeleton anew)")
         section(out, "gaps")
         grid = _grid()
         for each in desk.written():
@@ -109,7 +109,7 @@ def write_check(assessment: Assessment, folder: str, file: IO[str], width: int |
         for judged in assessment.gaps:
             _gap(out, judged, judged is assessment.open)
         if assessment.compiler:
-            section(out, "the compiler says")
+            section(out, "the compiler's messages")
             _last_lines(out, assessment.compiler.splitlines()[:_LINES])
         else:
             _rest(out, assessment)
@@ -183,7 +183,7 @@ def _rest(out: Screen, assessment: Assessment) -> None:
     if hidden:
         note(out, f"{count(hidden, 'further check')} can't be met without the right replies")
     if left:
-        note(out, f"{count(left, 'trial')} of later gaps: tried when those gaps have code")
+        note(out, f"{count(left, 'trial')} of later gaps will run when those gaps have code")
     if mark.lost and mark.output and ("Traceback" in mark.output or not mark.items[0].points):
         section(out, "the last lines that the server printed")
         _last_lines(out, mark.output.splitlines()[-6:])
@@ -244,7 +244,7 @@ def write_hint(desk: Desk, gap: Gap | None, file: IO[str], width: int | None = N
         if gap is None:
             passed = desk.state is State.PASSED
             out.print(Text(f"exercise {exercise.model}, {exercise.language.words}: no gap is open", style="bold"))
-            words = "the exercise is passed" if passed else f"{line(desk, '--check')} says which gaps are not right"
+            words = "the exercise has passed" if passed else f"{line(desk, '--check')} says which gaps are not right"
             note(out, words)
             return
         written = next(each for each in desk.written() if each.gap.number == gap.number)
@@ -261,7 +261,7 @@ def write_hint(desk: Desk, gap: Gap | None, file: IO[str], width: int | None = N
             grid.add_row(Text(f"{number} of {len(gap.hints)}", style="dim"), Text(hint))
         out.print(grid)
         out.print()
-        more = f"{line(desk, '--hint')} gives the next hint" if seen < len(gap.hints) else "these are all hints of this gap"
+        more = f"{line(desk, '--hint')} gives the next hint" if seen < len(gap.hints) else "this gap has no more hints"
         note(out, f"{more}; {line(desk, '--check')} tries your code")
 
 

@@ -69,7 +69,7 @@ def _sentences(report: Report, bands: Sequence[Band], step: int) -> list[str]:
         folded = "; ".join(
             f"{len(band.folded):,} of {visible(report.labels.group(band.group))} folded" for band in bands if band.folded
         )
-        said.append(f"Shown: {shown} of {count(threads, 'thread')}, of each kind those that did most; {folded}.")
+        said.append(f"Shown: {shown} of {count(threads, 'thread')}, the busiest of each kind; {folded}.")
     if words := sentences.not_recorded(found, found.of_thread.values(), found.run, "The hatched part"):
         said.append(f"{words}.")
     if step:

@@ -14,7 +14,7 @@ from runs.report import Report
 
 def show(report: Report, out: Screen) -> None:
     """The section."""
-    section(out, "what was looked for")
+    section(out, "properties that iolab checked")
     for reason in report.identity.classification.because:
         note(out, f"{report.identity.classification.model.words}: {visible(reason)}", "")
     _list("holds", "green", report.diagnosis.held, out)

@@ -41,7 +41,7 @@ def unread_words(report: Report) -> str:
         return ""
     least = "at least " if any(end.at_least for end in ends) else ""
     data = size(sum(end.unread or 0 for end in ends))
-    return f"nobody read {least}{data} in {count(len(ends), 'socket')} until the close or the end of the recording"
+    return f"the program did not read {least}{data} in {count(len(ends), 'socket')} until the close or the end of the recording"
 
 
 def _cells(times: Times) -> list[str]:

@@ -39,7 +39,7 @@ def _title(moment: Moment, width: int) -> Text:
         return Text(f"{took} of the server, to scale", style="dim")
     since = f"{max(moment.begin - moment.listened, 0) / 1e9:.3f} s"
     words = f"{took} of the server, from {since} after it began to listen, to scale"
-    return Text(words if len(words) <= width else f"{took}, from {since} after its listen, to scale", style="dim")
+    return Text(words if len(words) <= width else f"{took}, from {since} after listen(), to scale", style="dim")
 
 
 def _lane(label: str) -> Text:

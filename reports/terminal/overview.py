@@ -33,9 +33,9 @@ def show(report: Report, out: Screen) -> None:
     if report.part and not report.result.threads:
         return
     if not report.part:
-        section(out, "what it is", gap=False)
+        section(out, "what the program is", gap=False)
         _identity(report, out)
-    section(out, "where it waits", gap=False)
+    section(out, "where its threads wait", gap=False)
     _groups(report, out)
     if not report.part:
         section(out, "what is wrong", gap=False)

@@ -131,7 +131,7 @@ class _Marking:
             return Item(criterion, Verdict.INCONCLUSIVE, of, f"{events.lost} events lost, {events.unmatched} unmatched")
         found = [finding for finding in self._besides if finding.gravity in _COUNTED]
         if not found:
-            return _earned(criterion, of, "the probes saw none")
+            return _earned(criterion, of, "the probes saw no other mistake")
         worst, *others = found
         if worst.gravity is Gravity.LATE and not _NOT_ITS_FAULT.isdisjoint(self._diagnosed):
             return Item(criterion, Verdict.NOT_SHOWN, of, f"the server had no CPU when it could run: {worst.evidence}")
@@ -222,7 +222,7 @@ class _Marking:
         if traffic and not traffic.outcome.traffic.exchanges:
             return "no request of the traffic before got its reply"
         if traffic and traffic.failed and not self.examined.trials:
-            return "not all requests of the traffic before got their replies"
+            return "not all requests of the earlier traffic got their replies"
         return self.examined.not_listening or f"the {LONGEST:g} s for the trials were over"
 
     def _lost_trial(self, criterion: Criterion, of: int, tried: Tried, run: Run | None, kernel: tuple[str, ...]) -> Item:

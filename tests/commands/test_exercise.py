@@ -39,7 +39,7 @@ def test_the_list_the_skeleton_and_the_hints(tmp_path: Path) -> None:
     begun = run(folder, "epoll")
     assert begun.returncode == 0 and "says what is missing" in " ".join(begun.stdout.split()), begun.stderr
     assert (folder / "epoll_server.py").read_text() == source.load("epoll", Language.PYTHON).skeleton()
-    assert "the file was there already" in run(folder, "epoll").stdout
+    assert "the file existed already" in run(folder, "epoll").stdout
     hint = run(folder, "epoll", "--hint").stdout
     assert "1 of 3" in hint and "2 of 3" not in hint
     assert json.loads(run(folder, "epoll", "--hint", "--json").stdout)["hints"] == [

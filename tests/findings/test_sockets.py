@@ -30,7 +30,7 @@ def test_a_right_program_is_quiet(way: str) -> None:
 def test_data_that_nobody_read_is_counted_with_its_time() -> None:
     (finding,) = broken("unread").values()
     assert finding.id == "reads-every-byte" and finding.cost.bytes == 16 + 3 + 5
-    assert "2 sockets were closed with 24 bytes that nobody read, for up to 6" in finding.evidence
+    assert "2 sockets were closed with 24 bytes that the program never read, for up to 6" in finding.evidence
     assert "reset 1 connection (RST)" in finding.evidence
     assert {place.descriptor.split()[0] for place in finding.places} == {"TCP", "UDP"}
     assert all(50_000_000 < place.cost.ns < 2_000_000_000 and place.since for place in finding.places)

@@ -137,8 +137,8 @@ def test_a_reader_that_goes_ends_the_following_of_a_joined_process(kernel: None)
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--errors", "--", "ls"), "--errors goes with --follow"),
-        (("--quiet", "--", "ls"), "--quiet goes with --follow"),
+        (("--errors", "--", "ls"), "--errors needs --follow"),
+        (("--quiet", "--", "ls"), "--quiet needs --follow"),
         (("--follow", "--slower-than", "3", "--", "ls"), "--slower-than 3 has no unit of time"),
         (("--follow", "--json", "--", "ls"), "the report of --json needs a file"),
     ],

@@ -32,7 +32,7 @@ def test_it_is_one_screen_with_three_questions(name: str, width: int) -> None:
     assert max(map(len, lines)) <= width
     assert width < 80 or len(lines) <= 26
     titles = [line.rstrip("─ ") for line in lines if line.endswith("──")]
-    assert titles == ["what it is", "where it waits", "what is wrong"]
+    assert titles == ["what the program is", "where its threads wait", "what is wrong"]
 
 
 def test_a_lock_in_an_event_loop_is_found_with_its_holder() -> None:
