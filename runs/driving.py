@@ -252,7 +252,7 @@ async def _traffic(trial: _Trial) -> str:
     trial.traffic = Seen(tuple(clients), begin)
     echoes = sum(len(client.exchanges) for client in clients)
     if faults := [client.gave_up for client in clients if client.gave_up]:
-        raise Fault(f"{count(len(faults), 'client')} of {len(clients)} did not get all replies: {faults[0]}")
+        raise Fault(f"{len(faults)} of {count(len(clients), 'client')} did not get all replies: {faults[0]}")
     return f"{count(echoes, 'reply')} to {count(len(clients), 'client')} were right"
 
 

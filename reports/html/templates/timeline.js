@@ -367,7 +367,7 @@
   // A folded kind in one lane: all its threads together.
   function drawFold(pen, band, y) {
     const sums = new Float64Array(KINDS), each = 4;
-    write(pen, `${band.folded.toLocaleString("en")} more, folded: all together`, 4, y, wide - 8, colours.soft);
+    write(pen, `${band.folded.toLocaleString("en")} more of this kind, folded into one lane`, 4, y, wide - 8, colours.soft);
     for (let x = 0; x < wide; x += each) {
       sums.fill(0);
       for (let i = band.shown; i < band.shown + band.folded; i++) spent(all[band.from + i], time(x), time(x + each), sums);
