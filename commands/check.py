@@ -16,7 +16,7 @@ def check(
     """Check your own server: invoke check MODEL -- CMD ARGS. CMD learns its port from the word {port} or the variable PORT.
 
     Clients test the server: silent clients, slow clients, many clients, messages in pieces. The probes show whether the server
-    uses the model, and where it waits.
+    uses the model, and where its threads wait.
     """
     from runs.grading import rubric as rubrics
 
