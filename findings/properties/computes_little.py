@@ -46,7 +46,9 @@ def observe(run: Run) -> Observation:
     }
     messages = [message for message in run.result.messages if message.thread in work]
     if not messages:
-        return not_shown("no thread with a multiplexer read a message and had a CPU for most of its user code")
+        return not_shown(
+            "no thread with a multiplexer read a message, or these threads were preempted for longer than they ran"
+        )
     meanwhile = [_at(work[message.thread], message.ready) for message in messages]
     if all(found and found.burst for found in meanwhile):
         return not_shown("the threads repeated calls in bursts while messages arrived: the order of their calls is not known")

@@ -207,7 +207,8 @@ def test_a_full_send_buffer_is_waited_for(model: str, filled_buffers: dict[str, 
     assert len(filled_buffers[model]) == 2, filled_buffers[model]
     sleeps, filled = map(int, filled_buffers[model])
     assert filled >= 4608, "the buffer was to be full"
-    assert (sleeps < 20) == (model == "nonblocking")
+    # On a busy machine a thread that waits for the buffer finds room for several echoes when it gets a CPU.
+    assert (sleeps < 10) == (model == "nonblocking")
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
