@@ -34,9 +34,10 @@ def _left_waiting(run: Run, left: list[Untaken]) -> Observation:
     number, longest = sum(each.end.backlog for each in left), max(left, key=lambda each: each.ns)
     at = "when the recording ended" if longest.end.open else "when the listener was closed"
     since = ms(longest.ns) if longest.end.backlog == 1 else f"{ms(longest.ns)} or more"
+    made = sum(1 for client in run.clients if client.port)
+    never = f"{number} of {count(made, 'connection')}" if number <= made else count(number, "connection")
     return broken(
-        f"{count(number, 'connection')} waited in the accept queue, not accepted, {at}: for {since}"
-        f" ({socket_words(longest.end.name)})",
+        f"the server never accepted {never}: waiting in the accept queue {at}, for {since} ({socket_words(longest.end.name)})",
         places=[
             place_of(
                 threads[each.end.name.thread],

@@ -45,7 +45,10 @@ def test_what_a_finding_about_calls_explains_is_said_once() -> None:
 def test_a_connection_that_no_accept_took_is_counted_with_its_time() -> None:
     (finding,) = broken("queued").values()
     assert finding.id == "accepts-every-connection" and finding.cost.calls == 1
-    assert "1 connection waited in the accept queue, not accepted, when the listener was closed: for 6" in finding.evidence
+    assert (
+        "the server never accepted 1 connection: waiting in the accept queue when the listener was closed, for 6"
+        in finding.evidence
+    )
     assert finding.places[0].descriptor == "TCP 127.0.0.1:18030 listening"
 
 

@@ -61,7 +61,7 @@ FAULTS = [
     Fault("pages-wrong", "waits-for-no-page", "times in page faults", ns=MS, calls=200),
     Fault("short_send-wrong", "sends-every-byte", "further sends", calls=2, bytes=300_000, call="sendto"),
     Fault("sockets-edge", "leaves-no-data-unread", "12 unread bytes", ns=50 * MS, calls=1, bytes=12),
-    Fault("sockets-queued", "accepts-every-connection", "waited in the accept queue", ns=50 * MS, calls=1),
+    Fault("sockets-queued", "accepts-every-connection", "never accepted 1", ns=50 * MS, calls=1),
     Fault("sockets-unread", "reads-every-byte", "2 sockets were closed with 24 bytes", ns=100 * MS, bytes=24),
     Fault("spins-eof", "never-spins", "read returned 0 bytes", ns=MS // 10, calls=1000, call="poll"),
     Fault("spins-hup", "never-spins", "reported as ready and no data moved", ns=MS // 10, calls=1000, call="poll"),
