@@ -270,10 +270,20 @@ def test_a_warm_start_has_its_probes_attached_within_a_third_of_a_second(kernel:
     if not (ROOT / ".venv" / "pins").exists():
         cannot("there is no .venv of ./iolab here", "./iolab test")
     line = [str(ROOT / "iolab"), "trace", "--out", "/dev/null", "--", "cat", "/proc/uptime"]
-    limit, times = 0.35 * PATIENCE, [9.0 * PATIENCE]
-    while min(times) >= limit and len(times) <= 20:  # other work on the machine makes a start slower
+    times, imports = [9.0 * PATIENCE], [9.0 * PATIENCE]
+    while min(times) >= _limit(imports) and len(times) <= 20:  # other work on the machine makes a start slower
+        begin = time.monotonic()
+        subprocess.run([str(ROOT / ".venv/bin/python"), "-I", "-c", "import bcc"], check=True)
+        imports.append(time.monotonic() - begin)
         begin = time.clock_gettime(time.CLOCK_BOOTTIME)
         done = subprocess.run(line, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         times.append(float(done.stdout.split()[0]) - begin)
-    assert min(times) < limit, times
+    assert min(times) < _limit(imports), (times, imports)
+
+
+def _limit(imports: list[float]) -> float:
+    """A third of a second, s; on a slower machine, in which each new page of memory may cost a fault in its host, 4.5 times
+    the import of BCC, which takes 0.08 s where a start takes 0.34 s.
+    """
+    return max(0.35, 4.5 * min(imports[1:], default=0.0)) * PATIENCE

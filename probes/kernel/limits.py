@@ -92,7 +92,7 @@ LIMITS = (
         f"{SIZES.sockets:,} at a time",
         "the end of the next is not reported",
         "SOCKETS_FULL",
-        "nothing: what is unread may be more",
+        "nothing: more data may be unread than reported",
     ),
     Limit(
         "addresses of sockets that are reported",
