@@ -62,7 +62,8 @@ def test_the_sums_of_a_killed_recording_are_those_of_a_stated_time(
     seconds = cut.losses[Missing.SUMMED_MS] / 1000
     assert result.verdict == "inconclusive" and result.events.reasons["cut"] == 1 and 1 <= seconds < 60 * PATIENCE
     rows = {row.name: row.count for row in result.rows}
-    assert not result.details.complete and rows["getppid"] > 10_000 > sum(call.count for call in result.named("getppid"))
+    in_detail = sum(call.count for call in result.named("getppid"))  # the budget is checked every 20 ms
+    assert not result.details.complete and rows["getppid"] > max(10_000, 2 * in_detail)
     (thread,) = result.threads
     assert thread.calls == sum(rows.values())
     assert abs(thread.wall - seconds * 1e9) < 0.2 * seconds * 1e9 and thread.user > 0, "the account is of the same time"
