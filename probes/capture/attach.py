@@ -7,7 +7,7 @@ with the reason. A required probe without a working candidate stops the instrume
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from probes.capture.btf import Btf
@@ -207,13 +207,11 @@ def _has(btf: Btf, hook: Hook) -> bool:
     return btf.has_function(hook.place)
 
 
-def first_choices(btf: Btf, wanted: tuple[ProbeSpec, ...] = PROBES) -> list[Hook]:
-    """The tracepoints of the first candidate of each probe, where this kernel has all of them."""
-    hooks: list[Hook] = []
+def first_choices(btf: Btf, wanted: tuple[ProbeSpec, ...] = PROBES) -> Iterator[Hook]:
+    """The tracepoints of the first candidate of each probe, where this kernel has all of them. Those of all calls are first."""
     for spec in wanted:
         chosen = next((each for each in spec.candidates if all(_has(btf, hook) for hook in each.hooks)), None)
-        hooks += [hook for hook in (chosen.hooks if chosen else ()) if hook.kind == "tracepoint"]
-    return hooks
+        yield from (hook for hook in (chosen.hooks if chosen else ()) if hook.kind == "tracepoint")
 
 
 class Refused(CannotTrace):

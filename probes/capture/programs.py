@@ -106,13 +106,17 @@ class Programs:
         return system.load_program(kind, name, code, attach=attach, function=function)
 
     def load_ahead(self, hooks: Iterable[Hook]) -> None:
-        """Loads the programs of these tracepoints, several at a time: the kernel's verifier takes most of the time of a start.
+        """Begins to load the programs of these tracepoints, several at a time, in their order.
 
-        `load` then attaches them, and reports what the kernel refused. What is not attached is given back by `end_of_start`.
+        The kernel's verifier takes most of the time of a start. Meanwhile the caller finds out which hooks come next.
+
+        `load` then waits for them, attaches them, and reports what the kernel refused. `end_of_start` gives back what is not
+        attached.
         """
-        names = sorted({program_name(hook) for hook in hooks}, key=lambda name: -len(self.image.programs[name].code))
-        with _threads() as pool:
-            self._ahead = {name: pool.submit(self._load, system.RAW_TRACEPOINT, name) for name in names}
+        with _threads(wait=False) as pool:
+            for name in map(program_name, hooks):
+                if name not in self._ahead:
+                    self._ahead[name] = pool.submit(self._load, system.RAW_TRACEPOINT, name)
 
     def end_of_start(self) -> None:
         """Gives back the programs that were loaded ahead and not attached."""
@@ -254,13 +258,14 @@ def _bytes(table: MapDefinition) -> int:
 
 
 @contextlib.contextmanager
-def _threads() -> Iterator[ThreadPoolExecutor]:
-    """A thread for each CPU. They block all signals: each signal is for the main thread."""
+def _threads(wait: bool = True) -> Iterator[ThreadPoolExecutor]:
+    """A thread for each CPU. They block all signals: each signal is for the main thread. At the end, waits for their work."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
     try:
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            yield pool
+        yield pool
     finally:
+        pool.shutdown(wait=wait)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
