@@ -18,6 +18,7 @@ O_NONBLOCK, O_ASYNC, O_CLOEXEC = (
     0o2000000,
 )  # uapi/asm-generic/fcntl.h; SOCK_NONBLOCK and SOCK_CLOEXEC are the same
 _F_DUPFD, _F_SETFD, _F_SETFL, _F_DUPFD_CLOEXEC = 0, 2, 4, 1030
+_READ_OR_WRITE = 0x1 | 0x4  # EPOLLIN, EPOLLOUT (uapi/linux/eventpoll.h)
 _FIONBIO, _FIOASYNC, _FIOCLEX, _FIONCLEX = 0x5421, 0x5452, 0x5451, 0x5450
 _SOCK_DGRAM = 2
 _INTERNET_AND_UNIX = {1, 2, 10}  # AF_UNIX, AF_INET, AF_INET6
@@ -270,7 +271,9 @@ class Descriptors:
         if found is None:
             found = self.put(call, argument(call, 2), Descriptor(Kind.OTHER, 0, 0))
         found.epoll, found.registered = epoll, True
-        found.events = argument(call, 3) if len(call.args) > 3 and call.args[3] < 1 << 32 else 0
+        events = argument(call, 3) if len(call.args) > 3 and call.args[3] < 1 << 32 else 0
+        if events & _READ_OR_WRITE or not found.events:  # slapd asks for EPOLLET alone while a request is served
+            found.events = events
         epoll.members.add(found)
 
     def epoll_set(self, call: Call) -> EpollSet:
