@@ -41,8 +41,8 @@ from probes.snapshots import Schedule
 _AT_ONCE = 1000  # threads; the last records of this many fit into the ring
 LOOK_EVERY = 0.02  # seconds; the ring holds 0.4 s of the busiest server that was measured, so a late reader loses nothing
 SAVE_EVERY = 0.5  # seconds between two drains for a file
-# Of the ring: until then records wait, so that the traced program has the CPUs for itself. A program that spins in calls fills
-# 300 MB a second, and a reader among busy threads of its own process gets the interpreter 30 ms late.
+# Of the ring: until then records wait, so that the traced program has the CPUs for itself. A reader among busy threads of its
+# own process may get the interpreter late: it waited for up to 2 s on a machine whose CPUs were busy.
 DRAIN_AT = 1 / 32
 MOST_BYTES = 512 << 20  # of records: about 2.5 million calls, which take ten times as much memory while they are measured
 WALK_EVERY = 16  # of sleeps that look alike, where details are sampled

@@ -60,8 +60,8 @@ def judged(model: str) -> dict[str, Result]:
 def _served(model: str) -> tuple[dict[str, Served], Result]:
     """What the clients of each of a model's servers saw, and the result of all servers.
 
-    Three servers that spin fill the ring in 0.1 s. On a busy machine its reader, a thread of this process, may wait that long
-    for the interpreter: another thread holds it and has no CPU.
+    A server that alternates between two calls is not folded, and fills the ring within a second. On a busy machine the ring's
+    reader, a thread of this process, may wait that long for the interpreter: another thread holds it and has no CPU.
     """
     names = servers(model)
     with Instrument() as instrument, ThreadPoolExecutor(AT_ONCE) as pool:
