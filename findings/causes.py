@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from probes.measure.frames import of_interrupt
 from probes.measure.result import Sleep, Thread
-from probes.measure.sums import SleepSum
+from probes.measure.rows import SleepSum
 from probes.measure.wakers import Link, sent_by_waker
 
 # The ways of a wake-up that begin without a task: the task that was running then is not the cause.

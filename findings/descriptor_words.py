@@ -2,7 +2,7 @@
 
 The words are made here only:
 
-descriptor_words(run, call)          # of a call of a finished run; "" where nothing is known of its descriptor
+words_of(result).of(call)            # of a call of a finished run; "" where nothing is known of its descriptor
 
 words = DescriptorWords(process_of)  # while records still come, in the order of their times
 words.take_name(name), words.take_end(end), words.take_call(call)
@@ -17,17 +17,13 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import TYPE_CHECKING
 
 from findings.models.descriptors import argument, processes
 from probes.kernel import syscalls
 from probes.measure.result import Call, Result, Thread
+from probes.measure.rows import Descriptor
 from probes.measure.sockets import Address, Role, SocketEnd, SocketName
-from probes.measure.sums import Descriptor
 from probes.words import visible
-
-if TYPE_CHECKING:
-    from findings.view import Run
 
 _MPTCP = 262  # IPPROTO_MPTCP
 _PROTOCOLS = {6: "TCP", 17: "UDP", 1: "ICMP", 58: "ICMPv6", 132: "SCTP", 136: "UDP-Lite", _MPTCP: "MPTCP"}
@@ -338,8 +334,3 @@ def _births(words: DescriptorWords, threads: Iterable[Thread], process_of: Mappi
 
 def _makers(calls: Iterable[Call]) -> list[Call]:
     return sorted((call for call in calls if call.name in _CALLS), key=lambda call: call.exit)
-
-
-def descriptor_words(run: Run, call: Call) -> str:
-    """What the descriptor of a call is, in words; "" if the call has none, or if nothing is known of it."""
-    return run.descriptors.of(call)

@@ -12,7 +12,8 @@ from findings.causes import Cause
 from findings.part import Part
 from findings.waits import runs_for_itself
 from probes.kernel.records import OTHERS, Kind, Off
-from probes.measure.reader import Life, Reader, ending_of
+from probes.measure.life import Life
+from probes.measure.reader import Reader, ending_of
 from probes.measure.result import Call, Ending, Sleep
 from probes.measure.sockets import SocketName
 

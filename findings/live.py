@@ -18,7 +18,7 @@ from probes.kernel import syscalls
 from probes.kernel.records import OTHERS
 from probes.measure.live import Followed, Moment
 from probes.measure.queues import Queue
-from probes.measure.sums import SleepSum
+from probes.measure.rows import SleepSum
 
 OUTSIDE = ""  # the name of the call for sleeps outside calls
 _MOSTLY = 0.9  # of a thread's sleeps

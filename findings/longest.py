@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from probes.measure.result import Call
-from probes.measure.sums import CallSum, SleepSum
+from probes.measure.rows import CallSum, SleepSum
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from findings.part import Part
 from findings.view import Run
 from probes.measure.result import Call, Message, Result, Thread
+from probes.measure.rows import CallSum, SleepSum
 from probes.measure.sockets import SocketName
-from probes.measure.sums import CallSum, SleepSum
 from probes.measure.table import Sums, table, table_of_sums
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from findings.descriptor_words import DescriptorWords, words_of
 from probes.context import CasesRun, Client, LabRun, Seen, Sent, ServedCase, ServerRun, TrafficRun
 from probes.kernel import syscalls
 from probes.measure.queues import Queue
 from probes.measure.result import Call, Result, Sleep, Thread, Verdict
 from probes.measure.table import table
-
-if TYPE_CHECKING:
-    from findings.descriptor_words import DescriptorWords
 
 NOWHERE = -1  # the descriptor of the lseek by which an experiment marks its sections (labs/kit/experiment.py)
 
@@ -113,8 +111,6 @@ class Run:
     @cached_property
     def descriptors(self) -> DescriptorWords:
         """The descriptors of the run in words."""
-        from findings.descriptor_words import words_of  # which reads a Run, too
-
         return words_of(self.result)
 
     @cached_property

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from findings.view import Run
 from probes.measure.frames import of_interrupt
-from probes.measure.result import Call, Sleep, Thread, Waker
-from probes.measure.wakers import Link, sent_by_waker
+from probes.measure.result import Call, Sleep, Thread
+from probes.measure.wakers import Link, Waker, sent_by_waker
 
 _BY_NO_TASK = {Link.TIMER, Link.DISK}  # a time, or a device, ended the sleep: the task that was running is not the cause
 

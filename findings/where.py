@@ -14,7 +14,8 @@ from findings.startup import StartUp
 from findings.summary import Times, times
 from probes.kernel.records import bucket_floor
 from probes.measure.result import Call, Result, Sleep, Thread
-from probes.measure.sums import SleepSum, merged, percentiles_of
+from probes.measure.rows import SleepSum
+from probes.measure.sums import merged, percentiles_of
 
 OUTSIDE = ""  # the name of the call for sleeps outside calls: page faults, stops
 

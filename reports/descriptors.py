@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from findings.descriptor_words import file_words, socket_words
+from probes.measure.rows import Descriptor
 from probes.measure.sockets import SocketName
-from probes.measure.sums import Descriptor
 
 
 def with_number(descriptor: Descriptor | None, fd: int, name: SocketName | None = None) -> str:

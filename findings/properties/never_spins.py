@@ -12,7 +12,7 @@ from findings.view import Run
 from probes.context import LabRun
 from probes.kernel import syscalls
 from probes.measure.result import Call, Thread
-from probes.measure.sums import CallSum
+from probes.measure.rows import CallSum
 from probes.words import count
 
 # A busy loop makes hundreds of such turns for a message. Some are normal: a read until EAGAIN, a herd's loser, the last poll

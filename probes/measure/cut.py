@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from probes.kernel import records
 from probes.kernel.records import Kind, Off
-from probes.measure.sums import CallSum, total_of
-
-if TYPE_CHECKING:
-    from probes.measure.reader import Life
+from probes.measure.life import Life
+from probes.measure.rows import CallSum
+from probes.measure.sums import total_of
 
 
 @dataclass(frozen=True)

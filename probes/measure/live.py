@@ -14,7 +14,8 @@ from probes.kernel import records, syscalls
 from probes.kernel.records import Kind, Layout, Off
 from probes.measure.frames import own
 from probes.measure.queues import queue_name
-from probes.measure.sums import CallSum, SleepSum, SumReader
+from probes.measure.rows import CallSum, SleepSum
+from probes.measure.sums import SumReader
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ import gc
 import operator
 from collections.abc import Sequence
 
+from probes.measure.life import Life
 from probes.measure.messages import completions_of, messages_of_batches, messages_of_calls
-from probes.measure.reader import Life, Reader
+from probes.measure.reader import Reader
 from probes.measure.result import Call, Details, Result, Thread
 from probes.measure.sockets import private
 from probes.measure.soundness import Soundness

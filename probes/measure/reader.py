@@ -13,20 +13,21 @@ from __future__ import annotations
 import collections
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from probes.kernel import records, syscalls
 from probes.kernel.records import CallFlag, Kind, SleepFlag
 from probes.measure.cut import Inside, end_of, inside_of
 from probes.measure.frames import of_waker, own
-from probes.measure.messages import Family
+from probes.measure.life import Life
 from probes.measure.queues import OF_THE_OBJECT, Queue, queue_name
-from probes.measure.result import PHASES, AnsweredBy, Call, Ending, ReadyListEvent, Sleep, SocketCopy, Thread, Waker
+from probes.measure.result import AnsweredBy, Call, Ending, ReadyListEvent, Sleep, SocketCopy, Thread
+from probes.measure.rows import Descriptor
 from probes.measure.sockets import SocketReader
-from probes.measure.sums import Descriptor, SumReader, descriptor_of
+from probes.measure.sums import SumReader, descriptor_of
 from probes.measure.table import slept_on, slept_on_by_sums
-from probes.measure.wakers import wake_chain
+from probes.measure.wakers import Waker, wake_chain
 from probes.recording import Recording
 
 _UNFINISHED, _OPEN = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN)
@@ -36,40 +37,6 @@ _CARRIED = int(SleepFlag.QUEUE_CARRIED | SleepFlag.WAKER_CARRIED)
 _MOST_ARGUMENTS = 65536
 CopyTimes = tuple[int | None, int | None]  # of descriptors in and of results out, ns
 _FLAGS = {"recvfrom": 3, "recvmsg": 2}  # which argument holds them
-
-
-@dataclass
-class Life:
-    """A thread while its records are read."""
-
-    birth: Any
-    name: str
-    calls: list[Call] = field(default_factory=list)
-    sleeps: list[Sleep] = field(default_factory=list)  # of the call that has not been reported yet
-    outside: list[Sleep] = field(default_factory=list)
-    socket_copies: list[SocketCopy] = field(default_factory=list)
-    listed: list[ReadyListEvent] = field(default_factory=list)
-    end: Any = None
-    state: Any = None  # of a recording that was cut off: what the thread was in when its last sums were taken
-    bursts: int = 0
-    inside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PHASES, 0))  # sums over the calls
-
-    @property
-    def family(self) -> Family:
-        """The process and the creator of the thread."""
-        worker = bool(getattr(self.birth, "worker", 0))
-        return Family(self.birth.parent if worker else 0, self.birth.ns_tgid, tuple(self.outside) if worker else ())
-
-    def add(self, call: Call) -> None:
-        """Takes a call into the thread's accounts."""
-        self.calls.append(call)
-        inside = self.inside
-        inside["total"] += call.total
-        inside["wait"] += call.wait
-        inside["sched_delay"] += call.sched_delay
-        inside["preempted"] += call.preempted
-        inside["copy"] += call.copy
-        inside["kernel"] += call.kernel
 
 
 def _pass(_record: Any, _life: Life) -> None:

@@ -5,37 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from probes.context import Context, TraceRun
-from probes.measure.wakers import Link
+from probes.measure.rows import CallSum, Descriptor, Others, SleepSum
+from probes.measure.sockets import SocketEnd, SocketName
+from probes.measure.wakers import Waker
 from probes.recording import Machine, Probe, Quality
 
-if TYPE_CHECKING:
-    from probes.measure.sockets import SocketEnd, SocketName
-    from probes.measure.sums import CallSum, Descriptor, Others, SleepSum
-
 PHASES = ("total", "wait", "sched_delay", "preempted", "copy", "kernel")  # fields of Call and CallRow; the first is the sum
-
-
-@dataclass(frozen=True, slots=True)
-class Waker:
-    """The task that ended a sleep. `chain`: the way from the cause to the thread, in words; `stack`: its kernel stack."""
-
-    comm: str
-    tid: int
-    chain: tuple[str, ...]
-    stack: tuple[str, ...]
-
-    @property
-    def words(self) -> str:
-        """The chain on one line: "packet -> TCP -> socket"."""
-        return " -> ".join(self.chain)
-
-    @property
-    def by_packet(self) -> bool:
-        """Did a packet that arrived end the sleep?"""
-        return Link.PACKET in self.chain
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,113 +12,21 @@ import collections
 import functools
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from probes.kernel import records, syscalls
 from probes.kernel.records import SleepFlag
 from probes.measure.frames import of_waker, own
 from probes.measure.queues import queue_name
-from probes.measure.result import Call, Thread, Waker
-from probes.measure.wakers import wake_chain
-
-
-@dataclass(frozen=True, slots=True)
-class Descriptor:
-    """What kind of file a descriptor was: the kernel's function that closes such files, and of a socket what kind it is."""
-
-    release: str
-    family: int = 0
-    type: int = 0
-    protocol: int = 0
+from probes.measure.result import Call, Thread
+from probes.measure.rows import CallSum, Descriptor, Others, SleepSum
+from probes.measure.wakers import Waker, wake_chain
 
 
 def descriptor_of(release: tuple[str, ...], kind: int) -> Descriptor | None:
     """A descriptor's kind from the fields of a record: the stack of its release function, and the kind of socket."""
     return Descriptor(release[0], kind & 255, kind >> 8 & 255, kind >> 16) if release else None
-
-
-@dataclass(frozen=True, slots=True)
-class CallSum:
-    """All calls of one name, of one thread, on one kind of descriptor, with one outcome. Durations are ns.
-
-    `outcome`: a negative error number, 0, or Outcome. `histogram`: records.bucket_floor has the bounds.
-    """
-
-    thread: int  # OTHERS: the threads without an account of their own
-    name: str
-    descriptor: Descriptor | None
-    outcome: int
-    count: int
-    bytes: int
-    total: int
-    wait: int
-    sched_delay: int
-    preempted: int
-    copy: int
-    sleeps: int
-    preemptions: int
-    longest: int
-    histogram: tuple[int, ...]
-    polled: int = 0
-    queued: int = 0
-    unqueued: int = 0
-
-    @property
-    def kernel(self) -> int:
-        """On a CPU inside the calls and not copying."""
-        return self.total - self.wait - self.sched_delay - self.preempted - self.copy
-
-    @property
-    def errno(self) -> str | None:
-        """The name of the error, None if the calls did not fail."""
-        if self.outcome >= 0 or self.name == "rt_sigreturn":  # its result is a register of the interrupted code
-            return None
-        return syscalls.errno_name(self.outcome)
-
-
-@dataclass(frozen=True, slots=True)
-class SleepSum:
-    """All sleeps of one thread in one call (None: outside of calls) on one wait queue that one waker ended. Durations are ns.
-
-    `walked`, `waker_walked`: of how many sleeps the stacks were walked. The other sleeps have the stacks of a sleep before.
-    """
-
-    thread: int
-    call: str | None
-    queue: str
-    stack: tuple[str, ...]
-    waker: Waker | None  # its tid is 0: waker_thread says which followed thread it was
-    waker_thread: int  # 0: not a followed thread
-    open: bool  # still asleep when the recording ended
-    count: int
-    wait: int
-    sched_delay: int
-    longest: int
-    walked: int
-    waker_walked: int
-    histogram: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Others:
-    """The threads that have no account of their own, since very many threads were followed before them."""
-
-    threads: int
-    wall: int
-    calls: int
-    wait: int
-    sched_delay: int
-    preempted: int
-    copy: int
-    kernel: int
-    voluntary_switches: int
-    involuntary_switches: int
-
-    @property
-    def user(self) -> int:
-        """In user code, ns."""
-        return self.wall - self.wait - self.sched_delay - self.preempted - self.copy - self.kernel
 
 
 _SAME = (

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from probes.kernel import records, syscalls
 from probes.measure.percentiles import median, percentile_of
 from probes.measure.result import PHASES, Call, CallRow, Sleep, SleptOn
-from probes.measure.sums import CallSum, SleepSum, SumReader, merged, percentiles_of, total_of
+from probes.measure.rows import CallSum, SleepSum
+from probes.measure.sums import SumReader, merged, percentiles_of, total_of
 from probes.recording import Probe, Quality
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import itertools
+from dataclasses import dataclass
 
 from probes.measure.frames import of_fault, of_interrupt, telling
 
@@ -68,6 +69,26 @@ class Link(enum.StrEnum):
     CORE_DUMP = "core dump"
     KERNEL_WORKER = "kernel worker"
     COMPLETION = "completion"
+
+
+@dataclass(frozen=True, slots=True)
+class Waker:
+    """The task that ended a sleep. `chain`: the way from the cause to the thread, in words; `stack`: its kernel stack."""
+
+    comm: str
+    tid: int
+    chain: tuple[str, ...]
+    stack: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """The chain on one line: "packet -> TCP -> socket"."""
+        return " -> ".join(self.chain)
+
+    @property
+    def by_packet(self) -> bool:
+        """Did a packet that arrived end the sleep?"""
+        return Link.PACKET in self.chain
 
 
 # How a wake-up travelled: (what the student reads, the functions that show it). "inner < outer" are two frames in a row.

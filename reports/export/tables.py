@@ -17,7 +17,8 @@ from findings.view import Run
 from probes.context import LabRun, TraceRun
 from probes.kernel.records import OTHERS
 from probes.measure.result import Call, CallRow, Check, Message, Sleep, Thread
-from probes.measure.sums import CallSum, SleepSum, percentiles_of
+from probes.measure.rows import CallSum, SleepSum
+from probes.measure.sums import percentiles_of
 from probes.recording import Quality
 from probes.words import visible
 from reports import wakers

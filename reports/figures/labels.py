@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from findings.figure import Doing, Figure
-from probes.measure.result import Call, Waker
+from probes.measure.result import Call
+from probes.measure.wakers import Waker
 from probes.words import count
 from reports.figures.drawing import Drawing, returns
 from reports.figures.letters import cut, width, wrapped

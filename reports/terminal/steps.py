@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from findings.scene import Scene
 from probes.measure.queues import place
-from probes.measure.result import Message, Waker
-from probes.measure.wakers import sent_by_waker
+from probes.measure.result import Message
+from probes.measure.wakers import Waker, sent_by_waker
 from reports.words import duration
 
 Step = tuple[int, str]  # (ns, what happened)

@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from findings.descriptor_words import descriptor_words, socket_words
+from findings.descriptor_words import socket_words
 from findings.view import Run
 from probes.measure.measure import measure
 from probes.measure.result import Call
@@ -24,7 +24,7 @@ def run() -> Run:
 
 def said(name: str) -> list[str]:
     """The words for the descriptors of these calls, in order, without what differs from run to run."""
-    words = [descriptor_words(run(), call) for call in run().result.named(name)]
+    words = [run().descriptors.of(call) for call in run().result.named(name)]
     return [
         re.sub(r"iolab-\w{6}/", "iolab/", re.sub(r"(?<=[\d\]>-]:)(?!1800)\d+", "N", text)) for text in words if text != "file"
     ]
@@ -65,7 +65,7 @@ def test_an_accept_leads_to_its_connection() -> None:
 
 @pytest.mark.parametrize("name", ["execve", "mmap", "exit_group"])
 def test_a_call_without_a_descriptor_has_no_words(name: str) -> None:
-    assert {descriptor_words(run(), call) for call in run().result.named(name)} <= {""}
+    assert {run().descriptors.of(call) for call in run().result.named(name)} <= {""}
 
 
 def test_a_connection_that_was_refused_has_no_port_of_its_own() -> None:

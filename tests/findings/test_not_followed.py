@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from findings.not_followed import NotFollowed, Reason, not_followed
-from probes.measure.result import Call, Result, Sleep, Thread, Waker
+from probes.measure.result import Call, Result, Sleep, Thread
+from probes.measure.wakers import Waker
 from reports.not_followed import sentences
 from tests.conftest import Followed, measured
 

@@ -11,7 +11,8 @@ import pytest
 
 from findings.never_began import never_began
 from findings.outcomes import CallOutcomes, Outcome, of_thread, outcomes
-from probes.measure.result import Call, Sleep, Waker
+from probes.measure.result import Call, Sleep
+from probes.measure.wakers import Waker
 from tests.conftest import Followed
 
 _SOCKET = Sleep(off=10, woken=20, on=21, queue="socket", stack=("sk_wait_data",), waker=None)

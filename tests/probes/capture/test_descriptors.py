@@ -12,7 +12,7 @@ import pytest
 
 from probes.capture import programs
 from probes.capture.attach import Hook
-from probes.measure.sums import Descriptor
+from probes.measure.rows import Descriptor
 from tests.conftest import Followed
 
 pytestmark = pytest.mark.live
