@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import commands
-from commands import line, shared
+from commands import line, process
 from probes.errors import IolabError
 from probes.words import visible_lines, with_command_name
 
@@ -96,8 +96,8 @@ def _run(command: Callable[[], int | None], name: str) -> int:
     """Prints an error as sentences. The command's exit status."""
     try:
         return command() or 0
-    except shared.NeedsPreparing as error:
-        shared.prepare()  # returns only if ./iolab can prepare nothing
+    except process.NeedsPreparing as error:
+        process.prepare()  # returns only if ./iolab can prepare nothing
         return _say(str(error), error.code)
     except IolabError as error:
         return _say(str(error), error.code)
@@ -145,7 +145,7 @@ def _task(command: line.Command, rest: list[str]) -> Task[Any]:
 
 
 if __name__ == "__main__":
-    shared.prepare_process()
+    process.prepare_process()
     status = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from commands import grading, shared
+from commands import grading, options, outputs
 
 MODEL_HELP = {"model": f"the I/O model that the server should have: {grading.MODELS}"}
-HELP = MODEL_HELP | grading.HELP | shared.REPORT_HELP | shared.HTML_HELP
+HELP = MODEL_HELP | grading.HELP | options.REPORT_HELP | options.HTML_HELP
 
 
 def check(
@@ -20,6 +20,6 @@ def check(
     """
     from runs.grading import rubric as rubrics
 
-    shared.check(out, html)
+    outputs.check(out, html)
     order = grading.Order(rubrics.default(model), protocol, seed, tuple(rest), str(Path.cwd()))
     return grading.run(order, json=json, out=out, points=False, html=html)

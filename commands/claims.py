@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from commands import shared
+from commands import options, outputs, process
 
-HELP = shared.REPORT_HELP | {"run": "run every lab first, and show the verdicts"}
+HELP = options.REPORT_HELP | {"run": "run every lab first, and show the verdicts"}
 
 
 def claims(run: bool = False, json: bool = False, out: str = "") -> int:
     """List every claim about the I/O models with the checks that test it."""
-    shared.check(out)
+    outputs.check(out)
     if run:
-        shared.need_tracing()
+        process.need_tracing()
     import labs as rooms
     from reports import catalogue
     from runs import catalogue as entries
     from runs import every
 
-    judged, verdict = every.judge([*rooms.names(), every.COMPARE], shared.progress) if run else (None, "pass")
-    with shared.output(out) as file:
+    judged, verdict = every.judge([*rooms.names(), every.COMPARE], outputs.progress) if run else (None, "pass")
+    with outputs.output(out) as file:
         catalogue.write_claims(entries.all_claims(judged), file, json)
-    return shared.VERDICT_CODES[verdict]
+    return outputs.VERDICT_CODES[verdict]

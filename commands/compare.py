@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from commands import shared
+from commands import options, outputs, process
 from probes import files
 
-HELP = shared.REPORT_HELP | shared.HTML_HELP | shared.TRAFFIC_HELP | shared.LINK_HELP
+HELP = options.REPORT_HELP | options.HTML_HELP | options.TRAFFIC_HELP | options.LINK_HELP
 
 
 def compare(
@@ -25,21 +25,21 @@ def compare(
 
     invoke compare epoll select puts the pictures and the figures of two models beside each other.
     """
-    shared.check(out, html)
-    shared.need_tracing()
+    outputs.check(out, html)
+    process.need_tracing()
     from reports import comparison
     from runs import compare as comparing
     from runs import link as links
 
-    changed = shared.numbers(clients=clients, messages=messages, size=size)
+    changed = options.numbers(clients=clients, messages=messages, size=size)
     traffic = dataclasses.replace(comparing.TRAFFIC, **changed)
-    with links.optional(link, shared.progress) as between:
-        comparison_result = comparing.compare(traffic, shared.progress, between, rest)
-    with shared.output(out) as file:
+    with links.optional(link, outputs.progress) as between:
+        comparison_result = comparing.compare(traffic, outputs.progress, between, rest)
+    with outputs.output(out) as file:
         comparison.write(comparison_result, file, json)
     if html:
         from reports.html import comparison as page
 
         with files.whole(html) as file:
             page.write(comparison_result, file)
-    return shared.VERDICT_CODES[comparison_result.verdict]
+    return outputs.VERDICT_CODES[comparison_result.verdict]

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands import grading, shared
+from commands import grading, options, outputs, process
 from probes.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ HELP = {
     "solution": "print the solution, once your file has passed the check",
     "watch": "check again each time that you save the file, until it passes; Ctrl-C ends it",
     "seed": "the seed of the traffic of a check (default: a new seed for each check)",
-} | shared.REPORT_HELP
+} | options.REPORT_HELP
 _LOOKS_EVERY = 0.3  # seconds, for a change of the student's file
 
 
@@ -49,7 +49,7 @@ def exercise(
     actions = {"--again": again, "--check": check, "--hint": hint, "--solution": solution, "--watch": watch}
     wanted = [name for name, asked in actions.items() if asked]
     _check_usage(rest, wanted)
-    shared.check(out)
+    outputs.check(out)
     if not rest:
         _list(dir, lang, json, out)
         return 0
@@ -81,7 +81,7 @@ def _list(folder: str, language: str, json: bool, out: str) -> None:
     from runs.exercise import desk as desks
 
     found = [each for each in desks.everything(folder) if language in ("", str(each.exercise.language))]
-    with shared.output(out) as file:
+    with outputs.output(out) as file:
         if json:
             document.write_list(found, file)
         else:
@@ -94,7 +94,7 @@ def _begin(desk: Desk, again: bool, json: bool, out: str) -> None:
     new = again or not desk.path.exists()
     if new:
         desk.begin()
-    with shared.output(out) as file:
+    with outputs.output(out) as file:
         if json:
             document.write_begun(desk, new, file)
         else:
@@ -105,7 +105,7 @@ def _hint(desk: Desk, json: bool, out: str) -> None:
     from reports.exercise import document, terminal
 
     gap = desk.take_hint()
-    with shared.output(out) as file:
+    with outputs.output(out) as file:
         if json:
             document.write_hint(desk, gap, file)
         else:
@@ -122,7 +122,7 @@ def _solution(desk: Desk, json: bool, out: str) -> None:
             "the solution is shown after your own file has passed the check",
             f"{terminal.line(desk, '--check')} tries it; --hint helps",
         )
-    with shared.output(out) as file:
+    with outputs.output(out) as file:
         if json:
             document.write_solution(desk, file)
         else:
@@ -136,12 +136,12 @@ def _check(desk: Desk, seed: str, json: bool, out: str) -> tuple[Assessment, int
     text = desk.text()
     assessment = _assessed(desk, seed, quiet=json)
     desk.note(text, assessment)
-    with shared.output(out) as file:
+    with outputs.output(out) as file:
         if json:
             document.write_check(assessment, file)
         else:
             terminal.write_check(assessment, str(desk.folder), file)
-    return assessment, shared.VERDICT_CODES[assessment.status]
+    return assessment, outputs.VERDICT_CODES[assessment.status]
 
 
 def _assessed(desk: Desk, seed: str, quiet: bool) -> Assessment:
@@ -150,7 +150,7 @@ def _assessed(desk: Desk, seed: str, quiet: bool) -> Assessment:
     from runs.exercise.desk import DoesNotCompile
     from runs.grading import rubric as rubrics
 
-    shared.need_tracing()
+    process.need_tracing()
     written, whole = desk.written(), rubrics.default(desk.exercise.model)
     try:
         with desk.command() as command:
@@ -174,6 +174,6 @@ def _watch(desk: Desk, seed: str, json: bool, out: str) -> int:
         if assessment.status == "pass":
             return status
         sys.stdout.flush()
-        shared.progress(f"waiting for a change of {desk.path} (Ctrl-C ends the watch)")
+        outputs.progress(f"waiting for a change of {desk.path} (Ctrl-C ends the watch)")
         while desk.version() in (before, desk.NO_FILE):
             time.sleep(_LOOKS_EVERY)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from commands import shared
+from commands import outputs
+from commands.options import group
 from probes import files
 
 if TYPE_CHECKING:
@@ -33,12 +32,12 @@ class Exports(NamedTuple):
 
     def check(self) -> None:
         """Checks before the work that all of it can be written, and installs what it needs. Raises WrongUsage."""
-        shared.check(self.sqlite, self.speedscope, self.folded, self.perfetto)
+        outputs.check(self.sqlite, self.speedscope, self.folded, self.perfetto)
         if self.csv:
             from reports.export import csv_files
 
             files.make_folder(self.csv)
-            shared.check(*csv_files.paths(self.csv))
+            outputs.check(*csv_files.paths(self.csv))
         if self.perfetto:
             from commands.extras import PERFETTO
 
@@ -61,22 +60,7 @@ class Exports(NamedTuple):
 NOTHING = Exports()
 
 
-def options(command: Callable[..., int]) -> Callable[..., int]:
-    """Gives a command an option for each path of its parameter `files`, as each command has them."""
-
-    @functools.wraps(command)
-    def with_files(*values: Any, **options: Any) -> int:
-        paths = {name: options.pop(name) for name in Exports._fields if name in options}
-        return command(*values, **({"files": Exports(**paths)} if paths else {}), **options)
-
-    texts = [
-        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default="", annotation="str")
-        for name in Exports._fields
-    ]
-    own = inspect.signature(command).parameters
-    listed = [other for name, each in own.items() for other in (texts if name == "files" else [each])]
-    vars(with_files)["__signature__"] = inspect.Signature(listed)
-    return with_files
+options = group("files", Exports._field_defaults, Exports)
 
 
 def _write_csv(report: Report, folder: str) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 
-from commands import shared
+from commands import outputs, process
 from probes.errors import WrongUsage
 
 
@@ -26,7 +26,7 @@ class Extra:
     @property
     def pins(self) -> list[str]:
         """The packages in their exact versions."""
-        with (shared.ROOT / "pyproject.toml").open("rb") as file:
+        with (process.ROOT / "pyproject.toml").open("rb") as file:
             groups: dict[str, list[str]] = tomllib.load(file)["project"]["optional-dependencies"]
         return groups[self.group]
 
@@ -53,7 +53,7 @@ class Extra:
             )
         if not os.access(sys.prefix, os.W_OK):
             raise WrongUsage(f"{self.purpose} needs packages that are not installed", f"install them: {shown}")
-        shared.progress(f"installing what {self.purpose} needs, once ({self.size}): {' '.join(self.pins)}")
+        outputs.progress(f"installing what {self.purpose} needs, once ({self.size}): {' '.join(self.pins)}")
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         importlib.invalidate_caches()
         if done.returncode or not self.installed:

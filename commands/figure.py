@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands import shared
+from commands import outputs, process
 from probes.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def figure(name: str, recording: str = "", out: str = "", size: str = "column") 
     format_ = Path(out).suffix.removeprefix(".").lower() if out else "svg"
     if format_ not in convert.FORMATS:
         raise WrongUsage(f"a figure can't be written as {Path(out).name}", "name a file that ends in .svg, .png or .pdf")
-    shared.check(out)
+    outputs.check(out)
     if format_ != "svg":
         from commands.extras import PICTURES
 
@@ -49,8 +49,8 @@ def _recordings(wanted: Wanted, files: str) -> list[tuple[Source, Recording]]:
 
     if files:
         return figures.paired(wanted, [load(Path(file)) for file in files.split(",")])
-    shared.need_tracing()
-    return [(source, figures.record(source, shared.progress)) for source in wanted.sources]
+    process.need_tracing()
+    return [(source, figures.record(source, outputs.progress)) for source in wanted.sources]
 
 
 def _write(data: bytes, out: str) -> None:
@@ -60,5 +60,5 @@ def _write(data: bytes, out: str) -> None:
         with files.whole(out, "wb") as file:
             file.write(data)
         return
-    with shared.output(out) as file:
+    with outputs.output(out) as file:
         file.write(data.decode())

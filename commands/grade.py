@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-from commands import grading, shared
+from commands import grading, options, outputs
 
 HELP = (
     {"model": f"the I/O model that the server must have: {grading.MODELS}"}
     | grading.HELP
-    | shared.REPORT_HELP
-    | shared.HTML_HELP
+    | options.REPORT_HELP
+    | options.HTML_HELP
     | {
         "rubric": "a TOML file with the points; docs/instructors.md has the format, runs/grading/rubrics has the defaults",
         "name": "the name of the submission; the traffic depends on it and on the seed",
@@ -34,7 +34,7 @@ def grade(
 
     quiet = json and not out
     cautions: list[str] = []
-    shared.check(out, gradescope, junit, csv, html, tell=cautions.append if quiet else shared.progress)
+    outputs.check(out, gradescope, junit, csv, html, tell=cautions.append if quiet else outputs.progress)
     points = grading.rubric_of(rubrics, model, rubric)
     place = os.path.abspath(folder or ".")  # noqa: PTH100 (a link stays a link)
     hidden = grading.secret(rubric, protocol)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands import grading, shared
+from commands import grading, options, outputs, process
 from probes.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -39,16 +39,16 @@ def grade_all(
 
     The results are marks.csv, statistics.csv, and a page for each submission with the reason for each lost point.
     """
-    shared.check(out)
+    outputs.check(out)
     course = _course(model, dir, results, jobs, rubric, protocol, seed, rest)
-    shared.need_tracing()
+    process.need_tracing()
     from runs import submission
 
     for words in submission.unprotected(strict=True):
-        shared.progress(f"not protected: {words}")
+        outputs.progress(f"not protected: {words}")
     marks = _mark(course)
     _write_files(course, marks)
-    with shared.output(out) as file:
+    with outputs.output(out) as file:
         if json:
             from reports.grade import document
 
@@ -57,7 +57,7 @@ def grade_all(
             from reports.grade import whole_class
 
             whole_class.write(marks, file)
-    shared.progress(f"marks.csv, statistics.csv and pages are in {course.results}")
+    outputs.progress(f"marks.csv, statistics.csv and pages are in {course.results}")
     verdicts = {mark.status for mark in marks}
     return 3 if "inconclusive" in verdicts else int("fail" in verdicts)
 
@@ -76,7 +76,7 @@ def _course(
     if not command:
         raise WrongUsage("no server to start", "give its command line after --: ... -- python3 server.py {port}")
     protocols.find(protocol or points.protocol)
-    number = shared.number("jobs", jobs) if jobs else 2 * len(os.sched_getaffinity(0))
+    number = options.number("jobs", jobs) if jobs else 2 * len(os.sched_getaffinity(0))
     if not 1 <= number <= _MOST_JOBS:
         raise WrongUsage(f"--jobs {number} is out of range", f"give a number from 1 to {_MOST_JOBS}")
     where = Path(results).resolve() if results else place.with_name(f"{place.name}-marks")
@@ -109,7 +109,7 @@ def _mark(course: Course) -> list[Mark]:
     marks = {entry.name: mark for entry in entries if (mark := course.kept(entry))}
     left = [entry for entry in entries if entry.name not in marks]
     if marks:
-        shared.progress(f"{len(marks)} of {len(entries)} marks are there from an earlier start")
+        outputs.progress(f"{len(marks)} of {len(entries)} marks are there from an earlier start")
     with _progress(len(left)) as advance:
 
         def done(mark: Mark) -> None:
@@ -138,7 +138,7 @@ def _progress(number: int) -> Iterator[Callable[[Mark], None]]:
         nonlocal done
         done += 1
         left = (time.monotonic() - begin) / done * (number - done)
-        shared.progress(f"{done} of {number}: {mark.name} {mark.points} of {mark.of} points; about {left:.0f} s left")
+        outputs.progress(f"{done} of {number}: {mark.name} {mark.points} of {mark.of} points; about {left:.0f} s left")
 
     yield line
 

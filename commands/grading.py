@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, TYPE_CHECKING
 
-from commands import shared
+from commands import outputs, process
 
 if TYPE_CHECKING:
     from probes.measure.result import Result
@@ -53,7 +53,7 @@ class Formats:
                 with files.whole(path) as file:
                     writer(mark, file)
         if self.annotations:
-            with shared.output("") as file:
+            with outputs.output("") as file:
                 annotations.write(mark, file)
 
 
@@ -76,7 +76,7 @@ class Order:
     def say(self, words: str) -> None:
         """A line of progress."""
         if not self.quiet:
-            shared.progress(words)
+            outputs.progress(words)
 
 
 def rubric_of(rubrics: ModuleType, model: str, path: str) -> Rubric:
@@ -108,7 +108,7 @@ def examined(order: Order) -> tuple[Mark, Result]:
     submission.check_command(order.command, order.folder)
     if order.strict:
         submission.check_folder(order.folder)
-    shared.need_tracing()
+    process.need_tracing()
     unprotected = tuple(f"not protected: {words}" for words in submission.unprotected(order.strict))
     for words in unprotected:
         order.say(words)
@@ -129,7 +129,7 @@ def run(
     The exit status: 0, 1 with faults, 3 inconclusive.
     """
     mark, result = examined(order)
-    with shared.output(out, sys.stderr if points else None) as file:
+    with outputs.output(out, sys.stderr if points else None) as file:
         _write(mark, file, json, points)
     if html:
         from probes import files
@@ -139,7 +139,7 @@ def run(
         with files.whole(html) as file:
             page.write(mark, report(result), file, points)
     more(mark)
-    return shared.VERDICT_CODES[mark.status]
+    return outputs.VERDICT_CODES[mark.status]
 
 
 def _write(mark: Mark, file: IO[str], json: bool, points: bool) -> None:

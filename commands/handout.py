@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from commands import shared
+from commands import outputs
 from probes import files
 from probes.errors import WrongUsage
 from probes.recording import load
@@ -30,7 +30,7 @@ def handout(name: str, recording: str = "", with_answers: bool = False, out: str
         return
     rooms.find(name)
     content = page.page(name, _example(name, recording))
-    with shared.output(out) as file:
+    with outputs.output(out) as file:
         file.write(pages.both(content) if with_answers else pages.page(content))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 
-from commands import shared
+from commands import options, outputs
 from probes import files
 from probes.errors import WrongUsage
 
-HELP = shared.REPORT_HELP | {
+HELP = options.REPORT_HELP | {
     "only": "run these kernels only (5.10, 6.1, 6.12, newest), separated by commas",
     "arch": "amd64 or arm64 (default: the architecture of this machine); on arm64 only doctor and a few labs run",
     "labs": "run these labs only, separated by commas; 'none' runs no lab",
@@ -37,7 +37,7 @@ def kernels(
     from machines import kernels as machines
     from reports import kernels as report
 
-    shared.check(out, write)
+    outputs.check(out, write)
     architecture, machines_at_once = machines.architecture(arch), _at_least_one(at_once)
     chosen, chosen_tests = machines.to_run(labs, rooms.names(), architecture), machines.to_test(tests, architecture)
     for lab in chosen:
@@ -49,21 +49,21 @@ def kernels(
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the finished trials are kept
             machines.matrix(
                 trials, names, architecture, chosen, chosen_tests,
-                at_once=machines_at_once, refresh=refresh, progress=shared.progress,
+                at_once=machines_at_once, refresh=refresh, progress=outputs.progress,
             )  # fmt: skip
     finally:  # also after Ctrl-C: a later run can add to the trials made until then (--add)
         trials = machines.merged(trials)
         if trials:
-            with shared.output(out) as file:
+            with outputs.output(out) as file:
                 report.write(trials, file, json)
     if write:
         with files.whole(write) as file:
             report.write_page(trials, rooms.names(), file)
-    return shared.VERDICT_CODES[machines.verdict(trials)]
+    return outputs.VERDICT_CODES[machines.verdict(trials)]
 
 
 def _at_least_one(at_once: str) -> int:
-    number: int = shared.number("at_once", at_once)
+    number: int = options.number("at_once", at_once)
     if number < 1:
         raise WrongUsage(f"--at-once {at_once} is out of range", "it takes 1 or more")
     return number

@@ -5,21 +5,21 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from commands import exports, shared
+from commands import exports, options, outputs, predicting, presenting, process
 from commands import zoom as zooming
 from findings.zoom import Zoom
 from probes.errors import WrongUsage
 
 HELP = (
-    shared.REPORT_HELP
-    | shared.HTML_HELP
+    options.REPORT_HELP
+    | options.HTML_HELP
     | exports.HELP
     | zooming.HELP
-    | shared.STACKS_HELP
-    | shared.PREDICT_HELP
-    | shared.TRAFFIC_HELP
-    | shared.LINK_HELP
-    | shared.SAVE_HELP
+    | options.STACKS_HELP
+    | predicting.HELP
+    | options.TRAFFIC_HELP
+    | options.LINK_HELP
+    | options.SAVE_HELP
     | {
         "student": "your name in the recording; without it the login, if you give answers",
         "questions": "print the questions of --predict as JSON, without running the lab",
@@ -55,24 +55,24 @@ def lab(
     files: exports.Exports = exports.NOTHING,
 ) -> int:
     """Run one lab: trace its server, and print a picture, a table of phases, and the checks."""
-    shared.progress(f"lab {name}")
-    shared.check(save, out, html)
+    outputs.progress(f"lab {name}")
+    outputs.check(save, out, html)
     files.check()
     zooming.refuse_json(zoom, json)
-    changed = shared.numbers(clients=clients, messages=messages, size=size, gap_ms=gap_ms, seed=seed)
+    changed = options.numbers(clients=clients, messages=messages, size=size, gap_ms=gap_ms, seed=seed)
     traffic = _traffic(name, changed | ({"udp": True} if udp else {}), link)
     if questions:
         _write_questions(name, traffic.seed, out)
         return 0
-    shared.need_tracing()
-    shared.outlive_the_terminal(save)
+    process.need_tracing()
+    process.outlive_the_terminal(save)
     about = "" if _experiment(name) else traffic.words
-    prediction = shared.predicted(name, about, traffic.seed, predict, answers)
+    prediction = predicting.predicted(name, about, traffic.seed, predict, answers)
     recording = _record(name, traffic, link, prediction, student)
-    result, failed = shared.present(
-        recording, json=json, save=save, out=out, view=shared.View(stacks, zoom=zoom), html=html, exports=files
+    result, failed = presenting.present(
+        recording, json=json, save=save, out=out, view=presenting.View(stacks, zoom=zoom), html=html, exports=files
     )
-    return failed or shared.VERDICT_CODES[result.verdict]
+    return failed or outputs.VERDICT_CODES[result.verdict]
 
 
 def _record(name: str, traffic: Any, link: str, prediction: Any, student: str) -> Any:
@@ -81,8 +81,8 @@ def _record(name: str, traffic: Any, link: str, prediction: Any, student: str) -
     from runs import origin
 
     handed_in = {"prediction": prediction, "origin": origin.here(student)} if prediction or student else {}
-    with links.optional(link, shared.progress) as between:
-        recording = run.record(name, traffic, shared.progress, between)
+    with links.optional(link, outputs.progress) as between:
+        recording = run.record(name, traffic, outputs.progress, between)
     return recording.with_context(**handed_in)
 
 
@@ -109,5 +109,5 @@ def _write_questions(name: str, seed: int, out: str) -> None:
     from reports import questions
     from runs import predict
 
-    with shared.output(out) as file:
+    with outputs.output(out) as file:
         questions.write(name, seed, predict.questions(name, seed), file)

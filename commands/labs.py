@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from commands import shared
+from commands import options, outputs
 
-HELP = shared.REPORT_HELP
+HELP = options.REPORT_HELP
 
 
 def labs(json: bool = False, out: str = "") -> None:
@@ -12,5 +12,5 @@ def labs(json: bool = False, out: str = "") -> None:
     from reports import catalogue
     from runs import catalogue as entries
 
-    with shared.output(out) as file:
+    with outputs.output(out) as file:
         catalogue.write_labs(entries.all_labs(), file, json)

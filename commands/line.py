@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from commands import shared
+from commands import options
 from probes.errors import WrongUsage
 from probes.words import with_command_name
 
@@ -104,7 +104,7 @@ class Command:
             columns((self._flag(option), with_command_name(self.help.get(option, ""))) for option in [*sorted(self.options)])
 
     def _flag(self, option: str) -> str:
-        return f"--{option}={shared.VALUES.get(option, 'TEXT')}" if self.takes_value(option) else f"--{option}"
+        return f"--{option}={options.VALUES.get(option, 'TEXT')}" if self.takes_value(option) else f"--{option}"
 
 
 def find(name: str) -> Command:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from commands import shared
+from commands import options, outputs
 from probes.errors import WrongUsage
 
 _EVERY = 2.0  # seconds between two lines of progress
@@ -31,13 +31,13 @@ def marks(
     from reports import marks as report
     from runs import marks as collecting
 
-    shared.check(out, csv)
+    outputs.check(out, csv)
     if lab:
         import labs
 
         labs.find(lab)
     own = collecting.seeds_of(Path(seeds)) if seeds else {}
-    wanted = collecting.Wanted(lab or None, shared.number("seed", seed) if seed else None, own)
+    wanted = collecting.Wanted(lab or None, options.number("seed", seed) if seed else None, own)
     path = Path(place)
     folder, (paths, others) = (path.parent, ([path], [])) if path.is_file() else (path, collecting.files_of(path))
     if not paths:
@@ -46,7 +46,7 @@ def marks(
     if csv:
         with files.whole(csv) as file:
             report.write_csv(found, file)
-    with shared.output(out) as file:
+    with outputs.output(out) as file:
         if json:
             report.write_json(found, file)
         elif verify:
@@ -64,6 +64,6 @@ def _progress(number: int) -> Callable[[int], None]:
         nonlocal due
         if time.monotonic() >= due:
             due = time.monotonic() + _EVERY
-            shared.progress(f"{read} of {number} recordings")
+            outputs.progress(f"{read} of {number} recordings")
 
     return done

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from commands import exports, shared
+from commands import exports, options, outputs, predicting, presenting
 from commands import zoom as zooming
 from findings.zoom import Zoom
 
 HELP = (
-    shared.REPORT_HELP
-    | shared.HTML_HELP
+    options.REPORT_HELP
+    | options.HTML_HELP
     | exports.HELP
     | zooming.HELP
-    | shared.STACKS_HELP
-    | shared.VIEW_HELP
-    | shared.PREDICT_HELP
+    | options.STACKS_HELP
+    | options.VIEW_HELP
+    | predicting.HELP
     | {
         "file": "a recording that --save wrote",
         "seed": "seed of the questions of --predict (default: that of the recording)",
@@ -48,20 +48,20 @@ def show(
     from probes.recording import load
     from probes.seal import State
 
-    shared.check(out, html)
+    outputs.check(out, html)
     files.check()
     zooming.refuse_json(zoom, json)
-    view = shared.view(stacks, brief, thread, calls, fd, slowest, port)._replace(zoom=zoom)
+    view = presenting.view(stacks, brief, thread, calls, fd, slowest, port)._replace(zoom=zoom)
     recording = load(Path(file))
     if recording.seal.state in (State.BROKEN, State.LATE):
-        shared.progress(f"the seal of {file} is broken: the file was changed after the run")
+        outputs.progress(f"the seal of {file} is broken: the file was changed after the run")
     context = recording.context
     about, number = (context.traffic_words, context.traffic.seed) if isinstance(context, TrafficRun) else ("", 1)
     if isinstance(context, LabRun) and context.prediction:
         number = context.prediction.seed
-    number = shared.number("seed", seed) if seed else number
-    prediction = shared.predicted(lab_of(context), about, number, predict, answers)
+    number = options.number("seed", seed) if seed else number
+    prediction = predicting.predicted(lab_of(context), about, number, predict, answers)
     if prediction:
         recording = recording.with_context(prediction=prediction)
-    result, failed = shared.present(recording, json=json, save="", out=out, view=view, html=html, exports=files, again=True)
-    return failed or shared.VERDICT_CODES[result.verdict]
+    result, failed = presenting.present(recording, json=json, save="", out=out, view=view, html=html, exports=files, again=True)
+    return failed or outputs.VERDICT_CODES[result.verdict]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from commands import exports, following, shared
+from commands import exports, following, options, outputs, presenting, process
 from commands import zoom as zooming
 from findings.zoom import Zoom
 from probes.errors import WrongUsage
 
 HELP = (
-    shared.REPORT_HELP
-    | shared.HTML_HELP
+    options.REPORT_HELP
+    | options.HTML_HELP
     | exports.HELP
     | zooming.HELP
-    | shared.STACKS_HELP
-    | shared.VIEW_HELP
-    | shared.SAVE_HELP
+    | options.STACKS_HELP
+    | options.VIEW_HELP
+    | options.SAVE_HELP
     | following.HELP
     | {
         "details": "how many calls and sleeps to record one by one (default: 50,000): all from the start, then samples; all or"
@@ -53,19 +53,19 @@ def trace(
 ) -> int:
     """Trace any program: invoke trace -- CMD ARGS, or --pid N. The report goes to stderr; stdout belongs to the program."""
     _check_target(rest, pid, seconds)
-    shared.check(save, out, html)
+    outputs.check(save, out, html)
     files.check()
     zooming.refuse_json(zoom, json)
     choice.check(json, out)
-    view = shared.view(stacks, brief, thread, calls, fd, slowest, port)._replace(zoom=zoom)
-    shared.need_tracing()
+    view = presenting.view(stacks, brief, thread, calls, fd, slowest, port)._replace(zoom=zoom)
+    process.need_tracing()
     with following.lines(choice, view, "" if json else out) as (lines, file):
         traced = _traced(rest, pid, seconds, _budget(details), save, lines)
-        result, failed = shared.present(
+        result, failed = presenting.present(
             traced.recording, json=json, save="", out="" if choice.follow and not json else out, view=view, html=html,
             exports=files, default=file, unsaved=traced.error, silent=choice.quiet,
         )  # fmt: skip
-    return failed or (traced.status if result.verdict != "inconclusive" else shared.VERDICT_CODES["inconclusive"])
+    return failed or (traced.status if result.verdict != "inconclusive" else outputs.VERDICT_CODES["inconclusive"])
 
 
 def _traced(command: list[str], pid: str, seconds: str, budget: int | None, save: str, lines: Any) -> Any:
@@ -73,13 +73,13 @@ def _traced(command: list[str], pid: str, seconds: str, budget: int | None, save
     from runs import trace as tracing
     from runs.signals import HeldSignals
 
-    shared.outlive_the_terminal(save)
+    process.outlive_the_terminal(save)
     signals = HeldSignals()
     if pid:
-        limit = float(shared.number("seconds", seconds)) if seconds else None
-        traced = tracing.join(shared.number("pid", pid), limit, shared.progress, signals, budget, save, lines)
+        limit = float(options.number("seconds", seconds)) if seconds else None
+        traced = tracing.join(options.number("pid", pid), limit, outputs.progress, signals, budget, save, lines)
     else:
-        traced = tracing.run(command, shared.progress, shared.closed_at_start(), signals, budget, save, lines)
+        traced = tracing.run(command, outputs.progress, process.closed_at_start(), signals, budget, save, lines)
     signals.release()
     return traced
 
@@ -92,7 +92,7 @@ def _check_target(command: list[str], pid: str, seconds: str) -> None:
         raise WrongUsage("trace takes a program or --pid, not both", "invoke trace -- CMD ARGS, or invoke trace --pid N")
     if seconds and not pid:
         raise WrongUsage("--seconds goes with --pid", "a program that trace starts is traced until it ends")
-    if seconds and not shared.number("seconds", seconds) > 0:
+    if seconds and not options.number("seconds", seconds) > 0:
         raise WrongUsage(f"--seconds {seconds} is not above 0", "invoke trace --pid N --seconds 10")
 
 
@@ -102,7 +102,7 @@ def _budget(details: str) -> int | None:
 
     if details in ("all", "none"):
         return None if details == "all" else 0
-    wanted = shared.number("details", details.replace(",", "")) if details else DETAILS
+    wanted = options.number("details", details.replace(",", "")) if details else DETAILS
     if wanted < 0:
         raise WrongUsage(f"--details {details} is below 0", "a number of calls, all or none")
     return int(wanted)

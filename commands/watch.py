@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from commands import shared
+from commands import options, outputs, process
 from probes.errors import WrongUsage
 
 HELP = {
@@ -22,7 +22,7 @@ def watch(pid: str = "", seconds: str = "", *, rest: list[str]) -> int:
     A program that watch starts keeps its stdout: the view goes to stderr.
     """
     limit = _checked(rest, pid, seconds)
-    shared.need_tracing()
+    process.need_tracing()
     from reports.terminal.watching import view
     from runs import watch as watching
     from runs.signals import HeldSignals
@@ -30,12 +30,12 @@ def watch(pid: str = "", seconds: str = "", *, rest: list[str]) -> int:
     signals = HeldSignals()
     stream = sys.stdout if pid else sys.stderr
     title = f"process {pid}" if pid else " ".join(rest)
-    with shared.output("", stream) as file:
+    with outputs.output("", stream) as file:
         with view(file, title) as shown:
             if pid:
-                watched = watching.join(shared.number("pid", pid), limit, shown.show, signals)
+                watched = watching.join(options.number("pid", pid), limit, shown.show, signals)
             else:
-                watched = watching.run(rest, shown.show, shared.closed_at_start(), signals)
+                watched = watching.run(rest, shown.show, process.closed_at_start(), signals)
         shown.summary(watched.whole)
     signals.release()
     return watched.status
@@ -49,7 +49,7 @@ def _checked(command: list[str], pid: str, seconds: str) -> float | None:
         raise WrongUsage("watch takes a program or --pid, not both", "invoke watch -- CMD ARGS, or invoke watch --pid N")
     if seconds and not pid:
         raise WrongUsage("--seconds goes with --pid", "a program that watch starts is watched until it ends")
-    limit = float(shared.number("seconds", seconds)) if seconds else None
+    limit = float(options.number("seconds", seconds)) if seconds else None
     if limit is not None and not limit > 0:
         raise WrongUsage(f"--seconds {seconds} is not above 0", "invoke watch --pid N --seconds 10")
     return limit

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from findings.diagnosis import Diagnosis, ProgramFinding
-from findings.models import Classification
+from findings.models.model import Classification
 from findings.properties.property import Cost, Place
 from findings.roles import ProcessGroup, Roles
 from findings.slowest import Slowest, Step, Story

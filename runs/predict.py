@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import labs
-from labs.kit import questions as rules
 from labs.kit.lab import NotOffered, Run
+from labs.kit.questions import asked as rules
 from labs.kit.questions.question import Question as Question
 from labs.kit.questions.question import Undecided
 from probes.context import LabRun

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -56,10 +56,57 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def sources() -> list[Path]:
+    """Every file of the rooms."""
     found = [ROOT / "tasks.py"]
     for room in {room.split("/")[0] for room in MAY_IMPORT} - {"tasks.py"}:
         found += (ROOT / room).rglob("*.py")
     return sorted(found)
+
+
+def module_of(path: Path) -> str:
+    """The name by which other files import this file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_files(paths: list[Path]) -> dict[str, set[str]]:
+    """Which of these files each of them imports. An import for types alone (TYPE_CHECKING) counts, too."""
+    known = {module_of(path) for path in paths}
+    files = {}
+    for path in paths:
+        file = module_of(path)
+        names = {other for _, name in imports(path) for other in _executed(name, file)}
+        files[file] = names & known - {file}
+    return files
+
+
+def _executed(name: str, by: str) -> Iterator[str]:
+    """The files that an import of this name executes: its own, and the first file of each package not around `by`."""
+    while name:
+        if not f"{by}.".startswith(f"{name}."):
+            yield name
+        name = name.rpartition(".")[0]
+
+
+def circles(imported: Mapping[str, set[str]]) -> list[set[str]]:
+    """The groups of files of which each imports, directly or by others, all files of its group."""
+    left = {file: set(others) for file, others in imported.items()}
+    while removed := {file for file, others in left.items() if not others & left.keys()}:
+        left = {file: others for file, others in left.items() if file not in removed}
+    reached = {file: _reached(file, left) for file in left}
+    groups = {frozenset(other for other in reached[file] if file in reached[other]) for file in left}
+    return sorted(map(set, filter(None, groups)), key=sorted)
+
+
+def _reached(file: str, imported: Mapping[str, set[str]]) -> set[str]:
+    """All files that a file imports, directly or by others."""
+    found: set[str] = set()
+    waiting = [file]
+    while waiting:
+        new = imported.get(waiting.pop(), set()) - found
+        found |= new
+        waiting += new
+    return {other for other in found if other in imported}
 
 
 MOST_LINES = 40  # of a function, with its documentation
@@ -113,3 +160,34 @@ def test_an_import_against_the_arrows_is_seen(tmp_path: Path) -> None:
         (1, None), (4, "probes/capture"), (5, "runs"),
     ]  # fmt: skip
     assert not {"probes/capture", "runs"} & MAY_IMPORT["probes/measure"]
+
+
+def test_no_two_files_import_each_other() -> None:
+    """What two files share stands in a third file below both."""
+    assert circles(imported_files(sources())) == []
+
+
+def test_a_circle_is_seen() -> None:
+    imported = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set[str](), "e": {"a"}, "f": {"g"}, "g": {"f", "a"}}
+    assert circles(imported) == [{"a", "b", "c"}, {"f", "g"}]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_an_import_for_types_alone_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.test_rooms.ROOT", tmp_path)
+    (tmp_path / "room").mkdir()
+    lower, upper = tmp_path / "room" / "lower.py", tmp_path / "room" / "upper.py"
+    lower.write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from room.upper import Whole\n")
+    upper.write_text("def f():\n    from room import lower\n")
+    assert circles(imported_files([lower, upper])) == [{"room.lower", "room.upper"}]
+
+
+def test_an_import_from_a_package_executes_its_first_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.test_rooms.ROOT", tmp_path)
+    models = tmp_path / "room" / "models"
+    models.mkdir(parents=True)
+    view, first, words = tmp_path / "room" / "view.py", models / "__init__.py", models / "words.py"
+    view.write_text("from room.models.words import WORDS\n")
+    first.write_text("from room.models.words import WORDS\nfrom room import view\n")
+    words.write_text("WORDS = ()\n")
+    assert circles(imported_files([view, first, words])) == [{"room.models", "room.view"}]

@@ -102,7 +102,7 @@ def main() -> None:
 def _become(request: Request) -> None:
     """Makes this fork what a newly started Python would be, runs the command, and ends."""
     import tasks
-    from commands import shared
+    from commands import process
 
     status = 70
     try:
@@ -116,7 +116,7 @@ def _become(request: Request) -> None:
         os.chdir(request.current)
         random.seed()
         sys.argv = ["tasks.py", *request.arguments]
-        shared.prepare_process()
+        process.prepare_process()
         status = tasks.main(request.arguments)
         sys.stdout.flush()
         sys.stderr.flush()

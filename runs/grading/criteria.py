@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import labs
 from findings import properties
-from findings.models import Model
+from findings.models.model import Model
 from labs.kit.lab import Lab
 from probes.errors import WrongUsage
 

@@ -12,7 +12,8 @@ from typing import TypeVar
 from findings import moment, properties
 from findings.diagnosis import ProgramFinding, diagnose
 from findings.meanwhile import meanwhile
-from findings.models import Confidence, classify
+from findings.models.classify import classify
+from findings.models.model import Confidence
 from findings.moment import Moment
 from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
 from findings.properties.property import Gravity, Holds, Place, Property

@@ -54,7 +54,7 @@ def test_wrong_words_are_refused(words: list[str], complaint: str) -> None:
         EXAMPLE.read(words)
 
 
-@pytest.mark.parametrize("name", ["nothing", "shared", "line", "../tasks", "lab.py", "", "__init__"])
+@pytest.mark.parametrize("name", ["nothing", "outputs", "line", "../tasks", "lab.py", "", "__init__"])
 def test_what_is_no_command_is_refused(name: str) -> None:
     with pytest.raises(WrongUsage, match="there is no command"):
         find(name)

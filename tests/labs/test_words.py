@@ -9,7 +9,7 @@ import pytest
 
 import labs
 from labs.claims import CLAIMS
-from labs.kit import questions
+from labs.kit.questions import asked as questions
 from probes.recording import Recording
 from runs import predict
 from tests.conftest import measured

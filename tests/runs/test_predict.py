@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import labs
-from labs.kit import questions as rules
+from labs.kit.questions import asked as rules
 from labs.kit.questions import server
 from labs.kit.questions.question import Question
 from probes.context import Answers, LabRun, Seen, ServedCase, ServerRun

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from findings.models import Architecture, Classification, Model
+from findings.models.model import Architecture, Classification, Model
 from findings.roles import Identity, identify
 from probes.measure.measure import measure
 from probes.recording import load

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from findings.models import Architecture, Mechanism, Model
+from findings.models.model import Architecture, Mechanism, Model
 from findings.roles import Identity, identify
 from findings.view import Run
 from probes.measure.result import Result

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from findings.models import Architecture, Model
+from findings.models.model import Architecture, Model
 from probes.patience import PATIENCE
 from probes.recording import Recording, load
 from tests.conftest import COMMAND

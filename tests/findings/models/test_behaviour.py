@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from findings.models import Architecture, Classification, Confidence, Mechanism, Model, classify
+from findings.models.classify import classify
 from findings.models.descriptors import O_CLOEXEC, O_NONBLOCK
+from findings.models.model import Architecture, Classification, Confidence, Mechanism, Model
 from tests.findings.models.story import Story
 
 ADD, DEL = 1, 2

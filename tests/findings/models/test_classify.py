@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from findings.models import Architecture, Confidence, Mechanism, Model, classify
+from findings.models.classify import classify
+from findings.models.model import Architecture, Confidence, Mechanism, Model
 from findings.view import Run
 from probes.measure.result import Result
 from tests.conftest import measured

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from findings.models import Model
+from findings.models.model import Model
 from tests.findings.models import confusion
 from tests.findings.models.confusion import SERVERS
 from tests.findings.models.real import Real, servers

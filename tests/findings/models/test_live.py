@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from findings.models import classify
+from findings.models.classify import classify
 from probes.measure.measure import measure
 from tests.findings.models.real import Real, record, servers
 

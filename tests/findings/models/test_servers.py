@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from findings.models import Architecture, Classification, Model, classify
+from findings.models.classify import classify
+from findings.models.model import Architecture, Classification, Model
 from findings.roles import Role, identify
 from tests.findings.models.story import Story
 
