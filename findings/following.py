@@ -15,7 +15,7 @@ from probes.kernel.records import OTHERS, Kind, Off
 from probes.measure.life import Life
 from probes.measure.reader import Reader, ending_of
 from probes.measure.result import Call, Ending, Sleep
-from probes.measure.sockets import SocketName
+from probes.measure.sockets import SocketEnd, SocketName
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,8 @@ class Wanted:
 
 
 _SOCKETS = {int(Kind.SOCKET), int(Kind.SOCKET_END)}
+_NAMES_ITS_SOCKET = {"bind", "connect"}
+_A_MOMENT = 1_000_000  # ns
 
 
 class _Sockets:
@@ -114,17 +116,19 @@ class _Sockets:
 
     def __init__(self) -> None:
         self._tables: dict[int, dict[int, SocketName]] = collections.defaultdict(dict)
+        self._closed: dict[tuple[int, int], SocketEnd] = {}  # the latest of each process and number
 
     def open(self, pid: int, name: SocketName) -> None:
         """A socket was reported."""
         self._tables[pid][name.fd] = name
 
-    def close(self, name: SocketName) -> None:
-        """No process has the socket any more."""
-        for table in self._tables.values():
-            known = table.get(name.fd)
-            if known and known.inode == name.inode:
-                del table[name.fd]
+    def close(self, end: SocketEnd) -> None:
+        """No process has the socket any more. The kernel reports that before the end of the call that closes it."""
+        for pid, table in self._tables.items():
+            known = table.get(end.name.fd)
+            if known and known.inode == end.name.inode:
+                del table[end.name.fd]
+                self._closed[pid, end.name.fd] = end
 
     def fork(self, parent: int, child: int) -> None:
         """A process was made, with its parent's descriptors."""
@@ -132,7 +136,8 @@ class _Sockets:
 
     def gone(self, pid: int) -> None:
         """A process has ended."""
-        self._tables.pop(pid, None)
+        for fd in self._tables.pop(pid, ()):
+            self._closed.pop((pid, fd), None)
 
     def of(self, pid: int, call: Call) -> SocketName | None:
         """The addresses of the call's descriptor. The kernel says what kind of file it is: another kind has none of them."""
@@ -140,8 +145,12 @@ class _Sockets:
         same = name and call.descriptor and (name.family, name.type) == (call.descriptor.family, call.descriptor.type)
         if call.name == "close" and call.result == 0:
             self._tables[pid].pop(call.fd or 0, None)
-            return name
+            return name or self._just_closed(pid, call)
         return name if same else None
+
+    def _just_closed(self, pid: int, call: Call) -> SocketName | None:
+        end = self._closed.pop((pid, call.fd or 0), None)
+        return end.name if end and call.enter - _A_MOMENT <= end.at <= call.exit else None
 
 
 _DIGITS = re.compile(r"\d+")  # names of a kind differ in their numbers (roles.kind, whose file takes long to import)
@@ -180,13 +189,32 @@ class Following:
         }
 
     def read(self, data: bytes) -> Iterator[Event]:
-        """The events of these packed records."""
+        """The events of these packed records.
+
+        The kernel side reports the address that a call gave to its socket after the call itself: the call waits for the next
+        record of its thread, and the events of other threads wait with it.
+        """
+        naming: Call | None = None
+        held: list[Event] = []
         for record, life in self._reader.follow(data):
             if record.kind in _SOCKETS:
                 self._on_socket(record)
+            if naming and record.thread == naming.thread:
+                yield from self._call_ended(naming)
+                yield from held
+                naming, held = None, []
             make = self._makes.get(record.kind)
-            if make and life:
+            if not make or not life:
+                continue
+            if naming:
+                held += make(record, life)
+            elif record.kind == Kind.CALL and life.calls[-1].name in _NAMES_ITS_SOCKET:
+                naming = life.calls[-1]
+            else:
                 yield from make(record, life)
+        if naming:
+            yield from self._call_ended(naming)
+        yield from held
 
     def moment(self, data: bytes) -> Iterator[Event]:
         """The events of the records of one moment: what was left out until then; else, what is under way."""
@@ -207,7 +235,7 @@ class Following:
         who, sockets = self._who.get(record.thread), self._reader.sockets
         if record.kind == Kind.SOCKET_END:
             if end := sockets.on_end(record):
-                self._sockets.close(end.name)
+                self._sockets.close(end)
         elif who:
             self._sockets.open(who.pid, sockets.on_socket(record))
 
@@ -249,7 +277,9 @@ class Following:
         return bool(wanted.part.calls or wanted.part.of_descriptors or wanted.errors or wanted.slower_than)
 
     def _ended(self, _record: Any, life: Life) -> Iterator[Event]:
-        call = life.calls[-1]
+        return self._call_ended(life.calls[-1])
+
+    def _call_ended(self, call: Call) -> Iterator[Event]:
         self._at = call.exit
         self.seen += call.count
         self._seen[call.thread] += call.count

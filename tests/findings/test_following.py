@@ -104,3 +104,30 @@ def test_threads_that_sleep_alike_are_one_event() -> None:
 
 def packed(*items: object) -> bytes:
     return b"".join(map(records.encode, items))
+
+
+def test_calls_that_give_or_take_an_address_have_it() -> None:
+    """The kernel side reports the address after the call that gives it, and the end of a socket before its close."""
+    found, _ = events("faults/sockets-addresses")
+    calls = [event for event in found if isinstance(event, Ended)]
+    named = {(event.call.name, event.socket is not None) for event in calls if event.call.errno in (None, "EINPROGRESS")}
+    assert {(name, True) for name in ("bind", "connect")} <= named
+    assert not {(name, False) for name in ("bind", "connect")} & named
+    closed = [event.socket.local for event in calls if event.call.name == "close" and event.socket]
+    assert len(closed) > 4 and len(set(closed)) > 1
+    assert [event.call.exit for event in calls if event.thread.serial == 1] == sorted(
+        event.call.exit for event in calls if event.thread.serial == 1
+    )
+
+
+def test_the_events_of_other_threads_wait_for_an_address() -> None:
+    """Without a record of the address, the call comes with the next record of its thread, or with the end of the piece."""
+    following = Following(Reader(recording([])), Wanted())
+    born = [record(Kind.THREAD, thread=n, tid=n, ns_tid=n, ns_tgid=1, start=1, comm="server") for n in (1, 2)]
+    assert list(following.read(packed(*born)))
+    connects = record(Kind.CALL, nr=NUMBERS["connect"], args=(5, 0, 0, 0), enter=10, exit=11)
+    other = record(Kind.CALL, thread=2, nr=NUMBERS["getpid"], enter=12, exit=13)
+    later = record(Kind.CALL, nr=NUMBERS["getpid"], enter=14, exit=15)
+    for piece in (packed(connects, other, later), packed(connects, other)):
+        ended = [event for event in following.read(piece) if isinstance(event, Ended)]
+        assert [event.at for event in ended] == [11, 13, 15][: len(ended)] and len(ended) >= 2
