@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import commands
-from commands import line, process
+from commands import layout, line, process
 from probes.errors import IolabError
 from probes.words import visible_lines, with_command_name
 
@@ -36,13 +36,15 @@ def print_help() -> None:
     called = os.environ.get("IOLAB_CALLED", "invoke")
     print(f"Usage: {called} COMMAND [options]\n")
     print_list()
-    print(f"{called} COMMAND --help explains a command and its options.")
+    words = f"{called} COMMAND --help explains a command and its options. An option may be shortened: --clie means --clients."
+    print(*layout.paragraphs(words, layout.help_width()), sep="\n")
 
 
 def print_list() -> None:
     """The commands, each with the first line of its docstring."""
     print("Commands:\n")
-    line.columns((command.name, command.description.splitlines()[0]) for command in line.commands())
+    rows = ((command.name, command.description.splitlines()[0]) for command in line.commands())
+    print(*layout.columns(rows, layout.help_width()), "", sep="\n")
 
 
 def main(arguments: list[str]) -> int:
@@ -50,8 +52,8 @@ def main(arguments: list[str]) -> int:
     arguments, rest = _split(arguments)
     if arguments == ["lab"]:
         arguments = ["labs"]  # without a name, the user needs the names
-    if len(arguments) == 2 and arguments[0] in _HELP:
-        arguments.reverse()
+    if arguments and arguments[0] in {"help", *_HELP}:
+        arguments = [*arguments[1:2], "--help"]
     return _run(lambda: _start(arguments, rest), arguments[0] if arguments else "")
 
 
@@ -111,7 +113,7 @@ def _run(command: Callable[[], int | None], name: str) -> int:
 
 def _say(words: str, status: int) -> int:
     with contextlib.suppress(OSError, ValueError):
-        print(f"iolab: {visible_lines(with_command_name(words))}", file=sys.stderr)
+        print(layout.for_stream(f"iolab: {visible_lines(with_command_name(words))}", sys.stderr), file=sys.stderr)
     return status
 
 

@@ -52,13 +52,13 @@ class Extra:
                 f"build an image with them: docker build --build-arg EXTRAS={self.group} -t iolab .",
             )
         if not os.access(sys.prefix, os.W_OK):
-            raise WrongUsage(f"{self.purpose} needs packages that are not installed", f"install them: {shown}")
+            raise WrongUsage(f"{self.purpose} needs packages that are not installed", f"install them:\n    {shown}")
         outputs.progress(f"installing what {self.purpose} needs, once ({self.size}): {' '.join(self.pins)}")
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         importlib.invalidate_caches()
         if done.returncode or not self.installed:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise WrongUsage(f"{self.purpose} needs packages that pip could not install: {last}", f"install them: {shown}")
+            raise WrongUsage(f"{self.purpose} needs packages that pip could not install: {last}", f"install them:\n    {shown}")
 
 
 PERFETTO = Extra("perfetto", "perfetto", "5.4 MB", "a trace for Perfetto")

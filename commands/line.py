@@ -2,6 +2,12 @@
 
 A command is a file of commands/ with a function of its own name. The function's parameters are the command's arguments (those
 without a default) and options; `rest` gets the words after -- or, of some commands, names.
+
+An option may be shortened to a beginning that no other option of the command has, as strace, perf and git allow; getopt finds
+the option. argparse was tried in its place (Python 3.11). It takes "--from -5ms" for two options, and its errors use its own
+terms ("argument --json: ignored explicit argument 'yes'"). It reads a line in 0.5 to 0.9 ms, getopt in 0.05; it loads in 2 ms,
+getopt in 0.8 ms. The code would not be shorter: it still has to list the options of each function and to lay out the help.
+click is a package, and help must work before any package is installed.
 """
 
 from __future__ import annotations
@@ -10,18 +16,16 @@ import getopt
 import importlib
 import inspect
 import pkgutil
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from commands import options
+from commands import layout, options
 from probes.errors import WrongUsage
 from probes.words import with_command_name
 
-_WIDTH = 80
 _TAKE_A_PROGRAM = {"trace", "watch", "check", "grade", "grade-all"}
 TAKE_NAMES = {"compare": "[MODEL ...]", "exercise": "[NAME]"}
 
@@ -60,22 +64,31 @@ class Command:
             known = [option + ("=" if self.takes_value(option) else "") for option in self.options]
             found, arguments = getopt.gnu_getopt(list(words), "", known)
         except getopt.GetoptError as error:
-            raise wrong_usage(self._complaint(error)) from error
+            raise self._refused(error.opt, words) from error
         if len(arguments) < len(self.arguments):
-            raise wrong_usage(f"{self.name} needs {' and '.join(map(str.upper, self.arguments[len(arguments) :]))}")
+            raise self._wrong(f"{self.name} needs {' and '.join(map(str.upper, self.arguments[len(arguments) :]))}")
         if len(arguments) > len(self.arguments):
-            raise wrong_usage(f"{self.name} takes no argument {arguments[len(self.arguments)]}")
+            raise self._wrong(f"{self.name} takes no argument {arguments[len(self.arguments)]}")
         values: dict[str, Any] = dict(zip(self.arguments, arguments, strict=True))
         for flag, value in found:
             option = flag.removeprefix("--")
             values[self.options[option]] = value if self.takes_value(option) else True
         return values
 
-    def _complaint(self, error: getopt.GetoptError) -> str:
-        option = f"--{error.opt}" if len(error.opt) > 1 else f"-{error.opt}"
-        if error.opt not in self.options:
-            return f"{self.name} has no option {option}"
-        return f"{option} needs a value" if self.takes_value(error.opt) else f"{option} takes no value"
+    def _refused(self, name: str, words: Sequence[str]) -> WrongUsage:
+        """What is wrong with the option of that name, which getopt refused."""
+        if name in self.options:
+            return self._wrong(f"--{name} needs a value" if self.takes_value(name) else f"--{name} takes no value")
+        starting = [f"--{option}" for option in sorted(self.options) if option.startswith(name)]
+        or_list = " or ".join(filter(None, (", ".join(starting[:-1]), *starting[-1:])))
+        if f"--{name}" not in {word.partition("=")[0] for word in words}:
+            return self._wrong(f"{self.name} has no option -{name}", f"did you mean {or_list}? " if starting else "")
+        if starting:
+            return self._wrong(f"--{name} can mean {or_list}")
+        return self._wrong(f"{self.name} has no option --{name}", nearest(name, self.options, "--"))
+
+    def _wrong(self, problem: str, hint: str = "") -> WrongUsage:
+        return WrongUsage(problem, f"{hint}invoke {self.name} --help explains the options")
 
     def call(self, values: dict[str, Any], rest: list[str]) -> int | None:
         """Runs the command; its exit status, None for 0."""
@@ -94,14 +107,17 @@ class Command:
             words.insert(1, TAKE_NAMES[self.name])
         rest = ["-- CMD ARGS..."] if self.name in _TAKE_A_PROGRAM else []
         print(with_command_name(f"Usage: invoke {' '.join(words + rest)}\n"))
-        print(self.description)
+        width = layout.help_width()
+        print(*layout.paragraphs(self.description, width), sep="\n")
         print()
         if explained := [argument for argument in self.arguments if argument in self.help]:
             print("Arguments:")
-            columns((argument.upper(), with_command_name(self.help[argument])) for argument in explained)
+            arguments = ((argument.upper(), with_command_name(self.help[argument])) for argument in explained)
+            print(*layout.columns(arguments, width), "", sep="\n")
         if self.options:
             print("Options:")
-            columns((self._flag(option), with_command_name(self.help.get(option, ""))) for option in [*sorted(self.options)])
+            flags = ((self._flag(option), with_command_name(self.help.get(option, ""))) for option in sorted(self.options))
+            print(*layout.columns(flags, width), "", sep="\n")
 
     def _flag(self, option: str) -> str:
         return f"--{option}={options.VALUES.get(option, 'TEXT')}" if self.takes_value(option) else f"--{option}"
@@ -111,11 +127,11 @@ def find(name: str) -> Command:
     """The command of that name. Raises WrongUsage."""
     file = name.replace("-", "_")
     if (not name.isidentifier() and not file.isidentifier()) or not (Path(__file__).parent / f"{file}.py").exists():
-        raise wrong_usage(f"there is no command {name}")
+        raise _no_command(name)
     module = importlib.import_module(f"commands.{file}")
     function = getattr(module, file, None)
     if not inspect.isfunction(function):
-        raise wrong_usage(f"there is no command {name}")
+        raise _no_command(name)
     return Command(name, function, module.HELP)
 
 
@@ -128,18 +144,18 @@ def commands() -> Iterator[Command]:
             yield Command(file.replace("_", "-"), function, module.HELP)
 
 
-def wrong_usage(words: str) -> WrongUsage:
-    """An error about the command line."""
-    return WrongUsage(words, "invoke --list names the commands; a command with --help explains its options")
+def wrong_usage(problem: str, hint: str = "") -> WrongUsage:
+    """An error about the command line as a whole."""
+    return WrongUsage(problem, f"{hint}invoke --list names the commands; a command with --help explains its options")
 
 
-def columns(rows: Iterable[tuple[str, str]]) -> None:
-    """Prints two columns, the second in lines of words."""
-    rows = list(rows)
-    left = max(len(name) for name, _ in rows) + 5
-    for name, words in rows:
-        lines = textwrap.wrap(words, _WIDTH - left) or [""]
-        print(f"  {name}".ljust(left) + lines[0])
-        for line in lines[1:]:
-            print(" " * left + line)
-    print()
+def _no_command(name: str) -> WrongUsage:
+    return wrong_usage(f"there is no command {name}", nearest(name, [command.name for command in commands()]))
+
+
+def nearest(word: str, names: Iterable[str], before: str = "") -> str:
+    """The name that the user may have meant, as the beginning of a remedy; "" if no name is near."""
+    import difflib
+
+    near = difflib.get_close_matches(word, list(names), 1)
+    return f"did you mean {before}{near[0]}? " if near else ""

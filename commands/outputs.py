@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import IO
 
+from commands import layout
 from probes import files
 from probes.errors import WrongUsage
 from probes.words import visible_lines
@@ -22,7 +23,7 @@ CANNOT_WRITE = 2  # the exit status where an output failed
 def progress(words: str) -> None:
     """Prints a line on stderr. If stderr can't be written, the work goes on."""
     with contextlib.suppress(OSError, ValueError):
-        print(f"iolab: {visible_lines(words)}", file=sys.stderr, flush=True)
+        print(layout.for_stream(f"iolab: {visible_lines(words)}", sys.stderr), file=sys.stderr, flush=True)
 
 
 def check(*paths: str, tell: Callable[[str], None] = progress) -> None:

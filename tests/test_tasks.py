@@ -105,6 +105,14 @@ def test_every_command_explains_itself(command: str) -> None:
     assert done.returncode == 0 and done.stdout.startswith("Usage: ") and len(done.stdout.split("Options:")[0]) > 40
 
 
+@pytest.mark.parametrize("line", [["help"], ["-h"], ["--help"]])
+def test_help_is_an_option_and_a_word(line: list[str]) -> None:
+    assert iolab(*line).stdout == iolab("--help").stdout
+    assert iolab(*line, "lab").stdout == iolab("lab", "--help").stdout
+    wrong = iolab(*line, "nothing")
+    assert (wrong.returncode, wrong.stdout) == (2, "") and "there is no command nothing" in wrong.stderr
+
+
 def test_the_help_names_the_commands_and_offers_no_options_of_invoke() -> None:
     done = iolab("--help", IOLAB_CALLED="./iolab")
     assert done.returncode == 0 and done.stdout.startswith("Usage: ./iolab COMMAND [options]\n")

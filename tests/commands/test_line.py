@@ -30,6 +30,7 @@ EXAMPLE = Command("an-example", example, {"json": "as JSON", "at-once": "how man
         (["--json", "a", "--at-once=3", "b"], {"file": "a", "other": "b", "json": True, "at_once": "3"}),
         (["a", "b", "--from", "-5ms"], {"file": "a", "other": "b", "from_": "-5ms"}),
         (["a", "", "--at-once", ""], {"file": "a", "other": "", "at_once": ""}),
+        (["a", "b", "--at", "3", "--js"], {"file": "a", "other": "b", "at_once": "3", "json": True}),  # beginnings
     ],
 )
 def test_words_become_values(words: list[str], values: dict[str, object]) -> None:
@@ -43,8 +44,13 @@ def test_words_become_values(words: list[str], values: dict[str, object]) -> Non
         ([], "an-example needs FILE and OTHER"),
         (["a"], "an-example needs OTHER"),
         (["a", "b", "c"], "an-example takes no argument c"),
-        (["a", "b", "--nothing"], "an-example has no option --nothing"),
-        (["a", "b", "-j"], "an-example has no option -j"),
+        (["a", "b", "--nothing"], "an-example has no option --nothing\n  invoke an-example --help"),
+        (["a", "b", "--jsno"], "an-example has no option --jsno\n  did you mean --json?"),
+        (["a", "b", "--jsonx"], "an-example has no option --jsonx\n  did you mean --json?"),
+        (["a", "b", "-j"], "an-example has no option -j\n  did you mean --json?"),
+        (["a", "b", "-x"], "an-example has no option -x\n  invoke"),
+        (["a", "b", "--at"], "--at-once needs a value"),
+        (["a", "b", "--js=yes"], "--json takes no value"),
         (["a", "b", "--at-once"], "--at-once needs a value"),
         (["a", "b", "--json=yes"], "--json takes no value"),
     ],
@@ -52,6 +58,32 @@ def test_words_become_values(words: list[str], values: dict[str, object]) -> Non
 def test_wrong_words_are_refused(words: list[str], complaint: str) -> None:
     with pytest.raises(WrongUsage, match=complaint):
         EXAMPLE.read(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--s", "3"], "--s can mean --save, --seconds, --slower-than, --slowest, --speedscope, --sqlite or --stacks"),
+        (["--slow=3"], "--slow can mean --slower-than or --slowest"),
+        (["-p", "3"], "trace has no option -p\n  did you mean --perfetto, --pid or --port?"),
+    ],
+)
+def test_a_beginning_of_several_options_names_them(words: list[str], complaint: str) -> None:
+    with pytest.raises(WrongUsage) as error:
+        find("trace").read(words)
+    assert str(error.value).startswith(complaint)
+
+
+def test_a_whole_name_wins_over_a_longer_one() -> None:
+    def example(no: str = "", notes: str = "") -> int:
+        return 0
+
+    assert Command("example", example, {}).read(["--no", "1"]) == {"no": "1"}
+
+
+def test_a_command_that_is_not_there_has_a_neighbour() -> None:
+    with pytest.raises(WrongUsage, match=r"there is no command trac\n  did you mean trace\?"):
+        find("trac")
 
 
 @pytest.mark.parametrize("name", ["nothing", "outputs", "line", "../tasks", "lab.py", "", "__init__"])
