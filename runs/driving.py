@@ -147,7 +147,7 @@ class _Peer:
             if time.monotonic() > end:
                 raise Fault(f"{self._so_far(received, size)} within {_TIMES * seconds:.1f} s")
             if len(received) > 2 * size + _BEYOND:
-                raise Fault(f"{len(received):,} bytes came for a reply to {count(size, 'byte')}, without an end")
+                raise Fault(f"{len(received):,} bytes came for a reply {self._whole(size)}, without an end")
             try:
                 async with asyncio.timeout(seconds * PATIENCE):
                     part = await loop.sock_recv(self.sock, _TAKES)
@@ -166,9 +166,12 @@ class _Peer:
         self._answered = now_ns()
         return len(received)
 
-    @staticmethod
-    def _so_far(received: bytearray, size: int) -> str:
-        return f"{len(received):,} bytes of the reply to {count(size, 'byte')} came"
+    def _so_far(self, received: bytearray, size: int) -> str:
+        return f"{count(len(received), 'byte')} of a reply {self._whole(size)} came"
+
+    def _whole(self, size: int) -> str:
+        """The size of the reply or, where several replies are right, that of the request."""
+        return f"to a request of {count(size, 'byte')}" if self._protocol.judged else f"of {count(size, 'byte')}"
 
     async def exchange(self, request: bytes, seconds: float = SERVED_WITHIN) -> int:
         """Sends and reads at the same time: a large reply begins before the request has been sent."""

@@ -15,6 +15,7 @@ import pytest
 from labs.kit.traffic import Traffic
 from runs import driving
 from runs.driving import TRIALS, Outcome, Task
+from runs.protocols import PROTOCOLS
 from servers.kit.echo import talk
 
 Serve = Callable[[socket.socket], None]  # one connection
@@ -181,6 +182,16 @@ def test_a_model_that_takes_turns_is_tried_in_turn(drive: Callable[..., Outcome]
 
 def test_upper_case_is_not_echo(drive: Callable[..., Outcome]) -> None:
     assert "expected" in drive("traffic", talk, protocol="upper").fault
+
+
+@pytest.mark.parametrize(
+    ("protocol", "words"),
+    [("upper", "1 byte of a reply of 64 bytes came"), ("http", "1 byte of a reply to a request of 64 bytes came")],
+)
+def test_a_reply_is_named_by_its_own_size(protocol: str, words: str) -> None:
+    """Of a protocol with several right replies, only the size of the request is known."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        assert driving._Peer(sock, PROTOCOLS[protocol])._so_far(bytearray(1), 64) == words
 
 
 def test_nobody_listens(drive: Callable[..., Outcome]) -> None:
