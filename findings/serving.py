@@ -10,6 +10,8 @@ from probes.kernel import syscalls
 from probes.measure.result import AnsweredBy, Call, Message, Result, Thread
 from probes.measure.table import table
 
+_MOST = 0.9  # of a thread's life: a thread of a runtime sleeps
+
 
 class Servers:
     """A result taken apart once: a recording of a class has many servers, and a spinning server has many calls."""
@@ -78,7 +80,7 @@ class Servers:
         """The calls of the server after its listen, and the threads that lived then: without the start of an interpreter.
 
         The process that listens comes first among the threads: a shell may have started it. Without a call of listen all stays.
-        `idle` False leaves out the threads that were there before and served no connection: those of a runtime such as Node.
+        `idle` False leaves out the threads that were there before, served no connection, and did little: those of a runtime.
         """
         threads = self._threads.get(pid, [])
         if listen := self._listen(pid):
@@ -89,7 +91,10 @@ class Servers:
                 threads = [
                     thread
                     for thread in threads
-                    if thread.serial == listen.thread or thread.start > listen.exit or self._serves(thread, listen.exit)
+                    if thread.serial == listen.thread
+                    or thread.start > listen.exit
+                    or thread.awake > _MOST * thread.wall
+                    or self._serves(thread, listen.exit)
                 ]
         begin = listen.enter if listen else 0  # the call of listen shows which descriptor is the listener
         calls = [call for thread in threads for call in self._calls.get(thread.serial, ()) if call.enter >= begin]

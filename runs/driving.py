@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import random
 import socket
 import struct
 import sys
+import termios
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -30,11 +33,14 @@ from probes.context import Client, Exchange, Seen
 from probes.patience import PATIENCE
 from probes.words import count, visible
 from runs import protocols
+from runs.awake import awake
 from runs.protocols import MORE, Protocol
 from runs.sandbox import enter_network
+from runs.signal_queue import full
 
 SERVED_WITHIN = 2.0  # seconds for the reply to a small message; a model that keeps clients waiting gets none
-_WHOLE_WITHIN = 8.0  # seconds for a large reply, and for the replies to many clients
+_WHOLE_WITHIN = 4.0  # seconds without a byte of a large reply
+_ALL_WITHIN = 8.0  # seconds for the replies to many clients, and for a client that another client kept waiting
 _SLOW_BYTES = 8 << 20  # twice what a send buffer grows to (tcp_wmem): the server's send finds no room
 _HUGE_BYTES = 1 << 20
 _MANY = 60
@@ -44,6 +50,19 @@ _GONE = 10  # clients that have gone when their request is read
 _TAKES = 65536
 _TIMES = 3  # a reply that comes byte by byte may take so many times as long as the pause that ends it
 _BEYOND = 1 << 20  # bytes beyond which a reply has no end
+_TWICE = 2 * _TAKES  # bytes of another client's message: more than servers read at once
+_PIECE = 65536  # bytes, of a client that sends until the server does not read any more
+_READ_WITHIN = 0.02  # seconds in which a server that reads has read a piece
+_SLEEP = (
+    "let each thread sleep in a call until there is work: in the multiplexer for sockets (for EPOLLOUT or POLLOUT while data is"
+    " left to send, and only then), in pthread_cond_wait or sem_wait for other threads"
+)
+_HANDLE_SIGIO = (
+    "block and wait for SIGIO, too: it says that the queue was full and signals are lost; then accept, and try every connection"
+    " (fcntl(2), F_SETSIG)"
+)
+_STAYS = 1.5  # seconds for which a client stays connected while SIGTERM ends the server
+_WINDOW_AT, _TCP_INFO_BYTES = 228, 232  # of tcpi_snd_wnd in struct tcp_info (uapi: tcp.h, Linux 5.4)
 
 
 @dataclass(frozen=True)
@@ -58,6 +77,8 @@ class Task:
     protocol: str
     traffic: Traffic = dataclasses.field(default_factory=Traffic)
     one_at_a_time: bool = False  # the model serves a connection only when the connection before it has ended
+    polls: bool = False  # the model never sleeps
+    by_signals: bool = False  # the kernel's queue of signals notifies the model's servers
     clients: int = _MANY
 
 
@@ -72,10 +93,19 @@ class Outcome:
     seen: str
     traffic: Seen = dataclasses.field(default_factory=lambda: Seen(()))
     clients: tuple[Spoke, ...] = ()  # of a trial with a fault
+    remedy: str = ""  # for the fault; "": that of the criterion
 
 
 class Fault(Exception):
-    """What the server did wrong in a trial."""
+    """What the server did wrong in a trial; with a remedy if it is known, and with the part of a reply that came."""
+
+    def __init__(self, words: str, remedy: str = "", received: bytes = b"") -> None:
+        super().__init__(words)
+        self.remedy, self.received = remedy, received
+
+    def within(self, words: str) -> Fault:
+        """The same fault as the end of a longer sentence."""
+        return Fault(f"{words}: {self}", self.remedy, self.received)
 
 
 class _Peer:
@@ -83,6 +113,7 @@ class _Peer:
 
     def __init__(self, sock: socket.socket, protocol: Protocol) -> None:
         self.sock, self._protocol = sock, protocol
+        self.requested = b""  # the last request
         self.port: int = sock.getsockname()[1]
         self._connected = now_ns()
         self._sent: int | None = None
@@ -131,6 +162,7 @@ class _Peer:
 
     async def reply(self, request: bytes, seconds: float) -> int:
         """Reads until the reply is complete. Returns its bytes. Raises Fault."""
+        self.requested = request
         size = len(request) if self._protocol.judged else len(self._protocol.reply(request))
         return await self._until_judged(size, seconds, lambda got, ended: self._protocol.judge(request, got, ended))
 
@@ -145,14 +177,15 @@ class _Peer:
         end = time.monotonic() + _TIMES * seconds * PATIENCE
         while fault == MORE:
             if time.monotonic() > end:
-                raise Fault(f"{self._so_far(received, size)} within {_TIMES * seconds:.1f} s")
+                raise Fault(f"{self._so_far(received, size)} within {_TIMES * seconds:.1f} s", received=bytes(received))
             if len(received) > 2 * size + _BEYOND:
                 raise Fault(f"{len(received):,} bytes came for a reply {self._whole(size)}, without an end")
             try:
                 async with asyncio.timeout(seconds * PATIENCE):
                     part = await loop.sock_recv(self.sock, _TAKES)
             except TimeoutError:
-                raise Fault(f"{self._so_far(received, size)}, then no byte came for {seconds:.1f} s") from None
+                words = f"{self._so_far(received, size)}, then no byte came for {seconds:.1f} s"
+                raise Fault(words, received=bytes(received)) from None
             except OSError as error:
                 raise Fault(
                     f"{self._so_far(received, size)}, then the connection broke ({os.strerror(error.errno or 0)})"
@@ -162,7 +195,7 @@ class _Peer:
                 continue  # comparing every part of a large reply would take long
             fault = judge(bytes(received), not part)
         if fault:
-            raise Fault(fault)
+            raise Fault(fault, received=bytes(received))
         self._answered = now_ns()
         return len(received)
 
@@ -175,6 +208,7 @@ class _Peer:
 
     async def exchange(self, request: bytes, seconds: float = SERVED_WITHIN) -> int:
         """Sends and reads at the same time: a large reply begins before the request has been sent."""
+        self.requested = request
         sending = asyncio.create_task(self.send(request))
         try:
             return await self.reply(request, seconds)
@@ -237,12 +271,25 @@ class _Trial:
         self.peers.append(await _Peer.open(self.task, self.protocol, receive_buffer, with_data))
         return self.peers[-1]
 
-    async def served(self, messages: int = 2, seconds: float = SERVED_WITHIN) -> None:
-        """A new client gets the replies to some small messages. Raises Fault."""
+    async def served(self, messages: int = 2, seconds: float = SERVED_WITHIN, size: int = 64) -> None:
+        """A new client gets the replies to some messages. Raises Fault."""
         for _ in range(messages if self.protocol.one_each else 1):
             with await self.open() as peer:
                 for _ in range(1 if self.protocol.one_each else messages):
-                    await peer.exchange(self.request(64), seconds)
+                    await peer.exchange(self.request(size), seconds)
+
+    async def asleep(self, meanwhile: str) -> None:
+        """The server has nothing to do. Raises Fault if one of its threads does not sleep."""
+        if self.task.process and not self.task.polls and (found := await awake(self.task.process)):
+            raise Fault(f"{meanwhile}, the server had nothing to do, but {found.words}", _SLEEP)
+
+    def with_cause(self, fault: Fault, peer: _Peer) -> Fault:
+        """The fault of a peer's reply, with the words for bytes that belong to another client, or are missing."""
+        if self.protocol.judged or not fault.received:
+            return fault
+        others = [self.protocol.reply(other.requested) for other in self.peers if other is not peer and other.requested]
+        cause = protocols.cause(self.protocol.reply(peer.requested), fault.received, others)
+        return Fault(f"{fault}; {cause.words}", cause.remedy) if cause else fault
 
 
 # -- the trials: each returns what its clients saw, or raises Fault -------------------------------------------------------
@@ -294,8 +341,9 @@ async def _silent_client(trial: _Trial) -> str:
     """One client connects and says nothing; another is served meanwhile, or after it where the model takes turns."""
     with await trial.open() as silent:
         await asyncio.sleep(0.05)  # so that the server accepts the silent client first
+        await trial.asleep("while its only client was silent")
         if trial.task.one_at_a_time:
-            waiting = asyncio.create_task(trial.served(seconds=_WHOLE_WITHIN))
+            waiting = asyncio.create_task(trial.served(seconds=_ALL_WITHIN))
             await asyncio.sleep(0.2)
             silent.close()
             await waiting
@@ -303,7 +351,7 @@ async def _silent_client(trial: _Trial) -> str:
         try:
             await trial.served()
         except Fault as fault:
-            raise Fault(f"while one client was silent, another client was not served: {fault}") from None
+            raise fault.within("while one client was silent, another client was not served") from None
         return "while one client was silent, another client was served"
 
 
@@ -317,9 +365,14 @@ async def _slow_reader(trial: _Trial) -> str:
             if not trial.task.one_at_a_time:
                 try:
                     await trial.served()
+                    await trial.served(1, size=_TWICE)
                 except Fault as fault:
-                    raise Fault(f"while one client did not read its reply, another client was not served: {fault}") from None
-            await slow.reply(request, _WHOLE_WITHIN)
+                    raise fault.within("while one client did not read its reply, another client was not served") from None
+            await trial.asleep("while one client did not read its reply")
+            try:
+                await slow.reply(request, _WHOLE_WITHIN)
+            except Fault as fault:
+                raise trial.with_cause(fault, slow) from None
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
@@ -362,7 +415,7 @@ async def _many_clients(trial: _Trial) -> str:
 
     async def one(request: bytes) -> None:
         with await trial.open() as peer:
-            await peer.exchange(request, _WHOLE_WITHIN)
+            await peer.exchange(request, _ALL_WITHIN)
 
     outcomes = await asyncio.gather(*(one(trial.request(64)) for _ in range(number)), return_exceptions=True)
     faults = [str(outcome) for outcome in outcomes if isinstance(outcome, Exception)]
@@ -374,17 +427,34 @@ async def _many_clients(trial: _Trial) -> str:
             await peer.send(request)
             peer.uncork()
             try:
-                await peer.reply(request, _WHOLE_WITHIN)
+                await peer.reply(request, _ALL_WITHIN)
             except Fault as fault:
                 raise Fault(f"a client whose data came before its connection was accepted was not served: {fault}") from None
+    if trial.task.by_signals and trial.task.process:
+        await _with_a_full_queue(trial)
     return f"{number} clients that connected at once were served"
+
+
+async def _with_a_full_queue(trial: _Trial) -> None:
+    """Clients send when the queue of signals has no room: the kernel then sends SIGIO, without a descriptor, instead.
+
+    fs/fcntl.c, send_sigio_to_task: "if (!do_send_sig_info(...)) break; fallthrough; /* fall back on the old plain SIGIO */".
+    """
+    with full(trial.task.process):
+        try:
+            await trial.served()
+            await trial.served()
+        except Fault as fault:
+            words = "with a full queue of signals (RLIMIT_SIGPENDING) the kernel sends SIGIO alone, and a client was not served"
+            raise Fault(f"{words}: {fault}", _HANDLE_SIGIO) from None
 
 
 async def _reset(trial: _Trial) -> str:
     """Clients reset their connections: at once, after a message, and while the server has data to send.
 
-    The last clients send a request together with their FIN, and have gone. The first reply gets a reset, and the second one the
-    error EPIPE and the signal SIGPIPE (net/ipv4/tcp_input.c, tcp_reset, in the state CLOSE_WAIT).
+    One client ends its direction, and resets the connection while the server's send waits for room. The last clients send a
+    request together with their FIN, and have gone. The next send of the server gets the error EPIPE, and the signal SIGPIPE
+    (net/ipv4/tcp_input.c, tcp_reset, in the state CLOSE_WAIT).
     """
     (await trial.open()).reset()
     with await trial.open() as peer:
@@ -396,6 +466,12 @@ async def _reset(trial: _Trial) -> str:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         peer.reset()
+    with await trial.open(receive_buffer=8192) as peer:
+        with contextlib.suppress(OSError):
+            await _send_until_unread(peer, trial.request(_SLOW_BYTES))
+            peer.sock.shutdown(socket.SHUT_WR)
+        await asyncio.sleep(0.05)
+        peer.reset()
     for _ in range(_GONE):
         with await trial.open(with_data=True) as peer:
             await peer.send(trial.request(_ONE_SEGMENT))
@@ -405,6 +481,49 @@ async def _reset(trial: _Trial) -> str:
     except Fault as fault:
         raise Fault(f"after clients had reset their connections, a new client was not served: {fault}") from None
     return "clients reset their connections, and a new client was served"
+
+
+async def _send_until_unread(peer: _Peer, data: bytes) -> None:
+    """Sends in pieces until the server leaves a piece unread: its send waits for room. So a FIN can follow at once.
+
+    The server's kernel acknowledges what was read at once, and what was not read later (net/ipv4/tcp.c, tcp_cleanup_rbuf). The
+    window that it announces becomes smaller by the unread bytes.
+    """
+    widest = 0
+    for begin in range(0, len(data), _PIECE):
+        await peer.send(data[begin : begin + _PIECE])
+        end = time.monotonic() + _READ_WITHIN * PATIENCE
+        while not (read := _all_read(peer.sock, widest)) and time.monotonic() < end:
+            await asyncio.sleep(0.001)
+        if not read:
+            return
+        widest = max(widest, _window(peer.sock))
+
+
+def _all_read(sock: socket.socket, widest: int) -> bool:
+    """Did the peer acknowledge all data, and is its window as wide as before?"""
+    waiting = struct.unpack("=i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
+    return waiting == 0 and _window(sock) >= widest
+
+
+def _window(sock: socket.socket) -> int:
+    """The window that the peer announced last."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    return int(struct.unpack_from("=I", info, _WINDOW_AT)[0]) if len(info) == _TCP_INFO_BYTES else 0
+
+
+async def _stays(trial: _Trial) -> str:
+    """A client that stays connected when the trial has ended, and leaves later."""
+    peer = await trial.open()
+    await peer.exchange(trial.request(64))
+    _STAYING.append(peer)
+    timer = threading.Timer(_STAYS * PATIENCE, peer.close)
+    timer.daemon = True
+    timer.start()
+    return "a client was served, and stayed connected"
+
+
+_STAYING: list[_Peer] = []  # so that no connection is closed with its last reference
 
 
 async def _half_close(trial: _Trial) -> str:
@@ -422,7 +541,8 @@ async def _half_close(trial: _Trial) -> str:
                 await peer.reply(request, _WHOLE_WITHIN if receive_buffer else SERVED_WITHIN)
                 await sending  # until the FIN is sent
             except Fault as fault:
-                raise Fault(f"a client that had shut down its own direction did not get its reply: {fault}") from None
+                found = trial.with_cause(fault, peer)
+                raise found.within("a client that had shut down its own direction did not get its reply") from None
             finally:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
@@ -447,20 +567,21 @@ TRIALS: dict[str, Callable[[_Trial], Awaitable[str]]] = {
     "reset": _reset,
     "half_close": _half_close,
     "alive": _alive,
+    "stays": _stays,
 }
 
 
 async def _run(task: Task) -> Outcome:
     trial, begin = _Trial(task), now_ns()
-    fault = seen = ""
+    fault = seen = remedy = ""
     try:
         seen = await TRIALS[task.trial](trial)
     except Fault as error:
-        fault = visible(str(error))
+        fault, remedy = visible(str(error)), error.remedy
     except OSError as error:
         fault = f"a client's connection broke: {os.strerror(error.errno or 0)}"
     clients = tuple(peer.spoke for peer in trial.peers) if fault else ()
-    return Outcome(task.trial, begin, now_ns(), fault, seen, trial.traffic, clients)
+    return Outcome(task.trial, begin, now_ns(), fault, seen, trial.traffic, clients, remedy)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import difflib
 import importlib.util
 import random
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from probes.errors import WrongUsage
 from probes.words import count
 
 MORE = "..."  # the reply is not complete yet
+_PROOF = 16  # bytes that are in two random messages by chance never
 _LONGEST_LINE = 1000  # bytes
 _LETTERS = string.ascii_letters.encode()
 
@@ -54,12 +55,46 @@ def exactly(expected: bytes, received: bytes, ended: bool, noun: str = "reply") 
     if len(received) < len(expected) and expected.startswith(received):
         closed = f"the server closed the connection before its {noun}"
         return f"{closed}: {len(received):,} of {count(len(expected), 'byte')} came back" if ended else MORE
-    at = next((at for at, pair in enumerate(zip(expected, received, strict=False)) if pair[0] != pair[1]), len(expected))
+    at = _first_difference(expected, received)
     if at == len(expected):
         return (
             f"{count(len(received) - len(expected), 'byte')} too many came back, the first is {_shown(received[at : at + 1])}"
         )
     return f"byte {at:,} of {len(expected):,} is {_shown(received[at : at + 1])}, expected {_shown(expected[at : at + 1])}"
+
+
+def _first_difference(expected: bytes, received: bytes) -> int:
+    """Where the two differ first; the length of `expected` if `received` begins with it."""
+    return next((at for at, pair in enumerate(zip(expected, received, strict=False)) if pair[0] != pair[1]), len(expected))
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a reply has wrong bytes, and what to do about it."""
+
+    words: str
+    remedy: str
+
+
+def cause(expected: bytes, received: bytes, others: Iterable[bytes]) -> Cause | None:
+    """The cause, if the wrong bytes are those of another client's reply, or those after a gap."""
+    at = _first_difference(expected, received)
+    piece = received[at : at + _PROOF]
+    if len(piece) < _PROOF or at == len(expected):
+        return None
+    if any(piece in other for other in others):
+        return Cause(
+            f"from byte {at:,} on, bytes of another client's reply came: the connections share a buffer",
+            "give each connection a buffer of its own: what is not sent yet must stay there while other connections are served",
+        )
+    if (found := expected.find(piece, at)) > 0 and expected.find(piece, found + 1) < 0:
+        return Cause(
+            f"{count(found - at, 'byte')} from byte {at:,} on are missing: the rest of a short send was dropped, or"
+            " another thread read them",
+            "keep what a short send did not take, wait for room (EPOLLOUT, POLLOUT), and send on from there; let one thread"
+            " read a connection",
+        )
+    return None
 
 
 def _shown(byte: bytes) -> str:

@@ -17,6 +17,7 @@ from findings.properties.dies_of_no_signal import DIES_OF_NO_SIGNAL
 from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
 from findings.properties.ends_its_threads import ENDS_ITS_THREADS
 from findings.properties.gets_a_cpu import GETS_A_CPU
+from findings.properties.has_one_owner import HAS_ONE_OWNER
 from findings.properties.leaves_no_data_unread import LEAVES_NO_DATA_UNREAD
 from findings.properties.needs_no_short_time_out import NEEDS_NO_SHORT_TIME_OUT
 from findings.properties.never_spins import NEVER_SPINS
@@ -28,6 +29,8 @@ from findings.properties.reads_every_byte import READS_EVERY_BYTE
 from findings.properties.reads_large_pieces import READS_LARGE_PIECES
 from findings.properties.sends_every_byte import SENDS_EVERY_BYTE
 from findings.properties.serves_in_turn import SERVES_IN_TURN
+from findings.properties.sleeps_without_work import SLEEPS_WITHOUT_WORK
+from findings.properties.tries_only_ready_connections import TRIES_ONLY_READY_CONNECTIONS
 from findings.properties.waits_for_its_children import WAITS_FOR_ITS_CHILDREN
 from findings.properties.waits_for_no_acknowledgement import WAITS_FOR_NO_ACKNOWLEDGEMENT
 from findings.properties.waits_for_no_page import WAITS_FOR_NO_PAGE
@@ -54,6 +57,7 @@ ALL = (
 OF_ANY_PROGRAM = (
     DIES_OF_NO_SIGNAL,
     SENDS_EVERY_BYTE,
+    HAS_ONE_OWNER,
     ARMS_EVERY_DESCRIPTOR,
     ACCEPTS_EVERY_CONNECTION,
     READS_EVERY_BYTE,
@@ -66,6 +70,8 @@ OF_ANY_PROGRAM = (
     GETS_A_CPU,
     WAITS_FOR_NO_PAGE,
     NEVER_SPINS,
+    SLEEPS_WITHOUT_WORK,
+    TRIES_ONLY_READY_CONNECTIONS,
     NEEDS_NO_SHORT_TIME_OUT,
     WAKES_ONE_THREAD,
     CLOSES_ENDED_CONNECTIONS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from findings.asleep import CHOSEN
@@ -100,11 +101,9 @@ def observe(run: Run) -> Observation:
 def _groups(loop: Loop, others: OtherWaiters, lab: bool) -> list[_Group]:
     """The sleeps outside the wait. The contention for a lock of a library (glibc's AIO) or of the interpreter is left out."""
     groups: dict[tuple[str, str, bool], _Group] = {}
-    before: Call | None = None
     of_peers = lab or waits_for_connections(loop)
     devices = lab or loop.sources > 1
-    for call in loop.calls:
-        for_room, before = before is not None and _found_no_room(before), call
+    for at, call in enumerate(loop.calls):
         if not call.sleeps or loop.in_wait(call):
             continue
         for sleep in call.sleeps:
@@ -112,12 +111,18 @@ def _groups(loop: Loop, others: OtherWaiters, lab: bool) -> list[_Group]:
             counts |= devices and sleep.queue in _DEVICE and call.name in _OF_FILES
             counts |= not lab and sleep.queue in _OTHER_WAITS
             if counts and not others.waited(loop.thread.serial, sleep):
-                kind = call.name, sleep.queue, for_room and sleep.queue in _OTHER_WAITS
+                kind = call.name, sleep.queue, sleep.queue in _OTHER_WAITS and _is_for_room(loop.calls, at)
                 group = groups.setdefault(kind, _Group(loop, *kind))
                 group.calls.append(call)
                 group.sleeps.append(sleep)
     short = max(_SHORT_NS, _DELAYS * _mean_delay(loop))
     return [group for group in groups.values() if group.queue != "futex" or group.ns >= len(group.sleeps) * short]
+
+
+def _is_for_room(calls: Sequence[Call], at: int) -> bool:
+    """Does the call at that place come after a write that found no room, or before a write?"""
+    following = next((call for call in calls[at + 1 : at + 2]), None)
+    return (at > 0 and _found_no_room(calls[at - 1])) or (following is not None and following.name in syscalls.WRITES)
 
 
 def _found_no_room(call: Call) -> bool:

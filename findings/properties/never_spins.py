@@ -33,6 +33,7 @@ class Spinning:
     completed: int  # the wait reported a signal or a completion, but no data moved
     empty: int  # the wait returned at once with nothing
     eagain: int  # a read or accept got EAGAIN, and the thread made no wait at all
+    full: int  # a write got EAGAIN, and the thread tried again without a wait for room
     ends: int  # the most reads of 0 bytes on one connection before it was closed: a connection that has ended stays readable
     messages: int  # of the thread's process: another thread may have read them
     arrivals: int  # of data, for these messages: a large message arrives in many parts
@@ -43,7 +44,7 @@ class Spinning:
     @property
     def turns(self) -> int:
         """All of them."""
-        return self.ready + self.completed + self.empty + self.eagain
+        return self.ready + self.completed + self.empty + self.eagain + self.full
 
     @property
     def spins(self) -> bool:
@@ -94,6 +95,7 @@ def _words(worst: Spinning) -> str:
         (worst.completed, "a signal or a completion came and no data moved"),
         (worst.empty, "the wait returned at once with nothing ready (time-out 0)"),
         (worst.eagain, "a read or accept returned EAGAIN"),
+        (worst.full, "a send found no room (EAGAIN), and was tried again without a wait for room"),
         (worst.ends if worst.ends > _ENDS else 0, "a read of one ended connection, which was not closed, returned 0 bytes"),
     )
     words = "; ".join(f"{count(number, 'time')} {kind}" for number, kind in kinds if number)
@@ -115,19 +117,21 @@ def _of_thread(thread: Thread, calls: list[Call], messages: int, arrivals: int, 
     turns = [turn for turn in turns_of(calls) if not turn.slept and turn.without_result]
     reported = [turn for turn in turns if (turn.wait.result or 0) > 0]
     eagain = _eagain(calls)
+    full = _tried_again(calls)
     ends = _ends(calls)
-    spun = [turn.wait for turn in turns] + [call for turn in turns for call in turn.calls] + eagain
+    spun = [turn.wait for turn in turns] + [call for turn in turns for call in turn.calls] + eagain + full
     return Spinning(
         thread,
         ready=sum(turn.without_result for turn in reported if turn.wait.name in syscalls.MULTIPLEXERS),
         completed=sum(turn.without_result for turn in reported if turn.wait.name not in syscalls.MULTIPLEXERS),
         empty=sum(turn.without_result for turn in turns if (turn.wait.result or 0) <= 0),
         eagain=sum(call.count for call in eagain),
+        full=sum(call.count for call in full),
         ends=ends,
         messages=messages,
         arrivals=arrivals,
         ns=min(
-            sum(turn.on_cpu for turn in turns) + sum(call.exit - call.enter for call in eagain),  # bursts overlap
+            sum(turn.on_cpu for turn in turns) + sum(call.exit - call.enter for call in eagain + full),  # bursts overlap
             thread.user + thread.kernel + thread.copy,
         ),
         outcome=_outcome(turns, [row for row in sums if row.thread == thread.serial]),
@@ -161,6 +165,20 @@ def _eagain(calls: Iterable[Call]) -> list[Call]:
         if call.errno == "EAGAIN" and not call.sleeps and call.name in syscalls.READS | syscalls.ACCEPTS:
             eagain.append(call)
     return eagain
+
+
+def _tried_again(calls: Iterable[Call]) -> list[Call]:
+    """Writes of a thread that got EAGAIN after a write to the same descriptor had got it, with no wait in between."""
+    refused: set[int | None] = set()
+    again = []
+    for call in calls:
+        if call.name in syscalls.LOOP_WAITS or call.sleeps:
+            refused.clear()
+        elif call.name in syscalls.WRITES and call.errno == "EAGAIN":
+            if call.count > 1 or call.fd in refused:
+                again.append(call)
+            refused.add(call.fd)
+    return again
 
 
 def _ends(calls: Iterable[Call]) -> int:

@@ -97,7 +97,7 @@ _BASIC = (
         "delivery",
         "when recv returns 0, send what is left, then close the connection",
     ),
-    Criterion(NO_OTHER_MISTAKE, "no other mistake loses data or keeps clients waiting", Kind.KERNEL),
+    Criterion(NO_OTHER_MISTAKE, "no other mistake loses data, keeps clients waiting, or takes a CPU", Kind.KERNEL),
     Criterion(
         "ends_on_sigterm",
         "SIGTERM ends the server and all that it started",
@@ -119,14 +119,20 @@ SHOWN_BY = {  # the labs that show a server without the property, by its id
 }
 # The properties of any program that explain why a trial failed; another property that the server breaks does not.
 EXPLAINED_BY = {
-    "silent_client": {"blocks-only-in-its-wait", "queues-at-no-lock"},
-    "slow_reader": {"blocks-only-in-its-wait", "queues-at-no-lock", "never-spins"},
+    "silent_client": {"blocks-only-in-its-wait", "queues-at-no-lock", "never-spins", "sleeps-without-work", "has-one-owner"},
+    "slow_reader": {
+        "blocks-only-in-its-wait", "queues-at-no-lock", "never-spins", "sends-every-byte", "sleeps-without-work",
+        "has-one-owner",
+    },
     "partial_messages": {"sends-every-byte", "leaves-no-data-unread", "arms-every-descriptor"},
-    "huge_message": {"sends-every-byte", "leaves-no-data-unread", "arms-every-descriptor"},
-    "many_clients": {"accepts-every-connection", "computes-little", "blocks-only-in-its-wait", "leaves-no-data-unread"},
-    "reset": {"dies-of-no-signal", "never-spins"},
-    "half_close": {"never-spins"},
-}
+    "huge_message": {"sends-every-byte", "leaves-no-data-unread", "arms-every-descriptor", "has-one-owner"},
+    "many_clients": {
+        "accepts-every-connection", "computes-little", "blocks-only-in-its-wait", "leaves-no-data-unread", "dies-of-no-signal",
+        "has-one-owner",
+    },
+    "reset": {"dies-of-no-signal", "never-spins", "has-one-owner"},
+    "half_close": {"never-spins", "sends-every-byte", "has-one-owner"},
+}  # fmt: skip
 # What makes a server the model, where another model was found.
 _HOW = {
     "asyncio": "serve all connections from one asyncio event loop",
@@ -168,6 +174,8 @@ _REMEDIES = {
     "waits": _HOW["native_aio"],
 }
 ONE_AT_A_TIME = {"blocking"}  # models that serve a connection when the connection before it has ended
+NEVER_ASLEEP = {"nonblocking"}  # models whose servers poll
+BY_SIGNALS = {"signal_driven"}  # models that queued signals notify
 ONE_THREAD = {"asyncio", "epoll", "epoll_edge", "poll", "select", "selectors", "signal_driven"}  # one thread serves all
 _OF_CONNECTIONS = {"process_pool", "processes", "thread_pool", "threads"}  # a connection has a thread or a process
 _ALONE = "let each connection's thread or process wait alone: hold no lock while it reads or sends, and do not join it"

@@ -29,9 +29,10 @@ from runs.grading.criteria import Criterion
 from runs.grading.mark import Item, Mark, Mistake, Verdict
 from runs.grading.rubric import Rubric
 from runs.grading.session import LONGEST, Examined, Tried, traffic_of
-from runs.submission import ENDS_WITHIN, how_ended
+from runs.submission import ENDS_WITHIN, Ending, how_ended
 
 _COUNTED = {Gravity.LOST, Gravity.LATE}  # what a mistake costs, where it costs points
+_ALSO_COUNTED = {"sleeps-without-work", "tries-only-ready-connections"}  # a CPU: the model is there to save it
 _NOT_ITS_FAULT = {"gets-a-cpu"}  # of the machine
 _OF_THE_MODEL = {"nonblocking": {"never-spins"}}  # what makes the model
 _Fault = TypeVar("_Fault", Item, Mistake)
@@ -109,7 +110,7 @@ class _Marking:
         """What is wrong besides: the mistakes of any program that no criterion of the rubric names."""
         counted = criteria.NO_OTHER_MISTAKE in self.rubric.points
         for finding in self._besides:
-            if not counted or finding.gravity not in _COUNTED:
+            if not counted or not _costs_points(finding):
                 when, picture = self._moment(finding.place) if finding.place else ("", None)
                 lab = finding.lab or ""
                 yield Mistake(finding.id, finding.statement, finding.evidence, finding.remedy, lab, when, picture)
@@ -130,7 +131,7 @@ class _Marking:
         events = self._run.result.events
         if not events.sound or events.full:
             return Item(criterion, Verdict.INCONCLUSIVE, of, f"{events.lost} events lost, {events.unmatched} unmatched")
-        found = [finding for finding in self._besides if finding.gravity in _COUNTED]
+        found = [finding for finding in self._besides if _costs_points(finding)]
         if not found:
             return _earned(criterion, of, "the probes saw no other mistake")
         worst, *others = found
@@ -185,12 +186,11 @@ class _Marking:
         assert ending is not None and traffic is not None
         if traffic.ended:
             return _lost(criterion, of, f"the server {traffic.ended} before SIGTERM came")
-        if ending.status is None:
-            return _lost(criterion, of, f"the server still ran {ENDS_WITHIN:g} s after SIGTERM")
-        if ending.left:
-            return _lost(criterion, of, f"after its end {count(ending.left, 'process')} of the server still ran")
-        if ending.status not in (0, -15, 143):  # 143: a shell's word for SIGTERM
-            return _lost(criterion, of, f"after SIGTERM the server {how_ended(ending.status)}")
+        if fault := _fault_of(ending):
+            return _lost(criterion, of, fault)
+        with_client = self.examined.ending_with_client
+        if with_client and (fault := _fault_of(with_client)):
+            return _lost(criterion, of, f"while a client was connected: {fault}")
         return _earned(
             criterion, of, f"after SIGTERM the server {how_ended(ending.status)}, {1e3 * ending.seconds:.0f} ms later"
         )
@@ -232,25 +232,30 @@ class _Marking:
         seen = outcome.fault or "the clients saw no fault"
         if tried.ended:
             seen += f"; the server {tried.ended}"
+        remedy = outcome.remedy or None
         if run is None:
-            return dataclasses.replace(_lost(criterion, of, seen), diagnosed=kernel)
+            return dataclasses.replace(_lost(criterion, of, seen, remedy), diagnosed=kernel)
         if doing := meanwhile(run, outcome.begin, outcome.end):
             kernel = (*kernel, doing)
         since = self.servers.listened_at(tried.number)
         when = f"{(outcome.begin - since) / 1e9:.2f} s after it began to listen" if since else ""
         picture = moment.of_trial(run, outcome.clients, since)
-        item = dataclasses.replace(_lost(criterion, of, seen), moment=when, diagnosed=kernel, picture=picture)
-        return item if criterion.id == "protocol" else self._with_its_mistake(item, run)
+        item = dataclasses.replace(_lost(criterion, of, seen, remedy), moment=when, diagnosed=kernel, picture=picture)
+        return item if criterion.id == "protocol" else self._with_its_mistake(item, run, bool(remedy))
 
-    def _with_its_mistake(self, item: Item, run: Run) -> Item:
-        """The same with the worst mistake that the probes saw in the trial and that explains it: its remedy is closer."""
+    def _with_its_mistake(self, item: Item, run: Run, known: bool) -> Item:
+        """The same with the worst mistake that the probes saw in the trial and that explains it.
+
+        Its remedy is closer than the criterion's. `known`: the clients know a remedy for what they saw.
+        """
         explaining = criteria.EXPLAINED_BY.get(item.criterion.id, set())
         mistakes = (finding for finding in diagnose(run.result).broken if finding.id in explaining)
         worst = next((finding for finding in mistakes if not self._ours(finding)), None)
         if worst is None:
             return item
         words = (*item.diagnosed, worst.evidence)
-        return dataclasses.replace(item, diagnosed=words, remedy=worst.remedy, lab=worst.lab or item.lab)
+        remedy = item.remedy if known else worst.remedy
+        return dataclasses.replace(item, diagnosed=words, remedy=remedy, lab=worst.lab or item.lab)
 
     # -- the kernel --------------------------------------------------------------------------------------------------
 
@@ -338,6 +343,21 @@ class _Marking:
         where = f"in {place.call}" if place.call else "in user code"
         on = f" on descriptor {place.fd}" if place.fd is not None else ""
         return f"{words}{where}{on} of thread {place.name} ({place.tid})", moment.of_place(self._run, place, since)
+
+
+def _fault_of(ending: Ending) -> str:
+    """What is wrong with an end on SIGTERM; "" for a right one."""
+    if ending.status is None:
+        return f"the server still ran {ENDS_WITHIN:g} s after SIGTERM"
+    if ending.left:
+        return f"after the server's end {count(ending.left, 'process')} that it had started still ran"
+    if ending.status not in (0, -15, 143):  # 143: a shell's word for SIGTERM
+        return f"after SIGTERM the server {how_ended(ending.status)}"
+    return ""
+
+
+def _costs_points(finding: ProgramFinding) -> bool:
+    return finding.gravity in _COUNTED or finding.id in _ALSO_COUNTED
 
 
 def _earned(criterion: Criterion, of: int, seen: str) -> Item:

@@ -36,10 +36,11 @@ from runs.processes import python
 from runs.submission import Address, Ending, Launch, NotListening, Submission, how_ended
 
 TRAFFIC = Traffic(clients=3, messages=11, gap_ms=20, give_up_after=1.5)
+_FOR_ONE_THREAD = 6  # clients: while one is served, the others are not ready, and a right loop leaves them alone
 _MORE_THAN_A_POOL = Traffic(clients=40, messages=3, gap_ms=20, give_up_after=5.0)  # ThreadPoolExecutor has 32 at most
 LONGEST = 30.0  # seconds for the trials of one submission; those that are left then are lost
 _LONGEST_SHOWN = 15.0  # seconds for the failed trials that are run once more
-_BUSY = 1.5  # seconds of CPU time in a trial: a server that sleeps in its calls needs some 0.1 s
+_BUSY = 10.0  # seconds of CPU time in a trial: a server that sleeps in its calls needs some 0.1 s
 _DIES_WITHIN = 0.3  # seconds after a fault
 _SHOWN = 3  # failed trials that are run once more
 _DETAILS = 200_000  # calls and sleeps; the traffic of a right server makes some thousands
@@ -83,6 +84,7 @@ class Examined:
     address: Address | None = None
     traffic: Tried | None = None
     ending: Ending | None = None
+    ending_with_client: Ending | None = None  # of the server of the trials, while a client was connected; None: not tried
     memory: int = 0  # bytes of the server and what it started, after the traffic
     trials: tuple[Tried, ...] = ()
     shown: tuple[Tried, ...] = ()  # trials that failed again under the probes
@@ -129,7 +131,8 @@ def traffic_of(model: str) -> Traffic:
     if model.partition(":")[0] in criteria.POOLS:
         return _MORE_THAN_A_POOL
     clients = labs.find(model.partition(":")[0]).traffic.clients
-    return dataclasses.replace(TRAFFIC, clients=max(TRAFFIC.clients, clients))
+    least = _FOR_ONE_THREAD if model in criteria.ONE_THREAD else TRAFFIC.clients
+    return dataclasses.replace(TRAFFIC, clients=max(least, clients))
 
 
 class Session:
@@ -179,6 +182,7 @@ class _Examination:
         self._seeded = random.Random(f"{entry.seed}/{entry.name}")
         self._output = ""
         self._notes: list[str] = []
+        self._ending: Ending | None = None
 
     def run(self) -> Examined:
         """The traffic, then the trials."""
@@ -195,7 +199,8 @@ class _Examination:
                 )
             if traffic.outcome.traffic.exchanges and not (self._session.quick and traffic.failed):
                 left = self._session.rubric.trials
-                examined = dataclasses.replace(examined, trials=tuple(self._trials(left, LONGEST, followed=False)))
+                trials = tuple(self._trials(left, LONGEST, followed=False))
+                examined = dataclasses.replace(examined, trials=trials, ending_with_client=self._ending)
                 failed, busy = to_show(examined.trials)
                 self._notes += [
                     f"{words} was not tried again under the probes: the server used too much CPU time" for words in busy
@@ -239,6 +244,8 @@ class _Examination:
             protocol=self._session.protocol,
             traffic=traffic_of(rubric.model),
             one_at_a_time=rubric.model in criteria.ONE_AT_A_TIME,
+            polls=rubric.model in criteria.NEVER_ASLEEP,
+            by_signals=rubric.model in criteria.BY_SIGNALS,
             clients=rubric.clients,
         )
         before = server.cpu_seconds()
@@ -263,6 +270,13 @@ class _Examination:
                     yield tried
                     if tried.ended or (left and tried.outcome.fault and self._try("alive", server, address).outcome.fault):
                         break
+                    if not left and not tried.failed and not followed:
+                        self._end_with_client(server, address)
+
+    def _end_with_client(self, server: Submission, address: Address) -> None:
+        """Ends the server of the trials while a client is connected: its children, or its threads, are at work then."""
+        if not self._try("stays", server, address).failed:
+            self._ending = server.terminate()
 
 
 def words_of(rubric: Rubric) -> str:
