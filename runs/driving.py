@@ -57,6 +57,10 @@ _SLEEP = (
     "let each thread sleep in a call until there is work: in the multiplexer for sockets (for EPOLLOUT or POLLOUT while data is"
     " left to send, and only then), in pthread_cond_wait or sem_wait for other threads"
 )
+_SEND_ON = (
+    "read on while clients send, and keep what a short send did not take: wait for room (EPOLLOUT, POLLOUT), and send on from"
+    " there"
+)
 _HANDLE_SIGIO = (
     "block and wait for SIGIO, too: it says that the queue was full and signals are lost; then accept, and try every connection"
     " (fcntl(2), F_SETSIG)"
@@ -120,6 +124,11 @@ class _Peer:
         self._answered: int | None = None
         self._closed: int | None = None
         self._bytes, self._reads = 0, False
+
+    @property
+    def all_taken(self) -> bool:
+        """Has the server's socket all that was asked for?"""
+        return self._bytes >= len(self.requested) and _unacknowledged(self.sock) == 0
 
     @property
     def spoke(self) -> Spoke:
@@ -283,10 +292,18 @@ class _Trial:
         if self.task.process and not self.task.polls and (found := await awake(self.task.process)):
             raise Fault(f"{meanwhile}, the server had nothing to do, but {found.words}", _SLEEP)
 
+    async def with_load(self, fault: Fault) -> Fault:
+        """The fault of a client that was not served, with the words for a thread that never sleeps."""
+        if self.task.process and not self.task.polls and (found := await awake(self.task.process)):
+            return Fault(f"{fault}; {found.words}", _SLEEP)
+        return fault
+
     def with_cause(self, fault: Fault, peer: _Peer) -> Fault:
         """The fault of a peer's reply, with the words for bytes that belong to another client, or are missing."""
         if self.protocol.judged or not fault.received:
             return fault
+        if self.protocol.reply(peer.requested).startswith(fault.received) and peer.all_taken:
+            return Fault(f"{fault}, although the server's socket had got the whole request", _SEND_ON)
         others = [self.protocol.reply(other.requested) for other in self.peers if other is not peer and other.requested]
         cause = protocols.cause(self.protocol.reply(peer.requested), fault.received, others)
         return Fault(f"{fault}; {cause.words}", cause.remedy) if cause else fault
@@ -367,7 +384,8 @@ async def _slow_reader(trial: _Trial) -> str:
                     await trial.served()
                     await trial.served(1, size=_TWICE)
                 except Fault as fault:
-                    raise fault.within("while one client did not read its reply, another client was not served") from None
+                    found = await trial.with_load(fault)
+                    raise found.within("while one client did not read its reply, another client was not served") from None
             await trial.asleep("while one client did not read its reply")
             try:
                 await slow.reply(request, _WHOLE_WITHIN)
@@ -502,8 +520,12 @@ async def _send_until_unread(peer: _Peer, data: bytes) -> None:
 
 def _all_read(sock: socket.socket, widest: int) -> bool:
     """Did the peer acknowledge all data, and is its window as wide as before?"""
-    waiting = struct.unpack("=i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
-    return waiting == 0 and _window(sock) >= widest
+    return _unacknowledged(sock) == 0 and _window(sock) >= widest
+
+
+def _unacknowledged(sock: socket.socket) -> int:
+    """The bytes that the peer has not acknowledged, or that were not sent yet (tcp(7), SIOCOUTQ)."""
+    return int(struct.unpack("=i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0])
 
 
 def _window(sock: socket.socket) -> int:

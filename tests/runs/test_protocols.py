@@ -84,3 +84,14 @@ def test_no_protocol_and_no_file() -> None:
         protocols.find("uper")
     with pytest.raises(WrongUsage, match="no protocol file"):
         protocols.find("nowhere.py")
+
+
+def test_wrong_bytes_have_a_cause() -> None:
+    seeded = random.Random(1)
+    mine, others = seeded.randbytes(4000), seeded.randbytes(4000)
+    shared = protocols.cause(mine, mine[:100] + others[100:200], [others])
+    assert shared and "from byte 100 on, bytes of another client's reply came" in shared.words
+    dropped = protocols.cause(mine, mine[:100] + mine[150:], [others])
+    assert dropped and "50 bytes from byte 100 on are missing" in dropped.words
+    assert protocols.cause(mine, mine[:100] + bytes(50) + mine[150:], [others]) is None
+    assert protocols.cause(mine, mine[:100], [others]) is None

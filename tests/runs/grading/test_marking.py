@@ -174,5 +174,5 @@ def test_a_trial_with_too_many_calls_is_not_shown_under_the_probes() -> None:
     def tried(trial: str, fault: str, cpu: float) -> Tried:
         return Tried(Outcome(trial, 0, 1, fault, "", Seen(())), 100, cpu=cpu)
 
-    trials = [tried("reset", "a fault", 0.1), tried("slow_reader", "a fault", 4.2), tried("huge_message", "", 9.0)]
+    trials = [tried("reset", "a fault", 0.1), tried("slow_reader", "a fault", 14.2), tried("huge_message", "", 19.0)]
     assert to_show(trials) == (["reset"], ["slow_reader"])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from runs.exercise import desk, source
 from runs.exercise.source import Language
 from runs.grading import marking, rubric
 from runs.grading.mark import Mark
+from runs.grading.rubric import Rubric
 from runs.grading.session import Entry, Examined, Session
 from runs.lab import measure_and_check
 from runs.submission import Launch
@@ -49,7 +51,6 @@ class WrongServer:
         return text
 
 
-_IGNORES_READINESS_OF_POLL = ("            if (polled[i].revents == 0)\n                continue;\n", "")
 _SENDS = """    ssize_t sent = send(c->fd, c->data + c->begin, c->end - c->begin, MSG_NOSIGNAL);
     if (sent < 0)
         return errno == EAGAIN; // else the client has reset the connection
@@ -64,16 +65,10 @@ _SPINS = """    while (c->begin < c->end) {
     }
     return true;
 """
-_BLOCKS = """    while (c->begin < c->end) {
-        struct pollfd room = {.fd = c->fd, .events = POLLOUT};
-        poll(&room, 1, -1);
-        ssize_t sent = send(c->fd, c->data + c->begin, c->end - c->begin, MSG_NOSIGNAL);
-        if (sent < 0 && errno != EAGAIN)
-            return false;
-        c->begin += sent > 0 ? (size_t)sent : 0;
-    }
-    return true;
-"""
+_BLOCKS = _SPINS.replace(
+    "        ssize_t sent",
+    "        struct pollfd room = {.fd = c->fd, .events = POLLOUT};\n        poll(&room, 1, -1);\n        ssize_t sent",
+)
 _DROPS = """    ssize_t sent = send(c->fd, c->data + c->begin, c->end - c->begin, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN)
         return false;
@@ -104,62 +99,78 @@ int main(int count, char **arguments)
     pthread_create(&thread, NULL, housekeeping, NULL);
 """,
 )
+_BY_IF = (
+    "    while (queue.number == 0)\n        pthread_cond_wait(&queue.not_empty",
+    "    if (queue.number == 0)\n        pthread_cond_wait(&queue.not_empty",
+)
+_LIVES = "    if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent)\n        talk(connection);\n"
+_KILLS = """        if (workers[i] > 0)
+            kill(workers[i], SIGTERM);
+    while (wait(NULL) > 0)
+        ;
+"""
+_SERVES_ALL = """            accept_clients(listener);
+            for (int fd = 0; fd < MOST; fd++)
+                serve(fd);
+"""
+_TRIES_ALL = "of connections that had got EAGAIN before"
+_NEVER_SLEPT = "server never slept: it ran, or waited for a CPU"
+_ANOTHERS = "bytes of another client's reply came: the connections share a buffer"
 
 SERVERS = (
     WrongServer(
         "select_tries_all", "select",
         (("            if (c == NULL || !(FD_ISSET(fd, &readable) || FD_ISSET(fd, &writable)))\n",
           "            if (c == NULL)\n"),),
-        "no_other_mistake", "that had got EAGAIN before",
+        "no_other_mistake", _TRIES_ALL,
     ),
-    WrongServer("poll_tries_all", "poll", (_IGNORES_READINESS_OF_POLL,), "no_other_mistake", "that had got EAGAIN before"),
-    WrongServer("epoll_spins_for_room", "epoll", ((_SENDS, _SPINS),), "slow_reader", "send"),
-    WrongServer("poll_spins_for_room", "poll", ((_SENDS, _SPINS),), "slow_reader", "send"),
-    WrongServer("epoll_blocks_for_room", "epoll", ((_SENDS, _BLOCKS), _POLL_H), "slow_reader", "for room in the send buffer"),
-    WrongServer("epoll_drops_the_rest", "epoll", ((_SENDS, _DROPS),), "slow_reader", "the rest was never sent"),
+    WrongServer(
+        "poll_tries_all", "poll", (("            if (polled[i].revents == 0)\n                continue;\n", ""),),
+        "no_other_mistake", _TRIES_ALL,
+    ),
+    WrongServer("epoll_spins_for_room", "epoll", ((_SENDS, _SPINS),), "slow_reader", _NEVER_SLEPT),
+    WrongServer("epoll_blocks_for_room", "epoll", ((_SENDS, _BLOCKS), _POLL_H), "slow_reader", "another client was not served"),
+    WrongServer("epoll_drops_the_rest", "epoll", ((_SENDS, _DROPS),), "slow_reader", "had got the whole request"),
     WrongServer(
         "epoll_never_waits_for_room", "epoll",
         ((".events = now ? EPOLLOUT : EPOLLIN, .data.ptr = c};", ".events = EPOLLIN, .data.ptr = c};"),),
-        "slow_reader", "EPOLLOUT",
+        "slow_reader", _NEVER_SLEPT,
     ),
     WrongServer(
-        "poll_never_waits_for_room", "poll",
-        (("c->begin < c->end ? POLLOUT : POLLIN", "POLLIN"),), "slow_reader", "POLLOUT",
+        "poll_never_waits_for_room", "poll", (("c->begin < c->end ? POLLOUT : POLLIN", "POLLIN"),), "slow_reader", _NEVER_SLEPT,
     ),
     WrongServer(
-        "pool_leaves_its_workers", "process_pool",
-        (("            kill(workers[i], SIGTERM);\n    while (wait(NULL) > 0)\n        ;\n", "            (void)0;\n"),),
-        "ends_on_sigterm", "still ran",
+        "pool_leaves_its_workers", "process_pool", ((_KILLS, "            (void)0;\n"),),
+        "ends_on_sigterm", "4 processes that it had started still ran",
     ),
     WrongServer(
-        "processes_leave_children", "processes",
-        (("    if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent)\n        talk", "    (void)parent;\n    talk"),), "ends_on_sigterm", "still ran"),
-    WrongServer("epoll_thread_spins", "epoll", (_SPINNER,), "no_other_mistake", "in user code"),
-    WrongServer("epoll_dies_of_sigpipe", "epoll", (_WITHOUT_NOSIGNAL,), "reset", "SIGPIPE"),
-    WrongServer("threads_die_of_sigpipe", "threads", (_WITHOUT_NOSIGNAL,), "reset", "SIGPIPE"),
-    WrongServer(
-        "signal_driven_ignores_overflow", "signal_driven",
-        (("            accept_clients(listener);\n            for (int fd = 0; fd < MOST; fd++)\n                serve(fd);\n",
-          ""),),
-        "many_clients", "SIGIO",
+        "processes_leave_children", "processes", ((_LIVES, "    (void)parent;\n    talk(connection);\n"),),
+        "ends_on_sigterm", "while a client was connected: after the server's end 1 process",
     ),
-    WrongServer("signal_driven_dies_of_overflow", "signal_driven", (("    sigaddset(&signals, SIGIO);\n", ""),),
-        "many_clients", "SIGIO"),
+    WrongServer("epoll_thread_spins", "epoll", (_SPINNER,), "silent_client", _NEVER_SLEPT),
+    WrongServer("epoll_thread_waits_in_user_code", "epoll", (_SPINNER,), "no_other_mistake", "was in user code for"),
+    WrongServer("epoll_dies_of_sigpipe", "epoll", (_WITHOUT_NOSIGNAL,), "reset", "killed by SIGPIPE"),
+    WrongServer("threads_die_of_sigpipe", "threads", (_WITHOUT_NOSIGNAL,), "reset", "killed by SIGPIPE"),
     WrongServer(
-        "thread_pool_wakes_by_if", "thread_pool",
-        (("    while (queue.number == 0)\n        pthread_cond_wait(&queue.not_empty", "    if (queue.number == 0)\n        pthread_cond_wait(&queue.not_empty"),
-         ("    pthread_cond_signal(&queue.not_empty);", "    pthread_cond_broadcast(&queue.not_empty);")),
-        "many_clients", "",
+        "signal_driven_ignores_overflow", "signal_driven", ((_SERVES_ALL, ""),), "many_clients", "with a full queue of signals",
     ),
     WrongServer(
-        "thread_pool_wakes_one_by_if", "thread_pool",
-        (("    while (queue.number == 0)\n        pthread_cond_wait(&queue.not_empty", "    if (queue.number == 0)\n        pthread_cond_wait(&queue.not_empty"),),
-        "many_clients", "",
+        "signal_driven_dies_of_overflow", "signal_driven", (("    sigaddset(&signals, SIGIO);\n", ""),),
+        "many_clients", "killed by SIGIO",
     ),
-    WrongServer("epoll_shares_a_buffer", "epoll", _SHARED, "slow_reader", "another client"),
-    WrongServer("threads_share_a_buffer", "threads", (("    char data[65536];\n", "    static char data[65536];\n"),),
-        "slow_reader", "another client"),
+    WrongServer("epoll_shares_a_buffer", "epoll", _SHARED, "slow_reader", _ANOTHERS),
+    WrongServer(
+        "threads_share_a_buffer", "threads", (("    char data[65536];\n", "    static char data[65536];\n"),),
+        "slow_reader", _ANOTHERS,
+    ),
+    WrongServer(
+        "thread_pool_wakes_all_by_if", "thread_pool",
+        (_BY_IF, ("    pthread_cond_signal(&queue.not_empty);", "    pthread_cond_broadcast(&queue.not_empty);")),
+        "no_other_mistake", "calls used descriptors that were closed",
+    ),
 )  # fmt: skip
+# A race: whether a worker takes a connection before the worker that was woken for it depends on the moment.
+RACY = (WrongServer("thread_pool_wakes_one_by_if", "thread_pool", (_BY_IF,), "no_other_mistake", "descriptors"),)
 
 
 def launch(text: str, folder: Path) -> Launch:
@@ -171,27 +182,37 @@ def launch(text: str, folder: Path) -> Launch:
     return Launch((str(folder / "server"), "{port}"), str(folder))
 
 
-def marks(servers: Sequence[tuple[str, str]], shown: int = 2) -> list[Mark]:
-    """The mark of each server, given by its model and its text, as check and grade judge it."""
+def rubric_of(server: WrongServer, whole: bool) -> Rubric:
+    """The rubric of the model, or the part of it that must refuse the server."""
+    default = rubric.default(server.model)
+    wanted = {"starts", "protocol", server.refused_by}
+    if server.refused_by == "ends_on_sigterm":
+        wanted.add("half_close")  # without a trial there is no second server to end
+    points = {name: points for name, points in default.points.items() if name in wanted}
+    return default if whole else dataclasses.replace(default, points=points, evidence={})
+
+
+def marks(servers: Sequence[WrongServer], whole: bool = False) -> list[Mark]:
+    """The mark of each server. `whole`: as check and grade judge it, with failed trials run again under the probes."""
+    rubrics = [rubric_of(server, whole) for server in servers]
     with TemporaryDirectory() as folder, Instrument() as instrument, ThreadPoolExecutor(AT_ONCE) as pool:
         Path(folder).chmod(0o755)
 
         def run(index: int) -> Examined:
-            model, text = servers[index]
-            entry = Entry(str(index), launch(text, Path(folder) / str(index)), "wrong")
-            return Session(rubric.default(model), instrument, "echo", lambda _words: None, shown).examine(entry, index)
+            entry = Entry(str(index), launch(servers[index].text, Path(folder) / str(index)), "wrong")
+            session = Session(rubrics[index], instrument, "echo", lambda _words: None, shown=2 if whole else 0)
+            return session.examine(entry, index)
 
         seen = list(pool.map(run, range(len(servers))))
         instrument.wait_until_gone(2 * PATIENCE)
         found = Servers(measure_and_check(instrument.stop(TraceRun("wrong", ()))))
-    pairs = zip(seen, servers, strict=True)
-    return [marking.mark(examined, found, rubric.default(model), "echo") for examined, (model, _text) in pairs]
+    return [marking.mark(examined, found, points, "echo") for examined, points in zip(seen, rubrics, strict=True)]
 
 
 def main() -> None:
-    """Prints what was found of each server."""
-    wanted = [server for server in SERVERS if not sys.argv[1:] or server.name in sys.argv[1:]]
-    for server, mark in zip(wanted, marks([(each.model, each.text) for each in wanted]), strict=True):
+    """Prints what was found of each server by the whole rubric."""
+    wanted = [server for server in (*SERVERS, *RACY) if not sys.argv[1:] or server.name in sys.argv[1:]]
+    for server, mark in zip(wanted, marks(wanted, whole=True), strict=True):
         print(f"== {server.name}: {mark.status} {mark.points}/{mark.of}, {mark.seconds:.1f} s")
         for item in mark.lost:
             print(f"   {item.criterion.id}: {item.seen}\n      {item.diagnosed}\n      remedy: {item.remedy}")

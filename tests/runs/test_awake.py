@@ -1,0 +1,48 @@
+"""A thread that never sleeps is found among the children of a process; one that sleeps is not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from runs.awake import Awake, awake
+
+
+@contextlib.contextmanager
+def parent_of(work: Callable[[], object]) -> Iterator[int]:
+    """A process whose child does this work."""
+    reader, writer = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        os.setpgid(0, 0)
+        if os.fork() == 0:
+            os.write(writer, b"x")
+            while True:
+                work()
+        signal.pause()
+    try:
+        os.read(reader, 1)
+        yield parent
+    finally:
+        os.killpg(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
+        os.close(reader)
+        os.close(writer)
+
+
+@pytest.mark.parametrize(("work", "found"), [(signal.pause, False), (lambda: None, True)], ids=["sleeps", "polls"])
+def test_a_thread_that_never_sleeps(work: Callable[[], object], found: bool) -> None:
+    with parent_of(work) as parent:
+        thread = asyncio.run(awake(parent))
+    assert bool(thread) == found, thread
+    assert thread is None or thread.share > 0.8
+
+
+def test_the_words() -> None:
+    words = Awake("server", 0.987, 1.04).words
+    assert words == "thread server never slept: it ran, or waited for a CPU, for 99% of 1.0 s"
