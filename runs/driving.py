@@ -52,7 +52,7 @@ _TIMES = 3  # a reply that comes byte by byte may take so many times as long as 
 _BEYOND = 1 << 20  # bytes beyond which a reply has no end
 _TWICE = 2 * _TAKES  # bytes of another client's message: more than servers read at once
 _PIECE = 65536  # bytes, of a client that sends until the server does not read any more
-_READ_WITHIN = 0.02  # seconds in which a server that reads has read a piece
+_READ_WITHIN = 0.1  # seconds in which a server that reads has read a piece
 _SLEEP = (
     "let each thread sleep in a call until there is work: in the multiplexer for sockets (for EPOLLOUT or POLLOUT while data is"
     " left to send, and only then), in pthread_cond_wait or sem_wait for other threads"

@@ -55,8 +55,6 @@ def _dropped(run: Run, short: set[int]) -> list[Call]:
         elif call.name == "close" and (before := waiting.pop(key, None)):
             if call.thread == before.thread and call.thread not in waited:
                 dropped.append(before)
-        elif _is_refused(call):
-            continue  # it took nothing: the rest is still to be sent
         elif call.name in syscalls.WRITES and (before := waiting.get(key)):
             if _begins_again(before, call):
                 dropped.append(before)

@@ -38,7 +38,12 @@ def observe(run: Run) -> Observation:
     order, as a burst of reads with EAGAIN lies among other calls.
     """
     threads = {thread.serial: thread for thread in run.result.threads}
-    seen = [tried for serial, calls in run.calls_of.items() if (tried := _tried(threads[serial], calls))]
+    accepted = {(threads[call.thread].pid, call.result) for call in run.connections}
+    seen = [
+        tried
+        for serial, calls in run.calls_of.items()
+        if (tried := _tried(threads[serial], [call for call in calls if _counts(call, threads[serial].pid, accepted)]))
+    ]
     if not seen:
         return not_shown("no thread with a multiplexer read from a connection")
     wrong = [tried for tried in seen if tried.too_many]
@@ -53,6 +58,11 @@ def observe(run: Run) -> Observation:
     )
 
 
+def _counts(call: Call, process: int, accepted: set[tuple[int, int | None]]) -> bool:
+    """Is it a wait, or a read or write of a connection? A program may poll a pipe of its own in each turn."""
+    return call.name in syscalls.MULTIPLEXERS or (call.name in _MOVING and (process, call.fd) in accepted)
+
+
 def _tried(thread: Thread, calls: Sequence[Call]) -> _Tried | None:
     waits = sum(call.count for call in calls if call.name in syscalls.MULTIPLEXERS)
     again: dict[int, list[Call]] = collections.defaultdict(list)
@@ -61,7 +71,7 @@ def _tried(thread: Thread, calls: Sequence[Call]) -> _Tried | None:
     reads = 0
     for call in calls:
         if call.fd is None or call.name not in _MOVING:
-            continue
+            continue  # a wait
         reads += call.count if call.name in syscalls.READS else 0
         if call.errno == "EAGAIN" and call.name in syscalls.READS:
             again[call.fd].append(call)

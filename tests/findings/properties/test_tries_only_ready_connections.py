@@ -10,9 +10,11 @@ from findings.view import Run
 from tests.findings.models.story import Story
 
 
-def served(turns: int, tries_all: bool, waits: bool = True) -> Story:
+def served(turns: int, tries_all: bool, waits: bool = True, accepted: bool = True) -> Story:
     """In each turn one of four connections is ready."""
     story = Story()
+    for number in range(4, 8):
+        story.call("accept4", 3, result=number if accepted else -1)
     for turn in range(turns):
         if waits:
             story.call("poll", sleeps="poll", result=1)
@@ -33,8 +35,9 @@ def served(turns: int, tries_all: bool, waits: bool = True) -> Story:
         (served(30, tries_all=False), Holds.HELD),
         (served(4, tries_all=True), Holds.HELD),
         (served(30, tries_all=True, waits=False), Holds.NOT_SHOWN),
+        (served(30, tries_all=True, accepted=False), Holds.NOT_SHOWN),
     ],
-    ids=["tries all", "reads until EAGAIN", "a few turns", "without a multiplexer"],
+    ids=["tries all", "reads until EAGAIN", "a few turns", "without a multiplexer", "pipes"],
 )
 def test_a_read_without_data_since_the_last_one_counts(story: Story, verdict: Holds) -> None:
     seen = TRIES_ONLY_READY_CONNECTIONS.observe(Run(story.result()))
