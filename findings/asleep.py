@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from probes.kernel import syscalls
 from probes.measure.queues import Queue, place
 from probes.measure.result import Call
-from probes.words import count, ms
+from probes.words import ms, times
 
 # A sleep on these queues is the program's choice: it waits for a peer, a thread, a time, a child. A page fault or a lock of
 # the kernel's may put any call to sleep.
@@ -36,19 +36,19 @@ class SleptIn:
     def words(self) -> str:
         """As in "slept 31 times in recvfrom, on the socket's queue, for 300.0 ms in all"."""
         where = f"in {self.name}" + (f", {place(self.queue)}," if self.queue in ("socket", "timer") else "")
-        return f"slept {count(self.times, 'time')} {where} for {ms(self.ns)} in all"
+        return f"slept {times(self.times)} {where} for {ms(self.ns)} in all"
 
 
 def slept_in(calls: Iterable[Call], queues: Collection[str] = CHOSEN) -> list[SleptIn]:
     """The sleeps of these calls on those queues, by call and queue, the longest in all first."""
-    times: collections.Counter[tuple[str, str]] = collections.Counter()
+    number: collections.Counter[tuple[str, str]] = collections.Counter()
     lasted: collections.Counter[tuple[str, str]] = collections.Counter()
     for call in calls:
         for sleep in call.sleeps:
             if sleep.queue in queues:
-                times[call.name, sleep.queue] += 1
+                number[call.name, sleep.queue] += 1
                 lasted[call.name, sleep.queue] += sleep.wait
-    return [SleptIn(name, queue, times[name, queue], ns) for (name, queue), ns in lasted.most_common()]
+    return [SleptIn(name, queue, number[name, queue], ns) for (name, queue), ns in lasted.most_common()]
 
 
 def slept_besides(calls: Iterable[Call]) -> str:

@@ -10,7 +10,7 @@ from findings.models.descriptors import Descriptor
 from findings.models.model import Mechanism
 from findings.registrations import EPOLLET
 from probes.measure.result import Result, Thread
-from probes.words import count
+from probes.words import count, times
 
 
 def about_waits(uses: Sequence[Use], threads: Mapping[int, Thread], mechanism: Mechanism | None) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ def about_reads(uses: Sequence[Use]) -> tuple[str, ...]:
     if not names:
         completed = sum(use.reads[Mechanism.IO_URING] + use.reads[Mechanism.NATIVE_AIO] for use in uses)
         return (f"{count(completed, 'completion')} returned clients' data; no call read it",) if completed else ()
-    found = [f"{_names(names)} returned clients' data {count(served, 'time')}, and {_slept(slept, served)}"]
+    found = [f"{_names(names)} returned clients' data {times(served)}, and {_slept(slept, served)}"]
     timed = sum(use.timed for use in uses)
     if timed:
         found.append(f"{timed:,} of these reads followed a wait for that connection alone: a blocking read with a time-out")
@@ -87,8 +87,7 @@ def what_else(result: Result, seen: Behaviour) -> str:
     parts = []
     if children > 0:
         parts.append(f"starts {count(children, 'process')}")
-    if reads or writes:
-        parts.append(f"reads files and pipes {count(reads, 'time')} and writes them {count(writes, 'time')}")
+    parts += [f"{deed} files and pipes {times(number)}" for deed, number in (("reads", reads), ("writes", writes)) if number]
     return "it " + (" and ".join(parts) if parts else "makes no reads or writes")
 
 

@@ -36,8 +36,9 @@ def _left_waiting(run: Run, left: list[Untaken]) -> Observation:
     since = ms(longest.ns) if longest.end.backlog == 1 else f"{ms(longest.ns)} or more"
     made = sum(1 for client in run.clients if client.port)
     never = f"{number} of {count(made, 'connection')}" if number <= made else count(number, "connection")
+    it = "it was" if sum(each.end.backlog for each in left) == 1 else "they were"
     return broken(
-        f"the server never accepted {never}: waiting in the accept queue {at}, for {since} ({socket_words(longest.end.name)})",
+        f"the server never accepted {never}: {it} in the accept queue {at}, for {since} ({socket_words(longest.end.name)})",
         places=[
             place_of(
                 threads[each.end.name.thread],

@@ -11,7 +11,7 @@ from findings.sockets import unread
 from findings.view import Run
 from probes.kernel import syscalls
 from probes.measure.result import Call
-from probes.words import count, ms
+from probes.words import count, ms, times
 
 _LATER_NS = 100_000_000  # the program waited for so long afterwards
 
@@ -72,7 +72,7 @@ def observe(run: Run) -> Observation:
         return not_shown("no process waited in epoll and added a descriptor to its set")
     if followed.found:
         return _broken(run, followed.found)
-    again = f", and EPOLLONESHOT was armed {count(followed.armed, 'time')}" if followed.armed else ""
+    again = f", and EPOLLONESHOT was armed {times(followed.armed)}" if followed.armed else ""
     return held(f"{count(followed.added, 'descriptor')} added to epoll sets{again}; no accepted connection was left out")
 
 
@@ -120,7 +120,8 @@ def _broken(run: Run, found: list[_Left]) -> Observation:
             " further event there"
         )
     if forgotten:
-        words.append(f"{count(forgotten, 'accepted connection')} stayed outside every epoll set, and no call read from them")
+        them = "it" if forgotten == 1 else "them"
+        words.append(f"{count(forgotten, 'accepted connection')} stayed outside every epoll set, and no call read {them}")
     rests = {(threads[each.end.name.thread].pid, each.end.name.fd): each for each in unread(run)}
     rest_of = {id(left): rests.get((threads[left.call.thread].pid, left.fd or 0)) for left in found}
     left_there = [rest for rest in rest_of.values() if rest]

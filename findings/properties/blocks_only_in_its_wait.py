@@ -13,7 +13,7 @@ from probes.context import LabRun
 from probes.kernel import syscalls
 from probes.measure.queues import Queue, place
 from probes.measure.result import Call, Sleep
-from probes.words import count, ms
+from probes.words import count, ms, times
 
 # A sleep on these queues lets others decide when the thread goes on. Page faults outside a call, the kernel's own locks and RCU
 # are not the program's choice.
@@ -89,9 +89,10 @@ def observe(run: Run) -> Observation:
         )
     worst = max(groups, key=lambda group: len(group.sleeps) if lab else group.ns)
     number = sum(len(group.sleeps) for group in groups)
+    in_all = " in all" if len(worst.sleeps) > 1 else ""
     longest = "" if lab else _longest(run, worst)
     return broken(
-        f"the thread slept {count(len(worst.sleeps), 'time')} in {_where(worst)}, for {ms(worst.ns)} in all{longest};"
+        f"the thread slept {times(len(worst.sleeps))} in {_where(worst)}, for {ms(worst.ns)}{in_all}{longest};"
         f" {count(number, 'sleep')} outside its wait",
         places=[_place(group) for group in groups],
         remedy=_remedy(worst),
@@ -156,7 +157,7 @@ def _remedy(group: _Group) -> str:
 def _longest(run: Run, group: _Group) -> str:
     """The longest of these sleeps, the thread that ended it, and the messages that arrived during it."""
     sleep = group.longest
-    words = f", the longest {ms(sleep.wait)}"
+    words = f", the longest {ms(sleep.wait)}" if len(group.sleeps) > 1 else ""
     if sleep.waker and sleep.queue in ("futex", "pipe", "eventfd"):
         words += f" (woken by {sleep.waker.comm})"
     serial = group.loop.thread.serial

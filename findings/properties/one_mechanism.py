@@ -8,7 +8,7 @@ from findings.properties.property import Observation, Property, broken, held, no
 from findings.view import Run
 from probes.kernel import syscalls
 from probes.measure.result import Call
-from probes.words import count
+from probes.words import count, times
 
 # The calls by which a thread waits for several descriptors or operations, by the mechanism that they stand for.
 _MECHANISMS = (
@@ -38,7 +38,7 @@ def observe(run: Run) -> Observation:
     if not mixed:
         return held(", ".join(f"{count(number, 'wait')} by {name}" for name, number in counted.most_common()))
     thread, own = mixed[0]
-    waits = " and ".join(f"{count(number, 'time')} by {name}" for name, number in own.most_common())
+    waits = " and ".join(f"{times(number)} by {name}" for name, number in own.most_common())
     return broken(f"thread {thread.name} waits {waits}")
 
 

@@ -15,7 +15,7 @@ from findings.view import Run
 from findings.waits import Tasks
 from probes.measure.queues import Queue
 from probes.measure.result import Call, Sleep, Thread
-from probes.words import count, ms
+from probes.words import count, ms, times
 
 _THREADS, _SLEEPS = 3, 30
 _SHARE = 0.25  # of the life of the threads that wait for the lock
@@ -65,7 +65,7 @@ def observe(run: Run) -> Observation:
         return held(f"{count(waits, 'sleep')} at {count(len(locks), 'lock')}, {ms(sum(lock.ns for lock in locks))} in all")
     worst = convoys[0]
     share = worst.ns / max(sum(threads[serial].wall for serial in worst.threads), 1)
-    slept = f"slept {count(len(worst.sleeps), 'time')} at {_name(worst)}, for {ms(worst.ns)} in all"
+    slept = f"slept {times(len(worst.sleeps))} at {_name(worst)}, for {ms(worst.ns)} in all"
     return broken(
         f"{count(len(worst.threads), 'thread')} {slept}: {share:.0%} of their lives{_meanwhile(run, worst)}",
         places=[

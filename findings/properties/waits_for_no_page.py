@@ -6,7 +6,7 @@ from findings.properties.property import Cost, Gravity, Observation, Property, b
 from findings.view import Run
 from probes.measure.queues import Queue
 from probes.measure.result import Thread
-from probes.words import count, ms
+from probes.words import count, ms, times
 
 _PAGES = {Queue.PAGE, Queue.DISK, Queue.USERFAULT}
 _MANY, _LONG_NS = 100, 200_000_000  # a program that starts from a cold disk faults a few dozen times
@@ -26,7 +26,7 @@ def observe(run: Run) -> Observation:
     number, slept = sum(sums[each.serial][0] for each in stalled), sum(sums[each.serial][1] for each in stalled)
     lives = sum(thread.wall for thread in stalled)
     return broken(
-        f"{count(len(stalled), 'thread')} slept {count(number, 'time')} in page faults until a page was read from the disk, for"
+        f"{count(len(stalled), 'thread')} slept {times(number)} in page faults until a page was read from the disk, for"
         f" {ms(slept)} in all: {slept / max(lives, 1):.0%} of {'its life' if len(stalled) == 1 else 'their lives'}",
         places=[
             place_of(thread, None, None, thread.start, Cost(ns=sums[thread.serial][1], calls=sums[thread.serial][0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from findings.figure import Doing, Figure
 from probes.measure.queues import place
 from probes.measure.result import Call
-from probes.words import count
+from probes.words import times
 from reports.figures.drawing import Drawing
 from reports.figures.letters import cut, wrapped
 from reports.figures.sizes import Size
@@ -98,7 +98,7 @@ def _polls(drawing: Drawing, at: float) -> None:
         else:
             at = back
     drawing.broken(size.application, at, drawing.top, user, "not to scale")
-    words = f"{polls.errno} {count(polls.count, 'time')} in {duration(polls.ns)} on this socket"
+    words = f"{polls.errno} {times(polls.count)} in {duration(polls.ns)} on this socket"
     _beside(drawing, drawing.top - 2.6 * size.line, words, "polling")
 
 

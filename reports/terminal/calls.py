@@ -8,7 +8,7 @@ from findings.longest import Longest
 from probes.context import LabRun
 from probes.measure.result import CallRow, Result
 from probes.recording import Quality
-from probes.words import count, visible
+from probes.words import count, times, visible
 from reports import outcomes
 from reports.terminal.screen import Column, Screen, figures, note
 from reports.terminal.states import PHASES, STATES
@@ -118,5 +118,5 @@ def _in_functions(report: Report) -> list[str]:
     if report.ready_list and report.ready_list.count:
         after = report.ready_list.after_ready.p50
         median = f", {duration(after)} after the data was ready (median)" if after is not None else ""
-        notes.append(f"epoll's callback put a descriptor on the ready list {count(report.ready_list.count, 'time')}{median}")
+        notes.append(f"epoll's callback put a descriptor on the ready list {times(report.ready_list.count)}{median}")
     return notes

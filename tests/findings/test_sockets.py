@@ -46,7 +46,7 @@ def test_a_connection_that_no_accept_took_is_counted_with_its_time() -> None:
     (finding,) = broken("queued").values()
     assert finding.id == "accepts-every-connection" and finding.cost.calls == 1
     assert (
-        "the server never accepted 1 connection: waiting in the accept queue when the listener was closed, for 6"
+        "the server never accepted 1 connection: it was in the accept queue when the listener was closed, for 6"
         in finding.evidence
     )
     assert finding.places[0].descriptor == "TCP 127.0.0.1:18030 listening"
