@@ -133,7 +133,7 @@
     const sums = new Float64Array(KINDS);
     spent(lane, from, to, sums);
     const whole = sums.reduce((sum, part) => sum + part, 0);
-    if (whole <= 0) return `${lane.title}: not alive`;
+    if (whole <= 0) return `${lane.title} did not exist at this time`;
     const said = [...sums.keys()].filter((k) => sums[k] > 0.5).sort((a, b) => sums[b] - sums[a])
       .map((k) => `${head.phases[k][1]} ${share(sums[k], whole)}`);
     const low = callAt(lane, segmentAt(lane, from)), high = callAt(lane, segmentAt(lane, to));

@@ -1,24 +1,51 @@
-"""A browser that shows nothing on a screen: what a script in a page found, and a page on paper."""
+"""One browser without a screen for all tests of pages, driven over two pipes by the DevTools protocol.
+
+Chromium reads commands from descriptor 3 and writes answers and events to descriptor 4 (--remote-debugging-pipe): JSON
+documents that a zero byte ends. The start of a browser takes a second of CPU time, a further page in its tab a tenth.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import http.server
+import base64
+import fcntl
+import itertools
 import json
-import queue
+import os
+import select
 import shutil
-import subprocess
-import threading
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from probes.patience import PATIENCE
 from tests.conftest import cannot
 
-_OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run")
+_OPTIONS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--in-process-gpu", "--hide-scrollbars", "--no-first-run",
+    "--remote-debugging-pipe", "--disable-extensions", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+)  # fmt: skip
 _LONGEST = 240 * PATIENCE  # s: a machine with much other work draws slowly
+_ABOVE = 10  # descriptors of the pipes: none is 3 or 4
+_WRONG = {"error", "assert"}  # calls of the console
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What shows a page: its size in pixels, and what the reader asked for."""
+
+    name: str
+    wide: int
+    high: int
+    mobile: bool = False
+    dark: bool = False
+    media: str = "screen"
+
+
+PHONE = Screen("phone", 390, 844, mobile=True, dark=True)
+LAPTOP = Screen("laptop", 1280, 800)
+PAPER = Screen("paper", 688, 1017, media="print")  # A4 without its margins of 14 mm, at 96 pixels an inch
 
 
 def chromium() -> str:
@@ -30,56 +57,125 @@ def chromium() -> str:
     return found
 
 
-def browse(folder: Path, *options: str) -> None:
-    """Runs the browser until it has done what the options say."""
-    command = [chromium(), *_OPTIONS, f"--user-data-dir={folder}"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=_LONGEST)
-    assert not done.returncode, done.stderr
+class Browser:
+    """The browser with one tab. `wrong`: errors of the page's scripts and of the console since the page was opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self._numbers, self._rest, self._loaded = itertools.count(1), b"", False
+        self._session: str | None = None
+        self.wrong: list[str] = []
+        self._process, self._to, self._from = _started([chromium(), *_OPTIONS, f"--user-data-dir={folder}", "about:blank"])
+
+    def __enter__(self) -> Self:
+        target = next(each for each in self._call("Target.getTargets")["targetInfos"] if each["type"] == "page")
+        self._session = self._call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            self._call(f"{domain}.enable")
+        self._call("Emulation.setFocusEmulationEnabled", enabled=True)  # as a tab that the reader uses
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._session = None
+        if kind is None:
+            self._call("Browser.close")
+        os.close(self._to)  # the browser ends when nobody can send commands
+        os.waitpid(self._process, 0)
+        os.close(self._from)
+
+    def open(self, page: Path) -> None:
+        """Loads the page, as by a click on the file."""
+        self.wrong, self._loaded = [], False
+        self._call("Page.navigate", url=page.as_uri())
+        while not self._loaded:
+            self._receive()
+
+    def show(self, screen: Screen) -> None:
+        """From now on, pages are shown so; the page in the tab, too."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if screen.dark else "light"}
+        self._call("Emulation.setEmulatedMedia", media=screen.media, features=[scheme])
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            width=screen.wide, height=screen.high, deviceScaleFactor=1, mobile=screen.mobile,
+        )  # fmt: skip
+
+    def run(self, script: str) -> Any:
+        """The value of a script in the page; of a promise, once it is kept."""
+        found = self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in found, found["exceptionDetails"]
+        return found["result"].get("value")
+
+    def picture(self, whole: bool = True) -> bytes:
+        """The page as PNG: whole, or what is on the screen."""
+        return base64.b64decode(self._call("Page.captureScreenshot", captureBeyondViewport=whole)["data"])
+
+    def printed(self) -> bytes:
+        """The page as PDF, as the printer would get it."""
+        return base64.b64decode(self._call("Page.printToPDF", preferCSSPageSize=True)["data"])
+
+    def cpu(self) -> float:
+        """The CPU time of the browser's processes so far, s."""
+        session, self._session = self._session, None
+        found = self._call("SystemInfo.getProcessInfo")["processInfo"]
+        self._session = session
+        return sum(float(process["cpuTime"]) for process in found)
+
+    def _call(self, method: str, **options: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        command = {"id": number, "method": method, "params": options}
+        if self._session:
+            command["sessionId"] = self._session
+        left = json.dumps(command).encode() + b"\0"
+        while left:
+            left = left[os.write(self._to, left) :]
+        while (answer := self._receive()).get("id") != number:
+            pass
+        assert "error" not in answer, f"{method}: {answer['error']}"
+        found: dict[str, Any] = answer["result"]
+        return found
+
+    def _receive(self) -> dict[str, Any]:
+        """The next answer or event."""
+        while b"\0" not in self._rest:
+            assert select.select([self._from], [], [], _LONGEST)[0], "the browser does not answer"
+            piece = os.read(self._from, 1 << 20)
+            assert piece, "the browser has ended"
+            self._rest += piece
+        first, _, self._rest = self._rest.partition(b"\0")
+        found: dict[str, Any] = json.loads(first)
+        self._note(found.get("method"), found.get("params", {}))
+        return found
+
+    def _note(self, event: str | None, about: dict[str, Any]) -> None:
+        if event == "Page.loadEventFired":
+            self._loaded = True
+        elif event == "Runtime.exceptionThrown":
+            thrown = about["exceptionDetails"]
+            self.wrong.append(thrown.get("exception", {}).get("description") or thrown["text"])
+        elif event == "Runtime.consoleAPICalled" and about["type"] in _WRONG:
+            self.wrong.append(" ".join(str(value.get("value")) for value in about["args"]))
+        elif event == "Log.entryAdded" and about["entry"]["level"] == "error":
+            self.wrong.append(f"{about['entry']['text']} {about['entry'].get('url', '')}")
 
 
-def report_of(page: str, folder: Path, *options: str) -> Any:
-    """What a script in the page sends: fetch("report", {method: "POST", body}). Unlike --dump-dom, it may take its time."""
-    with _served(page) as (address, reports):
-        command = [chromium(), *_OPTIONS, f"--user-data-dir={folder}", "--remote-debugging-port=0", *options, address]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            try:
-                return json.loads(reports.get(timeout=_LONGEST))
-            except queue.Empty:
-                raise AssertionError("the script in the page did not end") from None
-            finally:
-                process.terminate()
+def _started(command: list[str]) -> tuple[int, int, int]:
+    """The process, the descriptor for commands, and the descriptor with answers."""
+    (read, to), (answers, write) = os.pipe(), os.pipe()
+    read, write = _above(read), _above(write)
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+        (os.POSIX_SPAWN_DUP2, read, 3),
+        (os.POSIX_SPAWN_DUP2, write, 4),
+    ]
+    process = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+    os.close(read)
+    os.close(write)
+    return process, to, answers
 
 
-@contextlib.contextmanager
-def _served(page: str) -> Iterator[tuple[str, queue.Queue[bytes]]]:
-    """The page at an address of this machine, and what is sent to it."""
-    reports: queue.Queue[bytes] = queue.Queue()
-    with http.server.HTTPServer(("127.0.0.1", 0), functools.partial(_Desk, page.encode(), reports)) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/", reports
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-class _Desk(http.server.BaseHTTPRequestHandler):
-    def __init__(self, page: bytes, reports: queue.Queue[bytes], *values: Any) -> None:
-        self._page, self._reports = page, reports
-        super().__init__(*values)
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(self._page)))
-        self.end_headers()
-        self.wfile.write(self._page)
-
-    def do_POST(self) -> None:
-        self._reports.put(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_words: Any) -> None:
-        """Prints nothing."""
+def _above(descriptor: int) -> int:
+    """The same pipe at a number that is not 3 or 4; the browser does not inherit it under this number."""
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE)
+    os.close(descriptor)
+    return moved

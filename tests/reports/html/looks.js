@@ -1,11 +1,10 @@
 "use strict";
-// Runs in a browser beside pages in frames: what is wrong with the looks of each page, in words. test_browser.py reads it.
+// Runs in a page: what is wrong with its looks, in words. test_browser.py reads it.
 function overlap(a, b) {
   return Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1.5 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2.5;
 }
 function visible(element) {
-  const box = element.getBoundingClientRect();
-  return box.width > 0 && box.height > 0 && element.ownerDocument.defaultView.getComputedStyle(element).visibility !== "hidden";
+  return element.checkVisibility({ visibilityProperty: true }) && element.getClientRects().length > 0;
 }
 function channel(value) {
   const part = value / 255;
@@ -15,22 +14,26 @@ function luminance(colour) {
   const [r, g, b] = colour.match(/[\d.]+/g).map(Number);
   return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
 }
-function paper(element, view) {
-  for (let at = element; at; at = at.parentElement) {
-    const colour = view.getComputedStyle(at).backgroundColor;
-    if (!/rgba\(.*, 0\)|transparent/.test(colour)) return colour;
-  }
-  return "rgb(255, 255, 255)";
+function paper(element, known) {
+  if (!element) return "rgb(255, 255, 255)";
+  if (known.has(element)) return known.get(element);
+  const colour = getComputedStyle(element).backgroundColor;
+  known.set(element, /rgba\(.*, 0\)|transparent/.test(colour) ? paper(element.parentElement, known) : colour);
+  return known.get(element);
 }
 // WCAG 2.2, 1.4.3: 4.5 for text.
-function contrast(element, view) {
-  const style = view.getComputedStyle(element);
-  const ink = luminance(element instanceof view.SVGElement ? style.fill : style.color);
-  const ground = luminance(paper(element, view));
-  return (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05);
+const ratios = new Map();
+function contrast(element, known) {
+  const style = getComputedStyle(element), ink = element instanceof SVGElement ? style.fill : style.color, ground = paper(element, known);
+  const key = `${ink} on ${ground}`;
+  if (!ratios.has(key)) {
+    const [low, high] = [luminance(ink), luminance(ground)].sort((a, b) => a - b);
+    ratios.set(key, (high + 0.05) / (low + 0.05));
+  }
+  return ratios.get(key);
 }
-function figures(page, view, found) {
-  for (const svg of page.querySelectorAll("figure svg.figure")) {
+function figures(found) {
+  for (const svg of document.querySelectorAll("figure svg.figure")) {
     if (!visible(svg)) continue;
     const frame = svg.getBoundingClientRect();
     const texts = [...svg.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
@@ -40,23 +43,23 @@ function figures(page, view, found) {
     });
   }
 }
-function words(page, view, found) {
-  const walker = page.createTreeWalker(page.body, NodeFilter.SHOW_TEXT);
-  const seen = new Set();
+function words(found) {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const seen = new Set(), known = new Map();
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const element = node.parentElement;
-    if (!node.textContent.trim() || seen.has(element) || !visible(element)) continue;
-    if (/^(SCRIPT|STYLE|title|desc)$/.test(element.tagName) || element.classList.contains("skip")) continue;
+    if (seen.has(element) || !node.textContent.trim()) continue;
     seen.add(element);
-    const ratio = contrast(element, view);
+    if (/^(SCRIPT|STYLE|title|desc)$/.test(element.tagName) || element.classList.contains("skip") || !visible(element)) continue;
+    const ratio = contrast(element, known);
     if (ratio < 4.5) found.push(`contrast ${ratio.toFixed(1)}: ${node.textContent.trim().slice(0, 40)}`);
     if (/^(H1|H2|H3|P|LI|DT|DD|SUMMARY)$/.test(element.tagName) && element.scrollWidth > element.clientWidth + 1)
       found.push(`wider than its room: ${node.textContent.trim().slice(0, 40)}`);
   }
 }
-function order(page, view, found) {
-  const stops = [...page.querySelectorAll("a[href], button, summary, [tabindex]")].filter((stop) => visible(stop));
-  let last = -1;
+function order(found) {
+  const stops = [...document.querySelectorAll("a[href], button, summary, [tabindex]")].filter((stop) => visible(stop));
+  let last = -Infinity;
   for (const stop of stops) {
     if (stop.tabIndex > 0) found.push(`tabindex ${stop.tabIndex}: ${stop.tagName}`);
     if (stop.tabIndex < 0 || stop.classList.contains("skip")) continue;
@@ -69,17 +72,17 @@ function order(page, view, found) {
   }
   if (stops.length < 5) found.push(`only ${stops.length} stops of the tab key`);
 }
-function keys(page, view, found) {
-  const figure = page.querySelector("figure.drawn");
+function keys(found) {
+  const figure = document.querySelector("figure.drawn");
   if (figure) {
     figure.focus();
-    figure.dispatchEvent(new view.KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true }));
-    const tip = page.getElementById("tip");
+    figure.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true }));
+    const tip = document.getElementById("tip");
     if (tip.hidden || !tip.textContent) found.push("the arrow keys tell nothing about the figure");
     figure.blur();
     if (!tip.hidden) found.push("the words of a part stay when the figure is left");
   }
-  for (const table of page.querySelectorAll("table.strips, table.threads")) {
+  for (const table of document.querySelectorAll("table.strips, table.threads")) {
     const column = [...table.tHead.rows[0].cells].findIndex((cell) => /in all|time/.test(cell.textContent));
     table.tHead.rows[0].cells[column].querySelector("button").click();
     const values = [...table.tBodies[0].rows].map((row) => Number(row.cells[column].dataset.v));
@@ -88,7 +91,7 @@ function keys(page, view, found) {
   }
 }
 async function ready(canvas) {
-  for (let turn = 0; canvas && !canvas.ready && turn < 200; turn++) await new Promise((done) => setTimeout(done, 50));
+  for (let turn = 0; canvas && !canvas.ready && turn < 1000; turn++) await new Promise((done) => setTimeout(done, 10));
 }
 // No text of the timeline stands on another, or is cut off.
 function labels(canvas, when, found) {
@@ -99,39 +102,44 @@ function labels(canvas, when, found) {
         found.push(`timeline, ${when}: on each other: ${words} | ${others}`);
   });
 }
-function timeline(page, view, found) {
-  const canvas = page.getElementById("tl-view");
+function drawn(found) {
+  const canvas = document.getElementById("tl-view");
   if (!canvas) return;
   if (!canvas.ready) { found.push("the timeline was not drawn"); return; }
-  const said = page.getElementById("tl-said"), tip = page.getElementById("tip");
-  const span = () => canvas.shown[1] - canvas.shown[0], whole = span();
-  const press = (key) => { canvas.dispatchEvent(new view.KeyboardEvent("keydown", { key, bubbles: true })); canvas.draw(); };
+  canvas.draw();
   labels(canvas, "whole", found);
   if (!canvas.labels.length) found.push("the timeline has no label");
-  if (visible(page.querySelector(".tl-static"))) found.push("the static picture stands beside the timeline");
-  if (view.matchMedia("(prefers-color-scheme: dark)").matches) return; // the keys are those of the light page
+  if (visible(document.querySelector(".tl-static"))) found.push("the static picture stands beside the timeline");
+}
+// The keys, the wheel, the buttons and the pointer.
+function timeline(found) {
+  const canvas = document.getElementById("tl-view");
+  if (!canvas || !canvas.ready) return;
+  const said = document.getElementById("tl-said"), tip = document.getElementById("tip");
+  const span = () => canvas.shown[1] - canvas.shown[0], whole = span();
+  const press = (key) => { canvas.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })); canvas.draw(); };
   canvas.focus({ preventScroll: true });
   for (const key of ["+", "+", "ArrowRight", "+", "n", "p"]) { press(key); labels(canvas, `after ${key}`, found); }
   if (Math.abs(span() * 8 - whole) > whole / 100) found.push("three + do not make an eighth of the run");
-  if (!/took|not alive|%/.test(said.textContent)) found.push(`n tells nothing of a call: ${said.textContent}`);
+  if (!/took|did not exist|%/.test(said.textContent)) found.push(`n tells nothing of a call: ${said.textContent}`);
   press("Enter");
   labels(canvas, "at one call", found);
   const here = canvas.shown[0];
   press("ArrowLeft");
   if (canvas.shown[0] >= here && here > 0) found.push("the arrow to the left does not move the timeline");
-  page.getElementById("tl-list").open = true;
+  document.getElementById("tl-list").open = true;
   press("ArrowDown");
   canvas.draw();
-  const before = span(), board = page.getElementById("tl-lanes").getBoundingClientRect();
-  canvas.dispatchEvent(new view.WheelEvent("wheel", { deltaY: 100, clientX: board.left + 50, bubbles: true, cancelable: true }));
+  const before = span(), board = document.getElementById("tl-lanes").getBoundingClientRect();
+  canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: 100, clientX: board.left + 50, bubbles: true, cancelable: true }));
   canvas.draw();
   if (span() <= before && before < whole) found.push("the wheel does not zoom out");
-  page.querySelector("[data-do=in]").click();
+  document.querySelector("[data-do=in]").click();
   press("0");
   if (span() !== whole) found.push("0 does not show the whole run");
-  const rows = page.querySelectorAll("#tl-list tbody tr").length;
-  if (!rows && !/0 calls/.test(page.querySelector("#tl-list caption").textContent)) found.push("the table of the calls is empty");
-  for (const button of [...page.querySelectorAll("#tl-folds button")].slice(0, 1)) {
+  const rows = document.querySelectorAll("#tl-list tbody tr").length;
+  if (!rows && !/0 calls/.test(document.querySelector("#tl-list caption").textContent)) found.push("the table of the calls is empty");
+  for (const button of [...document.querySelectorAll("#tl-folds button")].slice(0, 1)) {
     const folded = canvas.labels.length;
     button.click();
     canvas.draw();
@@ -141,29 +149,24 @@ function timeline(page, view, found) {
     canvas.draw();
   }
   for (let y = 30; y < board.height && tip.hidden; y += 8) for (let part = 0.05; part < 1 && tip.hidden; part += 0.1)
-    canvas.querySelector("#tl-lanes").dispatchEvent(new view.PointerEvent("pointermove", { clientX: board.left + part * board.width,
-      clientY: page.getElementById("tl-lanes").getBoundingClientRect().top + y, bubbles: true }));
+    canvas.querySelector("#tl-lanes").dispatchEvent(new PointerEvent("pointermove", { clientX: board.left + part * board.width,
+      clientY: document.getElementById("tl-lanes").getBoundingClientRect().top + y, bubbles: true }));
   if (tip.hidden || !tip.textContent) found.push("pointing at the timeline tells nothing");
   tip.hidden = true;
   canvas.blur();
-  page.getElementById("tl-list").open = false;
+  document.getElementById("tl-list").open = false;
 }
-addEventListener("load", async () => {
-  const report = {};
-  for (const frame of document.querySelectorAll("iframe")) {
-    frame.scrollIntoView(); // a browser draws no frame that is out of sight
-    await new Promise((loaded) => { frame.addEventListener("load", loaded); frame.srcdoc = frame.dataset.page; });
-    const page = frame.contentDocument, view = frame.contentWindow;
-    await ready(page.getElementById("tl-view"));
-    const found = [];
-    if (page.documentElement.scrollWidth > view.innerWidth + 1)
-      found.push(`the page is ${page.documentElement.scrollWidth} wide, the screen ${view.innerWidth}`);
-    for (const look of [figures, words, order, keys, timeline]) {
-      try { await look(page, view, found); } catch (error) { found.push(`${look.name}: ${error}`); }
-    }
-    report[frame.name] = { wrong: [...view.wrong, ...found], elements: page.querySelectorAll("*").length, ground: paper(page.body, view), shown:
-      [...page.querySelectorAll("figure.drawn > div")].filter(visible).map((drawing) => drawing.className) };
-    frame.remove();
+const LOOKS = { figures, words, order, keys, drawn, timeline };
+async function looks(...names) {
+  await ready(document.getElementById("tl-view"));
+  const found = [];
+  if (document.documentElement.scrollWidth > innerWidth + 1)
+    found.push(`the page is ${document.documentElement.scrollWidth} wide, the screen ${innerWidth}`);
+  for (const name of names) {
+    try { LOOKS[name](found); } catch (error) { found.push(`${name}: ${error}`); }
   }
-  fetch("report", { method: "POST", body: JSON.stringify(report) });
-});
+  return {
+    wrong: found, elements: document.querySelectorAll("*").length, ground: paper(document.body, new Map()),
+    shown: [...document.querySelectorAll("figure.drawn > div")].filter(visible).map((drawing) => drawing.className),
+  };
+}

@@ -1,80 +1,94 @@
-"""The pages in a browser, as a phone, a laptop and a printer show them: nothing overlaps, nothing is cut off, all can be read.
+"""The page of every lab, of traces, of a comparison and of a mark in a browser: nothing overlaps, and nothing is cut off.
 
-All pages stand in frames of one page, so that the browser starts once for light and once for dark.
+One browser looks at all pages. Each page is loaded once, and shown as on a laptop, on a phone in the dark, and on paper.
 """
 
 from __future__ import annotations
 
 import functools
-import html
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import checked, measured
-from tests.reports.html import test_comparison, test_page, test_timeline
-from tests.reports.html.browser import browse, report_of
+import labs
+from tests.conftest import measured
+from tests.reports.html import test_comparison, test_mark, test_page, test_timeline
+from tests.reports.html.browser import LAPTOP, PAPER, PHONE, Browser
 
 SCRIPT = (Path(__file__).parent / "looks.js").read_text()
-LABS = ("blocking", "nonblocking", "signal_driven", "silent_client", "files")
-TRACES = {"trace": "lock_in_loop", "a part recorded": "budget"}
-SIZES = {"phone": (390, 844), "laptop": (1280, 800)}
-_CATCH = (
-    "<script>window.wrong = []; onerror = (m) => { wrong.push(m); }; console.error = (m) => { wrong.push(m); };"
-    " onunhandledrejection = (event) => { wrong.push(String(event.reason)); };</script>"
-)
+OTHERS: dict[str, Callable[[], str]] = {
+    "trace": lambda: test_page.written(measured("lock_in_loop")),
+    "a part recorded": lambda: test_page.written(measured("budget")),
+    "200 threads": lambda: test_page.written(test_timeline.of_200_threads()),
+    "compare": lambda: test_comparison.written(test_comparison.comparison()),
+    "epoll and select": lambda: test_comparison.written(test_comparison.comparison("epoll", "select")),
+    "mark": lambda: test_mark.written(points=True),
+}
+SHEETS = {"blocking": 16, "compare": 16}  # of paper at most
+STEERED = {"blocking", "nonblocking", "silent_client", *OTHERS}  # their timelines are steered with keys, wheel and pointer
+_LOOKS = {
+    LAPTOP: ("figures", "words", "order", "drawn", "keys"),
+    PHONE: ("figures", "words", "order", "drawn"),
+    PAPER: ("figures", "words"),
+}
 
 
 @functools.cache
-def pages() -> dict[str, str]:
-    """Each page by its name."""
-    found = {name: test_page.written(checked(name)) for name in LABS}
-    found |= {name: test_page.written(measured(recording)) for name, recording in TRACES.items()}
-    found["200 threads"] = test_page.written(test_timeline.of_200_threads())
-    found["compare"] = test_comparison.written(test_comparison.comparison())
-    found["epoll and select"] = test_comparison.written(test_comparison.comparison("epoll", "select"))
+def page(name: str) -> str:
+    """A page by its name."""
+    return OTHERS[name]() if name in OTHERS else test_page.of_lab(name)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """The browser of all tests of this file."""
+    with Browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+def looked_at(browser: Browser, text: str, folder: Path, steer: bool = True) -> dict[str, dict[str, Any]]:
+    """What looks.js says of a page in each way to show it; `steer`: also of its timeline's keys."""
+    place = folder / "page.html"
+    place.write_text(text)
+    found: dict[str, dict[str, Any]] = {}
+    for screen, names in _LOOKS.items():
+        browser.show(screen)
+        if not found:
+            browser.open(place)
+            browser.run(SCRIPT)
+        more = ("timeline",) if steer and screen is LAPTOP else ()
+        found[screen.name] = browser.run(f"looks(...{[*names, *more]})")
+        found[screen.name]["wrong"] += browser.wrong
     return found
 
 
-def looked_at(folder: Path, dark: bool) -> dict[str, Any]:
-    """What looks.js says of each page in each size."""
-    frames = [
-        f'<iframe name="{name} {size}" style="width:{wide}px;height:{high}px;border:0"'
-        f' data-page="{html.escape(text.replace("<head>", "<head>" + _CATCH, 1))}"></iframe>'
-        for name, text in pages().items()
-        for size, (wide, high) in SIZES.items()
-        if size == "laptop" or not dark  # in the dark, a narrow page has the same colours
-    ]
-    page = f'<!doctype html><meta charset="utf-8">{"".join(frames)}<script>{SCRIPT}</script>'
-    options = (f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--window-size=1300,900")
-    found: dict[str, Any] = report_of(page, folder / "profile", *options)
-    return found
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_every_page_can_be_read_on_a_phone_and_on_a_laptop(dark: bool, tmp_path: Path) -> None:
-    found = looked_at(tmp_path, dark)
-    assert len(found) == len(pages()) * (1 if dark else len(SIZES))
-    wrong = {name: looks["wrong"] for name, looks in found.items() if looks["wrong"]}
-    assert not wrong, "\n".join(f"{name}: {words}" for name, complaints in wrong.items() for words in complaints[:8])
-    for name, looks in found.items():
+@pytest.mark.parametrize("name", [*labs.names(), *OTHERS])
+def test_a_page_can_be_read(name: str, browser: Browser, tmp_path: Path) -> None:
+    found = looked_at(browser, page(name), tmp_path, steer=name in STEERED)
+    for screen, looks in found.items():
+        assert not looks["wrong"], f"{screen}: {'; '.join(looks['wrong'][:8])}"
         assert looks["elements"] > 200
-        assert (looks["ground"] == "rgb(255, 255, 255)") != dark, f"{name} ignores the colours that the reader asked for"
-    assert dark or found["blocking phone"]["shown"] == ["narrow"]
-    assert found["blocking laptop"]["shown"] == ["wide"]
+        assert (looks["ground"] == "rgb(255, 255, 255)") != (screen == "phone"), (
+            "it ignores the colours that the reader asked for"
+        )
+    if name == "blocking":
+        assert [found[screen]["shown"] for screen in ("phone", "laptop", "paper")] == [["narrow"], ["wide"], ["wide"]]
+    if name in SHEETS:
+        count = len(re.findall(rb"/Type\s*/Page\b", browser.printed()))
+        assert 3 <= count <= SHEETS[name], f"{count} sheets of paper"
 
 
-def test_a_page_with_faults_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_with_faults_is_refused(browser: Browser, tmp_path: Path) -> None:
     """Grey on white, a script with an error, a text on another, a table that is wider than the screen."""
-    wrong = pages()["blocking"].replace("no data ready", "no data ready at all at this moment in the queue")
+    wrong = page("blocking").replace("no data ready", "no data ready at all at this moment in the queue")
     wrong = wrong.replace(">system call<", ">a system call with a long name and a long story<")
     wrong = wrong.replace("</main>", '<p style="color:#aaa">pale</p><div style="width:3000px">wide</div></main>')
     wrong = wrong.replace("</body>", '<script>nothing.at.all()</script><a href="#x" tabindex="5">jump</a></body>')
     wrong = wrong.replace("BAND = 24", "BAND = 4").replace("0: deeds.whole", "0: deeds.out").replace("* 0.003", "* -0.003")
-    monkeypatch.setattr("tests.reports.html.test_browser.pages", lambda: {"wrong": wrong})
-    complaints = " ".join(looked_at(tmp_path, dark=False)["wrong laptop"]["wrong"])
+    complaints = " ".join(looked_at(browser, wrong, tmp_path)["laptop"]["wrong"])
     for words in (
         "nothing is not defined",
         "contrast 2.3: pale",
@@ -87,12 +101,3 @@ def test_a_page_with_faults_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
         "0 does not show the whole run",
     ):
         assert words in complaints, f"{words}: {complaints}"
-
-
-@pytest.mark.parametrize("name", ["blocking", "compare"])
-def test_a_page_prints_on_a_few_sheets(name: str, tmp_path: Path) -> None:
-    place, sheets = tmp_path / "page.html", tmp_path / "page.pdf"
-    place.write_text(pages()[name])
-    browse(tmp_path / "profile", f"--print-to-pdf={sheets}", "--no-pdf-header-footer", place.as_uri())
-    count = len(re.findall(rb"/Type\s*/Page\b", sheets.read_bytes()))
-    assert 3 <= count <= 16, f"{count} sheets of paper"

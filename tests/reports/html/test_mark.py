@@ -41,11 +41,16 @@ MARK = Mark(
 )
 
 
-@pytest.mark.parametrize("points", [True, False])
-def test_the_mark_stands_before_what_the_probes_saw(points: bool) -> None:
+def written(points: bool) -> str:
+    """The page of the mark."""
     file = io.StringIO()
     page.write(MARK, report(measured("lock_in_loop")), file, points)
-    text = file.getvalue()
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("points", [True, False])
+def test_the_mark_stands_before_what_the_probes_saw(points: bool) -> None:
+    text = written(points)
     found = outline(text)
     assert not found.wrong and not found.open and found.ids.index("mark") < found.ids.index("what")
     mark = text.partition('id="mark"')[2].partition("</section>")[0]

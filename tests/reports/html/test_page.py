@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 from dataclasses import replace
@@ -62,6 +63,12 @@ def written(result: Result) -> str:
     return file.getvalue()
 
 
+@functools.cache
+def of_lab(name: str) -> str:
+    """The page of the lab's recording, written once for all tests."""
+    return written(checked(name))
+
+
 def outline(text: str) -> Outline:
     found = Outline()
     found.feed(text)
@@ -71,8 +78,7 @@ def outline(text: str) -> Outline:
 
 @pytest.mark.parametrize("name", labs.names())
 def test_the_page_of_each_lab(name: str) -> None:
-    result = checked(name)
-    text = written(result)
+    result, text = checked(name), of_lab(name)
     found = outline(text)
     assert not found.wrong and not found.open and not found.outside and not found.unnamed
     assert len(found.ids) == len(set(found.ids))
@@ -93,7 +99,7 @@ def test_the_page_of_a_trace() -> None:
 
 
 def test_every_message_has_a_row_and_a_strip() -> None:
-    text = written(checked("blocking")).partition('id="messages"')[2].partition("</section>")[0]
+    text = of_lab("blocking").partition('id="messages"')[2].partition("</section>")[0]
     assert text.count('<tr><th scope="row"') == 69 and text.count('class="bar figure"') == 69
     assert "69 messages" in text and text.count('class="cut"') == 2
 
