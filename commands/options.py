@@ -25,7 +25,7 @@ VIEW_HELP = {
 SAVE_HELP = {"save": "save the recording in this file; invoke show prints it again"}
 LINK_HELP = {
     "link": "put the clients and the server into two network namespaces, joined by a link; LINK lists its values for each"
-    " direction, for example delay=20ms,jitter=5ms,loss=1%,rate=10mbit"
+    " direction: delay=20ms,jitter=5ms (also loss=1% and rate=10mbit)"
 }
 TRAFFIC_HELP = {
     "clients": "number of clients",

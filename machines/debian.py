@@ -62,7 +62,7 @@ def cache(room: str = "kernels") -> Path:
 def last_words(text: str) -> str:
     """The last lines that a failed program printed, as one line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " | ".join(lines[-3:]) or "no word of why"
+    return " | ".join(lines[-3:]) or "it printed no reason"
 
 
 def run(*command: str, remedy: str, **options: object) -> str:

@@ -296,7 +296,9 @@ class _Follower:
                     raise self._broken("it was interrupted")
                 ready = self._selector.select(_LOOK_UP)
                 if not self._said["console"] and not self._up and time.monotonic() > self._started + _SILENT_SECONDS:
-                    raise _NeverBegan(f"{self._kernel.release} in QEMU: not a word in {_SILENT_SECONDS} s", "start it again")
+                    raise _NeverBegan(
+                        f"{self._kernel.release} in QEMU: it printed nothing in {_SILENT_SECONDS} s", "start it again"
+                    )
                 if not ready and time.monotonic() > deadline:
                     raise self._broken(
                         f"its command did not end within {self._seconds:.0f} s"

@@ -157,7 +157,7 @@ def architecture(word: str) -> str:
         raise WrongUsage(f"there is no kernel for {word!r} to boot", "--arch takes amd64 or arm64")
     arch = ARCHITECTURES.get(word, mine)
     if arch == "amd64" != mine:  # an arm64 kernel gets a Debian of its own
-        raise WrongUsage("an amd64 kernel would run over this machine's own files, which are arm64's", "leave --arch away here")
+        raise WrongUsage("an amd64 kernel would run over this machine's own files, which are arm64's", "leave --arch out")
     return arch
 
 
@@ -173,7 +173,7 @@ def to_test(tests: str, arch: str) -> str | None:
     if tests == "none" or (arch == "arm64" and not tests):
         return None
     if arch == "arm64":
-        raise WrongUsage("the arm64 machine has neither pytest nor a compiler", "leave --tests away: it runs doctor and labs")
+        raise WrongUsage("the arm64 machine has neither pytest nor a compiler", "leave --tests out: it runs doctor and labs")
     return tests
 
 
@@ -352,6 +352,6 @@ def load(path: str) -> list[Trial]:
             trials.append(Trial(**fields | {"labs": labs, "tests": tests}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WrongUsage(
-            f"{path} is no answer of this command ({error})", "--add takes files made by --json --out FILE"
+            f"{path} is no result of this command ({error})", "--add takes files made by --json --out FILE"
         ) from error
     return trials

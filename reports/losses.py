@@ -36,7 +36,7 @@ _SENTENCES: dict[Loss | Missing, Callable[[int], str]] = {
     ),
     Loss.UNINVITED: lambda number: (
         f"iolab refused {count(number, 'attempt')} of other processes to enter this recording"
-        " (another iolab runs at the same time, or a program tried)"
+        " (another iolab runs at the same time, or a program tried to enter)"
     ),
     Missing.CUT: lambda _number: (
         "the recording is cut off: iolab still records, iolab was killed, or the copy of the file is not complete;"

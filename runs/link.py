@@ -236,7 +236,7 @@ def _namespace() -> Any:
         remedy = "sudo ./iolab ...; in a container: docker run --privileged, or --cap-add SYS_ADMIN,NET_ADMIN"
         if number != errno.EPERM:
             remedy = "user.max_net_namespaces says how many there may be, and CONFIG_NET_NS whether there are any"
-        raise _Cannot(f"no network namespace for the link: {os.strerror(number)}", remedy + "; or go without --link")
+        raise _Cannot(f"no network namespace for the link: {os.strerror(number)}", remedy + "; or leave --link out")
     return IPRoute()
 
 
@@ -256,7 +256,7 @@ def _join(shape: Shape) -> dict[str, Any]:
                 _address(clients, _CLIENTS, (_SERVER, _SERVER_MAC))
                 missing = {**_shape(server, shape), **_shape(clients, shape)}
             except NetlinkError as error:
-                remedy = "a link needs CAP_NET_ADMIN and a kernel with CONFIG_VETH; or go without --link"
+                remedy = "a link needs CAP_NET_ADMIN and a kernel with CONFIG_VETH; or leave --link out"
                 raise _Cannot(
                     f"the link between the namespaces could not be made: {os.strerror(error.code)}", remedy
                 ) from error

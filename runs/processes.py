@@ -145,7 +145,7 @@ class Child:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return self._process.wait(_AGAIN)
-        raise LabBroken(f"{self.name} did not end on SIGTERM", "a server must let go of its loop")
+        raise LabBroken(f"{self.name} did not end on SIGTERM", "the server must leave its loop when SIGTERM comes")
 
     def __enter__(self) -> Child:
         return self

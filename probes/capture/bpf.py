@@ -41,7 +41,7 @@ def import_bcc() -> Any:
         import bcc
     except ImportError as error:
         raise CannotTrace(
-            f"BCC is missing ({error})", "apt-get install python3-bpfcc, or start by ./iolab, which does"
+            f"BCC is missing ({error})", "apt-get install python3-bpfcc, or start ./iolab, which installs it"
         ) from error
     if not hasattr(bcc, "BPF"):
         raise CannotTrace(

@@ -23,7 +23,7 @@ _INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO
 _INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO
 DESCRIPTORS = 100  # for 18 maps, 20 programs, 20 links, and the files of the run itself
 MEMORY = 256 << 20  # bytes: 110 MB of maps, and Python for the runner, the server and the clients
-_WITH_PRIVILEGES = "docker run --privileged ..., as root of the image (no --user); docs/docker.md has the least that will do"
+_WITH_PRIVILEGES = "docker run --privileged ..., as root of the image (no --user); docs/docker.md lists the least privileges"
 
 
 class State(enum.StrEnum):
@@ -65,7 +65,7 @@ def need_privileges() -> None:
 def need_bcc() -> None:
     """Raises CannotTrace where BCC is not installed. Does not import BCC: a start with cached programs does not need it."""
     if importlib.util.find_spec("bcc") is None:
-        raise CannotTrace("BCC is missing", "apt-get install python3-bpfcc, or start by ./iolab, which does")
+        raise CannotTrace("BCC is missing", "apt-get install python3-bpfcc, or start ./iolab, which installs it")
 
 
 def status(field: str) -> str:
@@ -110,7 +110,7 @@ def bpf_call() -> Finding:
     machine = platform.machine()
     number = numbers(machine)["bpf"] if machine in ARCHITECTURES else None
     if number is None:
-        return Finding("bpf()", State.INFO, f"not asked on {machine}")
+        return Finding("bpf()", State.INFO, f"not checked on {machine}")
     library = ctypes.CDLL(None, use_errno=True)
     attributes = ctypes.create_string_buffer(struct.pack("=4I", _ARRAY, 4, 4, 1), 128)
     descriptor = library.syscall(ctypes.c_long(number), ctypes.c_long(_BPF_MAP_CREATE), attributes, ctypes.c_long(128))
@@ -166,7 +166,7 @@ def symbols() -> Finding:
     return Finding(
         "kernel symbols", State.NO, "/proc/kallsyms hides addresses: no wait queue could be named",
         "run as root with CAP_SYSLOG (in a container: --privileged, or --cap-add SYSLOG);"
-        " kernel.kptr_restrict=2 hides them from everyone",
+        " kernel.kptr_restrict=2 hides them from all users",
     )  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def _namespace(kind: str) -> int:
 
 def _signs() -> list[str]:
     signs = [sign for sign in ("/.dockerenv", "/run/.containerenv") if Path(sign).exists()]
-    return signs or ["an own pid namespace"] * (_namespace("pid") != _INITIAL_PID_NAMESPACE)
+    return signs or ["a pid namespace of its own"] * (_namespace("pid") != _INITIAL_PID_NAMESPACE)
 
 
 def container() -> Finding:

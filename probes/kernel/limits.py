@@ -113,7 +113,9 @@ LIMITS = (
     Limit("frames of a stack", "64", "the outermost are cut off", "STACK_CUT", "nothing: a chain may lack its start"),
     Limit("a burst's histogram", "64 buckets, up to 4 ms", "longer calls fall into the last bucket", "", "nothing: bounds"),
     Limit("a thread's name", "15 bytes", "the kernel itself cuts it", "", "nothing"),
-    Limit("cookies not said yet", f"{SIZES.invitations:,}", "starting a followed process fails with an error", "", "nothing"),
+    Limit(
+        "cookies not presented yet", f"{SIZES.invitations:,}", "starting a followed process fails with an error", "", "nothing"
+    ),
 )
 
 
