@@ -39,7 +39,6 @@ class _Watch:
     def __init__(self, instrument: Instrument, show: Show) -> None:
         self._instrument, self._show = instrument, show
         self._reader = LiveReader(machine().arch)
-        instrument.watch()
         self._first = self._last = self._read()
         self._due = time.monotonic() + EVERY
 
@@ -110,7 +109,6 @@ def join(pid: int, seconds: float | None, show: Show, held: HeldSignals) -> Watc
     try:
         with Instrument(details=0) as instrument:
             held.hold()
-            instrument.watch()
             if not instrument.adopt(pid):
                 raise WrongUsage(f"process {pid} has ended", "ps -e lists the processes and their ids")
             watch = _Watch(instrument, show)

@@ -3,12 +3,13 @@
 A budget is spent in two halves. The first is for the beginning of the run, without a gap. The second is for samples: windows of
 a fixed length, each an eighth later than the one before, counted from the start. So a run of any length has samples from all of
 it, and 100 windows reach from 1 second to 36 hours.
+
+The process that empties the ring (emptier.py) imports this file, so it imports little.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 DETAILS = 50_000  # calls and sleeps: a report is made of them in two seconds, and a file of 1 MB
 RECORD = 256  # bytes of a call in the ring
@@ -17,36 +18,38 @@ _LONGEST_PAUSE = 0.1  # seconds
 _LATER = 1.125  # how much later the next window begins
 
 
-@dataclass
 class Budget:
-    """`records`: how many calls and sleeps may be reported; None: all, up to `most_bytes`. Times are ns on one clock."""
+    """`records`: how many calls and sleeps may be reported; None: all, up to `most_bytes`. Times are ns on one clock.
 
-    records: int | None
-    most_bytes: int
-    full: bool = False  # all were wanted, and there were too many
-    windows: list[tuple[int, int]] = field(default_factory=list)  # those that have ended
-    _opened: int | None = None
-    _began: int | None = None
-    _next: float = 0
+    `full`: all were wanted, and there were too many. `windows`: those that have ended. `opened`: when the open one began.
+    """
+
+    def __init__(self, records: int | None, most_bytes: int) -> None:
+        self.records, self.most_bytes = records, most_bytes
+        self.full = False
+        self.windows: list[tuple[int, int]] = []
+        self.opened: int | None = None
+        self._began: int | None = None
+        self._next: float = 0
 
     def wants(self, taken: int, now: int, reported: bool = True) -> bool:
         """Whether details are wanted from now on. `taken`: bytes of records so far. `reported`: False while the kernel side
         reports no calls one by one for another reason.
         """
         if self._began is None:
-            self._began = self._opened = now
+            self._began = self.opened = now
         wanted = reported and self._wanted(taken, now - self._began)
-        if wanted and self._opened is None:
-            self._opened = now
-        elif not wanted and self._opened is not None:
-            self.windows.append((self._opened, now))
-            self._opened = None
+        if wanted and self.opened is None:
+            self.opened = now
+        elif not wanted and self.opened is not None:
+            self.windows.append((self.opened, now))
+            self.opened = None
             self._next = max((now - self._began) * _LATER, now - self._began + _WINDOW)
         return wanted
 
     def pause(self, now: int, shortest: float) -> float:
         """Until when nothing can change, seconds: between two windows there are few records, and no end to watch for."""
-        if self._opened is not None or self._began is None or self.full:
+        if self.opened is not None or self._began is None or self.full:
             return shortest
         return min(max((self._began + self._next - now) / 1e9, shortest), _LONGEST_PAUSE)
 
@@ -60,10 +63,10 @@ class Budget:
             return False
         if not self.windows:
             return taken < limit / 2
-        if self._opened is not None:
-            return self._began is not None and age < self._opened - self._began + _WINDOW
+        if self.opened is not None:
+            return self._began is not None and age < self.opened - self._began + _WINDOW
         return age >= self._next
 
     def end(self, now: int) -> list[tuple[int, int]]:
         """All windows, the open one closed at `now`."""
-        return [*self.windows, *([(self._opened, now)] if self._opened is not None else [])]
+        return [*self.windows, *([(self.opened, now)] if self.opened is not None else [])]

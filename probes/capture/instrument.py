@@ -25,6 +25,8 @@ from probes.capture import ring, running
 from probes.capture.attach import PROBES, Hook, ProbeSpec, Refused, attach, first_choices
 from probes.capture.btf import Btf
 from probes.capture.details import Budget
+from probes.capture.emptier import LOOK_EVERY
+from probes.capture.emptying import Emptying, Orders, Windows
 from probes.capture.feed import Feed, Quiet
 from probes.capture.keeping import Keeper
 from probes.capture.prctl import new_cookie
@@ -38,12 +40,8 @@ from probes.kernel.records import Hit, Loss
 from probes.recording import Head, Machine, Missing, Probe, Quality, Recording, Writer
 from probes.snapshots import Schedule
 
-_AT_ONCE = 1000  # threads; the last records of this many fit into the ring
-LOOK_EVERY = 0.02  # seconds; the ring holds 0.4 s of the busiest server that was measured, so a late reader loses nothing
-SAVE_EVERY = 0.5  # seconds between two drains for a file
-# Of the ring: until then records wait, so that the traced program has the CPUs for itself. A reader among busy threads of its
-# own process may get the interpreter late: it waited for up to 2 s on a machine whose CPUs were busy.
-DRAIN_AT = 1 / 32
+_AT_ONCE = 1000  # threads or sockets; the last records of this many fit into the ring
+SAVE_EVERY = 0.5  # seconds between two pieces for a file
 MOST_BYTES = 512 << 20  # of records: about 2.5 million calls, which take ten times as much memory while they are measured
 WALK_EVERY = 16  # of sleeps that look alike, where details are sampled
 
@@ -73,23 +71,28 @@ class Instrument:
         self._walk_every = 1 if details is None else WALK_EVERY
         self._sizes = sizes
         self._wanted = wanted
-        self._spans: list[bytes] = []
         self._stacks: list[bytes] = []  # records of the stacks in which threads slept when they were adopted
         self._stopped = threading.Event()
         self._quiet = Quiet()
+        self._windows = Windows([], None)
         self._taking = threading.Lock()  # of what is drained: two threads may take it while a program is watched
         self._programs, self.probes = _attached(Btf(), sizes, wanted)
         self._borrowed = True
         try:
-            self._ring = ring.Ring(self._table(RING).fd, sizes.ring_bytes)
             self._keeper = Keeper(self._programs.symbol)
             self._programs.set_up(details=details != 0, walk_every=self._walk_every)
+            self._emptying = Emptying(self._table(RING).fd, self._table("settings").fd, self._orders(details, most_bytes))
         except BaseException:
             self._give_back_programs()
             raise
-        self._ring.drain()  # no thread is followed yet
-        self._drainer = threading.Thread(target=self._drain, name="iolab-drain", daemon=True)
-        _start_without_signals(self._drainer)
+        self._taker: threading.Thread | None = None  # takes what comes while the program runs, if somebody wants that
+
+    def _orders(self, details: int | None, most_bytes: int) -> Orders:
+        """For the process that empties the ring."""
+        with_details, without = (
+            self._programs.settings_value(details=wanted, walk_every=self._walk_every) for wanted in (True, False)
+        )
+        return Orders(self._sizes.ring_bytes, details, most_bytes, with_details, without)
 
     def __enter__(self) -> Instrument:
         return self
@@ -97,32 +100,20 @@ class Instrument:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._close()
 
-    def _drain(self) -> None:
-        with contextlib.suppress(OSError):  # a container may lack CAP_SYS_NICE
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)  # on a busy machine a late reader loses records
-        begin, wanted, pause, taken = self._ring.produced, True, LOOK_EVERY, time.monotonic()
-        schedule = Schedule(clock.now_ns())
-        while not self._stopped.wait(pause):
-            fresh = 0
-            if self._is_due(taken):
-                with self._taking:
-                    fresh = self._take()
-                taken = time.monotonic()
-            self._save_sums(schedule)
-            before, wanted = wanted, self._wants(self._ring.produced - begin)
-            if (wanted and not before) or self._quiet.lasts(not fresh):
-                self._say_moment()
-            if wanted is not before:
-                self._programs.settings(details=wanted, walk_every=self._walk_every)
-            pause = LOOK_EVERY if self._keeper.feed else self._budget.pause(clock.now_ns(), LOOK_EVERY)
-            if fresh and self._ring.filled > DRAIN_AT:
-                pause = 0  # more came during the drain than the ring is to hold
+    def _start_taker(self) -> None:
+        if self._taker is None:
+            self._taker = threading.Thread(target=self._take_all_along, name="iolab-take", daemon=True)
+            _start_without_signals(self._taker)
 
-    def _is_due(self, taken: float) -> bool:
-        """Whether the ring is to be drained, which was drained at `taken`. Each drain takes a CPU from the traced program."""
-        if self._keeper.feed or self._ring.filled > DRAIN_AT:
-            return True
-        return self._keeper.writer is not None and time.monotonic() > taken + SAVE_EVERY
+    def _take_all_along(self) -> None:
+        """Takes what comes, for a file and a feed."""
+        schedule, wanted = Schedule(clock.now_ns()), True
+        while not self._stopped.wait(LOOK_EVERY if self._keeper.feed else SAVE_EVERY):
+            with self._taking:
+                fresh = self._take()
+            self._save_sums(schedule)
+            if self._keeper.feed:
+                wanted = self._decide(self._keeper.feed, wanted, fresh)
 
     def _save_sums(self, schedule: Schedule) -> None:
         """Gives the file the sums until now, if it is time for them."""
@@ -133,35 +124,30 @@ class Instrument:
                 self._keeper.sums(rows, schedule.begin, clock.now_ns())
             schedule.taken(clock.now_ns(), len(rows))
 
-    def _wants(self, taken: int) -> bool:
-        """Whether calls and sleeps are to be reported one by one from now on."""
-        feed, now = self._keeper.feed, clock.now_ns()
-        if feed is None:
-            return self._budget.wants(taken, now)
-        keeps_up = not feed.behind
-        self._keeper.thinner.wanted = self._budget.wants(self._keeper.bytes, now, keeps_up)
-        return keeps_up
+    def _decide(self, feed: Feed, before: bool, fresh: int) -> bool:
+        """Whether calls and sleeps are reported one by one from now on: while the reader of the feed keeps up."""
+        wanted = not feed.behind
+        self._keeper.thinner.wanted = self._budget.wants(self._keeper.bytes, clock.now_ns(), wanted)
+        if (wanted and not before) or self._quiet.lasts(not fresh):
+            self._say_moment()
+        if wanted is not before:
+            self._programs.settings(details=wanted, walk_every=self._walk_every)
+        return wanted
 
     def _say_moment(self) -> None:
         """Tells the reader of the feed what each thread is in, and how many calls it has made until now."""
-        if self._keeper.feed:
-            with self._taking:
-                moment = self._programs.states() + self._programs.open_bursts()
-                self._take()
-                self._keeper.moment(moment)
+        with self._taking:
+            moment = self._programs.states() + self._programs.open_bursts()
+            self._take()
+            self._keeper.moment(moment)
 
     def _take(self) -> int:
-        """Takes what is in the ring; the number of bytes."""
-        span = self._ring.drain()
-        if self._keeper.writer or self._keeper.at_once:
-            self._keeper.take(ring.strip([span]))
-        else:
-            self._spans.append(span)
-        return len(span)
-
-    def watch(self) -> None:
-        """From now on `reading` gives the records, and `stop` can't make a recording of them."""
-        self._keeper.at_once = True
+        """Takes what has come; the number of bytes."""
+        taken = 0
+        for records in self._emptying.take():
+            taken += len(records)
+            self._keeper.take(records)
+        return taken
 
     def follow(self) -> tuple[Feed, Mapping[int, tuple[str, ...]]]:
         """From now on all records also go into a feed. Returned with the names of the stacks, which grow.
@@ -172,18 +158,20 @@ class Instrument:
         self._programs.states()  # loads its program
         with self._taking:
             self._keeper.feed = Feed()
-            self._keeper.at_once = True
+            self._emptying.leave_details()
+            self._budget.wants(0, clock.now_ns())
             self._programs.settings(details=True, walk_every=self._walk_every)
+        self._start_taker()
         return self._keeper.feed, self._keeper.stacks
 
     def reading(self) -> Reading:
-        """The sums and the states of all threads at this moment, and the records since the last reading (after `watch`)."""
+        """The sums and the states of all threads at this moment, and the records since the last reading. `stop` makes no whole
+        recording after a reading.
+        """
         with self._taking:
             states, rows = self._programs.states(), self._programs.rows()
             stacks, self._stacks = self._stacks, []
-            before = ring.strip(self._spans)
-            self._spans = []
-            self._keeper.take(b"".join(stacks) + before)
+            self._keeper.take(b"".join(stacks))
             self._take()
             return Reading(clock.now_ns(), self._keeper.newest(states, rows), self._keeper.stacks)
 
@@ -195,11 +183,14 @@ class Instrument:
         return now
 
     def _close(self) -> None:
-        if not self._stopped.is_set():
-            self._stopped.set()
-            self._drainer.join()
-            self._ring.close()
+        self._stop_taking()
+        self._emptying.close()
         self._give_back_programs()
+
+    def _stop_taking(self) -> None:
+        self._stopped.set()
+        if self._taker:
+            self._taker.join()
 
     def _give_back_programs(self) -> None:
         if self._borrowed:
@@ -227,6 +218,7 @@ class Instrument:
     def write_to(self, writer: Writer) -> None:
         """From now on a file takes the records as they are drained. `stop` gives it the last of them, but not its end."""
         self._keeper.writer = writer
+        self._start_taker()
 
     def head(self, context: Context) -> Head:
         """What is known at the start, for a file of this recording."""
@@ -253,7 +245,7 @@ class Instrument:
     @property
     def full(self) -> bool:
         """Whether details ended before the program did, although all were wanted. The sums go on."""
-        return self._budget.full
+        return self._windows.full
 
     def followed(self) -> int:
         """How many threads are followed now."""
@@ -273,13 +265,10 @@ class Instrument:
 
         The recording stores `context`: what was run, its parameters, what the clients and the witnesses saw.
         """
-        self._stopped.set()
-        self._drainer.join()
+        self._stop_taking()
+        self._windows = self._emptying.stop()
         end = self._freeze()
-        self._report_open_sockets(end)
-        self._report_open_threads(end)
-        self._ring.close()
-        self._keep_all()
+        self._keep_all(self._last_spans(end))
         if self._keeper.feed:
             self._keeper.feed.close()
         self._programs.leave_the_kernel()
@@ -296,33 +285,31 @@ class Instrument:
             stacks=self._keeper.stacks,
             end=end,
             context=context or TraceRun(),
-            windows=tuple(self._budget.end(end)),
+            windows=tuple(self._budget.end(end)) if self._keeper.feed else self._windows.until(end),
         )
         self._close()
         return recording
 
-    def _keep_all(self) -> None:
+    def _keep_all(self, last: list[bytes]) -> None:
         """Takes what was drained, piece by piece: each of them is copied some times, and all together may be 512 MB."""
         self._keeper.take(b"".join(self._stacks))
-        while self._spans:
-            self._keeper.take(ring.strip([self._spans.pop(0)]))
+        for records in (*self._emptying.rest(), ring.strip(last)):
+            self._keeper.take(records)
         self._keeper.take(self._programs.rows())
 
-    def _report_open_threads(self, end: int) -> None:
-        """Has the kernel side write the last records of the threads that live on, and takes them from the ring."""
-        self._spans.append(self._ring.drain())
-        for number, thread in enumerate(list(self._table("threads").keys())):
-            self._programs.report_open(thread, end)
-            if number % _AT_ONCE == 0:
-                self._spans.append(self._ring.drain())
-        self._spans.append(self._ring.drain())
-
-    def _report_open_sockets(self, end: int) -> None:
-        """The same for the sockets that are open."""
-        for number, socket in enumerate(list(self._table("sockets").keys())):
-            self._programs.socket_open(socket, end)
-            if number % _AT_ONCE == 0:
-                self._spans.append(self._ring.drain())
+    def _last_spans(self, end: int) -> list[bytes]:
+        """Has the kernel side write its last records, and takes them from the ring: those of the sockets that are open, and of
+        the threads that live on.
+        """
+        with contextlib.closing(ring.Ring(self._table(RING).fd, self._sizes.ring_bytes)) as rest:
+            spans = [rest.drain()]
+            for name, report in (("sockets", self._programs.socket_open), ("threads", self._programs.report_open)):
+                for number, key in enumerate(list(self._table(name).keys())):
+                    report(key, end)
+                    if number % _AT_ONCE == 0:
+                        spans.append(rest.drain())
+                spans.append(rest.drain())
+        return spans
 
     def _losses(self) -> dict[str, int]:
         """The counters of the kernel side, and how many events the kernel skipped programs for.

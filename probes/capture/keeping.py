@@ -20,7 +20,6 @@ class Keeper:
         self._kept = io.BytesIO()  # gives all of it without a copy
         self.stacks: dict[int, tuple[str, ...]] = {}
         self.writer: Writer | None = None  # also takes everything at once
-        self.at_once = False  # records are taken as they are drained, also without a writer
         self.feed: Feed | None = None  # gets all records, those that are not kept, too
         self.thinner = Thinner()
         self.bytes = 0  # kept

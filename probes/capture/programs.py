@@ -173,8 +173,12 @@ class Programs:
 
     def settings(self, *, details: bool, walk_every: int) -> None:
         """Whether calls and sleeps are reported one by one, and how often the stacks of sleeps that look alike are walked."""
+        self._maps["settings"].update(struct.pack("=I", 0), self.settings_value(details=details, walk_every=walk_every))
+
+    def settings_value(self, *, details: bool, walk_every: int) -> bytes:
+        """The same as the value of the table's only entry."""
         callbacks = any(hook.place == "ep_poll_callback" for hook in self._attached)
-        self._maps["settings"].update(struct.pack("=I", 0), struct.pack("=4I", details, walk_every, callbacks, 0))
+        return struct.pack("=4I", details, walk_every, callbacks, 0)
 
     def rows(self) -> bytes:
         """What is in the tables at the end: the open bursts and the sums, as packed records."""

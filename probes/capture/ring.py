@@ -8,8 +8,9 @@ its length with a busy bit and a discard bit, and a page offset that only the ke
 from __future__ import annotations
 
 import mmap
+import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _BUSY, _DISCARD, _HEADER = 1 << 31, 1 << 30, 8
 _U32 = struct.Struct("<I")
@@ -40,26 +41,42 @@ class Ring:
         return (self._produced[0] - self._position) / self._size
 
     def drain(self) -> bytes:
-        """Takes all finished records with their headers (`strip` removes the headers), and frees their room in the ring.
+        """Takes all finished records with their headers (`strip` removes the headers), and frees their room in the ring."""
+        start, length = self._finished()
+        span = self._data[start : start + length]
+        self._free(length)
+        return span
 
-        A record whose writer is still at work ends the pass; the next pass takes it.
+    def drain_to(self, fd: int, place: int) -> int:
+        """The same into a file, from byte `place` on; the number of bytes. The kernel copies them from the ring's own pages."""
+        start, length = self._finished()
+        written = 0
+        while written < length:
+            with memoryview(self._data) as data, data[start + written : start + length] as span:
+                written += os.pwrite(fd, span, place + written)
+        self._free(length)
+        return length
+
+    def _finished(self) -> tuple[int, int]:
+        """Where the finished records begin in the mapping, and how many bytes they have. A record whose writer is still at work
+        ends them; the next pass takes it.
+
+        The kernel clears the busy bit after it has written the body (bpf_ringbuf_commit), so the body of each of these records
+        is whole when it is copied afterwards.
         """
-        page, at = mmap.PAGESIZE, 0
-        start = self._position & (self._size - 1)
-        produced = self._produced[0]
-        span = self._data[page + start : page + start + produced - self._position]
-        end, header = len(span), _U32.unpack_from
+        start = mmap.PAGESIZE + (self._position & (self._size - 1))
+        at, end = start, start + self._produced[0] - self._position
+        header, data = _U32.unpack_from, self._data
         while at < end:
-            length = header(span, at)[0]
+            length = header(data, at)[0]
             if length & _BUSY:
                 break
             at += _HEADER + (length & ~_DISCARD) + 7 & ~7
-        # The span is copied again. A copy works in any order, so the first copy may have the body of a record from before the
-        # record was finished, with the header from afterwards. By now the bodies of all these headers are whole.
-        span = self._data[page + start : page + start + at]
-        self._position += at
+        return start, at - start
+
+    def _free(self, length: int) -> None:
+        self._position += length
         self._consumed[0] = self._position
-        return span
 
     def close(self) -> None:
         """Unmaps the ring. The map of the kernel stays until its descriptor is closed."""
@@ -71,13 +88,28 @@ class Ring:
 
 def strip(spans: Iterable[bytes]) -> bytes:
     """The records of drained spans without their headers."""
-    records = []
+    return b"".join(stripped(spans))
+
+
+def stripped(spans: Iterable[bytes]) -> Iterator[bytes]:
+    """The same, span by span. A span may end inside a record, which the next span goes on with."""
+    rest = b""
     for span in spans:
-        at = 0
-        while at < len(span):
-            length = _U32.unpack_from(span, at)[0]
-            body = length & ~_DISCARD
-            if not length & _DISCARD:
-                records.append(span[at + _HEADER : at + _HEADER + body])
-            at += _HEADER + body + 7 & ~7
-    return b"".join(records)
+        records: list[bytes] = []
+        rest = _strip_whole(rest + span if rest else span, records)
+        yield b"".join(records)
+
+
+def _strip_whole(span: bytes, records: list[bytes]) -> bytes:
+    """Adds the whole records of a span; the bytes after them."""
+    at, end, header = 0, len(span), _U32.unpack_from
+    while at + _HEADER <= end:
+        length = header(span, at)[0]
+        body = at + _HEADER
+        following = body + (length & ~_DISCARD) + 7 & ~7
+        if following > end:
+            break
+        if not length & _DISCARD:
+            records.append(span[body : body + length])
+        at = following
+    return span[at:]

@@ -23,6 +23,7 @@ PROG_TEST_RUN, OBJ_GET_INFO, RAW_TRACEPOINT_OPEN, MAP_LOOKUP_BATCH = 10, 15, 17,
 HASH, ARRAY, PERCPU_ARRAY, LRU_HASH, RINGBUF = 1, 2, 6, 9, 27
 KPROBE, RAW_TRACEPOINT, TRACING = 2, 17, 26  # program types
 FENTRY, FEXIT = 24, 25  # attach types of TRACING
+_PUNCH_HOLE = 3  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
 _LOG_BYTES = 1 << 20
 _NAME = 15  # BPF_OBJ_NAME_LEN - 1
 _AT_ONCE = 512  # entries of a map that are read by one call
@@ -74,6 +75,17 @@ def bpf(command: int, attributes: bytes) -> int:
     return result
 
 
+def update(fd: int, key: bytes, value: bytes) -> None:
+    """Sets the value of a key in the map behind a descriptor. The value has the size of the map's values."""
+    held = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
+    bpf(MAP_UPDATE, struct.pack("=IIQQQ", fd, 0, *map(ctypes.addressof, held), 0))
+
+
+def forget(fd: int, begin: int, end: int) -> None:
+    """Gives back the memory of these bytes of a memory file (fallocate(2), FALLOC_FL_PUNCH_HOLE)."""
+    _libc.fallocate(fd, _PUNCH_HOLE, ctypes.c_long(begin), ctypes.c_long(end - begin))
+
+
 def possible_cpus() -> int:
     """How many CPUs the kernel may ever have: a per-CPU value has one part for each."""
     first, _, last = Path("/sys/devices/system/cpu/possible").read_text().strip().rpartition("-")
@@ -113,7 +125,7 @@ class Map:
 
     def update(self, key: bytes, value: bytes) -> None:
         """Sets the value of a key."""
-        self._element(MAP_UPDATE, key, ctypes.create_string_buffer(value, self.value_size))
+        update(self.fd, key, value.ljust(self.value_size, b"\0"))
 
     def keys(self) -> Iterator[bytes]:
         """Every key, in no order; a key that another deletes meanwhile may be missed or come twice."""

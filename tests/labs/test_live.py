@@ -163,7 +163,7 @@ def test_nothing_is_left_behind(kernel: None, how: signal.Signals) -> None:
         while "traced: " not in runner.stderr.readline():
             pass
         us = psutil.Process(runner.pid)
-        while len(children := us.children()) < 2:
+        while len(children := us.children()) < 3:  # the reader of the ring, the server, the clients
             pass
         os.kill(runner.pid, how)
         _, errors = runner.communicate(timeout=20 * PATIENCE)

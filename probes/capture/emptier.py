@@ -1,0 +1,109 @@
+"""Empties the ring of the records while the program runs: a process of its own, which emptying.py starts.
+
+`emptier.py CONTROL RING SETTINGS STORE ORDERS PARENT`: four descriptors, the orders as JSON, and the id of a parent with which
+the process ends (0: none). CONTROL is a socket to the instrument, SETTINGS the kernel's table that says whether details are
+wanted, STORE a file in memory that takes the records.
+
+A thread of the instrument would have to wait for the interpreter while another thread has it: on a machine whose CPUs are busy,
+that took up to 2 seconds. This process waits for nobody, and it has a high priority. It also decides when details are wanted,
+because a late decision takes more of them than the budget allows. It imports little, so that it starts in 20 ms.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import sys
+import time
+
+LOOK_EVERY = 0.02  # seconds; the ring holds 0.4 s of the busiest server that was measured, so a late look loses nothing
+# Of the ring: until then records wait, so that the traced program has the CPUs for itself.
+DRAIN_AT = 1 / 32
+DRAIN, LEAVE_DETAILS, STOP = b"drain", b"leave details", b"stop"  # what the instrument asks for
+_MORE = 64 << 20  # bytes of records that may wait in the file beyond those that the budget allows
+PRIORITY = -10  # on a busy machine a late reader loses records
+
+
+class Emptier:
+    """The ring, the file, and the budget of details. `offset`: what the clock of this process is ahead of the probes' clock."""
+
+    def __init__(self, descriptors: list[int], orders: dict[str, object]) -> None:
+        from probes.capture.details import Budget
+        from probes.capture.ring import Ring
+
+        control, ring, self._settings, self._store = descriptors
+        self._control = socket.socket(fileno=control)
+        self._ring = Ring(ring, int(str(orders["ring_bytes"])))
+        records, self._most = orders["details"], int(str(orders["most_bytes"]))
+        self._budget = Budget(records if isinstance(records, int) else None, self._most)
+        self._values = [bytes.fromhex(str(orders[name])) for name in ("without_details", "with_details")]
+        self._offset = int(str(orders["clock_offset"]))
+        self._begin = self._ring.produced
+        self._written = self._taken = 0
+        self._wanted, self._decides = True, True
+        self._budget.wants(0, int(str(orders["began"])))
+
+    def _now(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC) - self._offset
+
+    def run(self) -> None:
+        """Works until the instrument asks for the end, or is gone."""
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        pause = 0.0
+        while True:
+            if poll.poll(1000 * pause):
+                request = self._control.recv(64)
+                if not request or not self._answer(request):
+                    return
+            fresh = self._ring.filled > DRAIN_AT and self._drain()
+            pause = self._decide()
+            if fresh and self._ring.filled > DRAIN_AT:
+                pause = 0  # more came during the drain than the ring is to hold
+
+    def _answer(self, request: bytes) -> bool:
+        """Does what the instrument asks for; False at the end."""
+        name, _, taken = request.partition(b" at ")
+        self._taken = int(taken or 0)
+        if name == LEAVE_DETAILS:
+            self._decides = False
+        else:
+            self._drain()
+        budget = self._budget
+        self._control.send(json.dumps([self._written, budget.windows, budget.opened, budget.full]).encode())
+        return name != STOP
+
+    def _drain(self) -> bool:
+        """Moves what is in the ring to the file, which is bounded, as the instrument may stand still. False: nothing came."""
+        if self._written - self._taken > self._most + _MORE:
+            return False
+        length = self._ring.drain_to(self._store, self._written)
+        self._written += length
+        return length > 0
+
+    def _decide(self) -> float:
+        """Tells the kernel side whether details are wanted; seconds until the next look."""
+        if not self._decides:
+            return LOOK_EVERY
+        wanted = self._budget.wants(self._ring.produced - self._begin, self._now())
+        if wanted is not self._wanted:
+            from probes.capture.system import update  # a run without a budget does not wait for its import
+
+            self._wanted = wanted
+            update(self._settings, bytes(4), self._values[wanted])
+        return self._budget.pause(self._now(), LOOK_EVERY)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(OSError):  # a container may lack CAP_SYS_NICE
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120 (pathlib is slow)
+    if parent := int(sys.argv[6]):
+        from probes.capture.prctl import end_with_parent
+
+        end_with_parent(parent)
+    with contextlib.suppress(ConnectionError):  # the instrument is gone
+        Emptier([int(number) for number in sys.argv[1:5]], json.loads(sys.argv[5])).run()

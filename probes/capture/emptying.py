@@ -1,0 +1,139 @@
+"""The instrument's side of the process that empties the ring (emptier.py)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from probes import clock
+from probes.capture import emptier, ring, system
+from probes.capture.emptier import DRAIN, LEAVE_DETAILS, STOP
+from probes.patience import PATIENCE
+
+_PIECE = 4 << 20  # bytes that are taken from the file at once
+_LONGEST = 10.0 * PATIENCE  # seconds for an answer, which takes less than a tenth of one
+_SCRIPT = Path(emptier.__file__)
+
+
+def _lasting_parent() -> str:
+    """The id of this process if the thread that starts the other process lasts as long as this process, else 0.
+
+    The kernel watches the thread (prctl(2), PR_SET_PDEATHSIG). A process that is stopped does not see the end of the socket.
+    """
+    return str(os.getpid() if threading.current_thread() is threading.main_thread() else 0)
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the process works by. `details`, `most_bytes`: as a Budget has them. `with_details`, `without_details`: the settings
+    of the kernel side.
+    """
+
+    ring_bytes: int
+    details: int | None
+    most_bytes: int
+    with_details: bytes
+    without_details: bytes
+
+    def text(self, began: int) -> str:
+        """As an argument of the process. `began`: when details began (ns)."""
+        plain = {name: value.hex() if isinstance(value, bytes) else value for name, value in vars(self).items()}
+        return json.dumps(plain | {"began": began, "clock_offset": clock.offset_ns()})
+
+
+@dataclass
+class Windows:
+    """When details were wanted, as far as the process decided it: ns on the probes' clock."""
+
+    ended: list[tuple[int, int]]
+    opened: int | None
+    full: bool = False
+
+    def until(self, end: int) -> tuple[tuple[int, int], ...]:
+        """All windows of a recording that ended then."""
+        return (*self.ended, *([(self.opened, end)] if self.opened is not None else []))
+
+
+class Emptying:
+    """The process, from the construction to `stop` or `close`. It ends by itself if this process ends."""
+
+    def __init__(self, ring_fd: int, settings_fd: int, orders: Orders) -> None:
+        began = clock.now_ns()
+        self._windows = Windows([], began)
+        self._read = self._written = 0  # bytes of the file
+        self._store = io.FileIO(os.memfd_create("iolab-records"))
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.settimeout(_LONGEST)
+        descriptors = (theirs.fileno(), ring_fd, settings_fd, self._store.fileno())
+        line = [sys.executable, "-I", "-S", "-B", str(_SCRIPT), *map(str, descriptors), orders.text(began), _lasting_parent()]
+        # It inherits the mask: no signal of the terminal ends it before the instrument does.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._process = subprocess.Popen(
+                line, pass_fds=descriptors, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        except BaseException:
+            self._control.close()
+            self._store.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            theirs.close()
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, emptier.PRIORITY)
+
+    def _ask(self, request: bytes) -> None:
+        """Waits until the process has done something."""
+        try:
+            self._control.send(request + b" at %d" % self._read)
+            self._written, windows, opened, full = json.loads(self._control.recv(1 << 20))
+            self._windows = Windows([(begin, end) for begin, end in windows], opened, full)
+        except (OSError, ValueError):  # it is gone, or stopped: what it has taken is in the file
+            self._process.kill()
+            self._process.wait()
+            self._written = os.fstat(self._store.fileno()).st_size
+
+    def take(self) -> Iterator[bytes]:
+        """The records that came since the last time, without their headers, in pieces of whole records."""
+        self._ask(DRAIN)
+        return ring.stripped(self._spans())
+
+    def leave_details(self) -> None:
+        """From now on the instrument decides when details are wanted."""
+        self._ask(LEAVE_DETAILS)
+
+    def stop(self) -> Windows:
+        """Ends the process; when it wanted details. `rest` gives what it had taken last."""
+        self._ask(STOP)
+        self._control.close()
+        self._process.kill()
+        self._process.wait()
+        return self._windows
+
+    def rest(self) -> Iterator[bytes]:
+        """As `take`, after `stop`."""
+        return ring.stripped(self._spans())
+
+    def _spans(self) -> Iterator[bytes]:
+        while self._read < self._written:
+            span = os.pread(self._store.fileno(), min(_PIECE, self._written - self._read), self._read)
+            begin, self._read = self._read, self._read + len(span)
+            system.forget(self._store.fileno(), begin, self._read)
+            yield span
+
+    def close(self) -> None:
+        """Ends the process, if `stop` has not done so, and gives the file back."""
+        self._control.close()
+        self._process.kill()  # it may be stopped
+        self._process.wait()
+        self._store.close()

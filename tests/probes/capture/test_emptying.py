@@ -1,0 +1,85 @@
+"""The process that empties the ring, against an instrument that stands still, and against its own death."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from probes.kernel.limits import Sizes
+from probes.measure.measure import measure
+from probes.patience import PATIENCE
+
+pytestmark = pytest.mark.live
+
+
+def reader() -> psutil.Process:
+    """The process that empties the ring of the instrument that exists now."""
+    return next(child for child in psutil.Process().children() if any("emptier.py" in word for word in child.cmdline()))
+
+
+def ended_without_the_interpreter(process: subprocess.Popen[bytes]) -> None:
+    """Waits for the end of a process, while no other thread of this process can run: a PyDLL call keeps the interpreter."""
+    status = ctypes.c_int()
+    assert ctypes.PyDLL(None).waitpid(process.pid, ctypes.byref(status), 0) == process.pid
+
+
+@pytest.mark.parametrize("details", [None, 2000])
+def test_nothing_is_lost_and_no_budget_exceeded_while_the_instrument_can_not_run(
+    kernel: None, compiled: Callable[..., Path], details: int | None
+) -> None:
+    from probes.capture.instrument import Instrument
+
+    with Instrument(Sizes(ring_bytes=4 << 20), details=details) as instrument:
+        count = 40_000 if details is None else 1_000_000
+        command = [str(compiled("mixed")), str(round(count / PATIENCE)), str(instrument.invite())]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        ended_without_the_interpreter(process)
+        said = json.loads(process.communicate()[0])
+        result = measure(instrument.stop())
+    assert result.events.sound, result.events
+    assert {row.name: row.count for row in result.rows}["getppid"] == said["getppid"]
+    if details is None:
+        assert result.details.complete
+        assert result.details.recorded * 250 > 4 << 20, "the ring had room for all: the test shows nothing"
+    else:
+        assert details / 2 < result.details.recorded < result.details.of / 4 and len(result.details.windows) >= 1
+
+
+def test_a_reader_that_was_killed_is_no_pass(kernel: None, compiled: Callable[..., Path]) -> None:
+    """The rest of the records stays in the ring, so nothing is missing if the ring had room; else the run says that it lost."""
+    from probes.capture.instrument import Instrument
+
+    for count, whole in ((200, True), (5_000, False)):
+        with Instrument(Sizes(ring_bytes=1 << 18)) as instrument:
+            reader().kill()
+            subprocess.run([compiled("mixed"), str(count), str(instrument.invite())], check=True, stdout=subprocess.DEVNULL)
+            result = measure(instrument.stop())
+        assert result.events.sound is whole, result.events
+        assert (result.events.reasons.get("ring_full", 0) == 0) is whole
+
+
+def test_a_stopped_reader_does_not_outlive_its_instrument(kernel: None) -> None:
+    from probes.capture.instrument import Instrument
+
+    with Instrument():
+        process = reader()
+        process.suspend()
+    assert not process.is_running()
+
+
+def test_the_descriptors_of_an_instrument_are_closed(kernel: None) -> None:
+    from probes.capture.instrument import Instrument
+
+    before: set[str] = set()
+    for _ in range(2):  # the first run may open what lasts
+        before = set(os.listdir("/proc/self/fd"))
+        with Instrument() as instrument:
+            instrument.stop()
+    assert set(os.listdir("/proc/self/fd")) <= before
