@@ -29,7 +29,7 @@ from probes.context import Context, LabRun
 from probes.context import read as read_context
 from probes.errors import WrongUsage
 from probes.garbage import uncollected
-from probes.kernel import records
+from probes.kernel import descriptions
 from probes.kernel.records import LAYOUTS, Kind, Layout
 from probes.kernel.syscalls import ARCHITECTURES
 
@@ -144,7 +144,7 @@ class Writer:
         self._bytes = 0
         self._error: OSError | None = None
         self._head = head
-        start = {"machine": head.machine, "layouts": records.describe(head.layouts)}
+        start = {"machine": head.machine, "layouts": descriptions.describe(head.layouts)}
         self._write(ChunkKind.HEAD, start | {"probes": _described(head.probes), "context": head.context})
         self._due = time.monotonic() + _EVERY
 
@@ -302,7 +302,7 @@ def _read(file: IO[bytes]) -> Recording:
         if not whole:
             raise ValueError("it was cut off before its first records")
         whole += sums.rows
-        seen, end = _extent(whole, records.from_description(meta.get("layouts")))
+        seen, end = _extent(whole, descriptions.from_description(meta.get("layouts")))
         summed = {Missing.SUMMED_MS: sums.ns // 1_000_000} if sums.rows else {}
         meta |= {"losses": {Missing.CUT: 1} | summed, "seen": seen, "end": end}
     found = _recording(meta | {"stacks": stacks}, whole)
@@ -389,6 +389,6 @@ def _recording(meta: dict[str, Any], data: bytes) -> Recording:
         stacks={int(number): names for number, names in whole.stacks.items()},
         end=whole.end,
         context=read_context(meta["context"]),
-        layouts=records.from_description(meta["layouts"]),
+        layouts=descriptions.from_description(meta["layouts"]),
         windows=whole.windows,
     )

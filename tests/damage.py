@@ -24,7 +24,7 @@ from typing import IO, Any
 from probes import chunks
 from probes.chunks import ChunkKind
 from probes.errors import WrongUsage
-from probes.kernel import records
+from probes.kernel import descriptions
 from probes.recording import Head, Writer, load
 from reports import document
 from reports.export import flame, perfetto, sqlite, tables
@@ -256,7 +256,7 @@ def _damaged_zip_file(chance: random.Random, source: Path, how: int, path: Path)
         damage_json(chance, meta["context"] if chance.random() < 0.5 else meta)
     else:
         layouts = load(source).layouts
-        meta |= {"layouts": records.describe(layouts)}  # with the names of today
+        meta |= {"layouts": descriptions.describe(layouts)}  # with the names of today
         data = damage_records(chance, layouts, data)
         meta["bytes"] = len(data)
     pack_zip(path, meta, data)

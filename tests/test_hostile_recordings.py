@@ -18,7 +18,7 @@ import pytest
 
 from probes import bounds
 from probes.errors import WrongUsage
-from probes.kernel import records
+from probes.kernel import descriptions, records
 from probes.kernel.records import Kind
 from probes.recording import load
 from runs.report import Report
@@ -165,7 +165,7 @@ def _records(*some: Any) -> bytes:
 def _whole(data: list[bytes], level: int = 1) -> bytes:
     """A file with these records, in chunks, and an end that agrees with them."""
     parts = parts_of(DATA / "trace.iolab")
-    head = json.loads(parts[0][1]) | {"layouts": records.describe(records.LAYOUTS)}
+    head = json.loads(parts[0][1]) | {"layouts": descriptions.describe(records.LAYOUTS)}
     end = {"losses": {}, "seen": 1, "end": 10**9, "bytes": sum(map(len, data))}
     return frame(
         [(b"HEAD", json.dumps(head).encode()), *((b"RECS", piece) for piece in data), (b"DONE", json.dumps(end).encode())]
@@ -307,7 +307,7 @@ def _evil(value: Any, key: str = "") -> Any:
 @pytest.mark.parametrize("name", ["trace", "epoll", "silent_client", "terms", "processes", "io_uring", "budget"])
 def test_control_characters_in_texts_reach_no_report(name: str, tmp_path: Path) -> None:
     parts, path = parts_of(DATA / f"{name}.iolab"), tmp_path / "one.iolab"
-    layouts = records.from_description(json.loads(parts[0][1])["layouts"])
+    layouts = descriptions.from_description(json.loads(parts[0][1])["layouts"])
     for number, (kind, payload) in enumerate(parts):
         if kind == b"RECS":
             parts[number] = (kind, b"".join(_evil_record(each, layouts) for each in records.decode(payload, layouts)))

@@ -4,14 +4,13 @@ Each record starts with `kind` (u32) and `thread` (u32). `thread` is a number th
 thread: the kernel uses a tid again after a thread has ended, the instrument never uses a number again. Times are ns of the
 kernel's CLOCK_MONOTONIC (bpf_ktime_get_ns). Durations are ns.
 
-`c_source()` prints the definitions as C. A recording stores `describe()`, so a file stays readable after a field was added.
+`c_source()` prints the definitions as C. A recording has the layouts of its records in its header (descriptions.py).
 """
 
 from __future__ import annotations
 
 import enum
 import functools
-import keyword
 import operator
 import struct
 from collections.abc import Callable, Iterator, Mapping
@@ -160,7 +159,7 @@ class SleepFlag(enum.IntFlag):
     WAKER_CARRIED = 64  # `waker_stack` was not walked: it is that of the same waker's wake-up before
 
 
-_SIZES = {"u32": ("I", 4), "s32": ("i", 4), "u64": ("Q", 8), "s64": ("q", 8)}
+C_TYPES = {"u32": ("I", 4), "s32": ("i", 4), "u64": ("Q", 8), "s64": ("q", 8)}  # of numbers: for struct, and the bytes
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ class Layout:
     def __post_init__(self) -> None:
         offset = 0
         for name, ctype, length in self.fields:
-            align = 1 if ctype == "char" else _SIZES[ctype][1]
+            align = 1 if ctype == "char" else C_TYPES[ctype][1]
             if offset % align:
                 raise ValueError(f"{self.kind.name}.{name} would make the C compiler pad: reorder the fields")
             offset += (length or 1) * align
@@ -192,7 +191,7 @@ class Layout:
     def _format(_name: str, ctype: str, length: int) -> str:
         if ctype == "char":
             return f"{length}s"
-        return _SIZES[ctype][0] * (length or 1)
+        return C_TYPES[ctype][0] * (length or 1)
 
     def c_struct(self) -> str:
         """The C definition, `struct call_record { ... };`"""
@@ -205,7 +204,7 @@ class Layout:
         for name, ctype, length in self.fields:
             if name == wanted:
                 return offset
-            offset += (1 if ctype == "char" else _SIZES[ctype][1]) * (length or 1)
+            offset += (1 if ctype == "char" else C_TYPES[ctype][1]) * (length or 1)
         raise KeyError(wanted)
 
     def _builder(self, record: type) -> Callable[[tuple[Any, ...]], Any]:
@@ -399,79 +398,6 @@ def encode(record: Any, layouts: Mapping[Kind, Layout] | None = None) -> bytes:
         else:
             flat.append(value)
     return layout.codec.pack(*flat)
-
-
-def describe(layouts: Mapping[Kind, Layout]) -> dict[str, list[list[Any]]]:
-    """The layouts as plain data, for a recording's header."""
-    return {kind.name: [list(field) for field in layout.fields] for kind, layout in layouts.items()}
-
-
-def from_description(description: Any) -> dict[Kind, Layout]:
-    """The layouts that a recording was written with. Raises ValueError for layouts that no iolab wrote.
-
-    A field may be missing only if the first recordings lacked it. A field of today has its type and its length of today.
-    """
-    if not isinstance(description, dict) or set(description) - {kind.name for kind in Kind}:
-        raise ValueError("the layouts are not those of records")
-    layouts = {Kind[name]: _checked(Kind[name], fields) for name, fields in description.items()}
-    if missing := set(_FIRST_KINDS) - set(layouts):
-        raise ValueError(f"the layout of {min(missing).name} is missing")
-    return layouts
-
-
-_FIRST_KINDS = (Kind.THREAD, Kind.CALL, Kind.BURST, Kind.SLEEP, Kind.EXEC, Kind.EXIT)
-_ADDED = {  # fields that the reader does without
-    Kind.THREAD: {"worker"},
-    Kind.CALL: {"copy_in_max", "copy_out_max", "latest", "release", "socket_kind", "unused"},
-    Kind.SOCKET_COPY: {"latest"},
-    Kind.BURST: {"longest", "release", "socket", "detailed", "closes", "unused"},
-    Kind.SLEEP: {"object"},
-    Kind.EXEC: {"ns_tid", "ns_tgid"},
-    Kind.EXIT: {
-        "copy",
-        "made",
-        "in_total",
-        "in_wait",
-        "in_delay",
-        "in_preempted",
-        "in_copy",
-        "reported_wait",
-        "in_sleeps",
-        "in_preemptions",
-        "reported",
-        "status",
-        "alive",
-        "unused",
-    },
-}
-_MOST_FIELDS = 64
-
-
-def _checked(kind: Kind, fields: Any) -> Layout:
-    """One layout from its description, checked before anything is made from it."""
-    if not isinstance(fields, list) or not 2 <= len(fields) <= _MOST_FIELDS:
-        raise ValueError(f"the layout of {kind.name} is not a list of fields")
-    known = {name: (ctype, length) for name, ctype, length in LAYOUTS[kind].fields}
-    found: dict[str, tuple[str, int]] = {}
-    for field_ in fields:
-        if not isinstance(field_, list) or len(field_) != 3 or not isinstance(field_[0], str):
-            raise ValueError(f"a field of {kind.name} is not a name, a type and a length")
-        name, ctype, length = field_
-        if not name.isidentifier() or name.startswith("_") or keyword.iskeyword(name) or name in found or len(name) > 40:
-            raise ValueError(f"{kind.name} has a field with the name {name[:40]!r}")
-        if type(length) is not int or not 0 <= length <= _LONGEST or ctype not in ("char", *_SIZES):
-            raise ValueError(f"the field {name} of {kind.name} has no type that records have")
-        if known.get(name, (ctype, length)) != (ctype, length):
-            raise ValueError(f"the field {name} of {kind.name} has another type than today")
-        found[name] = (ctype, length)
-    if missing := set(known) - set(found) - _ADDED.get(kind, set()):
-        raise ValueError(f"the field {min(missing)} of {kind.name} is missing")
-    if list(found)[:2] != ["kind", "thread"]:
-        raise ValueError(f"{kind.name} does not start with its kind and its thread")
-    return Layout(kind, tuple((name, ctype, length) for name, (ctype, length) in found.items()))
-
-
-_LONGEST = 4096  # entries of an array
 
 
 def bucket_floor(index: int) -> int:

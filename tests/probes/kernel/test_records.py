@@ -53,10 +53,6 @@ def test_a_layout_that_the_compiler_would_pad_is_refused() -> None:
         Layout(Kind.EXEC, (("kind", "u32", 0), ("at", "u64", 0)))
 
 
-def test_the_layouts_survive_their_description() -> None:
-    assert records.from_description(records.describe(records.LAYOUTS)) == LAYOUTS
-
-
 def test_c_gets_every_kind_and_struct() -> None:
     source = records.c_source()
     for kind in Kind:
