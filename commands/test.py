@@ -1,20 +1,23 @@
 """`invoke test`: the linters and the tests, several processes at a time.
 
-Live tests mostly wait: for traffic, for sleeps, for processes. So two processes of live tests run at a time, and beside them,
-with lower priority, a process of what computes: the linters and the pure tests. It takes the CPU time that live tests leave.
+Live tests mostly wait: for traffic, for sleeps, for processes. So three processes of live tests run at a time, and beside them,
+with lower priority, a process of what computes: the pure tests. It takes the CPU time that live tests leave. The tests that
+compare durations run first, and no other test beside them; only the linters do, in the scheduler's idle class (man 7 sched).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,13 +26,16 @@ HELP: dict[str, str] = {}
 
 _LIVE, _PURE = ("pytest", "-m", "live"), ("pytest", "-m", "not live")
 _TIMED = ("tests/test_start.py", "tests/probes/measure/test_notified.py")  # compare durations, so they run alone
+_LIVE_AT_ONCE = 3  # processes of live tests
 # Parts of the tests, the longest first. What no part names comes last. A process takes the next part when its part has ended.
 _LIVE_PARTS = (
     ("tests/labs/test_live.py",),
-    ("tests/runs",),
     ("tests/labs/test_wrong_servers.py",),
     ("tests/probes",),
     ("tests/machines",),
+    ("tests/runs",),
+    ("tests/labs",),
+    ("tests/commands",),
 )
 _PURE_PARTS = (
     ("tests/servers",),
@@ -40,17 +46,25 @@ _PURE_PARTS = (
 )
 
 
+class Priority(Enum):
+    """How a job shares the CPUs with the others: the command that starts it so."""
+
+    NORMAL = ""
+    LOWER = "nice -n 10"
+    IDLE = "chrt --idle 0"  # it gets a CPU that no other task wants
+
+
 @dataclass(frozen=True)
 class Job:
     """One process: pytest with a part of the tests, or a linter."""
 
     words: tuple[str, ...]
-    gives_way: bool = False  # lower priority
+    priority: Priority = Priority.NORMAL
 
     @property
     def line(self) -> list[str]:
         """The command line."""
-        return [*(("nice", "-n", "10") if self.gives_way else ()), *_START, *self.words]
+        return [*self.priority.value.split(), *_START, *self.words]
 
 
 def test(*, rest: list[str]) -> int:
@@ -66,23 +80,32 @@ def test(*, rest: list[str]) -> int:
     if for_pytest:
         chosen = _LIVE if options.live else _PURE if options.pure else ("pytest",)
         return subprocess.run(Job((*chosen, *for_pytest)).line, cwd=ROOT).returncode
-    jobs = Jobs()
-    if not options.pure:
-        jobs.run([Job((*_LIVE, *_TIMED))], [])
     live = [] if options.pure else [Job(words) for words in _parted(_LIVE, _LIVE_PARTS, _TIMED)]
-    jobs.run(live, [] if options.live else _pure_jobs(gives_way=bool(live)))
+    pure = [] if options.live else _parted(_PURE, _PURE_PARTS, ())
+    jobs = Jobs()
+    with jobs.beside([] if options.live else _linters(Priority.IDLE if live else Priority.NORMAL)):
+        if live:
+            jobs.run([Job((*_LIVE, *_TIMED))], [])
+        jobs.run(live, [Job(words, Priority.LOWER if live else Priority.NORMAL) for words in pure])
     return jobs.summary()
 
 
-def _pure_jobs(gives_way: bool) -> list[Job]:
-    linters = [("mypy", "."), ("ruff", "check", "."), ("ruff", "format", "--check", ".")]
-    return [Job(words, gives_way) for words in (*linters, *_parted(_PURE, _PURE_PARTS, ()))]
+def _linters(priority: Priority) -> list[Job]:
+    return [Job(words, priority) for words in (("mypy", "."), ("ruff", "check", "."), ("ruff", "format", "--check", "."))]
 
 
 def _parted(chosen: Sequence[str], parts: Sequence[Sequence[str]], without: Sequence[str]) -> list[tuple[str, ...]]:
-    """The command lines for these parts, and for the rest of the tests."""
-    others = [f"--ignore={path}" for part in (*parts, without) for path in part]
-    return [*((*chosen, *part) for part in parts), (*chosen, "tests", *others)]
+    """The command lines for these parts, and for the rest of the tests. A part leaves out what another part names."""
+    named = [path for part in (*parts, without) for path in part]
+    within = [
+        [path for path in named if path not in part and path.startswith(tuple(f"{at}/" for at in part))] for part in parts
+    ]
+    lines = [(*chosen, *part, *map(_ignored, inner)) for part, inner in zip(parts, within, strict=True)]
+    return [*lines, (*chosen, "tests", *map(_ignored, named))]
+
+
+def _ignored(path: str) -> str:
+    return f"--ignore={path}"
 
 
 @dataclass(frozen=True)
@@ -112,11 +135,34 @@ class Jobs:
         self._stopped = False
 
     def run(self, live: Sequence[Job], pure: Sequence[Job]) -> None:
-        """Two workers take the live jobs, a third one the pure jobs; each then takes what the others have not begun."""
+        """Three workers take the live jobs, another one the pure jobs; each then takes what the others have not begun.
+
+        Without live jobs two workers keep two CPUs busy.
+        """
         queues = deque(live), deque(pure)
-        workers = [threading.Thread(target=self._work, args=(order,)) for order in (queues, queues, queues[::-1])]
+        self._end(self._started([queues] * _LIVE_AT_ONCE + [queues[::-1]] if live else [queues] * 2))
+
+    @contextlib.contextmanager
+    def beside(self, jobs: Sequence[Job]) -> Iterator[None]:
+        """A further worker does these jobs while others run."""
+        workers = self._started([(deque(jobs),)])
+        try:
+            yield
+        except BaseException:
+            self._stopped = True
+            raise
+        finally:
+            self._end(workers)
+
+    def _started(self, orders: Sequence[Sequence[deque[Job]]]) -> list[threading.Thread]:
+        """A worker for each order of the queues."""
+        workers = [threading.Thread(target=self._work, args=(order,)) for order in orders]
         for worker in workers:
             worker.start()
+        return workers
+
+    def _end(self, workers: Sequence[threading.Thread]) -> None:
+        """Waits for the workers; after an interrupt none of them begins another job."""
         try:
             for worker in workers:
                 worker.join()

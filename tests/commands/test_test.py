@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from commands import test as command
-from commands.test import Job, Jobs
+from commands.test import Job, Jobs, Priority
 from tests.conftest import ROOT
 
 
@@ -50,6 +50,28 @@ def test_each_part_exists_and_is_left_out_of_the_rest() -> None:
             assert f"--ignore={path}" in rest
 
 
-def test_a_job_that_gives_way_has_a_lower_priority() -> None:
+def test_a_part_leaves_out_what_another_part_names() -> None:
+    folder, file, *_ = command._parted(
+        ("pytest",), (("tests/labs",), ("tests/labs/test_live.py",)), ("tests/labs/test_words.py",)
+    )
+    assert folder == ("pytest", "tests/labs", "--ignore=tests/labs/test_live.py", "--ignore=tests/labs/test_words.py")
+    assert file == ("pytest", "tests/labs/test_live.py")
+
+
+def test_a_job_beside_others_is_done_before_the_summary(capfd: pytest.CaptureFixture[str]) -> None:
+    jobs = Jobs()
+    with jobs.beside([FAILS]):
+        jobs.run([PASSES], [])
+        jobs.run([], [PASSES])
+    assert jobs.summary() == 1
+    assert [line.split(" in ")[0] for line in capfd.readouterr().out.splitlines()[-3:]] == [
+        "passed",
+        "passed",
+        "failed (status 1)",
+    ]
+
+
+def test_a_job_has_its_priority() -> None:
     assert Job(("mypy", ".")).line[0] == sys.executable
-    assert Job(("mypy", "."), gives_way=True).line[:3] == ["nice", "-n", "10"]
+    assert Job(("mypy", "."), Priority.LOWER).line[:3] == ["nice", "-n", "10"]
+    assert Job(("mypy", "."), Priority.IDLE).line[:3] == ["chrt", "--idle", "0"]
