@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
+import sys
 import time
 from collections.abc import Callable
 
@@ -79,7 +80,8 @@ def accepts_once(listener: socket.socket) -> None:
     """Accepts one connection for each report: of several that wait, only one is served."""
     listener.setblocking(False)
     connections: dict[int, socket.socket] = {}
-    time.sleep(0.3)  # a server that starts slowly: the connections of all clients wait
+    while _waiting(listener) < 3:  # a server that starts slowly: the connections of all clients wait
+        time.sleep(0.01)
     with select.epoll() as epoll:
         epoll.register(listener, IN | EDGE)
         while True:
@@ -90,6 +92,12 @@ def accepts_once(listener: socket.socket) -> None:
                         epoll.register(connection, IN | EDGE)
                 elif drain(connections[fd], b"") is None:
                     connections.pop(fd).close()
+
+
+def _waiting(listener: socket.socket) -> int:
+    """The connections in the accept queue: tcpi_unacked of a listener (net/ipv4/tcp.c: tcp_get_info)."""
+    information = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)
+    return int.from_bytes(information[24:28], sys.byteorder)
 
 
 def level(listener: socket.socket) -> None:

@@ -59,9 +59,29 @@ def one_lock(listener: socket.socket) -> None:
     _for_each(listener, work)
 
 
+class _Turns:
+    """A lock that its waiters get in the order in which they asked for it. A thread that releases a threading.Lock and takes it
+    again at once may get it before a waiter has a CPU.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._asked = self._released = 0
+
+    def __enter__(self) -> None:
+        with self._changed:
+            turn, self._asked = self._asked, self._asked + 1
+            self._changed.wait_for(lambda: turn == self._released)
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._released += 1
+            self._changed.notify_all()
+
+
 def lock_for_each_message(listener: socket.socket) -> None:
     """Each thread holds the lock of all threads while it waits for a message and answers it."""
-    lock = threading.Lock()
+    lock = _Turns()
 
     def work(connection: socket.socket) -> None:
         data: bytes | None = None
