@@ -29,6 +29,7 @@ _TIMED = ("tests/test_start.py", "tests/probes/measure/test_notified.py")  # com
 _LIVE_AT_ONCE = 3  # processes of live tests
 # Parts of the tests, the longest first. What no part names comes last. A process takes the next part when its part has ended.
 _LIVE_PARTS = (
+    ("tests/labs/test_live_cases.py",),
     ("tests/labs/test_live.py",),
     ("tests/labs/test_wrong_servers.py",),
     ("tests/probes",),

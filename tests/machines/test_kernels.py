@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -313,11 +314,9 @@ def _kept(folder: Path) -> Path:
 
 
 @pytest.mark.live
-def test_a_command_that_hangs_and_a_kernel_that_panics_end_in_a_sentence(booted: debian.Kernel) -> None:
+def test_a_command_that_hangs_ends_in_a_sentence(booted: debian.Kernel) -> None:
     with pytest.raises(LabBroken, match=r"did not end within 2 s(.|\n)*console"):
         guest.run(booted, ["sleep", "600"], seconds=2, directory="/")
-    with pytest.raises(LabBroken, match=r"ended in the middle of its command(.|\n)*panic - not syncing: sysrq triggered crash"):
-        guest.run(booted, ["sh", "-c", "echo c > /proc/sysrq-trigger"], seconds=60, directory="/")
 
 
 @pytest.mark.live
@@ -366,6 +365,7 @@ def test_a_machine_that_crashed_is_booted_again_for_what_is_left(booted: debian.
     (tmp_path / "tests" / "test_panics.py").write_text(PANICS)
     done = subprocess.run([sys.executable, "-c", TRY], cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr.count("booting") == 2, done.stderr
+    assert re.search(r"ended in the middle of its command(.|\n)*panic - not syncing: sysrq triggered crash", done.stderr)
     (tmp_path / "answer.json").write_text(done.stdout)
     (trial,) = kernels.load(str(tmp_path / "answer.json"))
     assert [name.split("::test_")[1] for name in trial.tests] == ["before", "that_panics_once", "after"]
