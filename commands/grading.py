@@ -36,7 +36,7 @@ _SEED_BYTES = 4
 
 @dataclass(frozen=True)
 class Formats:
-    """Where the mark goes besides the report; "" for a format that nobody asked for."""
+    """Where the mark goes besides the report; "" for a format that the user did not name."""
 
     gradescope: str = ""
     junit: str = ""

@@ -127,7 +127,7 @@ def inside(call: Call) -> Iterator[Stretch]:
 
 
 def _polls(mine: Iterable[Call], message: Message) -> Polls | None:
-    """The EAGAINs on the descriptor between the message before and this one."""
+    """The calls on the descriptor that got EAGAIN between the message before and this message."""
     on_it = [call for call in mine if call.fd == message.fd and call.enter < message.read]
     since = max((call.exit for call in on_it if call.socket == message.socket and call.bytes), default=0)
     empty = [call for call in on_it if call.enter >= since and call.errno == "EAGAIN"]

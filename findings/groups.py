@@ -78,7 +78,7 @@ class _Folding:
         self._short = self._short_lived(start)
 
     def _short_lived(self, start: StartUp | None) -> set[int]:
-        """The processes that lived a short time of the run, and served nobody."""
+        """The processes that lived for a short part of the run, and served no client."""
         lives: dict[int, list[int]] = collections.defaultdict(list)
         working = set(start.begins if start else ())
         for thread in self._threads.values():

@@ -232,7 +232,7 @@ class _Tree:
         return self._role_beside(use)
 
     def _server(self, thread: int) -> Classification:
-        """The server that the thread's process belongs to; processes that serve nobody belong to the first."""
+        """The server that the thread's process belongs to; processes without clients belong to the first."""
         return self._server_of.get(self._seen.process_of[thread], self._classification)
 
     def _serving_role(self, use: Use) -> Role:
@@ -257,7 +257,7 @@ class _Tree:
         return Role.HELPER if works or woken else Role.IDLE
 
     def _process_role(self, process: int) -> Role:
-        """The role of its first thread in a report. A process that serves nobody, and whose children do, is a master."""
+        """The role of its first thread in a report. A process without clients whose children have clients is a master."""
         own = min((self._role_of[thread] for thread in self._members[process]), key=lambda role: role.rank)
         # In a damaged recording a child may begin before its parent, and has no role yet.
         children = {self._process_roles[child] for child in self._children[process] if child in self._process_roles}

@@ -61,7 +61,7 @@ class Ranking:
 
     @property
     def lowest(self) -> list[str]:
-        """The models that no difference beyond the spread separates from the one with the lowest median."""
+        """The model with the lowest median, and all models that do not differ from it by more than the spread."""
         best = self.order[0][1]
         return [name for name, figure in self.order if not best.below(figure)]
 

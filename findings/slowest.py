@@ -35,7 +35,7 @@ class Step:
     call: str | None = None  # in which it slept; None: it worked, or waited for a CPU
     queue: str | None = None
     no_cpu: bool = False
-    woken_by: Thread | None = None  # a followed thread: the next step tells what that thread did meanwhile
+    woken_by: Thread | None = None  # a followed thread: the next step says what that thread did meanwhile
     waker: str = ""  # the name of a waker that is not followed; "" if an interrupt ended the sleep
     by_time: bool = False  # a time was over
     depth: int = 0  # 0: the thread of the message or call; 1: the thread that woke it; ...

@@ -1,4 +1,4 @@
-"""The sockets of a run: each with its addresses, from its first use to its end, and what nobody took from it."""
+"""The sockets of a run: each with its addresses, from its first use to its end, and with the data that no call took."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _CLOSE_WAIT = 8  # TCP_CLOSE_WAIT: the peer has ended the connection
 
 @dataclass(frozen=True)
 class Untaken:
-    """What nobody took from a socket although there was time: bytes, or connections of a listener."""
+    """Bytes of a socket, or connections of a listener, that no call took although there was time."""
 
     end: SocketEnd
     since: int  # ns

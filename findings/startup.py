@@ -39,7 +39,7 @@ class StartUp:
         return sum(call.count for call in self.calls)
 
     def has(self, call: Call) -> bool:
-        """Did the call end before its process served, or, if that serves nobody, before the first service?"""
+        """Did the call end before its process served a client or, if that process has no client, before the first service?"""
         return call.exit <= self.begins.get(self.process_of[call.thread], self.first)
 
     @property

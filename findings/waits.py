@@ -1,4 +1,4 @@
-"""Who waits for whom: the followed thread that ended a sleep, and the sleeps between two threads added up."""
+"""Which thread waits for which: the followed thread that ended a sleep, and the sleeps between two threads added up."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def on_cpu(thread: Thread) -> int:
 
 
 def processes(result: Result) -> tuple[ProcessWork, ...]:
-    """Each process, the one that used the most CPU time first."""
+    """Each process, sorted by CPU time, the most first."""
     members: dict[int, list[Thread]] = collections.defaultdict(list)
     for thread in result.threads:
         members[thread.pid].append(thread)

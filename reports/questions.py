@@ -26,7 +26,7 @@ def write(lab: str, seed: int, asked: Sequence[Question], file: IO[str]) -> None
 
 
 def marks(found: Prediction | None) -> dict[str, Any] | None:
-    """The marks as plain JSON data; None if nobody was asked."""
+    """The marks as plain JSON data; None if the user was not asked."""
     if found is None:
         return None
     return {

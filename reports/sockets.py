@@ -1,4 +1,4 @@
-"""The sockets of a run as JSON data: their addresses, and what nobody took from them."""
+"""The sockets of a run as JSON data: their addresses, and the data and connections that no call took."""
 
 from __future__ import annotations
 

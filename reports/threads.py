@@ -103,7 +103,7 @@ def _ending(ended: Ended | None) -> dict[str, Any] | None:
 
 
 def processes(report: Report) -> list[dict[str, Any]]:
-    """What each process did, the one that used the most CPU time first."""
+    """What each process did, sorted by CPU time, the most first."""
     ended = {ended.process.pid: ended for ended in report.endings}
     return [
         {

@@ -1,18 +1,19 @@
 """A network of the lab's own: server and clients in a network namespace each, joined by a veth pair with delay, loss, rate.
 
-On loopback a message arrives within the sender's own call. Over a link it takes time, may get lost, and waits for those
-before it, as between two machines: `--link delay=20ms,loss=1%,rate=10mbit`. Each figure is that of one direction, so that a
-delay of 20 ms makes a round trip of 40 ms.
+On loopback a message arrives within the sender's own call. Over a link it takes time, may get lost, and waits for those before
+it, as between two machines: `--link delay=20ms,loss=1%,rate=10mbit`. Each figure is that of one direction, so that a delay of
+20 ms makes a round trip of 40 ms.
 
-One process of ours holds both namespaces: it lives in the server's and keeps a descriptor of the clients'. They have no name
-under /run/netns, and the veth pair is made inside them, so that nothing of the machine's own network is used or changed. When
-the holder, the server and the clients have ended, which they do with the runner, the kernel takes it all down
-(network_namespaces(7), veth(4)).
+One process holds both namespaces: it runs in the namespace of the server, and keeps a descriptor of the namespace of the
+clients. The namespaces have no name under /run/netns, and the veth pair is made inside them, so the machine's own network is
+neither used nor changed. The holder, the server and the clients end with the runner. Then the kernel removes the namespaces
+and the pair (network_namespaces(7), veth(4)).
 
-The rate is a token bucket's (tc-tbf(8)); delay, jitter and loss are netem's (tc-netem(8)), as the bucket's inner queue, which
-also splits what TCP sends in one piece into packets, so that a loss is that of a packet. Where the kernel has a discipline as
-a module it loads it by itself. What it does not have is said, and the lab goes on without; clients then pause before each
-message for as long as the delay would have held back the one before and its echo: to the server that is the same pace.
+A token bucket (tc-tbf(8)) limits the rate. Its inner queue, netem (tc-netem(8)), adds delay, jitter and loss. netem also
+splits what TCP sends in one piece into packets, so a loss is the loss of a packet. The kernel loads a discipline that is a
+module by itself. If the kernel lacks a discipline, the report says so, and the lab runs without it. If it lacks the delay, the
+clients pause before each message for as long as the delay would have taken for the message before and its echo, so the server
+gets the messages at the same pace.
 """
 
 from __future__ import annotations
@@ -183,7 +184,7 @@ def joined(shape: Shape) -> Iterator[Link]:
 
 @contextlib.contextmanager
 def optional(text: str, progress: Callable[[str], None]) -> Iterator[Link | None]:
-    """The link that `--link` asks for, or None where it asks for none. Raises WrongUsage, CannotTrace."""
+    """The link that `--link` describes; None without --link. Raises WrongUsage, CannotTrace."""
     if not text:
         yield None
         return
@@ -274,7 +275,7 @@ def _address(end: Any, own: str, peer: tuple[str, str]) -> None:
 
 
 def _shape(end: Any, shape: Shape) -> dict[str, str]:
-    """Puts the disciplines on what leaves this end; the figures whose discipline the kernel lacks, with that one's name."""
+    """Puts the disciplines on this end. Returns the figures that the kernel can't set, each with its discipline."""
     (index,) = end.link_lookup(ifname="link")
     missing, below = {}, {}
     if shape.rate:

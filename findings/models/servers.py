@@ -10,7 +10,7 @@ from findings.models.descriptors import Descriptor, Kind
 
 
 def servers(seen: Behaviour) -> list[Behaviour]:
-    """The behaviour of each server; all as one server where the listeners do not tell.
+    """The behaviour of each server; all as one server if the listeners do not tell the servers apart.
 
     The server of the run's first process comes first, then those that read most.
 

@@ -18,7 +18,7 @@ _LATER_NS = 100_000_000  # the program waited for so long afterwards
 
 @dataclass
 class _Watched:
-    """One descriptor of a process: what epoll knows of it."""
+    """One descriptor of a process, and its registration in epoll."""
 
     accepted: Call | None = None
     added: Call | None = None

@@ -10,8 +10,8 @@ from findings.properties.property import Cost, Gravity, Observation, Property, b
 from findings.view import Run
 from probes.words import count, visible
 
-# The kernel sends these for a fault of the program (signal(7)); abort sends SIGABRT. The others are sent by somebody who wants
-# the program to end.
+# The kernel sends these for a fault of the program (signal(7)); abort sends SIGABRT. A user or a
+# program sends the others, to end this program.
 _OF_A_FAULT = {
     Signals.SIGPIPE, Signals.SIGSEGV, Signals.SIGBUS, Signals.SIGFPE, Signals.SIGILL, Signals.SIGABRT, Signals.SIGSYS,
     Signals.SIGTRAP, Signals.SIGXCPU, Signals.SIGXFSZ,

@@ -41,7 +41,7 @@ class Kind(enum.IntEnum):
     SLEEP_SUM = 12  # all sleeps of a thread in one call, on one wait queue, ended by one waker
     OTHERS = 13  # all threads that have no account of their own
     SOCKET = 15  # the addresses of a socket, when it is used for the first time and when they change
-    SOCKET_END = 16  # a socket is closed, or is open at the end of the recording: what nobody took from it
+    SOCKET_END = 16  # a socket is closed, or is open at the end of the recording: its unread data
     STATE = 14  # what a thread is in while the recording goes on, and its totals until then; no recording keeps it
 
 

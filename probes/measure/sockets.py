@@ -1,4 +1,4 @@
-"""The sockets of the followed processes: their addresses from the first use on, and what nobody took from them in the end."""
+"""The sockets of the followed processes: their addresses from the first use on, and the data that no call took."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class SocketName:
 
 @dataclass(frozen=True, slots=True)
 class SocketEnd:
-    """What nobody took from a socket until it was closed, or until the recording ended.
+    """The data and connections that no call took from a socket until it was closed, or until the recording ended.
 
     Times are ns; None: not known.
     """

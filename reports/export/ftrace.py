@@ -58,7 +58,7 @@ class Waking:
 
 @dataclass(slots=True)
 class _Stay:
-    """A thread on a CPU, as far as the recording tells: from one sleep to the next. `woken`: the sleep before."""
+    """A thread on a CPU, as far as the recording shows: from one sleep to the next. `woken`: the sleep before."""
 
     task: Task
     begin: int

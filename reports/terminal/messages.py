@@ -35,7 +35,7 @@ def show(report: Report, out: Screen) -> None:
 
 
 def unread_words(report: Report) -> str:
-    """What nobody read from the sockets of this part of the run; "" if nothing is left."""
+    """The data that no call read from the sockets of this part of the run; "" if none was left."""
     ends = [end for end in report.result.socket_ends if end.unread]
     if not ends:
         return ""

@@ -1,8 +1,8 @@
 """Kills the process groups of a benchmark whose runner has died, and removes its files: `python -m runs.bench.guard FOLDER`.
 
 The runner writes a line "+GROUP" for each process group that it has started, and "-GROUP" once the group has ended. The pipe
-is at its end when the runner has ended, also by SIGKILL. Programs of others can't ask the kernel to end with the runner
-(PR_SET_PDEATHSIG is a request of the process itself).
+is at its end when the runner has ended, also by SIGKILL. The tools are programs of others: they do
+not ask the kernel to end with the runner (PR_SET_PDEATHSIG is a request of the process itself).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Programs of others as process groups of ours: bounded in time, measured, and gone at the end.
+"""The tools and servers of a benchmark, each in a process group of its own: bounded in time, measured, and ended with the run.
 
 Each program has a session of its own, so Ctrl-C in the terminal reaches the runner only. The runner kills the whole group.
 """
