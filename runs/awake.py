@@ -18,7 +18,8 @@ from probes.patience import PATIENCE
 
 _WINDOW = 0.1  # seconds
 _AWAKE = 0.8  # of a window
-_LONGEST = 1.0  # seconds: a runtime may still compile, or collect garbage, after a burst of work
+_PROOF = 0.3  # seconds on a CPU: a runtime may still compile, or collect garbage, after a burst of work
+_LONGEST = 8.0  # seconds: on a busy machine a thread gets a small part of a CPU
 
 
 @dataclass(frozen=True)
@@ -35,30 +36,41 @@ class Awake:
         return f"thread {self.name} never slept: it ran, or waited for a CPU, for {self.share:.0%} of {self.seconds:.1f} s"
 
 
+@dataclass(frozen=True)
+class _Times:
+    """What the scheduler counted of a thread so far, ns."""
+
+    running: int
+    waiting: int  # for a CPU
+
+    @property
+    def awake(self) -> int:
+        return self.running + self.waiting
+
+
 async def awake(process: int) -> Awake | None:
-    """The thread among the descendants of this process that does not sleep for one window of a second; None: all of them do."""
-    begin, first = time.monotonic(), dict(_runnable(process))
+    """A thread among the descendants of this process that did not sleep while it was on a CPU for 0.3 s; None: all sleep."""
+    begin, first = time.monotonic(), dict(_times(process))
     before, since, candidates = first, begin, set(first)
     while candidates and time.monotonic() < begin + _LONGEST * PATIENCE:
         await asyncio.sleep(_WINDOW)
-        now, after = time.monotonic(), dict(_runnable(process))
-        candidates = {
-            task for task in candidates if task in after and after[task] - before[task] > _AWAKE * 1e9 * (now - since)
-        }
+        now, after = time.monotonic(), dict(_times(process))
+        least = _AWAKE * 1e9 * (now - since)
+        candidates = {task for task in candidates if task in after and after[task].awake - before[task].awake > least}
         before, since = after, now
-    if not candidates:
-        return None
-    worst = max(candidates, key=lambda task: before[task] - first[task])
-    seconds = since - begin
-    return Awake(_name(worst), min((before[worst] - first[worst]) / 1e9 / seconds, 1.0), seconds)
+        if proven := {task for task in candidates if before[task].running - first[task].running > _PROOF * 1e9 * PATIENCE}:
+            worst = max(proven, key=lambda task: before[task].running - first[task].running)
+            seconds = since - begin
+            return Awake(_name(worst), min((before[worst].awake - first[worst].awake) / 1e9 / seconds, 1.0), seconds)
+    return None
 
 
-def _runnable(process: int) -> Iterator[tuple[Path, int]]:
-    """Each thread of the descendants, by its folder in /proc, with the ns in which it was on a CPU or waited for a CPU."""
+def _times(process: int) -> Iterator[tuple[Path, _Times]]:
+    """Each thread of the descendants, by its folder in /proc."""
     for task in _threads(process):
         with contextlib.suppress(OSError, ValueError):
-            running, waiting, _times = (task / "schedstat").read_text().split()
-            yield task, int(running) + int(waiting)
+            running, waiting, _number = (task / "schedstat").read_text().split()
+            yield task, _Times(int(running), int(waiting))
 
 
 def _threads(process: int) -> Iterator[Path]:

@@ -52,7 +52,8 @@ _TIMES = 3  # a reply that comes byte by byte may take so many times as long as 
 _BEYOND = 1 << 20  # bytes beyond which a reply has no end
 _TWICE = 2 * _TAKES  # bytes of another client's message: more than servers read at once
 _PIECE = 65536  # bytes, of a client that sends until the server does not read any more
-_READ_WITHIN = 0.1  # seconds in which a server that reads has read a piece
+_READ_WITHIN = 0.5  # seconds in which a server that reads has read a piece
+_STALLED = 0.2  # seconds in which a server that reads takes data
 _SLEEP = (
     "let each thread sleep in a call until there is work: in the multiplexer for sockets (for EPOLLOUT or POLLOUT while data is"
     " left to send, and only then), in pthread_cond_wait or sem_wait for other threads"
@@ -243,6 +244,16 @@ class _Peer:
         await self.send(data)
         self.sock.shutdown(socket.SHUT_WR)
 
+    async def stalled(self, sending: asyncio.Task[None]) -> None:
+        """Waits until all is sent, or until the server takes no more data for a moment."""
+        end, before, since = time.monotonic() + _WHOLE_WITHIN * PATIENCE, -1, time.monotonic()
+        while not (sending.done() and not _unacknowledged(self.sock)) and time.monotonic() < min(
+            end, since + _STALLED * PATIENCE
+        ):
+            if (waiting := _unacknowledged(self.sock)) != before:
+                before, since = waiting, time.monotonic()
+            await asyncio.sleep(0.01)
+
     def uncork(self) -> None:
         """Sends what TCP_CORK has held back."""
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
@@ -386,6 +397,7 @@ async def _slow_reader(trial: _Trial) -> str:
                 except Fault as fault:
                     found = await trial.with_load(fault)
                     raise found.within("while one client did not read its reply, another client was not served") from None
+            await slow.stalled(sending)
             await trial.asleep("while one client did not read its reply")
             try:
                 await slow.reply(request, _WHOLE_WITHIN)

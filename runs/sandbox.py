@@ -41,6 +41,7 @@ _SECCOMP = {"x86_64": 317, "aarch64": 277}  # seccomp(2); the runner has asked w
 _SET_MODE_FILTER, _SPEC_ALLOW = 1, 4
 _CAPABILITIES_3 = 0x20080522  # _LINUX_CAPABILITY_VERSION_3 (uapi: capability.h)
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
+_LOOKS_EVERY, _FIRST = 0.05, -10  # seconds between two looks at the memory; the nice value of the process that looks
 WORK = "/tmp/submission"  # where a copy of the submission stands, in its own view of the files
 
 
@@ -65,6 +66,7 @@ class Plan:
     limits: dict[str, int] = field(default_factory=dict)  # RLIMIT_ names without the prefix
     disk_bytes: int = 64 << 20
     groups: tuple[str, ...] = ()  # cgroup.procs files of the server's control groups
+    memory: int = 0  # bytes that the processes may use together, where no control group limits it; 0: not watched
     filter: str = ""  # of system calls, in hex (runs/seccomp.py); "": none
 
 
@@ -140,6 +142,8 @@ def _private_files(plan: Plan) -> list[str]:
             _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV)
         except OSError as error:
             refused.append(f"it sees other processes in /proc ({error.strerror})")
+            if plan.memory:
+                refused.append("its memory is not limited, as no control group can be made and /proc can't be mounted")
     return refused
 
 
@@ -250,6 +254,10 @@ class _Init:
         self.server = os.fork()
         if self.server == 0:
             _serve(plan, output)
+        self._watches = plan.memory > 0 and "pid" not in plan.missing
+        if self._watches:
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, 0, _FIRST)
 
     def say(self, **words: object) -> None:
         """One line for the runner. If the runner has gone, everything ends."""
@@ -261,7 +269,9 @@ class _Init:
     def run(self) -> None:
         """Until the runner closes the socket."""
         while True:
-            readable, _, _ = select.select([self._control, self._woken], [], [])
+            readable, _, _ = select.select([self._control, self._woken], [], [], _LOOKS_EVERY if self._watches else None)
+            if self._watches and (used := memory_of(self._others(), self._plan.memory)) > self._plan.memory:
+                self._end_all(used)
             if self._woken in readable:
                 self._woken.recv(4096)
             self._collect()
@@ -271,6 +281,12 @@ class _Init:
                     return
                 for word in words.decode().split():
                     self._answer(word)
+
+    def _end_all(self, used: int) -> None:
+        """Ends all processes of the server, and says why."""
+        self._watches = False
+        self.say(memory=used)
+        os.kill(-1, signal.SIGKILL)  # every process of the pid namespace but its init (kill(2))
 
     def _answer(self, word: str) -> None:
         if word == "left":
@@ -322,6 +338,30 @@ class _Init:
                 with contextlib.suppress(ChildProcessError):
                     while os.waitpid(-1, os.WNOHANG)[0]:
                         pass
+
+
+def memory_of(processes: list[int], limit: int) -> int:
+    """The memory that these processes use together, bytes.
+
+    The resident sets (/proc/PID/statm) count a page once for each process that shares it. Only where their sum is above the
+    limit, the proportional sets count, which take the kernel longer (/proc/PID/smaps_rollup).
+    """
+    resident = sum(_resident(pid) for pid in processes)
+    return sum(map(_proportional, processes)) if resident > limit else resident
+
+
+def _resident(pid: int) -> int:
+    with contextlib.suppress(OSError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+    return 0
+
+
+def _proportional(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) << 10
+    return 0
 
 
 def _inner(plan: Plan, control: socket.socket, output: int) -> None:

@@ -44,14 +44,15 @@ _OURS = {"IOLAB_CALLED", "IOLAB_STARTED", "IOLAB_PREPARED"}
 _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp (include/net/tcp_states.h)
 _FIRST_USER = 61_184  # the user ids that systemd keeps for services (systemd.exec, DynamicUser): no account has one of them
 _LARGEST_COPY, _PAGE = 64 << 20, 4096  # bytes: of a submission's folder, and of a page
-LIMITS = {"NOFILE": 4096, "NPROC": 192, "CORE": 0, "FSIZE": 64 << 20, "DATA": 2 << 30, "CPU": 120}
+LIMITS = {"NOFILE": 4096, "NPROC": 192, "CORE": 0, "FSIZE": 64 << 20, "CPU": 120}
+_MEMORY = 1 << 30  # bytes of all processes of a server together
 # LeakSanitizer, a part of AddressSanitizer, traces its own process by ptrace at the end, and fails where it may not.
 _SANITIZERS = {"LSAN_OPTIONS": "detect_leaks=0"}
 _CONTROLLERS = {"pids", "memory", "cpu"}
 GROUP_LIMITS = {  # of version 2 and of version 1
     "pids.max": "300",
-    "memory.max": str(1 << 30),
-    "memory.limit_in_bytes": str(1 << 30),
+    "memory.max": str(_MEMORY),
+    "memory.limit_in_bytes": str(_MEMORY),
     "memory.swap.max": "0",
     "cpu.weight": "50",  # as half a process, however many there are
     "cpu.shares": "512",
@@ -129,7 +130,10 @@ def unprotected(strict: bool) -> list[str]:
     if strict and (why := seccomp.missing(os.uname().machine)):
         words.append(f"{why}: the server may make every system call that its user may make")
     if strict and not _group_folders():
-        words.append("no control group can be made here: memory and processes are limited for each process and user only")
+        words.append(
+            "no control group can be made here: iolab looks at the memory of a server 20 times a second, and ends it above"
+            f" {_MEMORY >> 20:,} MB; the CPU time of all servers together has no limit"
+        )
     return words
 
 
@@ -220,6 +224,7 @@ class Submission:
         self.launch, self.number, self.port = launch, number, port
         self.ended: int | None = None
         self.refused: tuple[str, ...] = ()
+        self.stopped = ""  # why iolab ended it
         self.flooded = False
         self._left = self._init = 0
         self._lines = b""
@@ -264,8 +269,7 @@ class Submission:
             user = _FIRST_USER + launch.slot if may_change_user() else None
             environment = {"PATH": _path_for_others(), "PORT": str(self.port), "HOME": sandbox.WORK, "LANG": "C.UTF-8"}
             environment |= _SANITIZERS
-            # a sanitizer maps 16 TB of shadow memory without using it: RLIMIT_DATA counts that (mm/mmap.c, may_expand_vm)
-            limits = {name: value for name, value in LIMITS.items() if name != "DATA" or not _limit_memory(groups)}
+            limits = LIMITS
         elif os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit():
             user = int(os.environ["SUDO_UID"])
         return Plan(
@@ -282,6 +286,9 @@ class Submission:
             missing=missing(),
             limits=limits,
             groups=groups,
+            # A sanitizer maps 16 TB of shadow memory and uses little of it: RLIMIT_AS and RLIMIT_DATA would count all of it
+            # (mm/mmap.c, may_expand_vm). So the memory that is used is watched where no control group limits it.
+            memory=0 if not launch.strict or _limit_memory(groups) else _MEMORY,
             filter=_filter(launch),
         )
 
@@ -342,6 +349,9 @@ class Submission:
             self._init = children[0].pid if children else 0
             self.number = int(str(said["started"]))
             self.refused = tuple(str(words) for words in said.get("refused", ()))  # type: ignore[attr-defined]
+        if "memory" in said:
+            used = int(str(said["memory"])) >> 20
+            self.stopped = f"the server used {used:,} MB of memory, more than {_MEMORY >> 20:,} MB: iolab ended it"
         if "ended" in said:
             self.ended = int(str(said["ended"]))
         if "left" in said:

@@ -226,6 +226,8 @@ class _Examination:
                 server.alive  # noqa: B018 (takes the news of its end)
                 self._output = server.output or self._output
                 self._notes += [f"this machine: {words}" for words in server.refused]
+                if server.stopped:
+                    self._notes.append(server.stopped)
                 if server.flooded:
                     self._notes.append("the server printed more than 8 MB: iolab stopped reading its output")
 
