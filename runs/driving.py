@@ -51,7 +51,7 @@ _TAKES = 65536
 _TIMES = 3  # a reply that comes byte by byte may take so many times as long as the pause that ends it
 _BEYOND = 1 << 20  # bytes beyond which a reply has no end
 _TWICE = 2 * _TAKES  # bytes of another client's message: more than servers read at once
-_PIECE = 65536  # bytes, of a client that sends until the server does not read any more
+_PIECE = 16384  # bytes, of a client that sends until the server does not read any more
 _READ_WITHIN = 0.5  # seconds in which a server that reads has read a piece
 _STALLED = 0.2  # seconds in which a server that reads takes data
 _SLEEP = (
@@ -524,7 +524,7 @@ async def _send_until_unread(peer: _Peer, data: bytes) -> None:
         await peer.send(data[begin : begin + _PIECE])
         end = time.monotonic() + _READ_WITHIN * PATIENCE
         while not (read := _all_read(peer.sock, widest)) and time.monotonic() < end:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.0002)
         if not read:
             return
         widest = max(widest, _window(peer.sock))
