@@ -8,6 +8,7 @@ from commands import grading, options, outputs
 
 MODEL_HELP = {"model": f"the I/O model that the server should have: {grading.MODELS}"}
 HELP = MODEL_HELP | grading.HELP | options.REPORT_HELP | options.HTML_HELP
+ELSEWHERE = grading.ELSEWHERE
 
 
 def check(

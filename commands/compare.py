@@ -8,6 +8,12 @@ from commands import options, outputs, process
 from probes import files
 
 HELP = options.REPORT_HELP | options.HTML_HELP | options.TRAFFIC_HELP | options.LINK_HELP
+_TIMELINE = "invoke lab epoll --timeline shows the threads of one model; --html FILE draws a message of each model"
+_ONE_RUN = "invoke lab epoll --{} writes the run of one model"
+ELSEWHERE = dict.fromkeys(("timeline", "from", "to"), _TIMELINE) | {
+    name: _ONE_RUN.format(f"{name} {'FOLDER' if name == 'csv' else 'FILE'}")
+    for name in ("save", "csv", "sqlite", "perfetto", "speedscope", "folded")
+}
 
 
 def compare(

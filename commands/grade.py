@@ -18,6 +18,7 @@ HELP = (
     }
     | grading.FORMATS_HELP
 )
+ELSEWHERE = grading.ELSEWHERE
 
 
 def grade(

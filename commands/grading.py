@@ -25,6 +25,10 @@ HELP = {
     "protocol": "what the server speaks: echo, upper, line, http, or a file NAME.py with the protocol of the course",
     "seed": "the seed of the traffic (default: a new seed for each run)",
 }
+ELSEWHERE = dict.fromkeys(("timeline", "from", "to"), "--html FILE writes a page with the timeline of the whole run") | {
+    name: f"invoke trace --{name} {'FOLDER' if name == 'csv' else 'FILE'} -- CMD ARGS writes a run of your server and a client"
+    for name in ("save", "csv", "sqlite", "perfetto", "speedscope", "folded")
+}
 FORMATS_HELP = {
     "gradescope": "write Gradescope's results.json to this file",
     "junit": "write the criteria as JUnit XML to this file",

@@ -16,8 +16,8 @@ import getopt
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Command:
     name: str
     function: Callable[..., int | None]
     help: dict[str, str]  # of its options
+    elsewhere: Mapping[str, str] = field(default_factory=dict)  # options of other commands: what does the same here
 
     @cached_property
     def _parameters(self) -> dict[str, inspect.Parameter]:
@@ -85,6 +86,8 @@ class Command:
             return self._wrong(f"{self.name} has no option -{name}", f"did you mean {or_list}? " if starting else "")
         if starting:
             return self._wrong(f"--{name} can mean {or_list}")
+        if name in self.elsewhere:
+            return WrongUsage(f"{self.name} has no option --{name}", self.elsewhere[name])
         return self._wrong(f"{self.name} has no option --{name}", nearest(name, self.options, "--"))
 
     def _wrong(self, problem: str, hint: str = "") -> WrongUsage:
@@ -132,7 +135,7 @@ def find(name: str) -> Command:
     function = getattr(module, file, None)
     if not inspect.isfunction(function):
         raise _no_command(name)
-    return Command(name, function, module.HELP)
+    return Command(name, function, module.HELP, getattr(module, "ELSEWHERE", {}))
 
 
 def commands() -> Iterator[Command]:

@@ -91,12 +91,19 @@ def _events_beside(drawing: Drawing, found: Sequence[Event]) -> None:
     for event, at, middle in zip(found, wanted, spread(wanted, heights, drawing.top, drawing.bottom), strict=True):
         first = middle - (event.lines(size) - 1) * size.line / 2
         lane = size.net if event.network else size.kernel
-        paper.line([(lane + size.font * 0.5, at), (size.net + size.font * 0.4, at), (size.label - 2, first)], "lead")
+        paper.line([(lane + size.font * 0.5, at), (size.net + size.font * 0.4, at), (_left(event, size) - 2, first)], "lead")
         if size.times:
             paper.text((size.label + size.times - size.font * 0.5, first), event.time, size.font, event.kind, "end", bold=True)
             paper.lines((size.label + size.times, middle), event.words, size.font, event.kind)
         else:
             paper.lines((size.label, middle), [event.time, *event.words], size.font, event.kind, bold_first=True)
+
+
+def _left(event: Event, size: Size) -> float:
+    """Where the text begins: a long time needs more than its column."""
+    if not size.times:
+        return size.label
+    return min(size.label, size.label + size.times - size.font * 0.5 - width(event.time, size.font, bold=True))
 
 
 def _names(drawing: Drawing) -> None:

@@ -2,11 +2,16 @@
 
 Each column is split by the places of its bytes: first the lowest byte of each number, then the next. A column of small numbers
 is then mostly zeros, which zlib takes out. A million calls take a few MB.
+
+What zlib can't shorten is the lowest bits of the times. Where the data would make a page too large, all moments are rounded to
+a grain of 2, 4, ... ns; where even that is not enough, the lanes show the time in each phase in steps, without the calls.
 """
 
 from __future__ import annotations
 
 import base64
+import itertools
+import math
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +27,10 @@ from reports import wakers
 
 MOST_CALLS = 1_500_000  # that are shown one by one
 _MOST_BYTES = 8_500_000  # of the data in a page: a page below 10 MB
+_COARSEST = 256  # ns: a coarser grain would show calls with wrong times
 _CELLS = 400_000  # of all lanes together, where there are more calls
+_TIMES = {"length", "ready", "copied"}
+_SPARE = 0.3  # bits: the last bits of a time are not quite without a pattern
 _LARGEST = 1 << 31  # results from here on are addresses
 _BYTES = 8
 
@@ -31,7 +39,7 @@ _BYTES = 8
 class Columns:
     """The columns of all lanes, one after the other. timeline.js has the same names."""
 
-    length: list[int] = field(default_factory=list)  # of segments, ns
+    length: list[int] = field(default_factory=list)  # of segments, in grains, as are all times
     phase: list[int] = field(default_factory=list)
     gap: list[int] = field(default_factory=list)  # of calls: segments since the call before
     parts: list[int] = field(default_factory=list)  # segments of the call
@@ -41,8 +49,8 @@ class Columns:
     count: list[int] = field(default_factory=list)
     queue: list[int] = field(default_factory=list)  # of segments asleep: index of the table of queues
     cause: list[int] = field(default_factory=list)
-    ready: list[int] = field(default_factory=list)  # of messages: ns since the message before of the same thread
-    copied: list[int] = field(default_factory=list)  # ns after "ready"
+    ready: list[int] = field(default_factory=list)  # of messages: since the message before of the same thread
+    copied: list[int] = field(default_factory=list)  # after "ready"
 
 
 class Table(dict[Any, int]):
@@ -65,6 +73,7 @@ class Packed:
     columns: list[tuple[str, int, int]]  # name, length, bytes of each number
     data: str
     step: int  # ns: what is shown is the time in each phase in so long steps; 0: each call is shown
+    grain: int  # ns: to which all moments are rounded
 
 
 def zigzag(number: int) -> int:
@@ -78,12 +87,20 @@ def zigzag(number: int) -> int:
 
 def pack(found: Timeline, lanes: Sequence[Lane], names: Callable[[int], str]) -> Packed:
     """All that is needed to draw these lanes. `names`: the words for a thread by its serial number."""
-    every = sum(len(lane.calls) for lane in lanes) <= MOST_CALLS
-    packed = _packed(_Packing(found, lanes, names, 0), lanes) if every else None
-    if packed and len(packed.data) <= _MOST_BYTES:
-        return packed
+    grain = 1
+    while grain <= _COARSEST and sum(len(lane.calls) for lane in lanes) <= MOST_CALLS:
+        packed = _packed(_Packing(found, lanes, names, grain=grain), lanes)
+        if len(packed.data) <= _MOST_BYTES:
+            return packed
+        grain *= _coarser(packed)
     step = max(-(-found.run.span * len(lanes) // _CELLS), 1)
-    return _packed(_Packing(found, lanes, names, step), lanes)
+    return _packed(_Packing(found, lanes, names, step=step), lanes)
+
+
+def _coarser(packed: Packed) -> int:
+    """How much coarser the grain must be: each factor 2 takes one bit from every time. base64 writes 6 bits in a byte."""
+    times = sum(length for name, length, _ in packed.columns if name in _TIMES)
+    return int(2 ** max(math.ceil(6 * (len(packed.data) - _MOST_BYTES) / max(times, 1) + _SPARE), 1))
 
 
 def _packed(packing: _Packing, lanes: Iterable[Lane]) -> Packed:
@@ -93,8 +110,10 @@ def _packed(packing: _Packing, lanes: Iterable[Lane]) -> Packed:
 
 
 class _Packing:
-    def __init__(self, found: Timeline, lanes: Sequence[Lane], names: Callable[[int], str], step: int) -> None:
-        self._found, self._words, self._step = found, names, step
+    def __init__(
+        self, found: Timeline, lanes: Sequence[Lane], names: Callable[[int], str], step: int = 0, grain: int = 1
+    ) -> None:
+        self._found, self._words, self._step, self._grain = found, names, step, grain
         self._of = {lane.thread.serial: number for number, lane in enumerate(lanes)}
         self._columns = Columns()
         self._names, self._queues, self._causes = Table(), Table(), Table()
@@ -112,7 +131,7 @@ class _Packing:
         if self._step:
             self._coarse(lane)
         else:
-            columns.length += lane.lengths
+            columns.length += lane.lengths if self._grain == 1 else self._rounded(lane)
             columns.phase += lane.phases
             self._calls(lane)
         messages = self._messages.get(thread.serial, [])
@@ -120,13 +139,21 @@ class _Packing:
             {
                 "name": visible(thread.name),
                 "tid": thread.tid,
-                "start": thread.start - self._found.run.begin,
+                "start": self._moment(thread.start),
                 "segments": len(columns.length) - before,
                 "calls": 0 if self._step else len(lane.calls),
                 "messages": len(messages),
             }
         )
         self._add_messages(messages)
+
+    def _moment(self, at: int) -> int:
+        """A moment of the run, in grains."""
+        return (at - self._found.run.begin) // self._grain
+
+    def _rounded(self, lane: Lane) -> Iterable[int]:
+        """The lengths of the segments; each begins at a rounded moment, so errors do not add up."""
+        return (high - low for low, high in itertools.pairwise(map(self._moment, lane.starts)))
 
     def _coarse(self, lane: Lane) -> None:
         """The time in each phase in steps, without the calls."""
@@ -178,11 +205,12 @@ class _Packing:
         return self._seen[key]
 
     def _add_messages(self, messages: Iterable[Message]) -> None:
-        columns, before = self._columns, self._found.run.begin
+        columns, before = self._columns, 0
         for message in messages:
-            columns.ready.append(zigzag(message.ready - before))
-            columns.copied.append(zigzag(message.copied - message.ready))
-            before = message.ready
+            ready = self._moment(message.ready)
+            columns.ready.append(zigzag(ready - before))
+            columns.copied.append(zigzag(self._moment(message.copied) - ready))
+            before = ready
 
     def packed(self) -> Packed:
         """What has been added."""
@@ -200,6 +228,7 @@ class _Packing:
             columns=columns,
             data=base64.b64encode(zlib.compress(b"".join(pieces), 9)).decode(),
             step=self._step,
+            grain=self._grain,
         )
 
 

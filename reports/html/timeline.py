@@ -39,7 +39,7 @@ def content(report: Report, zoom: Zoom | None = None) -> dict[str, Any] | None:
     data = packed.pack(found, every, report.labels.waker)
     phases = sorted({Phase(phase) for lane in every for phase in set(lane.phases)})
     return {
-        "sentences": _sentences(report, bands, data.step),
+        "sentences": _sentences(report, bands, data),
         "legend": [(KINDS[phase], _key(phase)) for phase in phases],
         "bands": [_band(band, report, found) for band in bands],
         "ticks": _ticks(found.run),
@@ -61,7 +61,7 @@ def _key(phase: Phase) -> str:
     return f"{letter} = {phase.words}" if letter.isalpha() else phase.words
 
 
-def _sentences(report: Report, bands: Sequence[Band], step: int) -> list[str]:
+def _sentences(report: Report, bands: Sequence[Band], data: packed.Packed) -> list[str]:
     """What is shown, and what is not."""
     found, said = report.timeline, []
     shown, threads = sum(len(band.lanes) for band in bands), len(found.of_thread)
@@ -72,9 +72,11 @@ def _sentences(report: Report, bands: Sequence[Band], step: int) -> list[str]:
         said.append(f"Shown: {shown} of {count(threads, 'thread')}, the busiest of each kind; {folded}.")
     if words := sentences.not_recorded(found, found.of_thread.values(), found.run, "The hatched part"):
         said.append(f"{words}.")
-    if step:
+    if data.grain > 1:
+        said.append(f"The lanes round all moments to {data.grain} ns: the page would else be too large.")
+    if data.step:
         said.append(
-            f"The run has too many calls for a page: the lanes show the time in each phase in steps of {duration(step)}."
+            f"The run has too many calls for a page: the lanes show the time in each phase in steps of {duration(data.step)}."
             " The timeline of the terminal (--timeline) shows every call."
         )
     return said
@@ -155,6 +157,7 @@ def _head(report: Report, found: Timeline, bands: Iterable[Band], data: packed.P
         "causes": data.causes,
         "errors": data.errors,
         "columns": data.columns,
+        "grain": data.grain,
         "phases": [[KINDS[phase], phase.words, LETTERS[phase].letter] for phase in Phase],
         "bands": [],
     }

@@ -74,6 +74,13 @@ def test_a_beginning_of_several_options_names_them(words: list[str], complaint: 
     assert str(error.value).startswith(complaint)
 
 
+@pytest.mark.parametrize("name", ["compare", "check", "grade"])
+@pytest.mark.parametrize(("option", "remedy"), [("--timeline", "--html FILE"), ("--perfetto", "--perfetto FILE")])
+def test_an_option_of_other_commands_is_refused_with_what_does_the_same(name: str, option: str, remedy: str) -> None:
+    with pytest.raises(WrongUsage, match=f"{name} has no option {option}\n  .*{remedy}"):
+        find(name).read([option])
+
+
 def test_a_whole_name_wins_over_a_longer_one() -> None:
     def example(no: str = "", notes: str = "") -> int:
         return 0

@@ -13,20 +13,31 @@
   const BAND = 24, LANE = 58, FOLD = 34, AXIS = 24; // pixels
 
   // -- data ----------------------------------------------------------------------------------------------------------
-  async function unpack(text) {
-    const raw = atob(text.trim()), bytes = new Uint8Array(raw.length);
+  function decoded(text) {
+    if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+    const raw = atob(text), bytes = new Uint8Array(raw.length);
     for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return bytes;
+  }
+  async function unpack(text) {
+    const stream = new Blob([decoded(text.trim())]).stream().pipeThrough(new DecompressionStream("deflate"));
     return new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+  function column(bytes, length, places) {
+    if (places < 2) return places ? bytes : new Uint8Array(length);
+    const numbers = new (places > 4 ? Float64Array : Uint32Array)(length);
+    for (let i = 0, third = 2 * length, last = 3 * length; i < length; i++) // a place that is missing reads as 0
+      numbers[i] = (bytes[i] | bytes[length + i] << 8 | bytes[third + i] << 16 | bytes[last + i] << 24) >>> 0;
+    for (let place = 4, factor = 2 ** 32; place < places; place++, factor *= 256)
+      for (let i = 0, at = place * length; i < length; i++) if (bytes[at + i]) numbers[i] += bytes[at + i] * factor;
+    return numbers;
   }
   function columns(bytes) {
     const found = {};
     let at = 0;
     for (const [name, length, places] of head.columns) {
-      const kind = places > 4 ? Float64Array : places > 1 ? Uint32Array : Uint8Array, column = new kind(length);
-      for (let place = 0, factor = 1; place < places; place++, at += length, factor *= 256)
-        for (let i = 0; i < length; i++) column[i] += bytes[at + i] * factor;
-      found[name] = column;
+      found[name] = column(bytes.subarray(at, at + length * places), length, places);
+      at += length * places;
     }
     return found;
   }
@@ -41,10 +52,10 @@
       lane.sums = new Float64Array((Math.floor(about.segments / BLOCK) + 1) * KINDS);
       lane.sleep0 = new Uint32Array(Math.floor(about.segments / BLOCK) + 1);
       const sums = new Float64Array(KINDS);
-      lane.time[0] = about.start;
+      lane.time[0] = about.start * head.grain;
       for (let i = 0; i < about.segments; i++) {
         if (i % BLOCK === 0) { lane.sums.set(sums, i / BLOCK * KINDS); lane.sleep0[i / BLOCK] = sleep; }
-        const length = data.length[segment + i];
+        const length = data.length[segment + i] * head.grain;
         sums[lane.phase[i]] += length;
         lane.time[i + 1] = lane.time[i] + length;
         if (lane.phase[i] === ASLEEP && about.calls) sleep++;
@@ -60,9 +71,9 @@
       lane.ready = new Float64Array(about.messages);
       lane.copied = new Float64Array(about.messages);
       for (let i = 0, at = 0; i < about.messages; i++, message++) {
-        at += signed(data.ready[message]);
+        at += signed(data.ready[message]) * head.grain;
         lane.ready[i] = at;
-        lane.copied[i] = at + signed(data.copied[message]);
+        lane.copied[i] = at + signed(data.copied[message]) * head.grain;
       }
       segment += about.segments; call += about.calls;
       return lane;
@@ -145,8 +156,8 @@
   const data = columns(await unpack(document.getElementById("tl-data").textContent));
   const all = lanes(data);
   const bands = head.bands.map((band) => ({ ...band, open: !band.folded }));
-  const axis = document.getElementById("tl-axis"), board = document.getElementById("tl-lanes");
-  let shown = head.first, rows = [], colours = {}, wide = 0, waiting = false, chosen = null;
+  const axis = document.getElementById("tl-axis"), board = document.getElementById("tl-lanes"), room = document.getElementById("tl-room");
+  let shown = head.first, rows = [], colours = {}, wide = 0, waiting = false, chosen = null, drawn = [0, 0];
   view.labels = []; // the texts of the last drawing: [words, left, top, right, bottom]
 
   function layout() {
@@ -335,12 +346,28 @@
       }
     }
   }
+  // The lanes on the screen, and half a screen before and after them: a canvas of a thousand lanes would be too large to draw.
+  function reach(height) {
+    const top = Math.max(Math.min(-room.getBoundingClientRect().top - innerHeight / 2, height - 2 * innerHeight), 0);
+    return [Math.floor(top), Math.ceil(Math.min(top + 2 * innerHeight, height))];
+  }
+  function scrolled() {
+    const box = room.getBoundingClientRect();
+    const top = Math.min(Math.max(-box.top, 0), box.height), bottom = Math.min(Math.max(innerHeight - box.top, 0), box.height);
+    if (top < drawn[0] || bottom > drawn[1]) later();
+  }
   function draw() {
     waiting = false;
     view.labels = [];
     drawAxis();
-    const pen = canvas(board, layout());
+    const height = layout();
+    room.style.height = `${height}px`;
+    drawn = reach(height);
+    const pen = canvas(board, drawn[1] - drawn[0]);
+    board.style.top = `${drawn[0]}px`;
+    pen.translate(0, -drawn[0]);
     for (const row of rows) {
+      if (row.y + LANE < drawn[0] || row.y > drawn[1]) continue;
       if (row.band) { pen.font = "600 12px system-ui, sans-serif"; write(pen, row.band.label, 4, row.y + 7, wide - 8, colours.ink); pen.font = "12px system-ui, sans-serif"; }
       if (row.lane) {
         const lane = row.lane;
@@ -366,13 +393,39 @@
   }
   // A folded kind in one lane: all its threads together.
   function drawFold(pen, band, y) {
-    const sums = new Float64Array(KINDS), each = 4;
+    const each = 4, sums = folded(band, Math.ceil(wide / each), time(each) - shown[0]);
     write(pen, `${band.folded.toLocaleString("en")} more of this kind, folded into one lane`, 4, y, wide - 8, colours.soft);
-    for (let x = 0; x < wide; x += each) {
-      sums.fill(0);
-      for (let i = band.shown; i < band.shown + band.folded; i++) spent(all[band.from + i], time(x), time(x + each), sums);
-      stack(pen, sums, x, y + 15, each, 14);
+    for (let at = 0; at * KINDS < sums.length; at++) stack(pen, sums.subarray(at * KINDS, (at + 1) * KINDS), at * each, y + 15, each, 14);
+  }
+  // The time of these threads in each phase, column by column. A long segment changes the columns of its ends only: `whole` has
+  // the change of the number of segments that fill a column.
+  function folded(band, columns, span) {
+    const sums = new Float64Array(columns * KINDS), whole = new Int32Array((columns + 1) * KINDS), here = new Float64Array(KINDS);
+    for (let number = band.shown; number < band.shown + band.folded; number++) {
+      const lane = all[band.from + number];
+      if (!lane.segments) continue;
+      const from = segmentAt(lane, shown[0]), to = segmentAt(lane, shown[1]);
+      for (let i = from; i <= to && to - from <= columns; i++) {
+        const phase = lane.phase[i], low = (lane.time[i] - shown[0]) / span, high = (lane.time[i + 1] - shown[0]) / span;
+        if (high <= 0 || low >= columns) continue;
+        const first = Math.max(Math.floor(low), 0), last = Math.min(Math.floor(high), columns - 1);
+        if (first === last) { sums[first * KINDS + phase] += (Math.min(high, columns) - Math.max(low, 0)) * span; continue; }
+        sums[first * KINDS + phase] += (first + 1 - Math.max(low, 0)) * span;
+        sums[last * KINDS + phase] += (Math.min(high, columns) - last) * span;
+        whole[(first + 1) * KINDS + phase]++;
+        whole[last * KINDS + phase]--;
+      }
+      for (let at = 0; at < columns && to - from > columns; at++) {
+        here.fill(0);
+        spent(lane, shown[0] + at * span, shown[0] + (at + 1) * span, here);
+        for (let k = 0; k < KINDS; k++) sums[at * KINDS + k] += here[k];
+      }
     }
+    for (let i = 0; i < sums.length; i++) {
+      sums[i] += whole[i] * span;
+      whole[i + KINDS] += whole[i];
+    }
+    return sums;
   }
   function list() {
     const table = document.querySelector("#tl-list table"), body = table.tBodies[0], found = [];
@@ -428,7 +481,9 @@
   const visible = () => all.filter((lane) => lane.y !== null);
   function nextLane(by) {
     const lanes = visible(), at = chosen ? lanes.indexOf(chosen.lane) : -1;
-    choose(lanes[Math.min(Math.max(at + by, 0), lanes.length - 1)], -1);
+    const lane = lanes[Math.min(Math.max(at + by, 0), lanes.length - 1)], y = room.getBoundingClientRect().top + lane.y;
+    choose(lane, -1);
+    if (y < AXIS || y + LANE > innerHeight) scrollBy(0, y - innerHeight / 2);
   }
   function nextCall(by) {
     const lane = chosen ? chosen.lane : visible()[0];
@@ -470,7 +525,7 @@
     pointers.set(event.pointerId, now);
   });
   function under(event) {
-    const y = event.clientY - board.getBoundingClientRect().top, row = rows.find((row) => row.lane && y >= row.y && y < row.y + LANE);
+    const y = event.clientY - room.getBoundingClientRect().top, row = rows.find((row) => row.lane && y >= row.y && y < row.y + LANE);
     if (!row || !row.lane.segments) return null;
     const lane = row.lane, at = time(x(event)), near = 2 * (shown[1] - shown[0]) / wide;
     if (at < lane.time[0] - near || at > last(lane) + near) return null;
@@ -503,6 +558,7 @@
   section.classList.add("tl-drawn");
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); later(); });
   new ResizeObserver(() => { if (view.clientWidth !== wide) later(); }).observe(view);
+  for (const name of ["scroll", "resize"]) addEventListener(name, scrolled, { passive: true });
   readColours();
   view.shown = shown;
   draw();

@@ -137,13 +137,22 @@ function timeline(found) {
   document.querySelector("[data-do=in]").click();
   press("0");
   if (span() !== whole) found.push("0 does not show the whole run");
+  press("Escape");
+  press("ArrowDown");
+  const shares = (text) => text.match(/[a-z][a-z ]+ (<0\.1|[\d.]+) %/g).sort().join();
+  const written = document.querySelector(".tl-static .tl-row svg").getAttribute("aria-label");
+  if (shares(written) !== shares(said.textContent)) found.push(`the script says ${said.textContent}, Python ${written}`);
   const rows = document.querySelectorAll("#tl-list tbody tr").length;
   if (!rows && !/0 calls/.test(document.querySelector("#tl-list caption").textContent)) found.push("the table of the calls is empty");
   for (const button of [...document.querySelectorAll("#tl-folds button")].slice(0, 1)) {
-    const folded = canvas.labels.length;
+    const room = document.getElementById("tl-room"), folded = room.clientHeight;
     button.click();
     canvas.draw();
-    if (canvas.labels.length <= folded || !/^fold/.test(button.textContent)) found.push("a folded kind does not open");
+    if (room.clientHeight <= folded || !/^fold/.test(button.textContent)) found.push("a folded kind does not open");
+    scrollBy(0, room.getBoundingClientRect().bottom - innerHeight);
+    canvas.draw();
+    if (!canvas.labels.some(([, , top]) => top > room.clientHeight - 150)) found.push("the last lane is not drawn");
+    if (document.getElementById("tl-lanes").clientHeight > 2 * innerHeight + 1) found.push("lanes are drawn that nobody sees");
     labels(canvas, "unfolded", found);
     button.click();
     canvas.draw();

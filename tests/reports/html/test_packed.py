@@ -82,3 +82,22 @@ def test_data_that_would_make_the_page_too_large_is_shown_in_steps(monkeypatch: 
     assert pack(found, lanes, str).step == 0
     monkeypatch.setattr(packed, "_MOST_BYTES", 2_000)
     assert pack(found, lanes, str).step > 0
+
+
+def test_data_that_is_a_little_too_large_has_rounded_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = report(measured("threads")).timeline
+    lanes = list(found.of_thread.values())
+    exact = pack(found, lanes, str)
+    monkeypatch.setattr(packed, "_MOST_BYTES", 9 * len(exact.data) // 10)
+    data = pack(found, lanes, str)
+    assert exact.grain == 1 < data.grain <= 16 and not data.step and len(data.data) <= 9 * len(exact.data) // 10
+    fine, rounded = columns(exact), columns(data)
+    assert all(rounded[name] == fine[name] for name in ("phase", "gap", "parts", "name", "result", "cause"))
+    for name in ("length", "copied"):
+        pairs = zip(fine[name], rounded[name], strict=True)
+        assert all(abs(data.grain * coarse - length) < 2 * data.grain for length, coarse in pairs), name
+    at = 0
+    for lane, about in zip(lanes, data.lanes, strict=True):
+        end = data.grain * (about["start"] + sum(rounded["length"][at : at + about["segments"]]))
+        assert 0 <= lane.thread.end - found.run.begin - end < data.grain, "the errors add up"
+        at += about["segments"]
