@@ -1,8 +1,8 @@
-"""Whether the threads of a server sleep while it has nothing to do, as the kernel's scheduler counts it.
+"""Whether the threads of a server sleep while it has nothing to do.
 
-/proc/PID/task/TID/schedstat has the time that a thread was on a CPU, and the time that it waited for a CPU
-(Documentation/scheduler/sched-stats.rst). A thread that sleeps adds to neither. A thread that polls in a loop, or that waits in
-user code, adds all of the time to the two together, however busy the machine is.
+/proc/PID/task/TID/stat has the state of a thread: R for a thread that runs or waits for a CPU, another letter for a thread that
+sleeps (proc(5)). A thread that polls in a loop, or that waits in user code, is in state R at each look, also on a busy machine.
+/proc/PID/task/TID/schedstat has its time on a CPU (Documentation/scheduler/sched-stats.rst).
 """
 
 from __future__ import annotations
@@ -16,61 +16,53 @@ from pathlib import Path
 
 from probes.patience import PATIENCE
 
-_WINDOW = 0.1  # seconds
-_AWAKE = 0.8  # of a window
-_PROOF = 0.3  # seconds on a CPU: a runtime may still compile, or collect garbage, after a burst of work
+_EVERY = 0.03  # seconds between two looks
+_PROOF, _LEAST = 0.25, 0.8  # seconds on a CPU, and of looking: a runtime may compile after a burst of work
 _LONGEST = 8.0  # seconds: on a busy machine a thread gets a small part of a CPU
 
 
 @dataclass(frozen=True)
 class Awake:
-    """A thread that never slept: its name, and the part of the time in which it ran or waited for a CPU."""
+    """A thread that never slept: its name, the looks, their time, and its time on a CPU meanwhile (seconds)."""
 
     name: str
-    share: float
+    looks: int
     seconds: float
+    cpu: float
 
     @property
     def words(self) -> str:
-        """Of a sentence: "thread server never slept: it ran, or waited for a CPU, for 100% of 1.0 s"."""
-        return f"thread {self.name} never slept: it ran, or waited for a CPU, for {self.share:.0%} of {self.seconds:.1f} s"
-
-
-@dataclass(frozen=True)
-class _Times:
-    """What the scheduler counted of a thread so far, ns."""
-
-    running: int
-    waiting: int  # for a CPU
-
-    @property
-    def awake(self) -> int:
-        return self.running + self.waiting
+        """The end of a sentence."""
+        return (
+            f"thread {self.name} never slept: it ran, or waited for a CPU, at each of {self.looks} looks within"
+            f" {self.seconds:.1f} s, and used {1e3 * self.cpu:.0f} ms of CPU time"
+        )
 
 
 async def awake(process: int) -> Awake | None:
-    """A thread among the descendants of this process that did not sleep while it was on a CPU for 0.3 s; None: all sleep."""
-    begin, first = time.monotonic(), dict(_times(process))
-    before, since, candidates = first, begin, set(first)
+    """A thread among the descendants of this process that never sleeps; None if each of them was asleep at a look."""
+    begin, looks = time.monotonic(), 1
+    first = dict(_times(process))
+    candidates = dict(first)
     while candidates and time.monotonic() < begin + _LONGEST * PATIENCE:
-        await asyncio.sleep(_WINDOW)
-        now, after = time.monotonic(), dict(_times(process))
-        least = _AWAKE * 1e9 * (now - since)
-        candidates = {task for task in candidates if task in after and after[task].awake - before[task].awake > least}
-        before, since = after, now
-        if proven := {task for task in candidates if before[task].running - first[task].running > _PROOF * 1e9 * PATIENCE}:
-            worst = max(proven, key=lambda task: before[task].running - first[task].running)
-            seconds = since - begin
-            return Awake(_name(worst), min((before[worst].awake - first[worst].awake) / 1e9 / seconds, 1.0), seconds)
+        await asyncio.sleep(_EVERY)
+        now = {task: cpu for task, cpu in _times(process) if task in candidates}
+        candidates, looks = now, looks + 1
+        used = {task: (cpu - first[task]) / 1e9 for task, cpu in now.items()}
+        worst = max(used, key=lambda task: used[task], default=None)
+        seconds = time.monotonic() - begin
+        if worst and used[worst] > _PROOF * PATIENCE and seconds > _LEAST * PATIENCE:
+            return Awake(_name(worst), looks, seconds, used[worst])
     return None
 
 
-def _times(process: int) -> Iterator[tuple[Path, _Times]]:
-    """Each thread of the descendants, by its folder in /proc."""
+def _times(process: int) -> Iterator[tuple[Path, int]]:
+    """The time on a CPU, ns, of each thread of the descendants that does not sleep now, by the thread's folder in /proc."""
     for task in _threads(process):
         with contextlib.suppress(OSError, ValueError):
-            running, waiting, _number = (task / "schedstat").read_text().split()
-            yield task, _Times(int(running), int(waiting))
+            state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+            if state == "R":
+                yield task, int((task / "schedstat").read_text().split()[0])
 
 
 def _threads(process: int) -> Iterator[Path]:
