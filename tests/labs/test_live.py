@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
 import signal
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,16 @@ import psutil
 import pytest
 
 import labs
+from findings.view import of_process
+from labs.kit.traffic import Traffic
+from probes.capture.instrument import Instrument
+from probes.context import ServerRun
+from probes.measure.measure import measure
+from probes.measure.result import Result
 from probes.patience import PATIENCE
+from reports import document as documents
+from runs.lab import NotHere, Served, check, serve
+from runs.report import report
 from servers.__main__ import speaks_udp
 from tests.conftest import COMMAND, ROOT, failures, iolab, readable_by_all, whole
 
@@ -46,27 +58,88 @@ def test_an_experiment_holds(kernel: None, lab: str) -> None:
 
 
 @pytest.mark.parametrize("lab", SERVED)
-@pytest.mark.parametrize(
-    "options",
-    [("--clients", "2", "--messages", "15", "--size", "1"), ("--clients", "3", "--messages", "3", "--size", "1000003")],
-)
-def test_a_lab_holds_and_its_bytes_are_the_clients(kernel: None, lab: str, options: tuple[str, ...]) -> None:
-    clients, messages, size = (int(value) for value in options[1::2])
-
-    def once() -> dict[str, Any]:
-        document = run(lab, *options, "--gap-ms", "5")
-        assert read_by(document) == clients * messages * size
-        assert document["messages"]["bytes"] == clients * messages * size
-        assert document["events"]["lost"] == document["events"]["unmatched"] == 0
-        for row in document["calls"]:
-            assert row["total_ns"] == sum(row[phase] for phase in PHASES)
-        for thread in document["threads"]:
-            assert thread["wall_ns"] == thread["user_ns"] + sum(thread[phase] for phase in PHASES)
-        return document
-
+def test_a_lab_holds_and_its_bytes_are_the_clients(kernel: None, lab: str) -> None:
+    sent = Sizes(clients=2, messages=15, size=1)
     # Where a host takes the CPU between the scheduler's look at its clock and the tracepoint, it is the scheduler's time on
     # the CPU and a wait for it here. That differs from run to run; a fault of the probes does not.
-    assert any(the_witnesses_agree(once()) for _ in range(6))
+    assert any(the_witnesses_agree(adds_up(run(lab, *sent.options), sent)) for _ in range(6))
+
+
+@pytest.mark.parametrize("lab", SERVED)
+def test_a_lab_holds_on_large_messages(kernel: None, lab: str) -> None:
+    """The servers run under the same probes. A lab is run alone where it is not offered here, or the witnesses disagree."""
+    if (document := on_large_messages().get(lab)) is not None:
+        assert document["verdict"] == "pass", failures(document)
+        if the_witnesses_agree(adds_up(document, LARGE)):
+            return
+    assert any(the_witnesses_agree(adds_up(run(lab, *LARGE.options), LARGE)) for _ in range(5))
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much traffic a lab gets."""
+
+    clients: int
+    messages: int
+    size: int
+
+    @property
+    def bytes(self) -> int:
+        """All that the clients send."""
+        return self.clients * self.messages * self.size
+
+    @property
+    def options(self) -> list[str]:
+        """For the command lab."""
+        return [word for key, value in asdict(self).items() for word in (f"--{key}", str(value))] + ["--gap-ms", "5"]
+
+    def traffic(self, lab: str) -> Traffic:
+        """What the command lab makes of the options."""
+        return replace(labs.find(lab).traffic, **asdict(self), gap_ms=5)
+
+
+LARGE = Sizes(clients=3, messages=3, size=1_000_003)
+
+
+@functools.cache
+def on_large_messages() -> dict[str, dict[str, Any]]:
+    """The report of each lab that this machine offers. As for the command lab, lost events are a reason for another try."""
+    seen: dict[str, Served] = {}
+    for _ in range(3):
+        with Instrument() as instrument:
+            for lab in SERVED:
+                with contextlib.suppress(NotHere):
+                    seen[lab] = serve(labs.find(lab).servers[0], LARGE.traffic(lab), instrument.invite())
+            instrument.wait_until_gone(2 * PATIENCE)
+            result = measure(instrument.stop())
+        if result.events.sound:
+            break
+    return {lab: documents.document(report(alone(result, lab, served))) for lab, served in seen.items()}
+
+
+def alone(result: Result, lab: str, served: Served) -> Result:
+    """What of the result belongs to one lab's server, with the verdicts of the lab."""
+    traffic = LARGE.traffic(lab)
+    context = ServerRun(
+        lab=lab,
+        traffic=traffic.sent,
+        traffic_words=traffic.words,
+        traffic_seen=served.traffic_seen,
+        witness=served.witness,
+    )
+    return check(replace(of_process(result, served.pid), context=context))
+
+
+def adds_up(document: dict[str, Any], sent: Sizes) -> dict[str, Any]:
+    """The same document, whose bytes are those of the clients, and whose phases add up."""
+    assert read_by(document) == sent.bytes
+    assert document["messages"]["bytes"] == sent.bytes
+    assert document["events"]["lost"] == document["events"]["unmatched"] == 0
+    for row in document["calls"]:
+        assert row["total_ns"] == sum(row[phase] for phase in PHASES)
+    for thread in document["threads"]:
+        assert thread["wall_ns"] == thread["user_ns"] + sum(thread[phase] for phase in PHASES)
+    return document
 
 
 def the_witnesses_agree(document: dict[str, Any]) -> bool:
