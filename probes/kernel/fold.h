@@ -264,6 +264,14 @@ static inline __attribute__((always_inline)) void fold_exit(struct thread *t, u3
   }
 }
 
+/* 1 if the number has a bit at `bit` or above, else 0. Without a branch: after two branches, the verifier goes through all that
+ * follows four times. Numbers are below 2^63. */
+static inline __attribute__((always_inline)) u32 has_bit_from(u64 number, u32 bit) {
+  u64 rest = number >> bit;
+  __asm__ __volatile__("" : "+r"(rest));  /* or the compiler makes a branch of it */
+  return -rest >> 63;
+}
+
 /* The bucket of a duration: four buckets per octave from 64 ns on (records.bucket_floor is the inverse). */
 static inline __attribute__((always_inline)) u32 bucket_of(u64 ns) {
   u32 log = 6;
@@ -271,10 +279,10 @@ static inline __attribute__((always_inline)) u32 bucket_of(u64 ns) {
     return 0;
   if (ns >= 1ULL << (6 + SUM_BUCKETS / 4))
     return SUM_BUCKETS - 1;
-  if (ns >> (log + 16)) log += 16;
-  if (ns >> (log + 8)) log += 8;
-  if (ns >> (log + 4)) log += 4;
-  if (ns >> (log + 2)) log += 2;
-  if (ns >> (log + 1)) log += 1;
+  log += has_bit_from(ns, log + 16) << 4;
+  log += has_bit_from(ns, log + 8) << 3;
+  log += has_bit_from(ns, log + 4) << 2;
+  log += has_bit_from(ns, log + 2) << 1;
+  log += has_bit_from(ns, log + 1);
   return (log - 6) * 4 + ((ns >> (log - 2)) & 3);
 }
