@@ -76,24 +76,56 @@ static inline int only_looks(struct thread *t) {
   return t->nr == NR_IO_URING_ENTER && !(u32)t->args[1] && !(u32)t->args[2] && !(t->args[3] & 2);
 }
 
-#define REPEATED 64  /* so many identical calls in a row are reported one by one, and those after them folded */
+#define REPEATED 64  /* so many identical rounds of a spin are reported call by call, and those after them folded */
 
-/* Has the thread made this call with these arguments and this result so many times in a row? Then it spins: it reads 0 bytes at the
- * end of a file, or gets EMFILE or POLLHUP. Calls that sleep or move data of a socket are never folded. */
+/* 1 if a number is not 0, without a branch: the verifier goes through straight code once. */
+static inline u64 is_set(u64 number) { return (number | -number) >> 63; }
+
+/* The smaller of two numbers below 2^63. */
+static inline u64 smaller(u64 a, u64 b) { return b ^ ((a ^ b) & -((a - b) >> 63)); }
+
+/* Where the thread's call is kept among its latest ones, or where to keep it: the place in the 2 low bits, and 0 above if the call is
+ * there, with the same arguments and result. Else the place is that of the same call on the same descriptor, or of the call that was
+ * made longest ago. So two results of one call on one descriptor never fold in turns, which would end a burst at each call. */
+static inline u64 place_of_repeat(struct thread *t, s64 ret) {
+  u64 found = ~0ULL >> 1;
+#pragma unroll
+  for (u32 i = 0; i < CYCLE; i++) {
+    struct repeat *kept = &t->last[i];
+    u64 other = (t->nr ^ kept->nr) | (t->args[0] ^ kept->args[0]);
+    u64 differs = other | (ret ^ kept->ret) | (t->args[1] ^ kept->args[1]) | (t->args[2] ^ kept->args[2]) |
+                  (t->args[3] ^ kept->args[3]) | !kept->used;
+    found = smaller(found, ((kept->used & -is_set(other)) | is_set(differs)) * CYCLE + i);
+  }
+  return found;
+}
+
+/* Is the call part of a spin? A thread spins if it makes the same call, or up to CYCLE calls in turns, so many times, with the same
+ * arguments and results: it reads 0 bytes at the end of a file, or poll finds POLLHUP. Calls without result fold at once, and are
+ * not counted here. A call that sleeps, moves data of a socket, or is new begins another count; a call that has spun once is
+ * folded from then on, as a server may spin between its messages. */
 static inline int repeats(struct thread *t, s64 ret) {
   load_arguments_now(t);
-  u64 same = t->nr == t->last.nr && ret == t->last.ret && t->args[0] == t->last.args[0] && t->args[1] == t->last.args[1] &&
-             t->args[2] == t->last.args[2] && t->args[3] == t->last.args[3];
-  if (same)
-    return ++t->last.times >= REPEATED;
-  t->last.nr = t->nr;
-  t->last.ret = ret;
-  t->last.args[0] = t->args[0];
-  t->last.args[1] = t->args[1];
-  t->last.args[2] = t->args[2];
-  t->last.args[3] = t->args[3];
-  t->last.times = 0;
-  return 0;
+  u64 place = place_of_repeat(t, ret);
+  struct repeat *kept = &t->last[place % CYCLE];
+  t->clock += 2;
+  kept->used = t->clock;
+  if (place >= CYCLE) {
+    t->spin++;
+    kept->nr = t->nr;
+    kept->ret = ret;
+    kept->args[0] = t->args[0];
+    kept->args[1] = t->args[1];
+    kept->args[2] = t->args[2];
+    kept->args[3] = t->args[3];
+    kept->times = 0;
+    kept->spin = t->spin;
+    return 0;
+  }
+  if (kept->spin != t->spin && kept->times < REPEATED)
+    kept->times = 0;
+  kept->spin = t->spin;
+  return ++kept->times >= REPEATED;
 }
 
 /* A call without result that did not sleep: EAGAIN, a multiplexer that found no descriptor ready, io_getevents that found no
@@ -110,8 +142,10 @@ static inline int without_result(struct thread *t, s64 ret) {
 
 /* Is the call part of a burst? The buckets of a burst end at 4 ms; a longer call is reported by itself. */
 static inline int folds(struct thread *t, s64 ret, u64 now) {
-  if ((t->touched && (t->in.sleeps || t->copies || t->socket)) || now - t->enter >= 1ULL << (6 + BURST_BUCKETS / 4))
+  if ((t->touched && (t->in.sleeps || t->copies || t->socket)) || now - t->enter >= 1ULL << (6 + BURST_BUCKETS / 4)) {
+    t->spin++;
     return 0;
+  }
   return without_result(t, ret) || (t->detailed && repeats(t, ret));
 }
 

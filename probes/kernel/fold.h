@@ -24,7 +24,9 @@ struct phases {
 struct known_file { u64 file, operations, inode, release; u32 socket, unused; };
 #define KNOWN_FILES 8  /* a power of two: by the descriptor's number */
 
-struct repeat { s64 nr, ret; u64 args[4]; u64 times; };  /* the latest call, and how often it was repeated */
+/* A call that a spin may consist of (calls.c): how often it was made again, in which spin, and when the latest time was. */
+struct repeat { s64 nr, ret; u64 args[4]; u64 used; u32 times, spin; };
+#define CYCLE 4  /* a spin repeats up to so many different calls; a power of two */
 
 struct thread {
   u32 serial;
@@ -52,7 +54,9 @@ struct thread {
   u32 open_bursts;         /* in the table of bursts */
   u32 closes;              /* calls of close */
   u32 loaded;              /* args has the arguments of the call */
-  struct repeat last;
+  struct repeat last[CYCLE];
+  u64 clock;               /* of `used` in these; even */
+  u32 spin;                /* a new number after each call that sleeps, moves data, or is new */
   u64 regs;                /* the registers of the call (struct pt_regs), which the kernel keeps until its end */
   u32 queue_carried, waker_carried, waker;  /* labels of the latest sleep (sched.c); the waker's serial */
   u32 copies;

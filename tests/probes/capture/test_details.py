@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,55 @@ def test_calls_that_repeat_cost_no_memory(kernel: None, compiled: Callable[..., 
     assert result.details.complete and len(recording.data) < 100_000
     assert {row.name: row.count for row in result.rows}["getppid"] == 300_000
     assert sum(call.count for call in result.named("getppid") if call.histogram) >= 299_900
+
+
+def spun(compiled: Callable[..., Path], kind: str, rounds: int) -> tuple[Result, int]:
+    """The result of a program that spins (tests/programs/spins.c), and the bytes of its recording."""
+    from probes.capture.instrument import Instrument
+
+    with Instrument() as instrument:
+        subprocess.run([compiled("spins"), str(rounds), kind, str(instrument.invite())], check=True)
+        recording = instrument.stop()
+    result = measure(recording)
+    assert result.events.sound and result.details.complete
+    return result, len(recording.data)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(("kind", "calls"), [("pair", ["poll", "read"]), ("four", ["poll", "read", "newfstatat", "getppid"])])
+def test_a_spin_of_several_calls_in_turns_costs_no_memory(
+    kernel: None, compiled: Callable[..., Path], kind: str, calls: list[str]
+) -> None:
+    """64 rounds are reported call by call, then each call has a burst. The counts are exact."""
+    rounds = 1_000_000 // len(calls)
+    result, size = spun(compiled, kind, rounds)
+    assert size < 200_000
+    made = Counter[str]()
+    for row in result.rows:
+        made[row.name] += row.count
+    for name in calls:
+        assert made[name] == rounds
+        alone = [call for call in result.named(name) if not call.histogram]
+        assert 64 <= len(alone) < 200  # more where an interrupt made a call long
+        assert sum(call.count for call in result.named(name) if call.histogram) == rounds - len(alone)
+
+
+@pytest.mark.live
+def test_a_spin_goes_on_after_a_sleep(kernel: None, compiled: Callable[..., Path]) -> None:
+    """As where a server spins between its messages: the rounds after each message are folded at once."""
+    result, _ = spun(compiled, "between", 50_000)
+    assert len(result.named("clock_nanosleep")) == 50
+    assert sum(1 for call in result.named("poll") if not call.histogram) < 200
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("kind", ["six", "echoes", "results"])
+def test_what_is_no_spin_is_reported_call_by_call(kernel: None, compiled: Callable[..., Path], kind: str) -> None:
+    """More than 4 calls in turns; a loop that sleeps, as a server does that answers; one call with results in turns."""
+    result, _ = spun(compiled, kind, 500)
+    name = "fcntl" if kind == "results" else "read"
+    assert not any(call.histogram for call in result.named(name))
+    assert len(result.named(name)) == (1000 if kind == "results" else 500)
 
 
 @pytest.mark.live
