@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import labs
 from commands import exports, options, outputs, predicting, presenting, process
 from commands import zoom as zooming
 from findings.zoom import Zoom
@@ -55,7 +56,7 @@ def lab(
     files: exports.Exports = exports.NOTHING,
 ) -> int:
     """Run one lab: trace its server, and print a picture, a table of phases, and the checks."""
-    outputs.progress(f"lab {name}")
+    outputs.progress(f"lab {labs.known(name)}")
     outputs.check(save, out, html)
     files.check()
     zooming.refuse_json(zoom, json)
@@ -87,15 +88,11 @@ def _record(name: str, traffic: Any, link: str, prediction: Any, student: str) -
 
 
 def _experiment(name: str) -> bool:
-    import labs
-
     return labs.find(name).experiment is not None
 
 
 def _traffic(name: str, changed: dict[str, Any], link: str) -> Any:
     """The lab's traffic, changed by the options. Raises WrongUsage for a lab without clients."""
-    import labs
-
     wanted = labs.find(name)
     if wanted.experiment and (link or set(changed) - {"seed"}):
         raise WrongUsage(

@@ -16,7 +16,7 @@ import getopt
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any
 
 from commands import layout, options
 from probes.errors import WrongUsage
-from probes.words import with_command_name
+from probes.words import did_you_mean, with_command_name
 
 _TAKE_A_PROGRAM = {"trace", "watch", "check", "grade", "grade-all"}
 TAKE_NAMES = {"compare": "[MODEL ...]", "exercise": "[NAME]"}
@@ -88,7 +88,9 @@ class Command:
             return self._wrong(f"--{name} can mean {or_list}")
         if name in self.elsewhere:
             return WrongUsage(f"{self.name} has no option --{name}", self.elsewhere[name])
-        return self._wrong(f"{self.name} has no option --{name}", nearest(name, self.options, "--"))
+        return self._wrong(
+            f"{self.name} has no option --{name}", did_you_mean(f"--{name}", [f"--{option}" for option in self.options])
+        )
 
     def _wrong(self, problem: str, hint: str = "") -> WrongUsage:
         return WrongUsage(problem, f"{hint}invoke {self.name} --help explains the options")
@@ -153,12 +155,4 @@ def wrong_usage(problem: str, hint: str = "") -> WrongUsage:
 
 
 def _no_command(name: str) -> WrongUsage:
-    return wrong_usage(f"there is no command {name}", nearest(name, [command.name for command in commands()]))
-
-
-def nearest(word: str, names: Iterable[str], before: str = "") -> str:
-    """The name that the user may have meant, as the beginning of a remedy; "" if no name is near."""
-    import difflib
-
-    near = difflib.get_close_matches(word, list(names), 1)
-    return f"did you mean {before}{near[0]}? " if near else ""
+    return wrong_usage(f"there is no command {name}", did_you_mean(name, [command.name for command in commands()]))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import pkgutil
 from typing import TYPE_CHECKING
 
 from probes.errors import WrongUsage
+from probes.words import did_you_mean
 
 if TYPE_CHECKING:
     from labs.kit.lab import Lab
@@ -22,11 +22,14 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_LABS))
 
 
-def find(name: str) -> Lab:
-    """The lab of that name. Raises WrongUsage, with the nearest name, if there is none."""
+def known(name: str) -> str:
+    """The name, if a lab has it. Raises WrongUsage, with the nearest name."""
     if name not in names():
-        near = difflib.get_close_matches(name, names(), 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise WrongUsage(f"there is no lab {name!r}", f"{hint}the labs: {', '.join(names())}")
-    lab: Lab = importlib.import_module(f"labs.{name}").LAB
+        raise WrongUsage(f"there is no lab {name!r}", f"{did_you_mean(name, names())}the labs: {', '.join(names())}")
+    return name
+
+
+def find(name: str) -> Lab:
+    """The lab of that name. Raises WrongUsage."""
+    lab: Lab = importlib.import_module(f"labs.{known(name)}").LAB
     return lab

@@ -125,7 +125,7 @@ def released(run: Run) -> Finding:
     if held["unread"][:2] != [SIZE, SIZE] or held["unacknowledged"][1] or held["send_memory"][1]:
         return failed(words)
     if held["unacknowledged"][0] != SIZE or not held["send_memory"][0]:
-        return unavailable(f"{words}: the acknowledgement came before the first look")
+        return unavailable(f"{words}: the acknowledgement came before the first check")
     return confirmed(words)
 
 

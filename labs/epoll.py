@@ -158,7 +158,7 @@ def _busy(run: Run) -> str:
     thread = run.server
     ran_or_slept = max(thread.wall - thread.sched_delay - thread.preempted, 1)  # without the time that others took from it
     if thread.user > 0.5 * ran_or_slept:
-        return f"the thread was for {thread.user / ran_or_slept:.0%} of its life in user code"
+        return f"the thread was in user code for {thread.user / ran_or_slept:.0%} of its life"
     return ""
 
 

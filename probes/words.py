@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 
 
 def count(number: int, thing: str) -> str:
@@ -33,6 +34,18 @@ def times(number: int) -> str:
     ('never', 'once', '2,000 times')
     """
     return "never" if not number else "once" if number == 1 else f"{number:,} times"
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """The beginning of a remedy: the most similar of these names; "" if none is similar.
+
+    >>> did_you_mean("epol", ["epoll", "select"]), did_you_mean("kqueue", ["epoll", "select"])
+    ('did you mean epoll? ', '')
+    """
+    import difflib  # few commands need it
+
+    near = difflib.get_close_matches(word, list(names), 1)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def with_command_name(text: str) -> str:

@@ -54,6 +54,7 @@ def write_labs(labs: Sequence[LabEntry], file: IO[str], json: bool = False) -> N
             ]
             pairs(out, [_chapter(chapter), *entries], width)
         out.print()
+        note(out, with_command_name("invoke lab NAME runs one of these labs, for example invoke lab blocking"))
         if ids := sorted({claim for lab in labs for claim in lab.claims}):
             note(out, claims_named(ids[0]))
 

@@ -27,7 +27,7 @@ from probes.errors import WrongUsage
 from probes.measure.measure import measure
 from probes.measure.result import Check, Result, Verdict
 from probes.patience import PATIENCE
-from probes.words import count, plural
+from probes.words import count, did_you_mean, plural
 from runs import lab as run
 from runs.link import Link
 from runs.report import Drawn
@@ -174,7 +174,7 @@ def compare(
 def _model(name: str) -> str:
     """The model of this name. Raises WrongUsage."""
     if name not in models():
-        raise WrongUsage(f"compare knows no model {name}", f"the models: {', '.join(models())}")
+        raise WrongUsage(f"compare knows no model {name}", f"{did_you_mean(name, models())}the models: {', '.join(models())}")
     return name
 
 

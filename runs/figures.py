@@ -13,7 +13,7 @@ from labs.kit.traffic import Traffic
 from probes.context import lab_of
 from probes.errors import WrongUsage
 from probes.recording import Recording
-from probes.words import plural
+from probes.words import did_you_mean, plural
 from runs.lab import measure_and_check
 from runs.report import Drawn
 
@@ -54,7 +54,10 @@ def find(name: str) -> Wanted:
     if plain in labs.names() and labs.find(plain).experiment is None:
         cases = labs.find(plain).cases
         return Wanted(plain, (Source(plain, cases[0].name if cases else ""),))
-    raise WrongUsage(f"there is no figure {name}", f"{', '.join([*MODELS, COMPARISON])}, or a lab with a server")
+    hint = did_you_mean(plain, [*MODELS, COMPARISON, *labs.names()])
+    raise WrongUsage(
+        f"there is no figure {name}", f"{hint}the figures: {', '.join([*MODELS, COMPARISON])}, or a lab with a server"
+    )
 
 
 def record(source: Source, progress: Callable[[str], None], traffic: Traffic | None = None) -> Recording:

@@ -8,7 +8,6 @@ A course's own protocol is a file with two functions (docs/instructors.md):
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import random
 import string
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probes.errors import WrongUsage
-from probes.words import count
+from probes.words import count, did_you_mean
 
 MORE = "..."  # the reply is not complete yet
 _PROOF = 16  # bytes that are in two random messages by chance never
@@ -158,8 +157,7 @@ def find(name: str) -> Protocol:
         return PROTOCOLS[name]
     if name.endswith(".py"):
         return _of_file(Path(name))
-    near = difflib.get_close_matches(name, PROTOCOLS, 1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    hint = did_you_mean(name, PROTOCOLS)
     raise WrongUsage(
         f"there is no protocol {name!r}", f"{hint}the protocols: {', '.join(PROTOCOLS)}; or a file NAME.py with a protocol"
     )

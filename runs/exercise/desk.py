@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import enum
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from typing import ClassVar
 
 from probes import files
 from probes.errors import CannotTrace, WrongUsage
-from probes.words import visible_lines
+from probes.words import did_you_mean, visible_lines
 from runs.exercise import progress, source
 from runs.exercise.assessment import Assessment, GapState
 from runs.exercise.progress import Record
@@ -211,9 +210,7 @@ def _known(model: str) -> None:
     known = source.models()
     if model in known:
         return
-    near = difflib.get_close_matches(model, known, 1)
-    hint = f"did you mean {near[0]}? " if near else ""
     what = f"there is no exercise {model!r}"
     if model in criteria.models():
         what = f"there is no exercise for model {model} yet"
-    raise WrongUsage(what, f"{hint}the exercises: {', '.join(known)}")
+    raise WrongUsage(what, f"{did_you_mean(model, known)}the exercises: {', '.join(known)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import enum
 from dataclasses import dataclass, replace
 
@@ -11,6 +10,7 @@ from findings import properties
 from findings.models.model import Model
 from labs.kit.lab import Lab
 from probes.errors import WrongUsage
+from probes.words import did_you_mean
 
 
 class Kind(enum.StrEnum):
@@ -229,9 +229,7 @@ def find(model: str) -> Lab:
         return labs.find(model.partition(":")[0])
     if model in labs.names():
         raise WrongUsage(f"lab {model} is not about one model of servers", f"the models: {', '.join(known)}")
-    near = difflib.get_close_matches(model, known, 1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise WrongUsage(f"there is no model {model!r}", f"{hint}the models: {', '.join(known)}")
+    raise WrongUsage(f"there is no model {model!r}", f"{did_you_mean(model, known)}the models: {', '.join(known)}")
 
 
 def case_of(model: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from probes.errors import WrongUsage
+from probes.words import did_you_mean
 from runs import protocols
 from runs.grading import criteria
 from runs.grading.criteria import Criterion
@@ -103,6 +103,5 @@ def _points(words: dict[str, Any], table: str, known: set[str], path: str) -> di
 def _known(values: dict[str, Any], known: set[str], what: str, path: str) -> None:
     for name in values:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = did_you_mean(name, known)
             raise WrongUsage(f"the rubric {path} has an unknown {what}: {name!r}", f"{hint}known: {', '.join(sorted(known))}")

@@ -52,7 +52,8 @@ def test_what_makes_no_figure_is_refused(options: dict[str, str], words: str, tm
 def test_a_library_that_cannot_be_installed_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(
-        WrongUsage, match=r"a picture needs packages that are not installed\n.*pip install --no-deps cairocffi=="
+        WrongUsage,
+        match=r"a picture needs packages that are not installed\n  install them:\n    .*pip install --no-deps cairocffi==",
     ):
         Extra("pictures", "no_such_module", "1 MB", "a picture").need()
 
