@@ -1,4 +1,7 @@
-"""Libraries that only some outputs need: installed into .venv where such an output is first asked for, with a sentence."""
+"""Libraries that only some outputs need: installed into .venv where such an output is first asked for, with a sentence.
+
+Only the .venv that ./iolab made is changed. Under another Python, the sentence names the command that installs them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 from commands import outputs, process
 from probes.errors import WrongUsage
@@ -51,7 +55,7 @@ class Extra:
                 f"{self.purpose} needs packages that this image does not have",
                 f"build an image with them: docker build --build-arg EXTRAS={self.group} -t iolab .",
             )
-        if not os.access(sys.prefix, os.W_OK):
+        if not _own() or not os.access(sys.prefix, os.W_OK):
             raise WrongUsage(f"{self.purpose} needs packages that are not installed", f"install them:\n    {shown}")
         outputs.progress(f"installing what {self.purpose} needs, once ({self.size}): {' '.join(self.pins)}")
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -59,6 +63,12 @@ class Extra:
         if done.returncode or not self.installed:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise WrongUsage(f"{self.purpose} needs packages that pip could not install: {last}", f"install them:\n    {shown}")
+
+
+def _own() -> bool:
+    """Is this Python that of the .venv that ./iolab made? `pins` is its stamp. A link leads to the .venv of somebody else."""
+    place = process.ROOT / ".venv"
+    return Path(sys.prefix) == place and not place.is_symlink() and (place / "pins").exists()
 
 
 PERFETTO = Extra("perfetto", "perfetto", "5.4 MB", "a trace for Perfetto")

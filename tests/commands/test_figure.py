@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 from ctypes.util import find_library
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,7 +14,7 @@ from commands import extras
 from commands.extras import Extra
 from commands.figure import figure
 from probes.errors import WrongUsage
-from tests.conftest import DATA, cannot
+from tests.conftest import DATA, ROOT, cannot
 
 BLOCKING = str(DATA / "blocking.iolab")
 
@@ -56,6 +57,30 @@ def test_a_library_that_cannot_be_installed_is_named_with_the_command(monkeypatc
         match=r"a picture needs packages that are not installed\n  install them:\n    .*pip install --no-deps cairocffi==",
     ):
         Extra("pictures", "no_such_module", "1 MB", "a picture").need()
+
+
+@pytest.mark.parametrize("venv", ["own", "of a user", "linked", "elsewhere"])
+def test_only_the_venv_of_iolab_is_changed(venv: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    place, other = tmp_path / ".venv", tmp_path / "other"
+    for folder in (other if venv == "linked" else place, other):
+        folder.mkdir(exist_ok=True)
+        if venv != "of a user":
+            (folder / "pins").touch()
+    if venv == "linked":
+        place.symlink_to(other)
+    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    monkeypatch.setattr("commands.process.ROOT", tmp_path)
+    monkeypatch.setattr("sys.prefix", str(other if venv == "elsewhere" else place))
+    started: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        started.append(command)
+        return subprocess.CompletedProcess(command, 1, "", "no network")
+
+    monkeypatch.setattr("subprocess.run", run)
+    with pytest.raises(WrongUsage, match="no network" if venv == "own" else "packages that are not installed\n"):
+        Extra("pictures", "no_such_module", "1 MB", "a picture").need()
+    assert bool(started) == (venv == "own")
 
 
 def test_in_the_container_image_the_words_name_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
