@@ -119,6 +119,7 @@
     return `${text.includes(".") ? text.replace(/\.?0+$/, "") : text} ${unit}`;
   }
   const share = (part, whole) => part >= whole ? "100 %" : part < whole / 1000 ? "<0.1 %" : `${(100 * part / whole).toFixed(1)} %`;
+  const callsInWords = (number) => `${number.toLocaleString("en")} call${number === 1 ? "" : "s"}`;
   function parts(lane, call) {
     const found = [];
     for (let i = lane.first[call]; i < lane.first[call] + lane.parts[call]; i++) {
@@ -148,7 +149,7 @@
     const said = [...sums.keys()].filter((k) => sums[k] > 0.5).sort((a, b) => sums[b] - sums[a])
       .map((k) => `${head.phases[k][1]} ${share(sums[k], whole)}`);
     const low = callAt(lane, segmentAt(lane, from)), high = callAt(lane, segmentAt(lane, to));
-    const calls = lane.calls && high > low ? `, ${(high - low).toLocaleString("en")} calls` : "";
+    const calls = lane.calls && high > low ? `, ${callsInWords(high - low)}` : "";
     return `${lane.title}, ${moment(from, fine())} after the start, ${duration(to - from)}${calls}: ${said.join(", ")}`;
   }
 
@@ -448,7 +449,7 @@
       });
       return row;
     }));
-    table.caption.textContent = of > 200 ? `the first 200 of ${of.toLocaleString("en")} calls` : `${found.length} calls`;
+    table.caption.textContent = of > 200 ? `the first 200 of ${callsInWords(of)}` : callsInWords(found.length);
   }
 
   // -- moving --------------------------------------------------------------------------------------------------------
