@@ -1,8 +1,9 @@
 """`invoke test`: the linters and the tests, several processes at a time.
 
 Live tests mostly wait: for traffic, for sleeps, for processes. So three processes of live tests run at a time, and beside them,
-with lower priority, a process of what computes: the pure tests. It takes the CPU time that live tests leave. The tests that
-compare durations run first, and no other test beside them; only the linters do, in the scheduler's idle class (man 7 sched).
+with lower priority, what computes: the pure tests, in forks of one process (tests/forks.py). They take the CPU time that live
+tests leave. The tests that compare durations run first, and no other test beside them; only the linters do, in the scheduler's
+idle class (man 7 sched).
 """
 
 from __future__ import annotations
@@ -38,13 +39,7 @@ _LIVE_PARTS = (
     ("tests/labs",),
     ("tests/commands",),
 )
-_PURE_PARTS = (
-    ("tests/servers",),
-    ("tests/reports",),
-    ("tests/runs",),
-    ("tests/commands", "tests/test_add_a_model.py", "tests/test_growth.py"),
-    ("tests/findings", "tests/labs", "tests/probes"),
-)
+_PURE_JOB = (*_PURE, "-p", "tests.forks", "--forks", "3", "tests")  # three, as some tests wait for servers
 
 
 class Priority(Enum):
@@ -82,12 +77,12 @@ def test(*, rest: list[str]) -> int:
         chosen = _LIVE if options.live else _PURE if options.pure else ("pytest",)
         return subprocess.run(Job((*chosen, *for_pytest)).line, cwd=ROOT).returncode
     live = [] if options.pure else [Job(words) for words in _parted(_LIVE, _LIVE_PARTS, _TIMED)]
-    pure = [] if options.live else _parted(_PURE, _PURE_PARTS, ())
+    pure = [] if options.live else [Job(_PURE_JOB, Priority.LOWER if live else Priority.NORMAL)]
     jobs = Jobs()
     with jobs.beside([] if options.live else _linters(Priority.IDLE if live else Priority.NORMAL)):
         if live:
             jobs.run([Job((*_LIVE, *_TIMED))], [])
-        jobs.run(live, [Job(words, Priority.LOWER if live else Priority.NORMAL) for words in pure])
+        jobs.run(live, pure)
     return jobs.summary()
 
 
