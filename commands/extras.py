@@ -66,7 +66,7 @@ class Extra:
 
 
 def _own() -> bool:
-    """Is this Python that of the .venv that ./iolab made? `pins` is its stamp. A link leads to the .venv of somebody else."""
+    """Is this Python that of the .venv that ./iolab made? `pins` is its stamp. A link leads to another .venv."""
     place = process.ROOT / ".venv"
     return Path(sys.prefix) == place and not place.is_symlink() and (place / "pins").exists()
 

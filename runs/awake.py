@@ -34,7 +34,7 @@ class Awake:
     def words(self) -> str:
         """The end of a sentence."""
         return (
-            f"thread {self.name} never slept: it ran, or waited for a CPU, at each of {self.looks} looks within"
+            f"thread {self.name} never slept: it ran, or waited for a CPU, at each of {self.looks} checks within"
             f" {self.seconds:.1f} s, and used {1e3 * self.cpu:.0f} ms of CPU time"
         )
 

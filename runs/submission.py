@@ -131,7 +131,7 @@ def unprotected(strict: bool) -> list[str]:
         words.append(f"{why}: the server may make every system call that its user may make")
     if strict and not _group_folders():
         words.append(
-            "no control group can be made here: iolab looks at the memory of a server 20 times a second, and ends it above"
+            "no control group can be made here: iolab checks the memory of a server 20 times a second, and ends a server above"
             f" {_MEMORY >> 20:,} MB; the CPU time of all servers together has no limit"
         )
     return words

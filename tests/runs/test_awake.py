@@ -46,5 +46,5 @@ def test_a_thread_that_never_sleeps(work: Callable[[], object], found: bool) -> 
 def test_the_words() -> None:
     words = Awake("server", 30, 1.04, 0.3).words
     assert words == (
-        "thread server never slept: it ran, or waited for a CPU, at each of 30 looks within 1.0 s, and used 300 ms of CPU time"
+        "thread server never slept: it ran, or waited for a CPU, at each of 30 checks within 1.0 s, and used 300 ms of CPU time"
     )

@@ -339,7 +339,7 @@ def test_memory_that_is_used_is_limited_and_memory_that_is_mapped_is_not(
         pytest.skip("no control group can be made; to make it run: root, with /sys/fs/cgroup writable")
     if not limited:
         monkeypatch.setattr(submission, "_group_folders", list)
-        assert any("looks at the memory of a server" in words for words in submission.unprotected(strict=True))
+        assert any("checks the memory of a server" in words for words in submission.unprotected(strict=True))
     program = "import mmap, threading\nmmap.mmap(-1, 1 << 40, 0x4022); print('mapped', flush=True)\n" + SERVE
     program += (
         "time.sleep(0.2)\nkept = []\nwhile len(kept) < 400: kept.append(b'x' * (16 << 20))\nprint('took all', flush=True)\n"
