@@ -30,14 +30,15 @@ _TIMED = ("tests/test_start.py", "tests/probes/measure/test_notified.py")  # com
 _LIVE_AT_ONCE = 3  # processes of live tests
 # Parts of the tests, the longest first. What no part names comes last. A process takes the next part when its part has ended.
 _LIVE_PARTS = (
-    ("tests/labs/test_live_cases.py",),
-    ("tests/labs/test_live.py",),
     ("tests/labs/test_wrong_servers.py",),
-    ("tests/probes",),
-    ("tests/machines",),
     ("tests/runs",),
+    ("tests/machines",),
     ("tests/labs",),
+    ("tests/probes",),
+    ("tests/runs/test_link.py", "tests/runs/test_trace.py"),
+    ("tests/labs/test_live.py",),
     ("tests/commands",),
+    ("tests/labs/test_live_cases.py",),
 )
 _PURE_JOB = (*_PURE, "-p", "tests.forks", "--forks", "3", "tests")  # three, as some tests wait for servers
 
