@@ -59,6 +59,10 @@ CONNECTIONS = """
 listener = socket.create_server(("127.0.0.1", 0)); kept = []
 for number in range(20): kept += [socket.create_connection(listener.getsockname()), listener.accept()[0]]
 """
+# Other sizes are another compilation, which takes seconds. So one set has several small tables, and a script fills one of them.
+SMALL = Sizes(waiting=4, threads=4, generations=4, watchers=4)
+FEW = Sizes(serials=2, datagram_sockets=16)
+SPARE = Sizes(sockets=4, socket_records=20, bursts=1, invitations=2)  # what does not fit there makes no run inconclusive
 WORK = "for number in range(20000): os.lseek(9, number, 0) if False else os.getppid()\n"
 
 
@@ -75,12 +79,12 @@ def followed(script: str, sizes: Sizes, most_bytes: int = 512 << 20) -> Result:
 @pytest.mark.parametrize(
     ("script", "sizes", "reason", "number"),
     [
-        (DATAGRAMS, Sizes(waiting=4), "arrival", 16),
-        (CHILDREN, Sizes(threads=4), "threads_full", 5),  # the parent is one of the four
-        (CHILDREN, Sizes(serials=2), "serials_full", None),
-        (ONE_SOCKET, Sizes(datagram_sockets=16), "arrival", None),
+        (DATAGRAMS, SMALL, "arrival", 16),
+        (CHILDREN, SMALL, "threads_full", 5),  # the parent is one of the four
+        (CHILDREN, FEW, "serials_full", None),
+        (ONE_SOCKET, FEW, "arrival", None),
         (UNREAD, Sizes(arrivals=1024), "arrival", None),
-        (CONNECTIONS, Sizes(generations=4), "generations_full", None),
+        (CONNECTIONS, SMALL, "generations_full", None),
         (WORK, Sizes(ring_bytes=4096), "ring_full", None),
     ],
 )
@@ -100,7 +104,7 @@ def test_with_room_nothing_is_lost(kernel: None) -> None:
 
 @pytest.mark.live
 def test_addresses_that_do_not_fit_are_counted(kernel: None) -> None:
-    result = followed(CONNECTIONS, Sizes(sockets=4, socket_records=20))
+    result = followed(CONNECTIONS, SPARE)
     assert result.events.sound and result.verdict == "pass", result.events
     assert result.events.reasons["sockets_full"] > 20
     assert len(result.socket_names) == 20 and len(result.socket_ends) == 4
@@ -108,7 +112,7 @@ def test_addresses_that_do_not_fit_are_counted(kernel: None) -> None:
 
 @pytest.mark.live
 def test_calls_without_a_burst_are_reported_one_by_one(kernel: None) -> None:
-    result = followed(EAGAIN, Sizes(bursts=1))
+    result = followed(EAGAIN, SPARE)
     assert result.events.sound and result.verdict == "pass", result.events
     assert sum(call.count for call in result.named("read") if call.errno == "EAGAIN") == 400
 
@@ -116,7 +120,7 @@ def test_calls_without_a_burst_are_reported_one_by_one(kernel: None) -> None:
 @pytest.mark.live
 def test_epoll_registrations_that_do_not_fit_are_counted(kernel: None) -> None:
     script = "import select; poll = select.epoll(); pipes = [os.pipe() for _ in range(20)]\n"
-    result = followed(script + "for reader, _ in pipes: poll.register(reader, select.EPOLLIN)\n", Sizes(watchers=4))
+    result = followed(script + "for reader, _ in pipes: poll.register(reader, select.EPOLLIN)\n", SMALL)
     if any(probe.name == "wait queues" and not probe.attached for probe in result.probes):
         kernel_lacks("the kernel refuses probes in its functions")
     assert result.verdict == "inconclusive" and result.events.reasons["watchers_full"] == 16
@@ -126,7 +130,7 @@ def test_epoll_registrations_that_do_not_fit_are_counted(kernel: None) -> None:
 def test_an_invitation_too_many_is_refused(kernel: None) -> None:
     from probes.capture.instrument import Instrument
 
-    with Instrument(Sizes(invitations=2)) as instrument:
+    with Instrument(SPARE) as instrument:
         instrument.invite()
         instrument.invite()
         with pytest.raises(CannotTrace, match="2 processes were invited"):
