@@ -1,9 +1,8 @@
 """`invoke test`: the linters and the tests, several processes at a time.
 
 Live tests mostly wait: for traffic, for sleeps, for processes. So three processes of live tests run at a time, and beside them,
-with lower priority, what computes: the pure tests, in forks of one process (tests/forks.py). They take the CPU time that live
-tests leave. The tests that compare durations run first, and no other test beside them; only the linters do, in the scheduler's
-idle class (man 7 sched).
+with lower priority, what computes: a process of linters, and the pure tests, in forks of one process (tests/forks.py). They
+take the CPU time that live tests leave. The tests that compare durations run first, alone.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,25 +41,17 @@ _LIVE_PARTS = (
 _PURE_JOB = (*_PURE, "-p", "tests.forks", "--forks", "3", "tests")  # three, as some tests wait for servers
 
 
-class Priority(Enum):
-    """How a job shares the CPUs with the others: the command that starts it so."""
-
-    NORMAL = ""
-    LOWER = "nice -n 10"
-    IDLE = "chrt --idle 0"  # it gets a CPU that no other task wants
-
-
 @dataclass(frozen=True)
 class Job:
     """One process: pytest with a part of the tests, or a linter."""
 
     words: tuple[str, ...]
-    priority: Priority = Priority.NORMAL
+    gives_way: bool = False  # lower priority
 
     @property
     def line(self) -> list[str]:
         """The command line."""
-        return [*self.priority.value.split(), *_START, *self.words]
+        return [*(("nice", "-n", "10") if self.gives_way else ()), *_START, *self.words]
 
 
 def test(*, rest: list[str]) -> int:
@@ -78,17 +68,17 @@ def test(*, rest: list[str]) -> int:
         chosen = _LIVE if options.live else _PURE if options.pure else ("pytest",)
         return subprocess.run(Job((*chosen, *for_pytest)).line, cwd=ROOT).returncode
     live = [] if options.pure else [Job(words) for words in _parted(_LIVE, _LIVE_PARTS, _TIMED)]
-    pure = [] if options.live else [Job(_PURE_JOB, Priority.LOWER if live else Priority.NORMAL)]
+    pure = [] if options.live else [Job(_PURE_JOB, gives_way=bool(live))]
     jobs = Jobs()
-    with jobs.beside([] if options.live else _linters(Priority.IDLE if live else Priority.NORMAL)):
-        if live:
-            jobs.run([Job((*_LIVE, *_TIMED))], [])
+    if live:
+        jobs.run([Job((*_LIVE, *_TIMED))], [])
+    with jobs.beside([] if options.live else _linters(gives_way=bool(live))):
         jobs.run(live, pure)
     return jobs.summary()
 
 
-def _linters(priority: Priority) -> list[Job]:
-    return [Job(words, priority) for words in (("mypy", "."), ("ruff", "check", "."), ("ruff", "format", "--check", "."))]
+def _linters(gives_way: bool) -> list[Job]:
+    return [Job(words, gives_way) for words in (("mypy", "."), ("ruff", "check", "."), ("ruff", "format", "--check", "."))]
 
 
 def _parted(chosen: Sequence[str], parts: Sequence[Sequence[str]], without: Sequence[str]) -> list[tuple[str, ...]]:
@@ -132,10 +122,7 @@ class Jobs:
         self._stopped = False
 
     def run(self, live: Sequence[Job], pure: Sequence[Job]) -> None:
-        """Three workers take the live jobs, another one the pure jobs; each then takes what the others have not begun.
-
-        Without live jobs two workers keep two CPUs busy.
-        """
+        """Three workers take the live jobs, another one the pure jobs; each then takes what the others have not begun."""
         queues = deque(live), deque(pure)
         self._end(self._started([queues] * _LIVE_AT_ONCE + [queues[::-1]] if live else [queues] * 2))
 

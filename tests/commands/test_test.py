@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from commands import test as command
-from commands.test import Job, Jobs, Priority
+from commands.test import Job, Jobs
 from tests.conftest import ROOT
 
 
@@ -70,7 +70,6 @@ def test_a_job_beside_others_is_done_before_the_summary(capfd: pytest.CaptureFix
     ]
 
 
-def test_a_job_has_its_priority() -> None:
+def test_a_job_that_gives_way_has_a_lower_priority() -> None:
     assert Job(("mypy", ".")).line[0] == sys.executable
-    assert Job(("mypy", "."), Priority.LOWER).line[:3] == ["nice", "-n", "10"]
-    assert Job(("mypy", "."), Priority.IDLE).line[:3] == ["chrt", "--idle", "0"]
+    assert Job(("mypy", "."), gives_way=True).line[:3] == ["nice", "-n", "10"]
