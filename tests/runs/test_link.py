@@ -275,4 +275,4 @@ def test_without_the_right_to_make_namespaces_the_error_names_the_remedy() -> No
     ) as holder:
         answer = json.loads(holder.communicate(timeout=60 * PATIENCE)[0])
     assert "no network namespace" in answer["problem"] and "CAP" not in answer["problem"]
-    assert "--privileged" in answer["remedy"] and "without --link" in answer["remedy"]
+    assert "--privileged" in answer["remedy"] and "leave --link out" in answer["remedy"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import pty
 import re
 import shutil
@@ -15,8 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from probes.kernel import syscalls
 from probes.patience import PATIENCE
 from tests.conftest import COMMAND, iolab, started_anew, tool
 
@@ -232,6 +235,8 @@ def serving(command: list[str], port: int, requests: list[bytes], answer: bytes,
                 time.sleep(0.02)
         with connection:
             connection.settimeout(20 * PATIENCE)
+            while not waits_for_events(psutil.Process(runner.pid)):  # else each wait may find the next request already there
+                assert time.monotonic() < deadline, "the server never waits in epoll_wait"
             for request in requests:
                 connection.sendall(request)
                 seen = b""
@@ -242,6 +247,17 @@ def serving(command: list[str], port: int, requests: list[bytes], answer: bytes,
     found: dict[str, Any] = json.loads(answer_file.read_text())
     assert found["events"]["lost"] == found["events"]["unmatched"] == 0
     return found
+
+
+def waits_for_events(runner: psutil.Process) -> bool:
+    """Does a process that the runner started sleep in epoll_wait or epoll_pwait? (man 5 proc_pid_syscall)"""
+    numbers = syscalls.numbers(platform.machine())
+    waits = {str(numbers[name]) for name in ("epoll_wait", "epoll_pwait") if name in numbers}
+    with contextlib.suppress(psutil.NoSuchProcess, OSError):
+        return any(
+            Path(f"/proc/{child.pid}/syscall").read_text().split()[0] in waits for child in runner.children(recursive=True)
+        )
+    return False
 
 
 def program(name: str) -> str:
