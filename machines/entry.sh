@@ -12,7 +12,8 @@ case $0 in
     [ $# != 0 ] || set -- --help
     ;;
 esac
-export IOLAB_CALLED="${IOLAB_CALLED:-docker run --rm -it --privileged iolab}"
+mounted=$(! mountpoint -q /out || echo ' -v "$PWD:/out"')
+export IOLAB_CALLED="${IOLAB_CALLED:-docker run --rm -it --privileged$mounted iolab}"
 
 as_owner() {
     here=$(pwd) # not ".": stat(2) on "." fails in a folder that only its owner may enter

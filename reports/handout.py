@@ -70,10 +70,21 @@ def _for_students(content: Page) -> list[str]:
         "The command asks these questions, runs the lab and marks your answers.",
         "Then try:",
         "\n".join(f"- `{command.replace('invoke ', './iolab ', 1)}`" for command, _reason in content.try_next),
+        *_exercise(content),
         f"## {heading}",
         *(f"`{source.path}`\n\n```python\n{source.text}```" for source in content.sources),
         "## Further reading",
         "\n".join(f"- {text}" for text in content.reading),
+    ]
+
+
+def _exercise(content: Page) -> list[str]:
+    """Where the student writes a server of this model."""
+    if not content.exercise:
+        return []
+    command = f"./iolab exercise {content.name}"
+    return [
+        f"To write such a server yourself: `{command}` writes a server with gaps to complete, and `{command} --check` tests it."
     ]
 
 

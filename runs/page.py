@@ -15,6 +15,7 @@ from probes.context import lab_of
 from probes.errors import WrongUsage
 from probes.measure.result import Result, Verdict
 from runs import predict
+from runs.exercise import source
 from runs.predict import Prediction, Question
 from runs.report import Report, report
 
@@ -56,6 +57,7 @@ class Page:
     statements: tuple[Statement, ...]
     sources: tuple[Source, ...]
     experiment: bool  # the source is a function that makes the calls itself, and no server
+    exercise: bool  # is there an exercise of the same name?
     reading: tuple[str, ...]
     example: Report
     truths: Prediction  # what the example answers to the questions
@@ -79,6 +81,7 @@ def page(name: str, result: Result) -> Page:
         statements=_statements(lab, result),
         sources=_sources(name),
         experiment=bool(lab.experiment),
+        exercise=name in source.models(),
         reading=lab.reading,
         example=report(result),
         truths=predict.against(result, predict.questions(name, SEED), {}, SEED),

@@ -53,7 +53,12 @@ def write_list(desks: Sequence[Desk], file: IO[str]) -> None:
 
 def write_begun(desk: Desk, new: bool, file: IO[str]) -> None:
     """The student's file and its gaps. `written`: this command wrote it."""
-    state = {"state": str(desk.state), "written": new, "gaps": [_gap(each) for each in desk.written()]}
+    state = {
+        "state": str(desk.state),
+        "written": new,
+        "cautions": list(desk.cautions),
+        "gaps": [_gap(each) for each in desk.written()],
+    }
     _write(_head(desk.exercise, str(desk.path)) | state, file)
 
 

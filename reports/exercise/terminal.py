@@ -79,6 +79,8 @@ def write_begun(desk: Desk, new: bool, file: IO[str], width: int | None = None) 
         out.print(Text(title, style="bold"))
         if not new:
             note(out, "the file existed already, and is unchanged (--again writes the skeleton anew)")
+        for caution in desk.cautions:
+            note(out, caution)
         section(out, "gaps")
         grid = _grid()
         for each in desk.written():

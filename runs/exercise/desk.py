@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
+import os
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from runs.grading import criteria
 
 FOLDER = "exercises"  # in the current folder
 C_OPTIONS = ("-Wall", "-Wextra", "-pthread")
+_PACKAGES = "gcc libc6-dev"
 _COMPILES_WITHIN = 60.0  # seconds
 # Models that Python's library has no functions for; a binding by ctypes would hide the model.
 _IN_C_ONLY = {"io_uring": "io_uring", "native_aio": "io_submit and io_getevents", "posix_aio": "aio_read and aio_write"}
@@ -155,6 +157,17 @@ class Desk:
             yield (str(program), "{port}")
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """What keeps the student from a check, in sentences with what to do."""
+        found = []
+        called = os.environ.get("IOLAB_CALLED", "")
+        if called.startswith("docker") and " -v " not in called:
+            found.append('the file ends with this container: docker run -v "$PWD:/out" ... keeps it in the current folder')
+        if self.exercise.language is Language.C and not _compiler():
+            found.append(f"--check needs a C compiler (cc), and there is none here. {_how_to_install()}")
+        return tuple(found)
+
+    @property
     def starts_by(self) -> str:
         """How a student starts the server."""
         if self.exercise.language is Language.PYTHON:
@@ -165,10 +178,22 @@ class Desk:
         )
 
 
+def _compiler() -> str | None:
+    return next((found for name in ("cc", "gcc", "clang", "tcc") if (found := shutil.which(name))), None)
+
+
+def _how_to_install() -> str:
+    """What to type for a compiler; in the container image, where the next container has only what its image has."""
+    if os.environ.get("IOLAB_CALLED", "").startswith("docker"):
+        line = f"apt-get update && apt-get install --yes {_PACKAGES}"
+        return f"Make an image with one: printf 'FROM iolab\\nRUN {line}\\n' | docker build -t iolab-c - (docs/docker.md)"
+    return f"Debian, Ubuntu: {'' if os.geteuid() == 0 else 'sudo '}apt-get install {_PACKAGES}"
+
+
 def _compile(path: Path, program: Path) -> None:
-    compiler = shutil.which("cc") or shutil.which("gcc")
+    compiler = _compiler()
     if compiler is None:
-        raise CannotTrace("there is no C compiler (cc) here", "Debian, Ubuntu: sudo apt-get install gcc libc6-dev")
+        raise CannotTrace("there is no C compiler (cc) here", _how_to_install())
     line = [compiler, *C_OPTIONS, "-o", str(program), str(path)]
     try:
         done = subprocess.run(line, capture_output=True, text=True, errors="replace", timeout=_COMPILES_WITHIN, check=False)

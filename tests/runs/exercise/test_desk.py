@@ -150,3 +150,9 @@ def test_without_a_compiler_the_package_is_named(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CannotTrace, match="apt-get install gcc libc6-dev"), desk.command():
         pass
+    assert "apt-get install gcc libc6-dev" in desk.cautions[0]
+    monkeypatch.setenv("IOLAB_CALLED", "docker run --rm -it --privileged iolab")
+    unmounted, compiler = desk.cautions
+    assert '-v "$PWD:/out"' in unmounted and "| docker build -t iolab-c -" in compiler
+    monkeypatch.setenv("IOLAB_CALLED", 'docker run --rm -it --privileged -v "$PWD:/out" iolab')
+    assert desk.cautions == (compiler,)
