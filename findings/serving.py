@@ -10,6 +10,7 @@ from probes.kernel import syscalls
 from probes.measure.result import AnsweredBy, Call, Message, Result, Thread
 from probes.measure.table import table
 
+_PHASES = ("wait", "sched_delay", "preempted", "copy", "kernel")
 _MOST = 0.9  # of a thread's life: a thread of a runtime sleeps
 
 
@@ -58,6 +59,16 @@ class Servers:
             for call in self._calls.get(thread.serial, ())
         )
 
+    def _last_served(self, threads: Sequence[Thread], since: int) -> int:
+        """The end of the last call that accepted, read or wrote: Java starts a thread for SIGTERM later."""
+        ends = (
+            call.exit
+            for thread in threads
+            for call in self._calls.get(thread.serial, ())
+            if call.socket is not None or call.name in syscalls.ACCEPTS
+        )
+        return max(ends, default=since)
+
     def calls_of(self, pid: int) -> int:
         """How many calls the server made, from its start on."""
         return sum(thread.calls for thread in self._threads.get(pid, ()))
@@ -80,7 +91,8 @@ class Servers:
         """The calls of the server after its listen, and the threads that lived then: without the start of an interpreter.
 
         The process that listens comes first among the threads: a shell may have started it. Without a call of listen all stays.
-        `idle` False leaves out the threads that were there before, served no connection, and did little: those of a runtime.
+        `idle` False leaves out threads of a runtime: those that were there before or came at the end, served no connection, and
+        did little.
         """
         threads = self._threads.get(pid, [])
         if listen := self._listen(pid):
@@ -88,11 +100,12 @@ class Servers:
             threads = [_since(thread, listen.enter, self._calls.get(thread.serial, ())) for thread in kept]
             threads.sort(key=lambda thread: (thread.serial != listen.thread, thread.start))
             if not idle:
+                served = self._last_served(threads, listen.exit)
                 threads = [
                     thread
                     for thread in threads
                     if thread.serial == listen.thread
-                    or thread.start > listen.exit
+                    or listen.exit < thread.start < served
                     or thread.awake > _MOST * thread.wall
                     or self._serves(thread, listen.exit)
                 ]
@@ -125,16 +138,17 @@ def _below(threads: Sequence[Thread], serial: int) -> list[Thread]:
 
 def _since(thread: Thread, begin: int, calls: Sequence[Call]) -> Thread:
     """The thread's life from `begin` on. What it did off a CPU outside of calls is counted as later than `begin`: only the
-    sums of these times are known, and user code must not be overstated.
+    sums of these times are known, and user code must not be overstated. So is what it did in a call that was under way then,
+    such as the wait of a runtime's thread that has no work.
     """
     if thread.start >= begin:
         return thread
     later = [call for call in calls if call.enter >= begin]
-    outside = {
-        phase: max(getattr(thread, phase) - sum(getattr(call, phase) for call in calls), 0)
-        for phase in ("wait", "sched_delay", "preempted", "copy", "kernel")
-    }
-    inside = {phase: sum(getattr(call, phase) for call in later) for phase in outside}
+    outside = {phase: max(getattr(thread, phase) - sum(getattr(call, phase) for call in calls), 0) for phase in _PHASES}
+    inside = {phase: sum(getattr(call, phase) for call in later) for phase in _PHASES}
+    for call in calls:
+        if call.enter < begin < call.exit:
+            inside = _added(inside, call, call.exit - begin)
     left = thread.end - begin - sum(inside.values())
     phases = {}
     for phase, part in inside.items():
@@ -143,3 +157,13 @@ def _since(thread: Thread, begin: int, calls: Sequence[Call]) -> Thread:
     return replace(
         thread, start=begin, user=max(left, 0), calls=sum(call.count for call in later), parent=thread.parent, **phases
     )
+
+
+def _added(inside: dict[str, int], call: Call, most: int) -> dict[str, int]:
+    """The phases with those of a call, of which at most so many ns were later; the waits come last in most calls."""
+    added = dict(inside)
+    for phase in _PHASES:
+        part = min(getattr(call, phase), most)
+        added[phase] += part
+        most -= part
+    return added

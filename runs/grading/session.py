@@ -36,7 +36,8 @@ from runs.processes import python
 from runs.submission import Address, Ending, Launch, NotListening, Submission, how_ended
 
 TRAFFIC = Traffic(clients=3, messages=11, gap_ms=20, give_up_after=1.5)
-_FOR_ONE_THREAD = 6  # clients: while one is served, the others are not ready, and a right loop leaves them alone
+# While one client is served, the others are not ready, and a right loop leaves them alone.
+_FOR_ONE_THREAD = dataclasses.replace(TRAFFIC, clients=6, gap_ms=40)
 _MORE_THAN_A_POOL = Traffic(clients=40, messages=3, gap_ms=20, give_up_after=5.0)  # ThreadPoolExecutor has 32 at most
 LONGEST = 30.0  # seconds for the trials of one submission; those that are left then are lost
 _LONGEST_SHOWN = 15.0  # seconds for the failed trials that are run once more
@@ -131,8 +132,8 @@ def traffic_of(model: str) -> Traffic:
     if model.partition(":")[0] in criteria.POOLS:
         return _MORE_THAN_A_POOL
     clients = labs.find(model.partition(":")[0]).traffic.clients
-    least = _FOR_ONE_THREAD if model in criteria.ONE_THREAD else TRAFFIC.clients
-    return dataclasses.replace(TRAFFIC, clients=max(least, clients))
+    least = _FOR_ONE_THREAD if model in criteria.ONE_THREAD else TRAFFIC
+    return dataclasses.replace(least, clients=max(least.clients, clients))
 
 
 class Session:

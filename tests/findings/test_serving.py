@@ -54,6 +54,25 @@ def test_the_thread_that_listens_comes_first_and_idle_threads_can_be_left_out() 
     assert idle.serial not in {thread.serial for thread in with_idle.from_its_listening(pid, idle=False).threads}
 
 
+def test_a_thread_asleep_in_a_call_since_before_the_listen_was_not_in_user_code() -> None:
+    result, pid, listened = listening(measured("threads"), 0.1)
+    first = result.threads[0]
+    wait = next(call for call in result.calls if call.thread == first.serial)
+    asleep = first.end - first.start - 1000
+    idle = dataclasses.replace(
+        first, serial=1 << 21, tid=9, parent=first.serial, user=1000, wait=asleep, sched_delay=0, preempted=0, copy=0, kernel=0
+    )
+    call = dataclasses.replace(
+        wait, thread=idle.serial, name="futex", enter=first.start + 1000, exit=first.end, wait=asleep, total=asleep,
+        sched_delay=0, preempted=0, copy=0, kernel=0,
+    )  # fmt: skip
+    servers = Servers(dataclasses.replace(result, threads=(*result.threads, idle), calls=(*result.calls, call)))
+    part = servers.from_its_listening(pid)
+    found = next(thread for thread in part.threads if thread.serial == idle.serial)
+    assert found.start == listened and found.user == 0 and found.wait == found.wall
+    assert idle.serial not in {thread.serial for thread in servers.from_its_listening(pid, idle=False).threads}
+
+
 def test_an_unknown_server_has_nothing() -> None:
     part = Servers(measured("epoll")).from_its_listening(77)
     assert (part.calls, part.threads, Servers(part).listened_at(77)) == ((), (), None)
