@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from probes.measure.messages import Family
-from probes.measure.result import PHASES, Call, ReadyListEvent, Sleep, SocketCopy
+from probes.measure.result import Call, ReadyListEvent, Sleep, SocketCopy
 
 
 @dataclass
@@ -23,21 +23,9 @@ class Life:
     end: Any = None
     state: Any = None  # of a recording that was cut off: what the thread was in when its last sums were taken
     bursts: int = 0
-    inside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PHASES, 0))  # sums over the calls
 
     @property
     def family(self) -> Family:
         """The process and the creator of the thread."""
         worker = bool(getattr(self.birth, "worker", 0))
         return Family(self.birth.parent if worker else 0, self.birth.ns_tgid, tuple(self.outside) if worker else ())
-
-    def add(self, call: Call) -> None:
-        """Takes a call into the thread's accounts."""
-        self.calls.append(call)
-        inside = self.inside
-        inside["total"] += call.total
-        inside["wait"] += call.wait
-        inside["sched_delay"] += call.sched_delay
-        inside["preempted"] += call.preempted
-        inside["copy"] += call.copy
-        inside["kernel"] += call.kernel

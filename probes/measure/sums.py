@@ -35,9 +35,7 @@ _SAME = (
 )  # fmt: skip
 
 
-_NO_FIGURES = {
-    "count": 0, "wait": 0, "sched_delay": 0, "longest": 0, "walked": 0, "waker_walked": 0, "histogram": (),
-}  # fmt: skip
+_NO_WAKER, _OPEN = int(SleepFlag.OPEN | SleepFlag.UNSEEN), int(SleepFlag.OPEN)
 
 
 def _added(row: SleepSum, more: SleepSum) -> SleepSum:
@@ -61,7 +59,9 @@ class SumReader:
         self._arch, self._stack = arch, stack
         self.calls: list[CallSum] = []
         self.others: Others | None = None
-        self._sleeps: dict[SleepSum, SleepSum] = {}
+        self._sleeps: dict[tuple[object, ...], SleepSum] = {}
+        self._stacks: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._wakers: dict[Waker, Waker] = {}
         self._queue = functools.cache(self._queue_of)
         self._waker = functools.cache(self._waker_of)
 
@@ -91,12 +91,14 @@ class SumReader:
         return self._outside.get(thread, ())
 
     def _queue_of(self, number: int) -> tuple[str, tuple[str, ...]]:
-        stack = own(self._stack(number))
+        found = own(self._stack(number))
+        stack = self._stacks.setdefault(found, found)
         return queue_name(stack), stack
 
     def _waker_of(self, number: int, comm: str) -> Waker:
         stack = of_waker(self._stack(number))
-        return Waker(comm, 0, wake_chain(stack), stack)
+        waker = Waker(comm, 0, wake_chain(stack), stack)
+        return self._wakers.setdefault(waker, waker)
 
     def on_sum(self, record: Any) -> None:
         """A row of calls."""
@@ -117,14 +119,15 @@ class SumReader:
     def on_sleep_sum(self, record: Any) -> None:
         """A row of sleeps."""
         row = self.sleep_sum(record)
-        alike = replace(row, **_NO_FIGURES)  # type: ignore[arg-type]
+        # Equal stacks and equal wakers are the same objects (_queue_of, _waker_of): no hash is made of all their frames.
+        alike = (row.thread, row.call, row.queue, id(row.stack), id(row.waker), row.waker_thread, row.open)
         before = self._sleeps.get(alike)
         self._sleeps[alike] = _added(before, row) if before else row
 
     def sleep_sum(self, record: Any) -> SleepSum:
         """The row of sleeps of a record, which may lack its histogram."""
         queue, stack = self._queue(record.stack)
-        known = not record.flags & (SleepFlag.OPEN | SleepFlag.UNSEEN)
+        known = not record.flags & _NO_WAKER
         return SleepSum(
             thread=record.thread,
             call=None if record.nr == -1 else syscalls.name_of(record.nr, self._arch),
@@ -132,7 +135,7 @@ class SumReader:
             stack=stack,
             waker=self._waker(record.waker_stack, record.waker_comm) if known else None,
             waker_thread=record.waker if known else 0,
-            open=bool(record.flags & SleepFlag.OPEN),
+            open=bool(record.flags & _OPEN),
             count=record.count,
             wait=record.wait,
             sched_delay=record.delay,
