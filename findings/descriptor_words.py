@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 
 from findings.models.descriptors import argument, processes
+from findings.once import once
 from probes.kernel import syscalls
 from probes.measure.result import Call, Result, Thread
 from probes.measure.rows import Descriptor
@@ -307,6 +308,7 @@ def _by_its_sleeps(call: Call) -> str:
 _Event = tuple[int, int, Callable[[], None]]
 
 
+@once
 def words_of(result: Result) -> DescriptorWords:
     """The descriptors of a finished run, or of a part of it: the names of sockets are those of all its threads."""
     process_of = processes(result.threads)

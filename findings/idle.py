@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 
 from findings.futexes import Locks
 from findings.loops import Loop, OtherWaiters, event_loops
+from findings.once import once
 from findings.unread import left_unread
 from findings.view import Run
 from findings.waits import Tasks, sleeps_in_calls
@@ -224,9 +225,15 @@ def _slept_on(thread: Thread, queues: Collection[str]) -> int:
     return sum(slept.ns for slept in thread.slept_on if slept.queue in queues)
 
 
+@once
+def idleness_of(run: Run) -> Idleness:
+    """Every sleep of the run, split."""
+    return Idleness(run)
+
+
 def asleep(run: Run) -> dict[int, AsleepTime]:
     """The parts of each thread's time asleep, by the thread's serial number."""
-    idleness = Idleness(run)
+    idleness = idleness_of(run)
     return {thread.serial: idleness.of_thread(thread) for thread in run.result.threads}
 
 

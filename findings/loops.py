@@ -6,6 +6,7 @@ import bisect
 import collections
 from dataclasses import dataclass
 
+from findings.once import once
 from findings.view import Run
 from probes.context import LabRun
 from probes.kernel import syscalls
@@ -42,6 +43,7 @@ class Loop:
         return call.name in self.waits and not (call.name in _POLLS and len(self.waits) > 1 and _polls_one(call))
 
 
+@once
 def event_loops(run: Run) -> list[Loop]:
     """The event loops of a run.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from findings.models.behaviour import Behaviour, Use, behaviour
 from findings.models.classify import classify_behaviour
 from findings.models.model import Architecture, Classification, Mechanism
+from findings.once import once
 from probes.measure.result import Call, Result, Thread
 from probes.measure.wakers import Link
 from probes.words import count
@@ -158,6 +159,7 @@ class Identity:
     roles: Roles
 
 
+@once
 def identify(result: Result) -> Identity:
     """Classification and roles, from one reading of the calls."""
     seen = behaviour(result)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from findings.descriptor_words import socket_words
-from findings.idle import Idleness
+from findings.idle import idleness_of
 from findings.view import Run
 from findings.waits import Tasks, runs_for_itself
 from probes.kernel import syscalls
@@ -93,7 +93,7 @@ class _Stories:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._tasks = Tasks(run.result.threads)
-        self._idleness = Idleness(run)
+        self._idleness = idleness_of(run)
         self._threads = {thread.serial: thread for thread in run.result.threads}
 
     def slowest(self, number: int, part: Result) -> Slowest:

@@ -11,7 +11,8 @@ import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from findings.roles import Roles
+from findings.once import once
+from findings.roles import Roles, roles
 from probes.kernel import syscalls
 from probes.measure.result import Call, Result
 
@@ -46,6 +47,12 @@ class StartUp:
     def first(self) -> int:
         """When the first process began to serve, ns."""
         return min(self.begins.values())
+
+
+@once
+def of_run(result: Result) -> StartUp | None:
+    """The start-up of the run, by its own roles."""
+    return start_up(result, roles(result))
 
 
 def start_up(result: Result, roles: Roles) -> StartUp | None:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from findings.once import once
 from findings.view import Run
 from probes.kernel import syscalls
 from probes.measure.result import Call
@@ -28,6 +29,7 @@ class LeftUnread:
     since: int = 0  # the end of that read, ns
 
 
+@once
 def left_unread(run: Run) -> list[LeftUnread]:
     """An entry for each read with data that did not empty its socket, in order.
 
@@ -81,6 +83,7 @@ class _Asleep:
         return self._waits[thread][bisect.bisect_left(begins, begin) : bisect.bisect_left(begins, end)]
 
 
+@once
 def without_room(run: Run) -> dict[tuple[int, int | None], list[_Span]]:
     """For each thread and descriptor: from a write that sent less than it was given, or EAGAIN, until a write that sent all."""
     spans: dict[tuple[int, int | None], list[_Span]] = collections.defaultdict(list)

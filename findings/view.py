@@ -145,13 +145,10 @@ class Run:
         """The calls of these names that were not cut short by the signal that ended the server."""
         return [call for call in self.result.named(*names) if not ended_by_signal(call)]
 
-    @cached_property
+    @property
     def calls_of(self) -> dict[int, list[Call]]:
         """The calls of each thread that made any, in order, by the thread's serial number."""
-        calls: dict[int, list[Call]] = {}
-        for call in self.result.calls:
-            calls.setdefault(call.thread, []).append(call)
-        return calls
+        return self.result.calls_of
 
     @cached_property
     def reads(self) -> list[Call]:

@@ -12,7 +12,7 @@ from findings.diagnosis import Diagnosis, diagnose
 from findings.endings import Ended, endings
 from findings.figure import Figure
 from findings.groups import Group
-from findings.idle import Idleness
+from findings.idle import Idleness, idleness_of
 from findings.labels import Labels
 from findings.longest import Longest, longest
 from findings.not_followed import NotFollowed, not_followed
@@ -77,9 +77,7 @@ class Report:
     @cached_property
     def start(self) -> StartUp | None:
         """The start-up; None for a program that does not serve, for a lab, and for a part, whose calls the user chose."""
-        return (
-            None if self.part or isinstance(self.whole.context, LabRun) else startup.start_up(self.whole, self.identity.roles)
-        )
+        return None if self.part or isinstance(self.whole.context, LabRun) else startup.of_run(self.whole)
 
     @cached_property
     def identity(self) -> Identity:
@@ -188,7 +186,7 @@ class Report:
     @cached_property
     def idleness(self) -> Idleness:
         """Which sleeps of the whole run were idle, and in which the thread was held up."""
-        return Idleness(Run(self.whole))
+        return idleness_of(Run(self.whole))
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:

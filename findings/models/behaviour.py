@@ -21,6 +21,7 @@ from functools import cached_property
 
 from findings.models.descriptors import NAMES, O_CLOEXEC, O_NONBLOCK, Descriptor, Descriptors, EpollSet, Kind, argument
 from findings.models.model import Mechanism
+from findings.once import once
 from probes.kernel import syscalls
 from probes.measure.result import Call, Result
 
@@ -133,6 +134,7 @@ class Behaviour:
         return watched
 
 
+@once
 def behaviour(result: Result) -> Behaviour:
     """Reads all calls once, in the order of their ends. (A close takes effect at its start: the number may be used again.)"""
     relevant = [call for call in result.calls if call.name in _RELEVANT and not call.open]

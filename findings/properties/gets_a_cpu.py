@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
-from findings.roles import roles
-from findings.startup import PHASES, start_up
+from findings.startup import PHASES, of_run
 from findings.view import Run
 from probes.context import Throttled, TraceRun
 from probes.measure.result import Thread
@@ -119,7 +118,7 @@ def _by_a_limit(group: Throttled, times: Sequence[_Runnable]) -> Observation:
 
 def _in_service(run: Run, times: list[_Runnable]) -> list[_Runnable]:
     """The same without the start-up of a program that serves."""
-    start = start_up(run.result, roles(run.result))
+    start = of_run(run.result)
     if start is None:
         return times
     wall, wait, delay, preempted = (PHASES.index(phase) for phase in ("wall", "wait", "sched_delay", "preempted"))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from findings.futexes import Locks
-from findings.idle import Idleness
+from findings.idle import Idleness, idleness_of
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
 from findings.view import Run
 from findings.waits import Tasks
@@ -57,7 +57,7 @@ def observe(run: Run) -> Observation:
     locks = _locks(run, threads)
     convoys = [lock for lock in locks if lock.is_convoy(threads)]
     if convoys:
-        idleness = Idleness(run)
+        idleness = idleness_of(run)
         convoys = [lock for lock in map(functools.partial(_held_up, idleness), convoys) if lock.is_convoy(threads)]
         convoys.sort(key=lambda lock: -lock.ns)
     if not convoys:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 from probes.context import Context, TraceRun
 from probes.measure.rows import CallSum, Descriptor, Others, SleepSum
@@ -349,4 +352,28 @@ class Result:
 
     def named(self, *names: str) -> list[Call]:
         """The calls of these names, in order of their start."""
-        return [call for call in self.calls if call.name in names]
+        if len(names) == 1:
+            return [call for _, call in self._by_name.get(names[0], ())]
+        found = [pair for name in set(names) for pair in self._by_name.get(name, ())]
+        return [call for _, call in sorted(found, key=operator.itemgetter(0))]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[tuple[int, Call]]]:
+        """The calls of each name, with their places among all calls."""
+        calls: dict[str, list[tuple[int, Call]]] = {}
+        for pair in enumerate(self.calls):
+            calls.setdefault(pair[1].name, []).append(pair)
+        return calls
+
+    @cached_property
+    def calls_of(self) -> dict[int, list[Call]]:
+        """The calls of each thread that made any, in order, by the thread's serial number."""
+        calls: dict[int, list[Call]] = {}
+        for call in self.calls:
+            calls.setdefault(call.thread, []).append(call)
+        return calls
+
+    @cached_property
+    def found(self) -> dict[object, Any]:
+        """What the findings keep of this result (findings/once.py)."""
+        return {}
