@@ -26,6 +26,7 @@ import collections
 import enum
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from findings.futexes import Locks
 from findings.loops import Loop, OtherWaiters, event_loops
@@ -76,8 +77,7 @@ class AsleepTime:
     causes: tuple[tuple[Cause, int], ...] = ()  # of held_up, the longest first
 
 
-@dataclass(frozen=True)
-class SleepParts:
+class SleepParts(NamedTuple):
     """One sleep: held_up + not_known + idle == Sleep.wait."""
 
     idle: int = 0

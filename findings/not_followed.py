@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import enum
-import heapq
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -88,7 +87,7 @@ def _reads(result: Result) -> Iterator[tuple[Call, _Family]]:
 
 def _in_order(result: Result) -> Iterable[Thread | Call]:
     """The starts of threads and the ends of calls, in the order of time."""
-    return heapq.merge(sorted(result.threads, key=_moment), sorted(result.calls, key=_moment), key=_moment)
+    return sorted((*result.threads, *result.calls), key=_moment)
 
 
 def _moment(event: Thread | Call) -> int:

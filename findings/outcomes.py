@@ -7,6 +7,7 @@ import enum
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from probes.kernel import syscalls
 from probes.measure.result import Call, Result
@@ -39,8 +40,7 @@ _LIMITS = {"ETIMEDOUT", "ETIME"}
 _EINTR = -4
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """One call, or a burst of calls, with its outcome."""
 
     call: Call
@@ -64,11 +64,8 @@ def outcomes(result: Result, calls: Sequence[Call] | None = None) -> tuple[CallO
 
     The outcome of a part's call may depend on calls outside of the part, so `result` is the whole run.
     """
-    by_thread: dict[int, list[Call]] = collections.defaultdict(list)
-    for call in result.calls:
-        by_thread[call.thread].append(call)
     chosen = None if calls is None or calls is result.calls else set(map(id, calls))
-    all_ended = (ended for life in by_thread.values() for ended in of_thread(life, result.machine.arch))
+    all_ended = (ended for life in result.calls_of.values() for ended in of_thread(life, result.machine.arch))
     return by_name(ended for ended in all_ended if chosen is None or id(ended.call) in chosen)
 
 

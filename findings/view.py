@@ -211,9 +211,12 @@ def turns(calls: list[Call]) -> tuple[int, int]:
     return len(set(order)), changes + bool(order)
 
 
+_BY_SIGNAL = frozenset({"EINTR", *syscalls.RESTARTS.values()})
+
+
 def ended_by_signal(call: Call) -> bool:
     """Was the call cut short by a signal (EINTR, or a restart that only the kernel sees)?"""
-    return call.errno == "EINTR" or call.errno in syscalls.RESTARTS.values() or call.result is None
+    return call.errno in _BY_SIGNAL or call.result is None
 
 
 def sleeps(calls: list[Call]) -> list[Sleep]:

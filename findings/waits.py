@@ -23,6 +23,7 @@ class Tasks:
 
     def __init__(self, threads: Iterable[Thread]) -> None:
         self._of: dict[int, list[Thread]] = collections.defaultdict(list)
+        self._for_itself: dict[int, tuple[Waker, bool]] = {}  # by the object, as its hash is made of all frames of a stack
         for thread in sorted(threads, key=lambda thread: thread.start):
             self._of[thread.host_tid].append(thread)
 
@@ -37,7 +38,12 @@ class Tasks:
 
         An interrupt that ends a sleep runs on top of any task. On loopback the sender's own task delivers its packet.
         """
-        return self.at(sleep.waker.tid, sleep.woken) if sleep.waker and runs_for_itself(sleep.waker) else None
+        waker = sleep.waker
+        if waker is None:
+            return None
+        if id(waker) not in self._for_itself:
+            self._for_itself[id(waker)] = waker, runs_for_itself(waker)
+        return self.at(waker.tid, sleep.woken) if self._for_itself[id(waker)][1] else None
 
 
 def runs_for_itself(waker: Waker) -> bool:

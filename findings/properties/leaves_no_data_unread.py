@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bisect
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from findings.properties.property import Cost, Gravity, Observation, Place, Property, broken, held, not_shown, place_of
 from findings.unread import LeftUnread, left_unread
@@ -33,10 +34,11 @@ def observe(run: Run) -> Observation:
         (message.socket, message.ready): _accepted(accepts.get((message.thread, message.fd), []), message)
         for message in run.result.messages
     }
+    waits = _waits(run)
     late = [
         (message, asleep)
         for message in run.result.messages
-        if (asleep := _slept_in_between(run, message, 0 if lab else accepted[message.socket, message.ready])) >= least
+        if (asleep := _slept_in_between(waits, message, 0 if lab else accepted[message.socket, message.ready])) >= least
     ]
     if not left and not late:
         return held(
@@ -88,19 +90,40 @@ def _places(run: Run, left: Sequence[LeftUnread], late: Sequence[tuple[Message, 
     ]
 
 
-def _slept_in_between(run: Run, message: Message, accepted: int) -> int:
+class _Waits(NamedTuple):
+    """The waits of one thread among its calls: their places, and when they began."""
+
+    calls: Sequence[Call]
+    places: list[int]
+    begins: list[int]
+
+    def of(self, since: int, until: int) -> list[int]:
+        """The places of the waits that began after `since` and not after `until`."""
+        return self.places[bisect.bisect_right(self.begins, since) : bisect.bisect_right(self.begins, until)]
+
+
+def _waits(run: Run) -> dict[int, _Waits]:
+    """The waits of each thread that made any call."""
+    found = {}
+    for thread, calls in run.calls_of.items():
+        places = [at for at, call in enumerate(calls) if call.name in syscalls.LOOP_WAITS]
+        found[thread] = _Waits(calls, places, [calls[at].enter for at in places])
+    return found
+
+
+def _slept_in_between(waits: Mapping[int, _Waits], message: Message, accepted: int) -> int:
     """How long the message's thread slept in its wait while the message was unread, or not read to its end, ns.
 
     The last wait before the first read is the one that reported the message: it may have begun at the moment of its arrival.
     Until its connection is accepted, a message of a program that is not known waits for a free thread, and not for its reader.
     A server that waits for room in the connection's send buffer does not read more from it in the meantime, which is no fault.
     """
-    calls = run.calls_of.get(message.thread, [])
-    at_ready = bisect.bisect_right(calls, max(message.ready, accepted), key=_enter)
-    at_read = bisect.bisect_right(calls, message.read, key=_enter)
-    at_end = bisect.bisect_left(calls, message.copied, key=_enter)
-    unread = [at for at in range(at_ready, at_read) if calls[at].name in syscalls.LOOP_WAITS][:-1]
-    partly_read = [at for at in range(at_read, at_end) if calls[at].name in syscalls.LOOP_WAITS]
+    own = waits.get(message.thread)
+    if own is None:
+        return 0
+    calls = own.calls
+    unread = own.of(max(message.ready, accepted), message.read)[:-1]
+    partly_read = own.of(message.read, message.copied - 1)
     asleep = [at for at in (*unread, *partly_read) if calls[at].sleeps]
     return sum(calls[at].wait for at in asleep if not _has_unsent(calls, at, message.fd))
 

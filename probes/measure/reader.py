@@ -95,6 +95,7 @@ class Reader:
         self._times_copies = self._polls and self._counts_queues and "copy_in_max" in known
         self.lists = "epoll's callback" in attached
         self._wakers: dict[tuple[int, str, int], Waker] = {}
+        self._chains: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._queues: dict[int, tuple[str, tuple[str, ...]]] = {}
         self._arguments: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._facts: dict[int, _Facts] = {}
@@ -218,9 +219,16 @@ class Reader:
         key = (record.waker_stack, record.waker_comm, record.waker_tid)
         waker = self._wakers.get(key)
         if waker is None:
-            stack = of_waker(self._recording.stack(record.waker_stack))
-            waker = self._wakers[key] = Waker(record.waker_comm, record.waker_tid, wake_chain(stack), stack)
+            chain, stack = self._chain(record.waker_stack)
+            waker = self._wakers[key] = Waker(record.waker_comm, record.waker_tid, chain, stack)
         return waker
+
+    def _chain(self, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The way from the cause to the thread that a waker's stack shows, and the stack."""
+        if number not in self._chains:
+            stack = of_waker(self._recording.stack(number))
+            self._chains[number] = (wake_chain(stack), stack)
+        return self._chains[number]
 
     def _on_sleep(self, record: Any, life: Life) -> None:
         queue, stack = self.queue(record.stack)
