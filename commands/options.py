@@ -44,7 +44,6 @@ VALUES = {
     "dir": "DIR",
     "details": "N",
     "fd": "NUMBERS",
-    "file": "FILE",
     "folded": "FILE",
     "folder": "FOLDER",
     "from": "TIME",
