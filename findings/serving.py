@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from signal import Signals
 
 from probes.kernel import syscalls
 from probes.measure.result import AnsweredBy, Call, Message, Result, Thread
@@ -110,7 +111,9 @@ class Servers:
                     or self._serves(thread, listen.exit)
                 ]
         begin = listen.enter if listen else 0  # the call of listen shows which descriptor is the listener
-        calls = [call for thread in threads for call in self._calls.get(thread.serial, ()) if call.enter >= begin]
+        calls = [
+            call for thread in threads for call in self._calls.get(thread.serial, ()) if call.enter >= begin or _lasts(call)
+        ]
         calls.sort(key=lambda call: call.enter)
         messages = [message for thread in threads for message in self._messages.get(thread.serial, ())]
         messages.sort(key=lambda message: message.ready)
@@ -124,6 +127,11 @@ class Servers:
             socket_names=tuple(name for name in self.result.socket_names if name.thread in kept_serials),
             socket_ends=tuple(end for end in self.result.socket_ends if end.name.thread in kept_serials),
         )
+
+
+def _lasts(call: Call) -> bool:
+    """Does the call say what becomes of the children of later? A parent may ignore SIGCHLD before it listens (wait(2))."""
+    return call.name == "rt_sigaction" and call.args[:1] == (Signals.SIGCHLD,)
 
 
 def _below(threads: Sequence[Thread], serial: int) -> list[Thread]:

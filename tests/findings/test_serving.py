@@ -73,6 +73,14 @@ def test_a_thread_asleep_in_a_call_since_before_the_listen_was_not_in_user_code(
     assert idle.serial not in {thread.serial for thread in servers.from_its_listening(pid, idle=False).threads}
 
 
+def test_what_a_parent_does_with_sigchld_lasts() -> None:
+    result, pid, listened = listening(measured("processes"), 0.1)
+    first = result.calls[0]
+    ignores = dataclasses.replace(first, name="rt_sigaction", args=(17, 1, 0, 8), fd=None)
+    part = Servers(dataclasses.replace(result, calls=(ignores, *result.calls))).from_its_listening(pid)
+    assert {call.name for call in part.calls if call.enter < listened} == {"rt_sigaction"} and ignores in part.calls
+
+
 def test_an_unknown_server_has_nothing() -> None:
     part = Servers(measured("epoll")).from_its_listening(77)
     assert (part.calls, part.threads, Servers(part).listened_at(77)) == ((), (), None)
