@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import psutil
@@ -62,6 +63,7 @@ def test_nothing_is_left_after_the_end(kernel: None, compiler: None, number: sig
         process = psutil.Process(runner.pid)
         while len(children := process.children(recursive=True)) < 2:  # the guard, and a program
             assert runner.poll() is None
+            time.sleep(0.01)
         runner.send_signal(number)
         _, errors = runner.communicate(timeout=30 * PATIENCE)
     assert runner.returncode == (130 if number == signal.SIGINT else -number), errors

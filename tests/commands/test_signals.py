@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 
 import psutil
@@ -31,6 +32,7 @@ def ended_by(line: Sequence[str], at_work: Callable[[list[str]], bool], signals:
         process = psutil.Process(runner.pid)
         while not at_work([child.name() for child in process.children(recursive=True)]):
             assert runner.poll() is None
+            time.sleep(0.01)
         processes = process.children(recursive=True)
         for child in processes:
             child.suspend()

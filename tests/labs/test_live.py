@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -230,7 +231,8 @@ def test_nothing_is_left_behind(kernel: None, how: signal.Signals) -> None:
             pass
         us = psutil.Process(runner.pid)
         while len(children := us.children()) < 3:  # the reader of the ring, the server, the clients
-            pass
+            assert runner.poll() is None
+            time.sleep(0.01)
         os.kill(runner.pid, how)
         _, errors = runner.communicate(timeout=20 * PATIENCE)
     _gone, alive = psutil.wait_procs(children, timeout=10 * PATIENCE)

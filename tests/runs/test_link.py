@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,7 @@ def test_nothing_is_left_behind(kernel: None, how: signal.Signals) -> None:
         children: list[psutil.Process] = []
         while len(ours := {space for child in children for space in spaces(child.pid)} - host) < 2 or len(children) < 4:
             assert runner.poll() is None
+            time.sleep(0.01)
             children = us.children()
         os.kill(runner.pid, how)
         _, errors = runner.communicate(timeout=20 * PATIENCE)

@@ -237,6 +237,7 @@ def serving(command: list[str], port: int, requests: list[bytes], answer: bytes,
             connection.settimeout(20 * PATIENCE)
             while not waits_for_events(psutil.Process(runner.pid)):  # else each wait may find the next request already there
                 assert time.monotonic() < deadline, "the server never waits in epoll_wait"
+                time.sleep(0.01)
             for request in requests:
                 connection.sendall(request)
                 seen = b""
