@@ -10,7 +10,7 @@ from probes.measure.result import Result
 from tests.conftest import measured
 
 
-def test_a_result_is_looked_through_once_whoever_asks() -> None:
+def test_a_result_is_read_once_for_all_readers() -> None:
     asked: list[Result] = []
 
     @once
