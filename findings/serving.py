@@ -130,7 +130,7 @@ class Servers:
 
 
 def _lasts(call: Call) -> bool:
-    """Does the call say what becomes of the children of later? A parent may ignore SIGCHLD before it listens (wait(2))."""
+    """Does the call decide what happens to later children? A parent may ignore SIGCHLD before it listens (wait(2))."""
     return call.name == "rt_sigaction" and call.args[:1] == (Signals.SIGCHLD,)
 
 
