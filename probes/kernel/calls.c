@@ -79,7 +79,11 @@ static inline int only_looks(struct thread *t) {
 #define REPEATED 64  /* so many identical rounds of a spin are reported call by call, and those after them folded */
 
 /* 1 if a number is not 0, without a branch: the verifier goes through straight code once. */
-static inline u64 is_set(u64 number) { return (number | -number) >> 63; }
+static inline u64 is_set(u64 number) {
+  u64 sign = number | -number;
+  __asm__ __volatile__("" : "+r"(sign));
+  return sign >> 63;
+}
 
 /* The smaller of two numbers below 2^63. */
 static inline u64 smaller(u64 a, u64 b) { return b ^ ((a ^ b) & -((a - b) >> 63)); }

@@ -145,12 +145,14 @@ static inline u64 stack_id(void *ctx, int slot) {
   if (depth == STACK_FRAMES)
     count(LOSS_STACK_CUT);
   u64 id = 0xcbf29ce484222325ULL;
-  /* The loop has no early exit and no branch, and clang can't turn the index into a pointer: otherwise the verifier takes long, or
-   * gives up on some kernels. Frames beyond the depth belong to an older stack, so they are masked. */
+  /* The loop has no early exit, and clang can make neither a pointer of the index nor a branch of the mask: otherwise the verifier
+   * takes long, or gives up on some kernels. Frames beyond the depth belong to an older stack, so they are masked. */
   for (u32 i = 0; i < STACK_FRAMES; i++) {
     u32 at = i;
     __asm__ __volatile__("" : "+r"(at));
-    u64 inside = ((s64)at - (s64)depth) >> 63;  /* all bits where at < depth */
+    u64 below = (u64)at - depth;
+    __asm__ __volatile__("" : "+r"(below));
+    u64 inside = (s64)below >> 63;  /* all bits where at < depth */
     id = (id ^ (scratch->at[at & (STACK_FRAMES - 1)] & inside)) * 0x100000001b3ULL;
     id ^= id >> 29;
   }

@@ -177,9 +177,9 @@ static inline void socket_call_ended(struct thread *t, s64 ret, u64 now) {
 
 /* All bits where the buffer is not the head of its queue, else none. The compiler can't make a branch of it. */
 static inline u64 is_buffer(u64 skb, u64 head) {
-  u64 other = skb ^ head;
-  __asm__ __volatile__("" : "+r"(other));
-  return (s64)(other | -other) >> 63;
+  u64 other = skb ^ head, sign = other | -other;
+  __asm__ __volatile__("" : "+r"(sign));
+  return (s64)sign >> 63;
 }
 
 struct queue_bytes { u64 bytes, more; };  /* more: all bits if there are more buffers than were counted */
