@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 
 from findings.descriptor_words import socket_words
@@ -11,6 +12,7 @@ from findings.sockets import Untaken, ends_are_known, unread
 from findings.unread import left_unread
 from findings.view import Run
 from findings.whole import why_not_whole
+from probes.context import LabRun
 from probes.words import count, ms
 
 _SLEPT_NS = 20_000_000  # leaves-no-data-unread names a thread that slept for so long beside its data
@@ -24,12 +26,17 @@ def observe(run: Run) -> Observation:
     ends = run.result.socket_ends
     if not ends_are_known(run) or not ends:
         return not_shown("the recording has no end of a socket")
-    found = [each for each in unread(run) if not _is_explained(run, each)]
+    found = [each for each in unread(run) if not _is_explained(run, each) and not _is_a_servers_own(run, each)]
     if not found:
         rest = sum(end.unread or 0 for end in ends)
         words = f", apart from {count(rest, 'byte')} that had just come, or that another finding names" if rest else ""
         return held(f"nothing was unread in {count(len(ends), 'socket')} at the close or at the end of the recording{words}")
     return broken("; ".join(_words(found)), places=_places(run, found))
+
+
+def _is_a_servers_own(run: Run, untaken: Untaken) -> bool:
+    """Is it a socket between the processes of a lab's server? SIGTERM ends them while one may have written to another."""
+    return isinstance(run.result.context, LabRun) and untaken.end.name.family == socket.AF_UNIX
 
 
 def _is_explained(run: Run, untaken: Untaken) -> bool:
