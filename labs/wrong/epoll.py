@@ -21,7 +21,7 @@ WRONG = {
     "short_time_out": "in epoll_wait ended because a time-out expired",
     "sleeping_handler": "in clock_nanosleep",
     "locking_handler": "in futex",
-    "computing_handler": "of its life in user code",
+    "computing_handler": "was in user code for",
     "blocking_accepted": "in recvfrom",
     "blocking_unread": "no call set O_NONBLOCK for 3 of 3 connections",
     "registered_anew": "EPOLL_CTL_ADD added a descriptor again",
