@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from probes.patience import PATIENCE
 from tests.conftest import ROOT
 
 FILE = """
@@ -25,34 +26,29 @@ def test_is_skipped(): pytest.skip("cause")
 DIES = "import os\ndef test_dies(): os.kill(os.getpid(), 9)\ndef test_follows(): pass\n"
 
 
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str]:
-    """pytest on the files of the folder: its status and its summary."""
-    monkeypatch.setenv("CLOSED", str(folder / "closed"))
-    line = [sys.executable, "-I", str(ROOT / "runs" / "start.py"), "pytest", "-p", "no:cacheprovider", "-ra", *words]
-    done = subprocess.run(
-        [*line, "--rootdir", str(folder), str(folder)], cwd=folder, capture_output=True, text=True, timeout=60
-    )
-    return done.returncode, done.stdout
-
-
-def outcomes(printed: str) -> list[str]:
-    return sorted(line for line in printed.splitlines() if line.startswith(("FAILED", "SKIPPED", "E  ")))
-
-
-def test_forks_report_what_one_process_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forks_report_what_pytest_reports_and_a_dead_fork_fails_its_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "test_it.py").write_text(FILE)
-    alone = run(tmp_path, monkeypatch)
-    assert alone[0] == 1 and "3 failed" not in alone[1] and "2 failed, 30 passed, 1 skipped" in alone[1]
-    forked = run(tmp_path, monkeypatch, "-p", "tests.forks", "--forks", "2")
-    assert forked[0] == 1 and "2 failed, 30 passed, 1 skipped" in forked[1]
-    assert outcomes(forked[1]) == outcomes(alone[1])
-    assert "said" in forked[1].partition("Captured stdout call")[2]
-    assert (tmp_path / "closed").read_text() == "closed closed "
-
-
-def test_a_fork_that_dies_fails_its_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "test_dies.py").write_text(DIES)
-    (tmp_path / "test_it.py").write_text("def test_passes(): pass\n")
-    status, printed = run(tmp_path, monkeypatch, "-p", "tests.forks", "--forks", "2")
-    assert status == 1 and "2 failed, 1 passed" in printed
-    assert "FAILED test_dies.py::test_dies - the test has no report" in printed and "-9" in printed
+    monkeypatch.setenv("CLOSED", str(tmp_path / "closed"))
+    words = ["-p", "no:cacheprovider", "-p", "tests.forks", "--forks", "2", "-ra", "--rootdir", str(tmp_path), str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-I", str(ROOT / "runs" / "start.py"), "pytest", *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60 * PATIENCE,
+    )  # fmt: skip
+    assert done.returncode == 1
+    *_, last = done.stdout.splitlines()
+    assert "4 failed, 30 passed, 1 skipped" in last
+    named = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "SKIPPED"))]
+    assert [line.split(" - ")[0].partition(" ")[2] for line in sorted(named)] == [
+        "test_dies.py::test_dies",
+        "test_dies.py::test_follows",
+        "test_it.py::test_one_of_many[17]",
+        "test_it.py::test_prints",
+        "[1] test_it.py:11: cause",
+    ]
+    assert "AssertionError: seventeen" in done.stdout and "At index 1 diff: 2 != 3" in done.stdout
+    assert "said" in done.stdout.partition("Captured stdout call")[2]
+    assert "the test has no report; the forks ended with the statuses" in done.stdout and "-9" in done.stdout
+    assert (tmp_path / "closed").read_text() == "closed "
