@@ -21,16 +21,10 @@ import pytest
 from probes import files
 from probes.errors import WrongUsage
 from tests.conftest import ROOT
+from tests.probes.writing import write
 
 NOBODY, STRANGER, CALLER = 65534, 65533, 4711
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="other users' files need root; to make it run: sudo")
-
-
-def write(path: Path | str, text: str = "new") -> None:
-    """Checks a path and writes to it."""
-    files.check(str(path))
-    with files.whole(str(path)) as file:
-        file.write(text)
 
 
 def refused(path: Path | str, words: str) -> None:
@@ -462,7 +456,7 @@ def test_a_full_disk_is_named() -> None:
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/dev/../proc/thread-self/../../fd/1"])
 @pytest.mark.parametrize("kind", ["file", "pipe"])
 def test_the_output_is_written_to_where_it_stands(tmp_path: Path, name: str, kind: str) -> None:
-    written = f"from tests.probes.test_files import write; write({name!r}, 'new')"
+    written = f"from tests.probes.writing import write; write({name!r}, 'new')"
     code = f"import os; os.write(1, b'first '); {written}; os.write(1, b' last')"
     if kind == "pipe":
         out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
@@ -544,7 +538,7 @@ def test_a_strangers_file_is_not_swept(folder: Path) -> None:
 
 def test_where_linkat_is_refused_the_file_is_copied(tmp_path: Path) -> None:
     path = str(tmp_path / "answer")
-    code = f"from tests.probes.test_files import write; write({path!r}); write({path!r}, 'newer')"
+    code = f"from tests.probes.writing import write; write({path!r}); write({path!r}, 'newer')"
     linkat = {"x86_64": "265", "aarch64": "37"}[os.uname().machine]
     line = [sys.executable, "-m", "tests.refusing", linkat, "1", sys.executable, "-c", code]
     assert subprocess.run(line, cwd=ROOT).returncode == 0
