@@ -233,6 +233,13 @@ def reported(name: str) -> Report:
     return report(checked(name))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_before_forks() -> None:
+    """Each recording is measured once for all forks (tests/forks.py)."""
+    for path in DATA.rglob("*.iolab"):
+        reported(str(path.relative_to(DATA).with_suffix("")))
+
+
 def readable_by_all() -> None:
     """The test lets another user run this checkout."""
     if os.geteuid() != 0:

@@ -67,11 +67,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--forks", type=int, default=0, help="run the tests in so many forks of one process")
 
 
+class Hooks:
+    """Hooks that a conftest.py may implement."""
+
+    def pytest_before_forks(self) -> None:
+        """Computes what all forks share."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(Hooks)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     number: int = session.config.getoption("forks")
     if not number or session.testsfailed or session.config.option.collectonly:
         return None  # pytest's own loop
+    session.config.hook.pytest_before_forks()
     gc.collect()
     gc.freeze()  # a later collection does not write to the pages that the forks share
     gc.set_threshold(_COLLECT)
