@@ -288,5 +288,7 @@ static inline __attribute__((always_inline)) u32 bucket_of(u64 ns) {
   log += has_bit_from(ns, log + 4) << 2;
   log += has_bit_from(ns, log + 2) << 1;
   log += has_bit_from(ns, log + 1);
-  return (log - 6) * 4 + ((ns >> (log - 2)) & 3);
+  u32 bucket = (log - 6) * 4 + ((ns >> (log - 2)) & 3);
+  __asm__ __volatile__("" : "+r"(bucket));  /* or the compiler leaves the caller's mask out, and Linux 5.10 knows no bound */
+  return bucket;
 }
