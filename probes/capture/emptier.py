@@ -1,8 +1,8 @@
 """Empties the ring of the records while the program runs: a process of its own, which emptying.py starts.
 
-`emptier.py CONTROL RING SETTINGS STORE ORDERS PARENT`: four descriptors, the orders as JSON, and the id of a parent with which
-the process ends (0: none). CONTROL is a socket to the instrument, SETTINGS the kernel's table that says whether details are
-wanted, STORE a file in memory that takes the records.
+`emptier.py CONTROL PARENT`: a socket to the instrument, and the id of a parent with which the process ends (0: none). The first
+message on the socket brings the orders as JSON, and three descriptors: the ring, the kernel's table that says whether details
+are wanted (settings), and a file in memory that takes the records (store). The first answer says that the process is at work.
 
 A thread of the instrument would have to wait for the interpreter while another thread has it: on a machine whose CPUs are busy,
 that took up to 2 seconds. This process waits for nobody, and it has a high priority. It also decides when details are wanted,
@@ -23,6 +23,8 @@ LOOK_EVERY = 0.02  # seconds; the ring holds 0.4 s of the busiest server that wa
 # Of the ring: until then records wait, so that the traced program has the CPUs for itself.
 DRAIN_AT = 1 / 32
 DRAIN, LEAVE_DETAILS, STOP = b"drain", b"leave details", b"stop"  # what the instrument asks for
+AT_WORK = b"at work"
+MOST_ORDERS = 1 << 12  # bytes
 _MORE = 64 << 20  # bytes of records that may wait in the file beyond those that the budget allows
 PRIORITY = -10  # on a busy machine a late reader loses records
 
@@ -30,12 +32,14 @@ PRIORITY = -10  # on a busy machine a late reader loses records
 class Emptier:
     """The ring, the file, and the budget of details. `offset`: what the clock of this process is ahead of the probes' clock."""
 
-    def __init__(self, descriptors: list[int], orders: dict[str, object]) -> None:
+    def __init__(self, control: socket.socket, descriptors: list[int], orders: dict[str, object]) -> None:
         from probes.capture.details import Budget
         from probes.capture.ring import Ring
+        from probes.capture.system import update
 
-        control, ring, self._settings, self._store = descriptors
-        self._control = socket.socket(fileno=control)
+        self._control = control
+        self._update = update
+        ring, self._settings, self._store = descriptors
         self._ring = Ring(ring, int(str(orders["ring_bytes"])))
         records, self._most = orders["details"], int(str(orders["most_bytes"]))
         self._budget = Budget(records if isinstance(records, int) else None, self._most)
@@ -53,6 +57,7 @@ class Emptier:
         """Works until the instrument asks for the end, or is gone."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
+        self._control.send(AT_WORK)
         pause = 0.0
         while True:
             if poll.poll(1000 * pause):
@@ -90,10 +95,8 @@ class Emptier:
             return LOOK_EVERY
         wanted = self._budget.wants(self._ring.produced - self._begin, self._now())
         if wanted is not self._wanted:
-            from probes.capture.system import update  # a run without a budget does not wait for its import
-
             self._wanted = wanted
-            update(self._settings, bytes(4), self._values[wanted])
+            self._update(self._settings, bytes(4), self._values[wanted])
         return self._budget.pause(self._now(), LOOK_EVERY)
 
 
@@ -101,9 +104,14 @@ if __name__ == "__main__":
     with contextlib.suppress(OSError):  # a container may lack CAP_SYS_NICE
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120 (pathlib is slow)
-    if parent := int(sys.argv[6]):
-        from probes.capture.prctl import end_with_parent
+    import probes.capture.details
+    import probes.capture.ring
+    import probes.capture.system  # noqa: F401 (all are loaded before the orders come)
+    from probes.capture.prctl import end_with_parent
 
+    if parent := int(sys.argv[2]):
         end_with_parent(parent)
-    with contextlib.suppress(ConnectionError):  # the instrument is gone
-        Emptier([int(number) for number in sys.argv[1:5]], json.loads(sys.argv[5])).run()
+    with contextlib.suppress(ConnectionError), socket.socket(fileno=int(sys.argv[1])) as instrument:  # or it is gone
+        text, descriptors, _, _ = socket.recv_fds(instrument, MOST_ORDERS, 3)
+        if descriptors:
+            Emptier(instrument, descriptors, json.loads(text)).run()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from probes import clock
 from probes.capture import emptier, ring, system
-from probes.capture.emptier import DRAIN, LEAVE_DETAILS, STOP
+from probes.capture.emptier import AT_WORK, DRAIN, LEAVE_DETAILS, STOP
 from probes.patience import PATIENCE
 
 _PIECE = 4 << 20  # bytes that are taken from the file at once
@@ -45,10 +45,10 @@ class Orders:
     with_details: bytes
     without_details: bytes
 
-    def text(self, began: int) -> str:
-        """As an argument of the process. `began`: when details began (ns)."""
+    def text(self, began: int) -> bytes:
+        """As a message to the process. `began`: when details began (ns)."""
         plain = {name: value.hex() if isinstance(value, bytes) else value for name, value in vars(self).items()}
-        return json.dumps(plain | {"began": began, "clock_offset": clock.offset_ns()})
+        return json.dumps(plain | {"began": began, "clock_offset": clock.offset_ns()}).encode()
 
 
 @dataclass
@@ -65,22 +65,24 @@ class Windows:
 
 
 class Emptying:
-    """The process, from the construction to `stop` or `close`. It ends by itself if this process ends."""
+    """The process, from the construction to `stop` or `close`. It ends by itself if this process ends.
 
-    def __init__(self, ring_fd: int, settings_fd: int, orders: Orders) -> None:
-        began = clock.now_ns()
-        self._windows = Windows([], began)
+    It starts while the probes are loaded, `begin` gives it its orders, and `at_work` waits until it follows them.
+    """
+
+    def __init__(self) -> None:
+        self._windows = Windows([], None)
         self._read = self._written = 0  # bytes of the file
         self._store = io.FileIO(os.memfd_create("iolab-records"))
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(_LONGEST)
-        descriptors = (theirs.fileno(), ring_fd, settings_fd, self._store.fileno())
-        line = [sys.executable, "-I", "-S", "-B", str(_SCRIPT), *map(str, descriptors), orders.text(began), _lasting_parent()]
+        self._is_at_work = False
+        line = [sys.executable, "-I", "-S", "-B", str(_SCRIPT), str(theirs.fileno()), _lasting_parent()]
         # It inherits the mask: no signal of the terminal ends it before the instrument does.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             self._process = subprocess.Popen(
-                line, pass_fds=descriptors, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                line, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
         except BaseException:
             self._control.close()
@@ -92,8 +94,23 @@ class Emptying:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self._process.pid, emptier.PRIORITY)
 
+    def begin(self, ring_fd: int, settings_fd: int, orders: Orders) -> None:
+        """Details begin now."""
+        began = clock.now_ns()
+        self._windows = Windows([], began)
+        with contextlib.suppress(OSError):  # it is gone: the records stay in the ring
+            socket.send_fds(self._control, [orders.text(began)], [ring_fd, settings_fd, self._store.fileno()])
+
+    def at_work(self) -> None:
+        """Waits until the process empties the ring: a program that starts before could fill it."""
+        if not self._is_at_work:
+            self._is_at_work = True
+            with contextlib.suppress(OSError):
+                self._control.recv(len(AT_WORK))
+
     def _ask(self, request: bytes) -> None:
         """Waits until the process has done something."""
+        self.at_work()
         try:
             self._control.send(request + b" at %d" % self._read)
             self._written, windows, opened, full = json.loads(self._control.recv(1 << 20))

@@ -76,13 +76,19 @@ class Instrument:
         self._quiet = Quiet()
         self._windows = Windows([], None)
         self._taking = threading.Lock()  # of what is drained: two threads may take it while a program is watched
-        self._programs, self.probes = _attached(Btf(), sizes, wanted)
+        self._emptying = Emptying()
+        try:
+            self._programs, self.probes = _attached(Btf(), sizes, wanted)
+        except BaseException:
+            self._emptying.close()
+            raise
         self._borrowed = True
         try:
             self._keeper = Keeper(self._programs.symbol)
             self._programs.set_up(details=details != 0, walk_every=self._walk_every)
-            self._emptying = Emptying(self._table(RING).fd, self._table("settings").fd, self._orders(details, most_bytes))
+            self._emptying.begin(self._table(RING).fd, self._table("settings").fd, self._orders(details, most_bytes))
         except BaseException:
+            self._emptying.close()
             self._give_back_programs()
             raise
         self._taker: threading.Thread | None = None  # takes what comes while the program runs, if somebody wants that
@@ -205,6 +211,7 @@ class Instrument:
 
         Raises CannotTrace if too many processes have not presented their cookies yet.
         """
+        self._emptying.at_work()
         cookie = new_cookie()
         try:
             self._table("invitations").update(struct.pack("=Q", cookie), _word(1))
@@ -229,6 +236,7 @@ class Instrument:
 
         A thread that one of them creates meanwhile is followed by its creation, or found in the next pass.
         """
+        self._emptying.at_work()
         seen: set[int] = set()
         self._programs.symbols.address("schedule")  # the first look-up reads all names: not while the threads go on
         while fresh := set(running.tasks(pid)) - seen:

@@ -14,7 +14,6 @@ import pytest
 
 from probes.kernel.limits import Sizes
 from probes.measure.measure import measure
-from probes.patience import PATIENCE
 
 pytestmark = pytest.mark.live
 
@@ -36,9 +35,9 @@ def test_nothing_is_lost_and_no_budget_exceeded_while_the_instrument_can_not_run
 ) -> None:
     from probes.capture.instrument import Instrument
 
-    with Instrument(Sizes(ring_bytes=4 << 20), details=details) as instrument:
-        count = 40_000 if details is None else 1_000_000
-        command = [str(compiled("mixed")), str(round(count / PATIENCE)), str(instrument.invite())]
+    with Instrument(details=details) as instrument:
+        count = 160_000 if details is None else 1_000_000
+        command = [str(compiled("mixed")), str(count), str(instrument.invite())]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
         ended_without_the_interpreter(process)
         said = json.loads(process.communicate()[0])
@@ -47,7 +46,7 @@ def test_nothing_is_lost_and_no_budget_exceeded_while_the_instrument_can_not_run
     assert {row.name: row.count for row in result.rows}["getppid"] == said["getppid"]
     if details is None:
         assert result.details.complete
-        assert result.details.recorded * 250 > 4 << 20, "the ring had room for all: the test shows nothing"
+        assert result.details.recorded * 250 > Sizes().ring_bytes, "the ring had room for all: the test shows nothing"
     else:
         assert details / 2 < result.details.recorded < result.details.of / 4 and len(result.details.windows) >= 1
 
