@@ -27,8 +27,7 @@ from probes.errors import LabBroken
 from probes.measure.result import Result
 from probes.patience import PATIENCE
 from probes.words import count
-from runs import driving
-from runs.driving import Outcome, Task
+from runs.driving.task import Outcome, Task, encoded
 from runs.grading import criteria
 from runs.grading.rubric import Rubric
 from runs.lab import measure_and_check
@@ -107,7 +106,7 @@ class Driver:
         """Runs one trial. Raises LabBroken if the clients fail."""
         assert self._process.stdin and self._process.stdout
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(driving.encoded(task))
+            self._process.stdin.write(encoded(task))
             self._process.stdin.flush()
         if not select.select([self._process.stdout], [], [], _ANSWERS_WITHIN * PATIENCE)[0]:
             raise LabBroken(f"the clients of trial {task.trial} did not end", "is the machine overloaded? run it again")
@@ -311,4 +310,4 @@ def run_alone(
         tries -= 1
         if tries <= 0 or (result.events.sound and not result.events.full):
             return examined, result
-        progress("events were lost: once more")
+        progress("events were lost; the submission is run again")

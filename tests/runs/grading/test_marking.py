@@ -19,7 +19,7 @@ from findings.serving import Servers
 from findings.view import Run
 from probes.context import CasesRun, Seen, ServerRun
 from probes.measure.result import Result
-from runs.driving import Outcome
+from runs.driving.task import Outcome
 from runs.grading import marking, rubric
 from runs.grading.criteria import BASIC, basic, evidence
 from runs.grading.mark import Mark, Verdict

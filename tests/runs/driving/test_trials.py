@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from labs.kit.traffic import Traffic
-from runs import driving
-from runs.driving import TRIALS, Outcome, Task
-from runs.protocols import PROTOCOLS
+from runs.driving import peer
+from runs.driving.run import TRIALS, run
+from runs.driving.task import Outcome, Task
+from runs.driving.trials import reset, served
 from servers.kit.echo import talk
 
 Serve = Callable[[socket.socket], None]  # one connection
@@ -26,7 +27,8 @@ SERVED = [name for name in TRIALS if name != "alive"]
 @pytest.fixture
 def drive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Outcome]]:
     """Runs one trial against a server that gives each connection to `serve`, in a thread of its own or in turn."""
-    monkeypatch.setattr(driving, "PATIENCE", 0.15)  # the trials wait for what never comes
+    for file in (peer, reset, served):
+        monkeypatch.setattr(file, "PATIENCE", 0.15)  # the trials wait for what never comes
     with contextlib.ExitStack() as stack:
 
         def of(trial: str, serve: Serve, protocol: str = "echo", own_thread: bool = True, **more: bool) -> Outcome:
@@ -37,7 +39,7 @@ def drive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Outcome]]:
             stack.callback(listener.shutdown, socket.SHUT_RDWR)  # ends accept; a close alone does not (accept(2))
             host, port = listener.getsockname()
             task = Task(trial, host, port, 0, "seed/ada", protocol, TRAFFIC, clients=20, **more)
-            return asyncio.run(driving._run(task))
+            return asyncio.run(run(task))
 
         yield of
     while KEPT:
@@ -190,25 +192,3 @@ def test_a_model_that_takes_turns_is_tried_in_turn(drive: Callable[..., Outcome]
 
 def test_upper_case_is_not_echo(drive: Callable[..., Outcome]) -> None:
     assert "expected" in drive("traffic", talk, protocol="upper").fault
-
-
-@pytest.mark.parametrize(
-    ("protocol", "words"),
-    [("upper", "1 byte of a reply of 64 bytes came"), ("http", "1 byte of a reply to a request of 64 bytes came")],
-)
-def test_a_reply_is_named_by_its_own_size(protocol: str, words: str) -> None:
-    """Of a protocol with several right replies, only the size of the request is known."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        assert driving._Peer(sock, PROTOCOLS[protocol])._so_far(bytearray(1), 64) == words
-
-
-def test_nobody_listens(drive: Callable[..., Outcome]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    outcome = asyncio.run(driving._run(Task("alive", "127.0.0.1", port, 0, "s", "echo")))
-    assert outcome.fault == "no connection was made: Connection refused"
-
-
-def test_the_traffic_depends_on_the_seed_and_the_name() -> None:
-    made = [driving._Trial(Task("reset", "", 0, 0, seed, "echo")).request(64) for seed in ("a/ada", "a/ada", "a/bob", "b/ada")]
-    assert made[0] == made[1] and len(set(made)) == 3

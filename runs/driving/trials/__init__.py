@@ -1,0 +1,1 @@
+"""The trials: each returns what its clients saw, or raises Fault."""
