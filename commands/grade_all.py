@@ -42,9 +42,9 @@ def grade_all(
     outputs.check(out)
     course = _course(model, dir, results, jobs, rubric, protocol, seed, rest)
     process.need_tracing()
-    from runs import submission
+    from runs.submission import isolation
 
-    for words in submission.unprotected(strict=True):
+    for words in isolation.unprotected(strict=True):
         outputs.progress(f"not protected: {words}")
     marks = _mark(course)
     _write_files(course, marks)
@@ -65,9 +65,10 @@ def grade_all(
 def _course(
     model: str, folder: str, results: str, jobs: str, rubric: str, protocol: str, seed: str, command: list[str]
 ) -> Course:
-    from runs import protocols, submission
+    from runs import protocols
     from runs.grading import rubric as rubrics
     from runs.grading.whole_class import Course
+    from runs.submission import launch
 
     points = grading.rubric_of(rubrics, model, rubric)
     place = Path(folder).resolve()
@@ -87,7 +88,7 @@ def _course(
     if not entries:
         raise WrongUsage(f"there is no submission in {folder}", "it needs a folder for each submission")
     for entry in entries:
-        submission.check_folder(entry.launch.folder)
+        launch.check_folder(entry.launch.folder)
     return course
 
 

@@ -102,18 +102,19 @@ def new_seed() -> str:
 def examined(order: Order) -> tuple[Mark, Result]:
     """Runs and judges the submission: its mark, and what the probes saw. Raises WrongUsage, CannotTrace, LabBroken."""
     from findings.serving import Servers
-    from runs import protocols, submission
+    from runs import protocols
     from runs.grading import criteria, marking
     from runs.grading.session import Entry, run_alone
-    from runs.submission import Launch
+    from runs.submission import isolation
+    from runs.submission.launch import Launch, check_command, check_folder
 
     protocol = order.protocol or order.rubric.protocol
     protocols.find(protocol)
-    submission.check_command(order.command, order.folder)
+    check_command(order.command, order.folder)
     if order.strict:
-        submission.check_folder(order.folder)
+        check_folder(order.folder)
     process.need_tracing()
-    unprotected = tuple(f"not protected: {words}" for words in submission.unprotected(order.strict))
+    unprotected = tuple(f"not protected: {words}" for words in isolation.unprotected(order.strict))
     for words in unprotected:
         order.say(words)
     io_uring = criteria.needs_io_uring(order.rubric.model)

@@ -42,7 +42,7 @@ _SERVE = """#!/bin/sh
 export PYTHONPATH={code}
 exec /usr/bin/python3 -m servers {server} --port "$1"
 """
-_USERS = range(61_184, 61_184 + 4096)  # the user ids of submissions (runs/submission.py)
+_USERS = range(61_184, 61_184 + 4096)  # the user ids of submissions (runs/submission/plan.py)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from runs.grading.criteria import Criterion
 from runs.grading.mark import Item, Mark, Mistake, Verdict
 from runs.grading.rubric import Rubric
 from runs.grading.session import LONGEST, Examined, Tried, traffic_of
-from runs.submission import ENDS_WITHIN, Ending, how_ended
+from runs.submission.ending import ENDS_WITHIN, Ending, how_ended
 
 _COUNTED = {Gravity.LOST, Gravity.LATE}  # what a mistake costs, where it costs points
 _ALSO_COUNTED = {"sleeps-without-work", "tries-only-ready-connections"}  # a CPU: the model is there to save it

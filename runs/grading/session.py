@@ -32,7 +32,10 @@ from runs.grading import criteria
 from runs.grading.rubric import Rubric
 from runs.lab import measure_and_check
 from runs.processes import python
-from runs.submission import Address, Ending, Launch, NotListening, Submission, how_ended
+from runs.submission.ending import Ending, how_ended
+from runs.submission.launch import Launch
+from runs.submission.listening import Address, NotListening
+from runs.submission.server import Submission
 
 TRAFFIC = Traffic(clients=3, messages=11, gap_ms=20, give_up_after=1.5)
 # While one client is served, the others are not ready, and a right loop leaves them alone.

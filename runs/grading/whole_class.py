@@ -28,7 +28,7 @@ from runs.grading.mark import Mark, Verdict
 from runs.grading.rubric import Rubric
 from runs.grading.session import Entry, Examined, Session, run_alone
 from runs.lab import measure_and_check
-from runs.submission import Launch, with_slot
+from runs.submission.launch import Launch, with_slot
 
 _BATCH = 4  # submissions of one instrument for each that runs at a time
 _KEPT = "marks"  # the folder of the marks, in the folder of the results

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from probes.kernel import syscalls
-from runs import sandbox, seccomp, submission
-from runs.submission import Launch, Submission
+from runs import sandbox, seccomp
+from runs.submission import isolation, plan
+from runs.submission.launch import Launch
+from runs.submission.server import Submission
 
 ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -103,7 +105,7 @@ TRIED = {  # the arguments with which a user without rights would get further th
 @pytest.fixture
 def tried(tmp_path: Path) -> Callable[..., dict[str, str]]:
     """Runs a program that makes each of these calls as a submission that nobody has read: what each call returned."""
-    if os.geteuid() != 0 or submission.missing() or seccomp.missing(os.uname().machine):
+    if os.geteuid() != 0 or isolation.missing() or seccomp.missing(os.uname().machine):
         pytest.skip("only root can make the namespaces; to make it run: sudo, or a container with --privileged")
 
     def of(names: list[str], io_uring: bool = False) -> dict[str, str]:
@@ -132,7 +134,7 @@ def test_a_hostile_program_gets_eperm_from_each_call(
     found = tried(names)
     assert len(found) > 50 and set(found.values()) == {"EPERM"}, found
     assert tried(["io_uring_setup"], io_uring=True) != {"io_uring_setup": "EPERM"}
-    monkeypatch.setattr(submission, "_filter", lambda _launch: "")
+    monkeypatch.setattr(plan, "_filter", lambda _launch: "")
     without = {name: what for name, what in tried(list(TRIED)).items() if what != "EPERM"}
     assert {"ptrace", "clone", "unshare", "keyctl", "io_uring_setup"} <= without.keys()  # the filter alone refuses these
 
@@ -140,5 +142,5 @@ def test_a_hostile_program_gets_eperm_from_each_call(
 @pytest.mark.live
 def test_a_machine_without_filters_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seccomp, "_AUDIT_ARCH", {})
-    assert any("may make every system call" in words for words in submission.unprotected(strict=True))
-    assert submission._filter(Launch(("true",), ".", strict=True)) == ""
+    assert any("may make every system call" in words for words in isolation.unprotected(strict=True))
+    assert plan._filter(Launch(("true",), ".", strict=True)) == ""

@@ -25,7 +25,9 @@ from runs.grading.criteria import BASIC, basic, evidence
 from runs.grading.mark import Mark, Verdict
 from runs.grading.session import Entry, Examined, Tried, run_alone, to_show
 from runs.lab import NotHere
-from runs.submission import Address, Ending, Launch
+from runs.submission.ending import Ending
+from runs.submission.launch import Launch
+from runs.submission.listening import Address
 from tests.conftest import ROOT, cases_of, measured, recording_of
 from tests.labs import test_wrong_servers
 

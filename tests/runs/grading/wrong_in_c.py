@@ -25,7 +25,7 @@ from runs.grading.mark import Mark
 from runs.grading.rubric import Rubric
 from runs.grading.session import Entry, Examined, Session
 from runs.lab import measure_and_check
-from runs.submission import Launch
+from runs.submission.launch import Launch
 from tests.conftest import tool
 
 AT_ONCE = 8  # servers; most of their time they wait for their clients

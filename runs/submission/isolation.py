@@ -1,0 +1,64 @@
+"""What this machine can isolate: its namespaces, the change of the user, and the words for what is not protected."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from runs import seccomp
+from runs.sandbox import NAMESPACES
+from runs.submission import control_groups
+
+
+@functools.cache
+def missing() -> tuple[str, ...]:
+    """The kinds of namespaces that this machine refuses, tried one by one in a process of their own."""
+    refused = []
+    for name in NAMESPACES:
+        words = "import sys; sys.path.insert(0, sys.argv[1]); from runs.sandbox import unshare; unshare((sys.argv[2],))"
+        tried = subprocess.run(
+            [sys.executable, "-I", "-S", "-B", "-c", words, str(Path(__file__).parents[2]), name],
+            capture_output=True,
+            check=False,
+        )
+        if tried.returncode:
+            refused.append(name)
+    return tuple(refused)
+
+
+_LOST = {
+    "mount": "the server can write where its user can, and sees all files that its user may read",
+    "uts": "the server could rename the machine if it had the privilege",
+    "ipc": "the server shares System V IPC with the machine",
+    "pid": "a process that the server starts is found by its parents only, and may send signals to processes of its user",
+    "net": "the server is on the machine's own network, and a port may be taken by another program",
+}
+
+
+def unprotected(strict: bool) -> list[str]:
+    """What this machine cannot protect, in sentences; for `strict` also what an ordinary check does without."""
+    words = [f"this machine refuses a {name} namespace: {_LOST[name]}" for name in missing()]
+    if strict and not may_change_user():
+        words.append("iolab may not change the user (CAP_SETUID): the server runs as the same user as iolab")
+    if strict and (why := seccomp.missing(os.uname().machine)):
+        words.append(f"{why}: the server may make every system call that its user may make")
+    if strict and not control_groups.group_folders():
+        words.append(
+            "no control group can be made here: iolab checks the memory of a server 20 times a second, and ends a server above"
+            f" {control_groups.MEMORY >> 20:,} MB; the CPU time of all servers together has no limit"
+        )
+    return words
+
+
+_CAP_SETUID = 7  # uapi: capability.h
+
+
+def may_change_user() -> bool:
+    """Does this process have CAP_SETUID? In the container image it has, also where it is not root."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> _CAP_SETUID & 1)
+    return False
