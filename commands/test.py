@@ -38,7 +38,7 @@ _LIVE_PARTS = (
     ("tests/commands",),
     ("tests/labs/test_live_cases.py",),
 )
-_PURE_JOB = (*_PURE, "-p", "tests.forks", "--forks", "3", "tests")  # three, as some tests wait for servers
+_PURE_JOB = (*_PURE, "-p", "tests.forks", "--forks", "4", "tests")  # four, as some tests wait for servers
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from probes.measure.wakers import Link
 from probes.words import count, ms, visible
 
 _DEEPEST = 8  # threads on one path
+_ENDS_A_REPLY = syscalls.READS | {"close"}
 _SHARE = 0.1  # of the whole: a shorter part is left out of the story
 
 
@@ -95,6 +96,10 @@ class _Stories:
         self._tasks = Tasks(run.result.threads)
         self._idleness = idleness_of(run)
         self._threads = {thread.serial: thread for thread in run.result.threads}
+        self._of_descriptor: dict[tuple[int, int | None], list[Call]] = {}  # reads, writes of bytes and closes, by thread
+        for call in run.result.calls:
+            if (call.name in syscalls.WRITES and call.bytes) or call.name in _ENDS_A_REPLY:
+                self._of_descriptor.setdefault((call.thread, call.fd), []).append(call)
 
     def slowest(self, number: int, part: Result) -> Slowest:
         """The stories of the slowest messages and calls of the part."""
@@ -111,12 +116,10 @@ class _Stories:
 
     def _answered(self, message: Message) -> int:
         """The end of the first write to the message's descriptor before the next read from it; else the message's return."""
-        calls = self._run.calls_of.get(message.thread, [])
-        for call in calls[bisect.bisect_left(calls, message.returned, key=lambda call: call.enter) :]:
-            if call.fd == message.fd and call.name in syscalls.WRITES and call.bytes:
-                return call.exit
-            if call.fd == message.fd and call.name in syscalls.READS | {"close"}:
-                break
+        calls = self._of_descriptor.get((message.thread, message.fd), [])
+        at = bisect.bisect_left(calls, message.returned, key=lambda call: call.enter)
+        if at < len(calls) and calls[at].name in syscalls.WRITES and calls[at].bytes:
+            return calls[at].exit
         return message.returned
 
     def _of_message(self, message: Message, number: int, ns: int) -> Story:

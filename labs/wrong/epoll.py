@@ -97,7 +97,7 @@ def locking_handler(listener: socket.socket) -> None:
     def hold() -> None:
         while True:
             with lock:
-                time.sleep(0.004)
+                time.sleep(0.02)
             time.sleep(0.001)
 
     def answer(connection: socket.socket, unsent: bytes) -> bytes | None:
