@@ -38,7 +38,8 @@ _LIVE_PARTS = (
     ("tests/commands",),
     ("tests/labs/test_live_cases.py",),
 )
-_PURE_JOB = (*_PURE, "-p", "tests.forks", "--forks", "4", "tests")  # four, as some tests wait for servers
+_PURE_JOB = (*_PURE, "-p", "tests.forks", "tests", "--forks")
+_FORKS, _FORKS_BESIDE_LIVE = "4", "2"  # four, as some tests wait for servers; beside live tests no CPU is left for them
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def test(*, rest: list[str]) -> int:
         chosen = _LIVE if options.live else _PURE if options.pure else ("pytest",)
         return subprocess.run(Job((*chosen, *for_pytest)).line, cwd=ROOT).returncode
     live = [] if options.pure else [Job(words) for words in _parted(_LIVE, _LIVE_PARTS, _TIMED)]
-    pure = [] if options.live else [Job(_PURE_JOB, gives_way=bool(live))]
+    pure = [] if options.live else [Job((*_PURE_JOB, _FORKS_BESIDE_LIVE if live else _FORKS), gives_way=bool(live))]
     jobs = Jobs()
     if live:
         jobs.run([Job((*_LIVE, *_TIMED))], [])

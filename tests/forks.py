@@ -18,6 +18,7 @@ from multiprocessing.context import ForkProcess
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 _FORK = multiprocessing.get_context("fork")
 # New objects before Python looks for cycles. With the usual 700, that takes three quarters of the time that ast.parse takes.
@@ -61,6 +62,9 @@ class Fork:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
     gc.disable()  # until the forks: what is imported and collected stays
+    # A slow machine is no fault of a test. Tests take this profile when they are imported.
+    settings.register_profile("forks", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("forks")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

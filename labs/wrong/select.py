@@ -53,7 +53,7 @@ def takes_a_lock() -> Answer:
     def work() -> None:
         while True:
             with lock:
-                time.sleep(0.004)
+                time.sleep(0.02)
             time.sleep(0.001)
 
     def answer(connection: socket.socket, unsent: bytes) -> bytes | None:

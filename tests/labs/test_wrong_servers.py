@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -28,6 +29,7 @@ from runs.lab import NotHere, Served, serve
 
 AT_ONCE = 3  # servers; most of their time they wait for their clients
 TRAFFIC = Traffic(clients=3, messages=11, gap_ms=10, give_up_after=1.5)
+TRIES = 3
 MODULES = sorted(
     name
     for _finder, name, _package in pkgutil.iter_modules(labs.wrong.__path__)
@@ -49,21 +51,22 @@ def traffic_of(model: str) -> Traffic:
 @functools.cache
 def judged(model: str) -> dict[str, Result]:
     """The result of each of a model's servers, with the verdicts of the model's lab."""
-    lab, tries = labs.find(model), 3
+    lab, tries = labs.find(model), TRIES
     while True:
-        seen, result = _served(model)
+        seen, result = _served(model, servers(model))
         tries -= 1
         if result.events.sound or not tries:  # a lost event makes a run inconclusive: check and grade run it again, too
             return {name: lab.judge(of_server(result, model, name, served)) for name, served in seen.items()}
 
 
-def _served(model: str) -> tuple[dict[str, Served], Result]:
-    """What the clients of each of a model's servers saw, and the result of all servers.
+def judged_alone(model: str, name: str) -> Result:
+    """The same of one server, which runs by itself."""
+    seen, result = _served(model, [name])
+    return labs.find(model).judge(of_server(result, model, name, seen[name]))
 
-    A server that alternates between two calls is not folded, and fills the ring within a second. On a busy machine the ring's
-    reader, a thread of this process, may wait that long for the interpreter: another thread holds it and has no CPU.
-    """
-    names = servers(model)
+
+def _served(model: str, names: Sequence[str]) -> tuple[dict[str, Served], Result]:
+    """What the clients of these servers of a model saw, and the result of all servers."""
     with Instrument() as instrument, ThreadPoolExecutor(AT_ONCE) as pool:
 
         def run(name: str) -> Served:
@@ -116,11 +119,15 @@ def verdicts(kernel: None) -> object:
     ("model", "name"), [(model, name) for model in MODULES for name in importlib.import_module(f"labs.wrong.{model}").WRONG]
 )
 def test_the_lab_fails_on_a_wrong_server_and_names_the_fault(model: str, name: str, verdicts: object) -> None:
+    """A fault that needs two threads at one moment may not show itself where the CPUs are busy: such a server runs again."""
     words = importlib.import_module(f"labs.wrong.{model}").WRONG[name]
-    result = verdicts(model, name)  # type: ignore[operator]
-    failed = [check.evidence for check in result.checks if check.verdict is Verdict.FAILED]
-    assert result.events.sound, result.events
-    assert any(words in evidence for evidence in failed), (failed, [(check.name, check.verdict) for check in result.checks])
+    result: Result = verdicts(model, name)  # type: ignore[operator]
+    for _ in range(TRIES):
+        failed = [check.evidence for check in result.checks if check.verdict is Verdict.FAILED]
+        if result.events.sound and any(words in evidence for evidence in failed):
+            return
+        result = judged_alone(model, name)
+    pytest.fail(f"{result.events}, {failed}, {[(check.name, check.verdict) for check in result.checks]}")
 
 
 @pytest.mark.live

@@ -8,9 +8,10 @@ from __future__ import annotations
 import pytest
 
 from probes.patience import PATIENCE
-from runs.grading.mark import Verdict
 from tests.conftest import tool
-from tests.runs.grading.wrong_in_c import RACY, SERVERS, marks
+from tests.runs.grading.wrong_in_c import RACY, SERVERS, WrongServer, marks
+
+TRIES = 3  # whether a thread dies of SIGPIPE, or takes what another has taken, depends on who gets a CPU
 
 
 def test_each_is_a_right_server_with_a_change() -> None:
@@ -22,9 +23,10 @@ def test_each_is_a_right_server_with_a_change() -> None:
 @pytest.mark.skipif(PATIENCE > 1, reason="18 servers take hours on an emulated machine; to make it run: a real machine")
 def test_each_is_refused_by_its_criterion_in_words_that_name_the_fault(kernel: None) -> None:
     tool("cc", "gcc libc6-dev")
-    passed = []
-    for server, mark in zip(SERVERS, marks(SERVERS), strict=True):
-        item = next(item for item in mark.items if item.criterion.id == server.refused_by)
-        if item.verdict is not Verdict.LOST or server.words not in f"{item.seen} {' '.join(item.diagnosed)}":
-            passed.append((server.name, item.verdict, item.seen, item.diagnosed))
-    assert not passed, passed
+    left: tuple[WrongServer, ...] = SERVERS
+    for _ in range(TRIES):
+        judged = list(zip(left, marks(left), strict=True))
+        left = tuple(server for server, mark in judged if not server.is_named(mark))
+        if not left:
+            break
+    assert not left, [(server.name, [(item.verdict, item.seen) for item in mark.items]) for server, mark in judged]

@@ -21,7 +21,7 @@ from probes.patience import PATIENCE
 from runs.exercise import desk, source
 from runs.exercise.source import Language
 from runs.grading import marking, rubric
-from runs.grading.mark import Mark
+from runs.grading.mark import Mark, Verdict
 from runs.grading.rubric import Rubric
 from runs.grading.session import Entry, Examined, Session
 from runs.lab import measure_and_check
@@ -39,7 +39,9 @@ class WrongServer:
     model: str
     changes: tuple[tuple[str, str], ...]
     refused_by: str  # a criterion, or a property in the place of one
-    words: str  # in what was seen, or in what the probes saw of it
+    words: (
+        str | tuple[str, ...]
+    )  # in what was seen, or in what the probes saw of it; some of several, as the fault shows itself
 
     @property
     def text(self) -> str:
@@ -49,6 +51,13 @@ class WrongServer:
             assert text.count(old) == 1, f"{self.name}: {old!r} stands {text.count(old)} times in {self.model}.c"
             text = text.replace(old, new)
         return text
+
+    def is_named(self, mark: Mark) -> bool:
+        """Whether the criterion refuses the server, and says why."""
+        item = next(item for item in mark.items if item.criterion.id == self.refused_by)
+        said = f"{item.seen} {' '.join(item.diagnosed)}"
+        words = (self.words,) if isinstance(self.words, str) else self.words
+        return item.verdict is Verdict.LOST and any(each in said for each in words)
 
 
 _SENDS = """    ssize_t sent = send(c->fd, c->data + c->begin, c->end - c->begin, MSG_NOSIGNAL);
@@ -130,7 +139,10 @@ SERVERS = (
     ),
     WrongServer("epoll_spins_for_room", "epoll", ((_SENDS, _SPINS),), "slow_reader", _NEVER_SLEPT),
     WrongServer("epoll_blocks_for_room", "epoll", ((_SENDS, _BLOCKS), _POLL_H), "slow_reader", "another client was not served"),
-    WrongServer("epoll_drops_the_rest", "epoll", ((_SENDS, _DROPS),), "slow_reader", "had got the whole request"),
+    WrongServer(
+        "epoll_drops_the_rest", "epoll", ((_SENDS, _DROPS),),
+        "slow_reader", ("had got the whole request", "the rest of a short send was dropped"),
+    ),
     WrongServer(
         "epoll_never_waits_for_room", "epoll",
         ((".events = now ? EPOLLOUT : EPOLLIN, .data.ptr = c};", ".events = EPOLLIN, .data.ptr = c};"),),
