@@ -1,6 +1,6 @@
-"""Libraries that only some outputs need: installed into .venv where such an output is first asked for, with a sentence.
+"""Libraries that only some outputs need. iolab installs them into .venv when such an output is first needed, and says so.
 
-Only the .venv that ./iolab made is changed. Under another Python, the sentence names the command that installs them.
+iolab changes only the .venv that ./iolab made. Under another Python, an error names the command that installs the libraries.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Extra:
 
 
 def _own() -> bool:
-    """Is this Python that of the .venv that ./iolab made? `pins` is its stamp. A link leads to another .venv."""
+    """Does this Python belong to the .venv that ./iolab made, which has the file `pins`? A link leads to another .venv."""
     place = process.ROOT / ".venv"
     return Path(sys.prefix) == place and not place.is_symlink() and (place / "pins").exists()
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 _NARROWEST, _USUAL = 60, 80
-_COMMAND = "    "  # a line that begins so is a command to copy: it is never broken
+_COMMAND = "    "  # a line that begins with these spaces is a command to copy: it is never broken
 
 
 def help_width() -> int:
-    """Columns of help on stdout: those of the terminal, of COLUMNS in a pipe, at most 80."""
+    """The width of help on stdout: that of the terminal or, in a pipe, COLUMNS; at most 80."""
     try:
         columns = os.get_terminal_size(1).columns
     except OSError:
@@ -22,7 +22,7 @@ def help_width() -> int:
 
 
 def paragraphs(text: str, width: int) -> Iterator[str]:
-    """The lines of a text whose paragraphs stand apart by empty lines."""
+    """The lines of a text whose paragraphs are separated by empty lines."""
     for number, paragraph in enumerate(text.split("\n\n")):
         if number:
             yield ""
@@ -30,7 +30,7 @@ def paragraphs(text: str, width: int) -> Iterator[str]:
 
 
 def columns(rows: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
-    """Two columns, the second in lines of words."""
+    """Two columns; the text of the second is wrapped between words."""
     rows = list(rows)
     left = max(len(name) for name, _ in rows) + 5
     for name, words in rows:
@@ -40,7 +40,7 @@ def columns(rows: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
 
 
 def for_stream(text: str, stream: IO[str]) -> str:
-    """A message in lines that fit a terminal. A pipe and a file get it as it is."""
+    """A message in lines that fit a terminal. A pipe and a file get it unchanged."""
     try:
         width = max(_NARROWEST, os.get_terminal_size(stream.fileno()).columns)
     except (OSError, ValueError):

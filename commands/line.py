@@ -4,9 +4,10 @@ A command is a file of commands/ with a function of its own name. The function's
 without a default) and options; `rest` gets the words after -- or, of some commands, names.
 
 An option may be shortened to a beginning that no other option of the command has, as strace, perf and git allow; getopt finds
-the option. argparse was tried in its place (Python 3.11). It takes "--from -5ms" for two options, and its errors use its own
-terms ("argument --json: ignored explicit argument 'yes'"). It reads a line in 0.5 to 0.9 ms, getopt in 0.05; it loads in 2 ms,
-getopt in 0.8 ms. The code would not be shorter: it still has to list the options of each function and to lay out the help.
+the option. argparse was tried instead (Python 3.11). It takes "--from -5ms" for two options, and its errors use its own
+terms ("argument --json: ignored explicit argument 'yes'"). argparse reads a line in 0.5 to 0.9 ms, getopt in 0.05 ms; argparse
+loads in 2 ms, getopt in 0.8 ms. The code would not be shorter: it would still have to list the options of each
+function and to lay out the help.
 click is a package, and help must work before any package is installed.
 """
 
@@ -37,7 +38,7 @@ class Command:
     name: str
     function: Callable[..., int | None]
     help: dict[str, str]  # of its options
-    elsewhere: Mapping[str, str] = field(default_factory=dict)  # options of other commands: what does the same here
+    elsewhere: Mapping[str, str] = field(default_factory=dict)  # of other commands' options: what does the same here
 
     @cached_property
     def _parameters(self) -> dict[str, inspect.Parameter]:

@@ -87,7 +87,7 @@ VALUES = {
 
 
 def numbers(**options: str) -> dict[str, Any]:
-    """The options that the user typed, as numbers. Raises WrongUsage for a text that is no number."""
+    """The options that the user typed, as numbers. Raises WrongUsage for a text that is not a number."""
     return {name: number(name, text) for name, text in options.items() if text}
 
 
@@ -117,9 +117,10 @@ Function = Callable[..., int]
 
 
 def group(parameter: str, defaults: Mapping[str, Any], make: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Gives a command options in the place of one parameter. `make` makes its value of the options that the user typed.
+    """Replaces one parameter of a command by options. `make` makes the parameter's value from the options that the user typed.
 
-    `defaults`: of each option, by the name that `make` has for it. Without any of these options, the parameter has its default.
+    `defaults`: the default of each option, by its name as a parameter of `make`. If the user typed none of these options, the
+    parameter keeps its own default.
     """
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     own = [

@@ -17,7 +17,7 @@ from probes.errors import WrongUsage
 from probes.words import visible_lines
 
 VERDICT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
-CANNOT_WRITE = 2  # the exit status where an output failed
+CANNOT_WRITE = 2  # the exit status if an output failed
 
 
 def progress(words: str) -> None:
@@ -58,7 +58,7 @@ def output(out: str, default: IO[str] | None = None) -> Iterator[IO[str]]:
 
 @contextlib.contextmanager
 def growing_output(out: str, default: IO[str]) -> Iterator[IO[str]]:
-    """Where lines go that are written one by one: the file that --out names, which has each of them at once, or `default`."""
+    """Where single lines go: the file that --out names, to which each line is written at once, or `default`."""
     if not out:
         with output("", default) as stream:
             yield stream

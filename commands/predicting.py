@@ -28,7 +28,7 @@ def predicted(lab: str | None, about: str, seed: int, predict: bool, answers: st
     if not predict and not answers:
         return None
     if lab is None:
-        raise WrongUsage("there are questions about labs only, and this is a trace", "show it without --predict and --answers")
+        raise WrongUsage("only labs have questions, and this is a trace", "show it without --predict and --answers")
     asked = predicting.questions(lab, seed)
     if answers:
         predicted_answers = predicting.answers(asked, predicting.read(answers))
@@ -42,7 +42,7 @@ def predicted(lab: str | None, about: str, seed: int, predict: bool, answers: st
         predicted_answers = prediction.ask(asked, sys.stdin.readline, out)
     else:
         raise WrongUsage(
-            "--predict asks on a terminal, and there is none",
+            "--predict needs a terminal for its questions",
             f"invoke lab {lab} --questions prints the questions, --answers FILE takes the answers",
         )
     return Answers(seed, predicted_answers)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class View(NamedTuple):
     """What the user wants to see of a result.
 
-    `stacks`: the kernel stacks; `brief`: the first screen alone; `part`: a part of the run (findings/part.py); `stories`:
-    so many of the slowest messages and calls; `zoom`: the timeline, and which part of it.
+    `stacks`: the kernel stacks; `brief`: only the first screen; `part`: a part of the run (findings/part.py); `stories`:
+    how many of the slowest messages and calls; `zoom`: the timeline, and which part of it.
     """
 
     stacks: bool = False
@@ -44,7 +44,7 @@ def view(
     slowest: str = "",
     port: str = "",
 ) -> View:
-    """What these options ask for. Raises WrongUsage for a text that is no number."""
+    """What these options ask for. Raises WrongUsage for a text that is not a number."""
     from findings.part import Part
 
     def each(text: str) -> tuple[str, ...]:
@@ -71,8 +71,8 @@ def present(
 ) -> tuple[Result, int]:
     """Saves the recording, then shows it. The result, and CANNOT_WRITE if an output failed, else 0.
 
-    Each output fails by itself: the recording comes first, then the report. `unsaved`: why an earlier saving failed.
-    `again`: the recording is in a file already. `silent`: without the report itself.
+    If one output fails, the others are still written. The recording comes first, then the report. `unsaved`: why an earlier
+    saving failed. `again`: the recording is in a file already. `silent`: without the report itself.
     """
     from runs.lab import measure_and_check
     from runs.report import report
@@ -80,7 +80,7 @@ def present(
     failed: list[IolabError] = [unsaved] if unsaved else []
     if save:
         _keep(failed, lambda: _save(recording, save))
-    with uncollected():  # a report makes few cycles, and looks through all calls many times
+    with uncollected():  # a report makes few cycles, and goes through all calls many times
         result = measure_and_check(recording)
         made = functools.cache(lambda: report(result, view.part, view.stories))
         if not silent:
@@ -114,9 +114,9 @@ def _write(made: Callable[[], Report], json: bool, out: str, view: View, default
 
 
 def _with_window(failed: list[IolabError], made: Callable[[], Report], view: View, again: bool) -> View:
-    """The view without a timeline whose window has nothing of the run: the report of a run that took place is worth having.
+    """The view, without its timeline if the window contains no part of the run: the rest of the report is still useful.
 
-    Raises WrongUsage where the user can ask `again` for another window.
+    Raises WrongUsage if `again` is true, because the user can then ask for another window.
     """
     if view.zoom and view.zoom.named:
         try:

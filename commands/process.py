@@ -58,8 +58,8 @@ def need_tracing() -> None:
 def prepare() -> None:
     """Goes back to ./iolab, which installs BCC or starts the container image, then runs the same command again.
 
-    Returns where ./iolab has tried this already, or where the user did not start ./iolab. The environment says only that
-    ./iolab was started; which file is executed is not the environment's to say.
+    Returns if ./iolab has tried this already, or if the user did not start ./iolab. The environment says only that ./iolab was
+    started. It does not name the file to execute, so a wrong environment can't start another program.
     """
     if not os.environ.get("IOLAB_STARTED") or os.environ.get("IOLAB_PREPARED"):
         return
@@ -70,6 +70,6 @@ def prepare() -> None:
 
 
 def outlive_the_terminal(save: str) -> None:
-    """With a recording to keep, SIGHUP (the terminal has gone) does not end the run. Started programs have the default."""
+    """With a recording to keep, SIGHUP (the terminal has gone) does not end the run. Started programs keep the default."""
     if save and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, lambda _number, _frame: None)

@@ -1,8 +1,8 @@
 """`invoke test`: the linters and the tests, several processes at a time.
 
-Live tests mostly wait: for traffic, for sleeps, for processes. So three processes of live tests run at a time, and beside them,
-with lower priority, what computes: a process of linters, and the pure tests, in forks of one process (tests/forks.py). They
-take the CPU time that live tests leave. The tests that compare durations run first, alone.
+Live tests mostly wait: for traffic, for sleeps, for processes. So three processes of live tests run at a time. Beside them,
+one process of linters and the pure tests, in forks of one process (tests/forks.py), run with lower priority. They use the CPU
+time that live tests leave. The tests that compare durations run first, alone.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ HELP: dict[str, str] = {}
 _LIVE, _PURE = ("pytest", "-m", "live"), ("pytest", "-m", "not live")
 _TIMED = ("tests/test_start.py", "tests/probes/measure/test_notified.py")  # compare durations, so they run alone
 _LIVE_AT_ONCE = 3  # processes of live tests
-# Parts of the tests, the longest first. What no part names comes last. A process takes the next part when its part has ended.
+# Parts of the tests, the longest first. The tests that no part names come last. A process that has ended its part takes the
+# next part.
 _LIVE_PARTS = (
-    ("tests/labs/test_wrong_servers.py", "tests/runs/grading/test_marking.py"),  # which marks what the other has run
+    ("tests/labs/test_wrong_servers.py", "tests/runs/grading/test_marking.py"),  # the second marks the runs of the first
     ("tests/runs",),
     ("tests/machines",),
     ("tests/labs",),
@@ -123,7 +124,7 @@ class Jobs:
         self._stopped = False
 
     def run(self, live: Sequence[Job], pure: Sequence[Job]) -> None:
-        """Three workers take the live jobs, another one the pure jobs; each then takes what the others have not begun."""
+        """Three workers take the live jobs, another one the pure jobs; each then takes jobs that no worker has begun."""
         queues = deque(live), deque(pure)
         self._end(self._started([queues] * _LIVE_AT_ONCE + [queues[::-1]] if live else [queues] * 2))
 

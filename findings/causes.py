@@ -1,4 +1,4 @@
-"""What ended a sleep: a followed thread, another task of the machine, or an interrupt, in which no task is the cause."""
+"""What ended a sleep: a followed thread, another task of the machine, or an interrupt, which has no task as its cause."""
 
 from __future__ import annotations
 

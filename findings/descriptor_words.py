@@ -2,7 +2,7 @@
 
 The words are made here only:
 
-words_of(result).of(call)            # of a call of a finished run; "" where nothing is known of its descriptor
+words_of(result).of(call)            # of a call of a finished run; "" where nothing is known about its descriptor
 
 words = DescriptorWords(process_of)  # while records still come, in the order of their times
 words.take_name(name), words.take_end(end), words.take_call(call)

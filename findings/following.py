@@ -116,7 +116,7 @@ class _Sockets:
 
     def __init__(self) -> None:
         self._tables: dict[int, dict[int, SocketName]] = collections.defaultdict(dict)
-        self._closed: dict[tuple[int, int], SocketEnd] = {}  # the latest of each process and number
+        self._closed: dict[tuple[int, int], SocketEnd] = {}  # the latest end, by process and descriptor
 
     def open(self, pid: int, name: SocketName) -> None:
         """A socket was reported."""
@@ -191,8 +191,8 @@ class Following:
     def read(self, data: bytes) -> Iterator[Event]:
         """The events of these packed records.
 
-        The kernel side reports the address that a call gave to its socket after the call itself: the call waits for the next
-        record of its thread, and the events of other threads wait with it.
+        A call such as connect gives an address to its socket, and the kernel side reports this address after the call. So the
+        event of the call waits for the next record of its thread, and the events of other threads wait with it.
         """
         naming: Call | None = None
         held: list[Event] = []

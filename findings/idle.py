@@ -227,7 +227,7 @@ def _slept_on(thread: Thread, queues: Collection[str]) -> int:
 
 @once
 def idleness_of(run: Run) -> Idleness:
-    """Every sleep of the run, split."""
+    """Every sleep of the run, split into its parts."""
     return Idleness(run)
 
 

@@ -1,7 +1,7 @@
 """A thread's life as a lane: segments that follow each other without a gap, each with what the thread did in it.
 
-A lane of a million calls is a few arrays. Time without a record is NOT_RECORDED, and never asleep: between the windows of a
-long run, in which calls are recorded one by one, only the sums of calls are known.
+A lane of a million calls is a few arrays. Time without a record is NOT_RECORDED, and is never counted as asleep: between the
+windows of a long run, in which calls are recorded one by one, only the sums of calls are known.
 """
 
 from __future__ import annotations

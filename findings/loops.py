@@ -39,7 +39,7 @@ class Loop:
         return self.calls[-1].exit
 
     def in_wait(self, call: Call) -> bool:
-        """Is the call its wait? A poll of one descriptor in a loop that waits in epoll is no wait of the loop."""
+        """Is the call the wait of the loop? A poll of one descriptor is not, if the loop also waits in epoll."""
         return call.name in self.waits and not (call.name in _POLLS and len(self.waits) > 1 and _polls_one(call))
 
 

@@ -1,4 +1,4 @@
-"""Keeps what was found out of a result: several properties and reports ask for the same."""
+"""Keeps what a function found in a result, because several properties and reports need the same facts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from probes.measure.result import Result
 
 
 class _OfAResult(Protocol):
-    """What belongs to one result: a Run."""
+    """An object that belongs to one result, such as a Run."""
 
     @property
     def result(self) -> Result: ...
@@ -21,7 +21,7 @@ Subject = TypeVar("Subject", bound=Result | _OfAResult)
 
 
 def once(find: Callable[[Subject], Found]) -> Callable[[Subject], Found]:
-    """A function of a result or of a run that works once for each result. Nobody changes what it returns."""
+    """A function of a result or of a run that runs once for each result. No caller may change what it returns."""
 
     @functools.wraps(find)
     def kept(subject: Subject) -> Found:

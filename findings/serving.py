@@ -61,7 +61,7 @@ class Servers:
         )
 
     def _last_served(self, threads: Sequence[Thread], since: int) -> int:
-        """The end of the last call that accepted, read or wrote: Java starts a thread for SIGTERM later."""
+        """The end of the last call that accepted, read or wrote. A thread may start later: Java starts a thread for SIGTERM."""
         ends = (
             call.exit
             for thread in threads
@@ -92,8 +92,8 @@ class Servers:
         """The calls of the server after its listen, and the threads that lived then: without the start of an interpreter.
 
         The process that listens comes first among the threads: a shell may have started it. Without a call of listen all stays.
-        `idle` False leaves out threads of a runtime: those that were there before or came at the end, served no connection, and
-        did little.
+        `idle` False leaves out the threads of a runtime: they started before the listen or after the last service, served no
+        connection, and did little.
         """
         threads = self._threads.get(pid, [])
         if listen := self._listen(pid):
@@ -146,8 +146,8 @@ def _below(threads: Sequence[Thread], serial: int) -> list[Thread]:
 
 def _since(thread: Thread, begin: int, calls: Sequence[Call]) -> Thread:
     """The thread's life from `begin` on. What it did off a CPU outside of calls is counted as later than `begin`: only the
-    sums of these times are known, and user code must not be overstated. So is what it did in a call that was under way then,
-    such as the wait of a runtime's thread that has no work.
+    sums of these times are known, and user code must not be overstated. The same is true of a call that was under way at
+    `begin`, such as the wait of an idle thread of a runtime.
     """
     if thread.start >= begin:
         return thread
@@ -168,7 +168,7 @@ def _since(thread: Thread, begin: int, calls: Sequence[Call]) -> Thread:
 
 
 def _added(inside: dict[str, int], call: Call, most: int) -> dict[str, int]:
-    """The phases with those of a call, of which at most so many ns were later; the waits come last in most calls."""
+    """Adds the phases of a call, at most `most` ns in all: first the waits, which come last in most calls."""
     added = dict(inside)
     for phase in _PHASES:
         part = min(getattr(call, phase), most)

@@ -23,7 +23,7 @@ class Tasks:
 
     def __init__(self, threads: Iterable[Thread]) -> None:
         self._of: dict[int, list[Thread]] = collections.defaultdict(list)
-        self._for_itself: dict[int, tuple[Waker, bool]] = {}  # by the object, as its hash is made of all frames of a stack
+        self._for_itself: dict[int, tuple[Waker, bool]] = {}  # by the object's id, as its hash covers all frames of a stack
         for thread in sorted(threads, key=lambda thread: thread.start):
             self._of[thread.host_tid].append(thread)
 

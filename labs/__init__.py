@@ -23,7 +23,7 @@ def names() -> tuple[str, ...]:
 
 
 def known(name: str) -> str:
-    """The name, if a lab has it. Raises WrongUsage, with the nearest name."""
+    """Returns the name if a lab has it. Otherwise raises WrongUsage, which suggests the most similar name."""
     if name not in names():
         raise WrongUsage(f"there is no lab {name!r}", f"{did_you_mean(name, names())}the labs: {', '.join(names())}")
     return name

@@ -32,8 +32,8 @@ class Place:
     def line(self, *arguments: str, mount: bool = False) -> list[str]:
         """The arguments of the docker command.
 
-        With `mount` it is as most users start it: without a volume for the compiled probes, so that it compiles them, in
-        seconds of CPU time. The other containers share a volume (docs/docker.md).
+        With `mount`, the container starts as most users start it: without a volume for the compiled probes. It then compiles
+        the probes, which takes seconds of CPU time. The other containers share a volume (docs/docker.md).
         """
         volume = self._mount if mount else f"{self._cache}:/var/cache/iolab"
         return ["run", "--rm", "--label", self._label, "--volume", volume, *arguments]

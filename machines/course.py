@@ -1,10 +1,10 @@
 """A class of servers to measure grade-all with: `python -m machines.course FOLDER [NUMBER]` writes NUMBER (200) submissions.
 
-They are the wrong and the right servers of all labs (labs/wrong), and among them hostile and broken programs
-(machines/hostile.py), and the exercises in C, if this machine has a compiler. What they import stands
-in FOLDER-code. FOLDER must not be below /tmp: a server in the sandbox has a /tmp of its own.
+Most of them are the wrong and the right servers of all labs (labs/wrong). Every eighth submission is a hostile or broken
+program (machines/hostile.py), or an exercise in C if this machine has a compiler. FOLDER-code has the files that the servers
+import. FOLDER must not be below /tmp: a server in the sandbox has a /tmp of its own.
 
-`--grade` also grades the class, says how long it took and what was left behind, and removes the three folders:
+`--grade` also grades the class, says how long it took and which processes are left, and removes the three folders:
 
     .venv/bin/python -m machines.course /srv/class --grade
 """
@@ -36,7 +36,7 @@ from runs.exercise.source import Language
 
 ROOT = Path(__file__).resolve().parents[1]
 NUMBER = 200
-_EACH = 8  # of so many submissions the last is not a server of a lab
+_EACH = 8  # every eighth submission is not a server of a lab
 _NEEDED = ("findings", "labs", "probes", "servers")  # what the servers import
 _SERVE = """#!/bin/sh
 export PYTHONPATH={code}
@@ -47,7 +47,7 @@ _USERS = range(61_184, 61_184 + 4096)  # the user ids of submissions (runs/submi
 
 @dataclass(frozen=True)
 class Submission:
-    """One submission: its name without a number, and what writes its files into a folder."""
+    """One submission: its name without a number, and the function that writes its files into a folder."""
 
     name: str
     write: Callable[[Path], None]
@@ -62,7 +62,7 @@ def servers() -> Iterator[tuple[str, str]]:
 
 
 def others() -> Iterator[Submission]:
-    """The submissions that are no servers of labs."""
+    """The submissions that are not servers of labs."""
     for name, text in PROGRAMS.items():
         yield Submission(f"hostile-{name}", partial(_program, text=f"#!/usr/bin/python3\n{text}"))
     yield Submission("broken-is_empty", lambda _folder: None)
@@ -87,7 +87,7 @@ def _compiled(folder: Path, model: str, compiler: str) -> None:
 
 
 def _in_turn(code: Path) -> Iterator[Submission]:
-    """All of them, again and again."""
+    """All submissions, repeated without end."""
     of_labs = itertools.cycle(
         Submission(f"{model}-{name}", partial(_program, text=_SERVE.format(code=code, server=f"labs.wrong.{model}:{name}")))
         for model, name in servers()
@@ -113,7 +113,7 @@ def write(folder: Path, number: int = NUMBER) -> list[Path]:
 
 
 def grade(folder: Path, model: str, more: list[str]) -> bool:
-    """Grades the class, and says how long it took. Is each submission marked, and nothing left behind?"""
+    """Grades the class, and says how long it took. Returns True if each submission has a mark, and no process is left."""
     results = folder.with_name(f"{folder.name}-marks")
     begin = time.monotonic()
     line: list[str | Path] = [ROOT / "iolab", "grade-all", model, folder, "--out", os.devnull, *more, "--", "./serve", "{port}"]
@@ -154,7 +154,7 @@ def main() -> int:
     parser.add_argument("--jobs", default="")
     chosen = parser.parse_args()
     if chosen.folder.exists():
-        parser.error(f"{chosen.folder} is there already; choose a folder that is not")
+        parser.error(f"{chosen.folder} exists already; choose a folder that does not exist")
     submissions = write(chosen.folder, chosen.number)
     print(f"{len(submissions)} submissions are in {chosen.folder}", flush=True)
     if not chosen.grade:

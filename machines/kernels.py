@@ -352,6 +352,6 @@ def load(path: str) -> list[Trial]:
             trials.append(Trial(**fields | {"labs": labs, "tests": tests}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WrongUsage(
-            f"{path} is no result of this command ({error})", "--add takes files made by --json --out FILE"
+            f"{path} is not a result of this command ({error})", "--add takes files made by --json --out FILE"
         ) from error
     return trials

@@ -1,8 +1,8 @@
 """Whether the threads of a server sleep while it has nothing to do.
 
 /proc/PID/task/TID/stat has the state of a thread: R for a thread that runs or waits for a CPU, another letter for a thread that
-sleeps (proc(5)). A thread that polls in a loop, or that waits in user code, is in state R at each look, also on a busy machine.
-/proc/PID/task/TID/schedstat has its time on a CPU (Documentation/scheduler/sched-stats.rst).
+sleeps (proc(5)). A thread that polls in a loop, or that waits in user code, is in state R at each check, also on a busy
+machine. /proc/PID/task/TID/schedstat has its time on a CPU (Documentation/scheduler/sched-stats.rst).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pathlib import Path
 
 from probes.patience import PATIENCE
 
-_EVERY = 0.03  # seconds between two looks
-_PROOF, _LEAST = 0.25, 0.8  # seconds on a CPU, and of looking: a runtime may compile after a burst of work
+_EVERY = 0.03  # seconds between two checks
+_PROOF, _LEAST = 0.25, 0.8  # seconds on a CPU, and seconds of checks: a runtime may compile after much work
 _LONGEST = 8.0  # seconds: on a busy machine a thread gets a small part of a CPU
 
 
 @dataclass(frozen=True)
 class Awake:
-    """A thread that never slept: its name, the looks, their time, and its time on a CPU meanwhile (seconds)."""
+    """A thread that never slept: its name, the number of checks, their time, and its time on a CPU meanwhile (seconds)."""
 
     name: str
     looks: int
@@ -40,7 +40,7 @@ class Awake:
 
 
 async def awake(process: int) -> Awake | None:
-    """A thread among the descendants of this process that never sleeps; None if each of them was asleep at a look."""
+    """A thread among the descendants of this process that never sleeps; None if each of them was asleep at a check."""
     begin, looks = time.monotonic(), 1
     first = dict(_times(process))
     candidates = dict(first)

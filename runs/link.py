@@ -1,8 +1,8 @@
 """A network of the lab's own: server and clients in a network namespace each, joined by a veth pair with delay, loss, rate.
 
-On loopback a message arrives within the sender's own call. Over a link it takes time, may get lost, and waits for those before
-it, as between two machines: `--link delay=20ms,loss=1%,rate=10mbit`. Each figure is that of one direction, so that a delay of
-20 ms makes a round trip of 40 ms.
+On loopback a message arrives within the sender's own call. Over a link it takes time, may get lost, and waits until the
+messages before it are sent, as between two machines: `--link delay=20ms,loss=1%,rate=10mbit`. Each figure is for one direction,
+so a delay of 20 ms makes a round trip of 40 ms.
 
 One process holds both namespaces: it runs in the namespace of the server, and keeps a descriptor of the namespace of the
 clients. The namespaces have no name under /run/netns, and the veth pair is made inside them, so the machine's own network is
@@ -11,9 +11,9 @@ and the pair (network_namespaces(7), veth(4)).
 
 A token bucket (tc-tbf(8)) limits the rate. Its inner queue, netem (tc-netem(8)), adds delay, jitter and loss. netem also
 splits what TCP sends in one piece into packets, so a loss is the loss of a packet. The kernel loads a discipline that is a
-module by itself. If the kernel lacks a discipline, the report says so, and the lab runs without it. If it lacks the delay, the
-clients pause before each message for as long as the delay would have taken for the message before and its echo, so the server
-gets the messages at the same pace.
+module by itself. If the kernel lacks a discipline, the report says so, and the lab runs without it. If the kernel lacks the
+delay, the clients pause before each message, for the time by which the link would have delayed the previous message and its
+echo. So the server gets the messages at the same pace.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from probes.errors import WrongUsage
 from probes.words import count, did_you_mean
 
 MORE = "..."  # the reply is not complete yet
-_PROOF = 16  # bytes that are in two random messages by chance never
+_PROOF = 16  # bytes: two random messages never have so many equal bytes by chance
 _LONGEST_LINE = 1000  # bytes
 _LETTERS = string.ascii_letters.encode()
 
@@ -84,14 +84,14 @@ def cause(expected: bytes, received: bytes, others: Iterable[bytes]) -> Cause | 
     if any(piece in other for other in others):
         return Cause(
             f"from byte {at:,} on, bytes of another client's reply came: the connections share a buffer",
-            "give each connection a buffer of its own: what is not sent yet must stay there while other connections are served",
+            "give each connection a buffer of its own: unsent data must stay there while other connections are served",
         )
     if (found := expected.find(piece, at)) > 0 and expected.find(piece, found + 1) < 0:
         return Cause(
             f"{count(found - at, 'byte')} from byte {at:,} on are missing: the rest of a short send was dropped, or"
             " another thread read them",
-            "keep what a short send did not take, wait for room (EPOLLOUT, POLLOUT), and send on from there; let one thread"
-            " read a connection",
+            "keep the data that a short send did not take, wait for room (EPOLLOUT, POLLOUT), and send the rest then; let one"
+            " thread read a connection",
         )
     return None
 

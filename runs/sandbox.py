@@ -41,7 +41,7 @@ _SECCOMP = {"x86_64": 317, "aarch64": 277}  # seccomp(2); the runner has asked w
 _SET_MODE_FILTER, _SPEC_ALLOW = 1, 4
 _CAPABILITIES_3 = 0x20080522  # _LINUX_CAPABILITY_VERSION_3 (uapi: capability.h)
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
-_LOOKS_EVERY, _FIRST = 0.05, -10  # seconds between two looks at the memory; the nice value of the process that looks
+_LOOKS_EVERY, _FIRST = 0.05, -10  # seconds between two checks of the memory; the nice value of the process that checks
 WORK = "/tmp/submission"  # where a copy of the submission stands, in its own view of the files
 
 
@@ -343,8 +343,8 @@ class _Init:
 def memory_of(processes: list[int], limit: int) -> int:
     """The memory that these processes use together, bytes.
 
-    The resident sets (/proc/PID/statm) count a page once for each process that shares it. Only where their sum is above the
-    limit, the proportional sets count, which take the kernel longer (/proc/PID/smaps_rollup).
+    The resident sets (/proc/PID/statm) count a page once for each process that shares it. If their sum is above
+    the limit, the proportional sets count instead (/proc/PID/smaps_rollup); they take the kernel longer.
     """
     resident = sum(_resident(pid) for pid in processes)
     return sum(map(_proportional, processes)) if resident > limit else resident

@@ -1,7 +1,7 @@
-"""The kernel's queue of real-time signals, made full for the processes of a server.
+"""The kernel's queue of real-time signals, filled for the processes of a server.
 
 A signal of F_SETSIG takes a place in the queue of its user (RLIMIT_SIGPENDING, getrlimit(2)). If the queue has no place, the
-kernel sends SIGIO, which needs no place (fs/fcntl.c, send_sigio_to_task). With a limit of 0 each of them becomes SIGIO.
+kernel sends SIGIO, which needs no place (fs/fcntl.c, send_sigio_to_task). With a limit of 0, SIGIO replaces each queued signal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _KIND = resource.RLIMIT_SIGPENDING
 
 @contextlib.contextmanager
 def full(process: int) -> Iterator[None]:
-    """The children of this process have no place for a queued signal meanwhile (prlimit(2))."""
+    """Within the context, the children of this process have no place for a queued signal (prlimit(2))."""
     before: dict[int, tuple[int, int]] = {}
     for child in map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split()):
         with contextlib.suppress(OSError):

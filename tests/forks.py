@@ -1,7 +1,7 @@
 """pytest -p tests.forks --forks N: N forks of one process run the tests.
 
 The process imports and collects everything once, then forks. Each fork takes the next group of tests from a queue, until the
-queue is empty. A group is a part of a test file. The forks send their reports through pipes; what they print goes nowhere. The
+queue is empty. A group is a part of a test file. The forks send their reports through pipes; what they print is dropped. The
 first process prints the reports, a group at a time.
 """
 
@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 _FORK = multiprocessing.get_context("fork")
-# New objects before Python looks for cycles. With the usual 700, that takes three quarters of the time that ast.parse takes.
+# Python looks for cycles after so many new objects. With the usual 700, this takes three quarters of the time of ast.parse.
 _COLLECT = 100_000
 _GROUP = 12  # tests; more would leave a fork alone at the end, fewer would start servers of test_servers.py twice
 # These wait or compute for seconds, so they begin first: no fork is then alone at the end.
@@ -43,7 +43,7 @@ class Tests:
     queue: Any  # multiprocessing.queues.SimpleQueue[int], which its module does not export
 
     def take(self) -> Iterator[tuple[pytest.Item, bool]]:
-        """The tests of the next group, each with whether it is the last of its group, and so on until the queue is empty."""
+        """The tests of one group after the other, until the queue is empty; each with whether it is the last of its group."""
         while (place := self.queue.get()) < len(self.groups):
             *others, last = self.groups[place]
             yield from ((item, False) for item in others)
@@ -137,7 +137,7 @@ def _run(tests: Tests, pipe: Connection) -> None:
 
 
 def _redirect(config: pytest.Config) -> None:
-    """What tests print goes into files of this fork, not into those of the first process; what pytest prints goes nowhere."""
+    """What tests print goes into files of this fork, not into those of the first process. What pytest prints is dropped."""
     capture = config.pluginmanager.getplugin("capturemanager")
     assert capture
     capture.stop_global_capturing()
@@ -160,7 +160,7 @@ class _Sender:
 
 
 def _report(session: pytest.Session, forks: Sequence[Fork]) -> None:
-    """Hands the reports of all forks to pytest. A test without a whole report has failed: its fork has died."""
+    """Hands the reports of all forks to pytest. A test without a whole report has failed, because its fork died."""
     left = {item.nodeid: item for item in session.items}
     for report in _received(session.config, forks):
         if report.when == "setup":

@@ -70,7 +70,7 @@ def module_of(path: Path) -> str:
 
 
 def imported_files(paths: list[Path]) -> dict[str, set[str]]:
-    """Which of these files each of them imports. An import for types alone (TYPE_CHECKING) counts, too."""
+    """For each of these files, the files among them that it imports. An import for types alone (TYPE_CHECKING) counts, too."""
     known = {module_of(path) for path in paths}
     files = {}
     for path in paths:
@@ -81,7 +81,7 @@ def imported_files(paths: list[Path]) -> dict[str, set[str]]:
 
 
 def _executed(name: str, by: str) -> Iterator[str]:
-    """The files that an import of this name executes: its own, and the first file of each package not around `by`."""
+    """The files that an import of this name executes: its own, and the first file of each package without `by` in it."""
     while name:
         if not f"{by}.".startswith(f"{name}."):
             yield name
@@ -89,7 +89,7 @@ def _executed(name: str, by: str) -> Iterator[str]:
 
 
 def circles(imported: Mapping[str, set[str]]) -> list[set[str]]:
-    """The groups of files of which each imports, directly or by others, all files of its group."""
+    """The groups of files in which each file imports all others of the group, directly or through other files."""
     left = {file: set(others) for file, others in imported.items()}
     while removed := {file for file, others in left.items() if not others & left.keys()}:
         left = {file: others for file, others in left.items() if file not in removed}
@@ -99,7 +99,7 @@ def circles(imported: Mapping[str, set[str]]) -> list[set[str]]:
 
 
 def _reached(file: str, imported: Mapping[str, set[str]]) -> set[str]:
-    """All files that a file imports, directly or by others."""
+    """All files that a file imports, directly or through other files."""
     found: set[str] = set()
     waiting = [file]
     while waiting:
@@ -163,7 +163,7 @@ def test_an_import_against_the_arrows_is_seen(tmp_path: Path) -> None:
 
 
 def test_no_two_files_import_each_other() -> None:
-    """What two files share stands in a third file below both."""
+    """What two files share is in a third file below both."""
     assert circles(imported_files(sources())) == []
 
 

@@ -11,16 +11,16 @@ from findings.properties.property import Cost, Gravity, Observation, Property, b
 from findings.view import Run
 from probes.kernel import syscalls
 from probes.measure.result import Call
-from probes.words import count
+from probes.words import count, times
 
 _OF_SOCKETS = {"recvfrom", "recvmsg", "recvmmsg", "sendto", "sendmsg", "sendmmsg"}
 _NO_SOCKET = {"EBADF", "ENOTSOCK"}
 
 
 def observe(run: Run) -> Observation:
-    """Looks for reads of one connection by two threads at the same time, and for calls on descriptors that are no sockets.
+    """Looks for reads of one connection by two threads at the same time, and for calls on descriptors that are not sockets.
 
-    A socket for datagrams may have many readers. The bytes of a connection have an order: two readers get parts.
+    A socket for datagrams may have many readers. The bytes of a connection have an order: two readers would each get a part.
     """
     connections = {(call.thread, call.result) for call in run.connections}
     if not connections:
@@ -28,7 +28,7 @@ def observe(run: Run) -> Observation:
     stale = [call for call in run.result.calls if call.name in _OF_SOCKETS and call.errno in _NO_SOCKET]
     shared = _at_the_same_time(run)
     if not stale and not shared:
-        return held(f"no two threads read one of {count(len(connections), 'connection')} at the same time")
+        return held(f"{count(len(connections), 'connection')}: no connection was read by two threads at the same time")
     words = []
     if shared:
         first, second = shared[0]
@@ -38,8 +38,8 @@ def observe(run: Run) -> Observation:
         )
     if stale:
         errors = collections.Counter(f"{call.name} got {call.errno}" for call in stale)
-        named = ", ".join(f"{count(number, 'time')} {what}" for what, number in errors.most_common())
-        words.append(f"calls used descriptors that were closed, or that are no sockets: {named}")
+        named = ", ".join(f"{what} {times(number)}" for what, number in errors.most_common())
+        words.append(f"calls used descriptors that were closed, or that are not sockets: {named}")
     threads = {thread.serial: thread for thread in run.result.threads}
     places = [
         place_of(threads[call.thread], call.name, call.fd, call.enter, Cost(calls=call.count))
@@ -63,7 +63,7 @@ def _at_the_same_time(run: Run) -> list[tuple[Call, Call]]:
 
 
 def _overlapping(calls: Iterable[Call]) -> list[tuple[Call, Call]]:
-    """Pairs of calls of different threads of which the second began during the first, while both slept."""
+    """Pairs of calls by different threads: the second call began during the first, and both calls slept."""
     ordered = sorted((call for call in calls if call.sleeps), key=lambda call: call.enter)
     return [(first, second) for first, second in itertools.pairwise(ordered)
             if first.thread != second.thread and second.enter < first.exit]  # fmt: skip

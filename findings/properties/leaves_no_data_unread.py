@@ -91,7 +91,7 @@ def _places(run: Run, left: Sequence[LeftUnread], late: Sequence[tuple[Message, 
 
 
 class _Waits(NamedTuple):
-    """The waits of one thread among its calls: their places, and when they began."""
+    """The waits of one thread: their places among its calls, and when they began."""
 
     calls: Sequence[Call]
     places: list[int]

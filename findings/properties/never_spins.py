@@ -95,7 +95,7 @@ def _words(worst: Spinning) -> str:
         (worst.completed, "a signal or a completion came and no data moved"),
         (worst.empty, "the wait returned at once with nothing ready (time-out 0)"),
         (worst.eagain, "a read or accept returned EAGAIN"),
-        (worst.full, "a send found no room (EAGAIN), and was tried again without a wait for room"),
+        (worst.full, "the thread repeated a send that had found no room (EAGAIN), without a wait for room"),
         (worst.ends if worst.ends > _ENDS else 0, "a read of one ended connection, which was not closed, returned 0 bytes"),
     )
     words = "; ".join(f"{count(number, 'time')} {kind}" for number, kind in kinds if number)
@@ -168,7 +168,7 @@ def _eagain(calls: Iterable[Call]) -> list[Call]:
 
 
 def _tried_again(calls: Iterable[Call]) -> list[Call]:
-    """Writes of a thread that got EAGAIN after a write to the same descriptor had got it, with no wait in between."""
+    """Writes of a thread that got EAGAIN after an earlier write to the same descriptor got EAGAIN, with no wait in between."""
     refused: set[int | None] = set()
     again = []
     for call in calls:

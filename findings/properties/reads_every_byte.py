@@ -35,7 +35,7 @@ def observe(run: Run) -> Observation:
 
 
 def _is_a_servers_own(run: Run, untaken: Untaken) -> bool:
-    """Is it a socket between the processes of a lab's server? SIGTERM ends them while one may have written to another."""
+    """Is it a socket between the processes of a lab's server? SIGTERM may end a process before it reads its data."""
     return isinstance(run.result.context, LabRun) and untaken.end.name.family == socket.AF_UNIX
 
 

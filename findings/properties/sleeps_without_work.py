@@ -9,17 +9,17 @@ from probes.measure.result import Thread
 from probes.words import count, ms
 
 _SHARE, _LONG_NS = 0.5, 300_000_000  # of a thread's life: the traffic of a lab keeps a thread awake for a few percent of it
-_CALLS_NS = 1_000_000  # one call for so much user code; a loop of calls is another fault (never-spins)
+_CALLS_NS = 1_000_000  # user code per call, at least: a loop of calls is another fault (never-spins)
 
 
 def observe(run: Run) -> Observation:
     """Compares each thread's user code with its life.
 
     The clients of a lab send small messages with pauses, so a thread that is in user code for most of its life waits there:
-    it reads a variable again and again. A program that is not known may compute.
+    it reads a variable again and again. An unknown program may compute.
     """
     if not isinstance(run.result.context, LabRun) or not run.clients:
-        return not_shown("this run had no clients of iolab: a thread may compute for its clients")
+        return not_shown("this run had no clients of iolab: a thread may compute for other clients")
     threads = [thread for thread in run.result.threads if not thread.kernel_worker]
     wrong = [thread for thread in threads if _waits_in_user_code(thread)]
     if not wrong:
@@ -35,7 +35,7 @@ def observe(run: Run) -> Observation:
 
 
 def _share(thread: Thread) -> float:
-    """The part of its life in which it was in user code or waited for a CPU outside of sleeps."""
+    """The part of the thread's life in which it was in user code, or was preempted."""
     return (thread.user + thread.preempted) / max(thread.wall, 1)
 
 

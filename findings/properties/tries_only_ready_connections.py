@@ -23,8 +23,8 @@ class _Tried:
     thread: Thread
     waits: int
     reads: int
-    again: tuple[Call, ...]  # got EAGAIN on a descriptor where too many did
-    number: int  # of reads beyond those that a right loop makes
+    again: tuple[Call, ...]  # reads that got EAGAIN, on the descriptors with too many of them
+    number: int  # reads beyond those that a right loop makes
 
     @property
     def too_many(self) -> bool:
@@ -34,8 +34,8 @@ class _Tried:
 def observe(run: Run) -> Observation:
     """Counts, for each descriptor, the reads that got EAGAIN, and the calls that moved data.
 
-    A right loop may read until EAGAIN: then each read, or each write, that moves data explains one EAGAIN. The count needs no
-    order, as a burst of reads with EAGAIN lies among other calls.
+    A right loop may read until EAGAIN: then each read, or each write, that moves data explains one EAGAIN. The count does
+    not use the order of the calls, because the reads of a burst lie among other calls.
     """
     threads = {thread.serial: thread for thread in run.result.threads}
     accepted = {(threads[call.thread].pid, call.result) for call in run.connections}
@@ -49,11 +49,12 @@ def observe(run: Run) -> Observation:
     wrong = [tried for tried in seen if tried.too_many]
     reads, number = sum(tried.reads for tried in seen), sum(tried.number for tried in seen)
     if not wrong:
-        return held(f"{number:,} of {count(reads, 'read')} tried a connection again that had got EAGAIN before")
+        return held(f"{number:,} of {count(reads, 'read')} repeated a read that had got EAGAIN")
     worst = max(wrong, key=lambda tried: tried.number)
     return broken(
         f"after {count(worst.waits, 'wait')}, thread {worst.thread.name} made {count(worst.number, 'read')} of connections that"
-        f" had got EAGAIN before and had no data since: {worst.number:,} of its {count(worst.reads, 'read')}",
+        f" were not ready: a read had got EAGAIN, and no data had come since ({worst.number:,} of its"
+        f" {count(worst.reads, 'read')})",
         places=map(_place, wrong),
     )
 

@@ -60,8 +60,8 @@ def one_lock(listener: socket.socket) -> None:
 
 
 class _Turns:
-    """A lock that its waiters get in the order in which they asked for it. A thread that releases a threading.Lock and takes it
-    again at once may get it before a waiter has a CPU.
+    """A lock that its waiters get in the order in which they asked for it. With threading.Lock, a thread that releases the lock
+    and takes it again at once may get it before a waiter has a CPU.
     """
 
     def __init__(self) -> None:

@@ -15,13 +15,14 @@ DETAILS = 50_000  # calls and sleeps: a report is made of them in two seconds, a
 RECORD = 256  # bytes of a call in the ring
 _WINDOW = 40_000_000  # ns
 _LONGEST_PAUSE = 0.1  # seconds
-_LATER = 1.125  # how much later the next window begins
+_LATER = 1.125  # the next window begins so many times later
 
 
 class Budget:
     """`records`: how many calls and sleeps may be reported; None: all, up to `most_bytes`. Times are ns on one clock.
 
-    `full`: all were wanted, and there were too many. `windows`: those that have ended. `opened`: when the open one began.
+    `full`: all were wanted, and there were too many. `windows`: the windows that have ended. `opened`: when the open window
+    began.
     """
 
     def __init__(self, records: int | None, most_bytes: int) -> None:

@@ -4,9 +4,10 @@
 message on the socket brings the orders as JSON, and three descriptors: the ring, the kernel's table that says whether details
 are wanted (settings), and a file in memory that takes the records (store). The first answer says that the process is at work.
 
-A thread of the instrument would have to wait for the interpreter while another thread has it: on a machine whose CPUs are busy,
-that took up to 2 seconds. This process waits for nobody, and it has a high priority. It also decides when details are wanted,
-because a late decision takes more of them than the budget allows. It imports little, so that it starts in 20 ms.
+A thread of the instrument would have to wait for the interpreter while another thread runs Python code: on a machine whose CPUs
+are busy, that took up to 2 seconds. This process waits for no other thread, and it has a high priority. It also decides when
+details are wanted, because a late decision would record more details than the budget allows. It imports little, so that it
+starts in 20 ms.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import socket
 import sys
 import time
 
-LOOK_EVERY = 0.02  # seconds; the ring holds 0.4 s of the busiest server that was measured, so a late look loses nothing
-# Of the ring: until then records wait, so that the traced program has the CPUs for itself.
+LOOK_EVERY = 0.02  # seconds; the ring holds 0.4 s of the busiest server that was measured, so a late check loses nothing
+# The process empties the ring when this part of it is full. Until then, the traced program has the CPUs for itself.
 DRAIN_AT = 1 / 32
 DRAIN, LEAVE_DETAILS, STOP = b"drain", b"leave details", b"stop"  # what the instrument asks for
 AT_WORK = b"at work"
@@ -30,7 +31,7 @@ PRIORITY = -10  # on a busy machine a late reader loses records
 
 
 class Emptier:
-    """The ring, the file, and the budget of details. `offset`: what the clock of this process is ahead of the probes' clock."""
+    """The ring, the file, and the budget of details. `offset`: by how much this process's clock is ahead of the probes'."""
 
     def __init__(self, control: socket.socket, descriptors: list[int], orders: dict[str, object]) -> None:
         from probes.capture.details import Budget
@@ -54,7 +55,7 @@ class Emptier:
         return time.clock_gettime_ns(time.CLOCK_MONOTONIC) - self._offset
 
     def run(self) -> None:
-        """Works until the instrument asks for the end, or is gone."""
+        """Works until the instrument asks for the end, or has ended."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         self._control.send(AT_WORK)
@@ -67,10 +68,10 @@ class Emptier:
             fresh = self._ring.filled > DRAIN_AT and self._drain()
             pause = self._decide()
             if fresh and self._ring.filled > DRAIN_AT:
-                pause = 0  # more came during the drain than the ring is to hold
+                pause = 0  # during the drain, more records came than may wait in the ring
 
     def _answer(self, request: bytes) -> bool:
-        """Does what the instrument asks for; False at the end."""
+        """Does what the instrument asks for. Returns False at the end."""
         name, _, taken = request.partition(b" at ")
         self._taken = int(taken or 0)
         if name == LEAVE_DETAILS:
@@ -82,7 +83,10 @@ class Emptier:
         return name != STOP
 
     def _drain(self) -> bool:
-        """Moves what is in the ring to the file, which is bounded, as the instrument may stand still. False: nothing came."""
+        """Moves the records of the ring to the file. Returns False if it moved nothing.
+
+        The file has a limit, because the instrument may be stopped.
+        """
         if self._written - self._taken > self._most + _MORE:
             return False
         length = self._ring.drain_to(self._store, self._written)
@@ -90,7 +94,7 @@ class Emptier:
         return length > 0
 
     def _decide(self) -> float:
-        """Tells the kernel side whether details are wanted; seconds until the next look."""
+        """Sets whether the kernel side reports details. Returns the seconds until the next check."""
         if not self._decides:
             return LOOK_EVERY
         wanted = self._budget.wants(self._ring.produced - self._begin, self._now())
@@ -111,7 +115,7 @@ if __name__ == "__main__":
 
     if parent := int(sys.argv[2]):
         end_with_parent(parent)
-    with contextlib.suppress(ConnectionError), socket.socket(fileno=int(sys.argv[1])) as instrument:  # or it is gone
+    with contextlib.suppress(ConnectionError), socket.socket(fileno=int(sys.argv[1])) as instrument:  # or it has ended
         text, descriptors, _, _ = socket.recv_fds(instrument, MOST_ORDERS, 3)
         if descriptors:
             Emptier(instrument, descriptors, json.loads(text)).run()

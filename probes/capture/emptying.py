@@ -21,21 +21,21 @@ from probes.capture.emptier import AT_WORK, DRAIN, LEAVE_DETAILS, STOP
 from probes.patience import PATIENCE
 
 _PIECE = 4 << 20  # bytes that are taken from the file at once
-_LONGEST = 10.0 * PATIENCE  # seconds for an answer, which takes less than a tenth of one
+_LONGEST = 10.0 * PATIENCE  # seconds to wait for an answer, which takes less than 0.1 s
 _SCRIPT = Path(emptier.__file__)
 
 
 def _lasting_parent() -> str:
     """The id of this process if the thread that starts the other process lasts as long as this process, else 0.
 
-    The kernel watches the thread (prctl(2), PR_SET_PDEATHSIG). A process that is stopped does not see the end of the socket.
+    The kernel watches the thread (prctl(2), PR_SET_PDEATHSIG). A stopped process does not notice that the socket was closed.
     """
     return str(os.getpid() if threading.current_thread() is threading.main_thread() else 0)
 
 
 @dataclass(frozen=True)
 class Orders:
-    """What the process works by. `details`, `most_bytes`: as a Budget has them. `with_details`, `without_details`: the settings
+    """The orders of the process. `details`, `most_bytes`: as a Budget has them. `with_details`, `without_details`: the settings
     of the kernel side.
     """
 
@@ -67,7 +67,7 @@ class Windows:
 class Emptying:
     """The process, from the construction to `stop` or `close`. It ends by itself if this process ends.
 
-    It starts while the probes are loaded, `begin` gives it its orders, and `at_work` waits until it follows them.
+    It starts while the probes are loaded, `begin` sends its orders, and `at_work` waits until it empties the ring.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Emptying:
         self._control.settimeout(_LONGEST)
         self._is_at_work = False
         line = [sys.executable, "-I", "-S", "-B", str(_SCRIPT), str(theirs.fileno()), _lasting_parent()]
-        # It inherits the mask: no signal of the terminal ends it before the instrument does.
+        # The process inherits the mask: no signal of the terminal ends it before the instrument ends it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             self._process = subprocess.Popen(
@@ -98,24 +98,24 @@ class Emptying:
         """Details begin now."""
         began = clock.now_ns()
         self._windows = Windows([], began)
-        with contextlib.suppress(OSError):  # it is gone: the records stay in the ring
+        with contextlib.suppress(OSError):  # the process has ended: the records stay in the ring
             socket.send_fds(self._control, [orders.text(began)], [ring_fd, settings_fd, self._store.fileno()])
 
     def at_work(self) -> None:
-        """Waits until the process empties the ring: a program that starts before could fill it."""
+        """Waits until the process empties the ring: a program that starts earlier could fill it."""
         if not self._is_at_work:
             self._is_at_work = True
             with contextlib.suppress(OSError):
                 self._control.recv(len(AT_WORK))
 
     def _ask(self, request: bytes) -> None:
-        """Waits until the process has done something."""
+        """Sends a request, and waits until the process has done what it asks for."""
         self.at_work()
         try:
             self._control.send(request + b" at %d" % self._read)
             self._written, windows, opened, full = json.loads(self._control.recv(1 << 20))
             self._windows = Windows([(begin, end) for begin, end in windows], opened, full)
-        except (OSError, ValueError):  # it is gone, or stopped: what it has taken is in the file
+        except (OSError, ValueError):  # the process has ended, or is stopped: the file has the records that it took
             self._process.kill()
             self._process.wait()
             self._written = os.fstat(self._store.fileno()).st_size
@@ -130,7 +130,7 @@ class Emptying:
         self._ask(LEAVE_DETAILS)
 
     def stop(self) -> Windows:
-        """Ends the process; when it wanted details. `rest` gives what it had taken last."""
+        """Ends the process. Returns when it wanted details. `rest` gives the last records that it took."""
         self._ask(STOP)
         self._control.close()
         self._process.kill()
@@ -138,7 +138,7 @@ class Emptying:
         return self._windows
 
     def rest(self) -> Iterator[bytes]:
-        """As `take`, after `stop`."""
+        """The same as `take`, after `stop`."""
         return ring.stripped(self._spans())
 
     def _spans(self) -> Iterator[bytes]:
@@ -149,7 +149,7 @@ class Emptying:
             yield span
 
     def close(self) -> None:
-        """Ends the process, if `stop` has not done so, and gives the file back."""
+        """Ends the process, if `stop` has not done so, and closes the file."""
         self._control.close()
         self._process.kill()  # it may be stopped
         self._process.wait()

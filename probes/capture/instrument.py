@@ -91,7 +91,7 @@ class Instrument:
             self._emptying.close()
             self._give_back_programs()
             raise
-        self._taker: threading.Thread | None = None  # takes what comes while the program runs, if somebody wants that
+        self._taker: threading.Thread | None = None  # takes the records while the program runs, for a file or a feed
 
     def _orders(self, details: int | None, most_bytes: int) -> Orders:
         """For the process that empties the ring."""
@@ -112,7 +112,7 @@ class Instrument:
             _start_without_signals(self._taker)
 
     def _take_all_along(self) -> None:
-        """Takes what comes, for a file and a feed."""
+        """Takes the records while the program runs, for a file and a feed."""
         schedule, wanted = Schedule(clock.now_ns()), True
         while not self._stopped.wait(LOOK_EVERY if self._keeper.feed else SAVE_EVERY):
             with self._taking:
@@ -306,8 +306,8 @@ class Instrument:
         self._keeper.take(self._programs.rows())
 
     def _last_spans(self, end: int) -> list[bytes]:
-        """Has the kernel side write its last records, and takes them from the ring: those of the sockets that are open, and of
-        the threads that live on.
+        """Lets the kernel side write its last records, and takes them from the ring: the records of the sockets that are open,
+        and of the threads that have not ended.
         """
         with contextlib.closing(ring.Ring(self._table(RING).fd, self._sizes.ring_bytes)) as rest:
             spans = [rest.drain()]

@@ -48,7 +48,10 @@ class Ring:
         return span
 
     def drain_to(self, fd: int, place: int) -> int:
-        """The same into a file, from byte `place` on; the number of bytes. The kernel copies them from the ring's own pages."""
+        """The same into a file, from byte `place` on. Returns the number of bytes.
+
+        The kernel copies them from the ring's own pages.
+        """
         start, length = self._finished()
         written = 0
         while written < length:
@@ -92,7 +95,7 @@ def strip(spans: Iterable[bytes]) -> bytes:
 
 
 def stripped(spans: Iterable[bytes]) -> Iterator[bytes]:
-    """The same, span by span. A span may end inside a record, which the next span goes on with."""
+    """The same, span by span. A span may end inside a record, which continues in the next span."""
     rest = b""
     for span in spans:
         records: list[bytes] = []
@@ -101,7 +104,7 @@ def stripped(spans: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _strip_whole(span: bytes, records: list[bytes]) -> bytes:
-    """Adds the whole records of a span; the bytes after them."""
+    """Adds the whole records of a span to `records`. Returns the bytes after them."""
     at, end, header = 0, len(span), _U32.unpack_from
     while at + _HEADER <= end:
         length = header(span, at)[0]

@@ -76,9 +76,9 @@ static inline int only_looks(struct thread *t) {
   return t->nr == NR_IO_URING_ENTER && !(u32)t->args[1] && !(u32)t->args[2] && !(t->args[3] & 2);
 }
 
-#define REPEATED 64  /* so many identical rounds of a spin are reported call by call, and those after them folded */
+#define REPEATED 64  /* the first 64 identical rounds of a spin are reported call by call; later rounds are folded */
 
-/* 1 if a number is not 0, without a branch: the verifier goes through straight code once. */
+/* 1 if a number is not 0, without a branch: the verifier goes through code without branches once. */
 static inline u64 is_set(u64 number) {
   u64 sign = number | -number;
   __asm__ __volatile__("" : "+r"(sign));
@@ -88,9 +88,9 @@ static inline u64 is_set(u64 number) {
 /* The smaller of two numbers below 2^63. */
 static inline u64 smaller(u64 a, u64 b) { return b ^ ((a ^ b) & -((a - b) >> 63)); }
 
-/* Where the thread's call is kept among its latest ones, or where to keep it: the place in the 2 low bits, and 0 above if the call is
- * there, with the same arguments and result. Else the place is that of the same call on the same descriptor, or of the call that was
- * made longest ago. So two results of one call on one descriptor never fold in turns, which would end a burst at each call. */
+/* The place for the thread's call among its latest calls (`last`), in the 2 low bits. The other bits are 0 if the call is there already,
+ * with the same arguments and result. If not, the place is that of the same call on the same descriptor, or else that of the call that was
+ * made longest ago. So a call on one descriptor that alternates between two results never folds: it would end a burst each time. */
 static inline u64 place_of_repeat(struct thread *t, s64 ret) {
   u64 found = ~0ULL >> 1;
 #pragma unroll
@@ -104,10 +104,10 @@ static inline u64 place_of_repeat(struct thread *t, s64 ret) {
   return found;
 }
 
-/* Is the call part of a spin? A thread spins if it makes the same call, or up to CYCLE calls in turns, so many times, with the same
- * arguments and results: it reads 0 bytes at the end of a file, or poll finds POLLHUP. Calls without result fold at once, and are
- * not counted here. A call that sleeps, moves data of a socket, or is new begins another count; a call that has spun once is
- * folded from then on, as a server may spin between its messages. */
+/* Is the call part of a spin? A thread spins if it repeats a round of one to CYCLE calls REPEATED times, with the same arguments and
+ * results: it reads 0 bytes at the end of a file, or poll finds POLLHUP. Calls without result fold at once, and are not counted here.
+ * The count begins again after a call that sleeps, moves data of a socket, or is new. A call that was once part of a spin is folded
+ * from then on, because a server may spin between its messages. */
 static inline int repeats(struct thread *t, s64 ret) {
   load_arguments_now(t);
   u64 place = place_of_repeat(t, ret);

@@ -74,7 +74,7 @@ def _checked(kind: Kind, fields: Any) -> Layout:
         if type(length) is not int or not 0 <= length <= _LONGEST or ctype not in ("char", *C_TYPES):
             raise ValueError(f"the field {name} of {kind.name} has no type that records have")
         if known.get(name, (ctype, length)) != (ctype, length):
-            raise ValueError(f"the field {name} of {kind.name} has another type than today")
+            raise ValueError(f"the field {name} of {kind.name} has a different type today")
         found[name] = (ctype, length)
     if missing := set(known) - set(found) - _ADDED.get(kind, set()):
         raise ValueError(f"the field {min(missing)} of {kind.name} is missing")

@@ -24,9 +24,9 @@ struct phases {
 struct known_file { u64 file, operations, inode, release; u32 socket, unused; };
 #define KNOWN_FILES 8  /* a power of two: by the descriptor's number */
 
-/* A call that a spin may consist of (calls.c): how often it was made again, in which spin, and when the latest time was. */
+/* A call that may be part of a spin (calls.c): how often it was repeated, in which spin, and when it was made last (`used`). */
 struct repeat { s64 nr, ret; u64 args[4]; u64 used; u32 times, spin; };
-#define CYCLE 4  /* a spin repeats up to so many different calls; a power of two */
+#define CYCLE 4  /* the most different calls in a round of a spin; a power of two */
 
 struct thread {
   u32 serial;
@@ -268,11 +268,11 @@ static inline __attribute__((always_inline)) void fold_exit(struct thread *t, u3
   }
 }
 
-/* 1 if the number has a bit at `bit` or above, else 0. Without a branch: after two branches, the verifier goes through all that
- * follows four times. Numbers are below 2^63. */
+/* 1 if the number has a bit at `bit` or above, else 0. Without a branch: after two branches, the verifier goes through the
+ * following code four times. Numbers are below 2^63. */
 static inline __attribute__((always_inline)) u32 has_bit_from(u64 number, u32 bit) {
   u64 rest = number >> bit;
-  __asm__ __volatile__("" : "+r"(rest));  /* or the compiler makes a branch of it */
+  __asm__ __volatile__("" : "+r"(rest));  /* otherwise the compiler makes a branch of it */
   return -rest >> 63;
 }
 
@@ -289,6 +289,6 @@ static inline __attribute__((always_inline)) u32 bucket_of(u64 ns) {
   log += has_bit_from(ns, log + 2) << 1;
   log += has_bit_from(ns, log + 1);
   u32 bucket = (log - 6) * 4 + ((ns >> (log - 2)) & 3);
-  __asm__ __volatile__("" : "+r"(bucket));  /* or the compiler leaves the caller's mask out, and Linux 5.10 knows no bound */
+  __asm__ __volatile__("" : "+r"(bucket));  /* otherwise the compiler leaves out the caller's mask, and Linux 5.10 finds no bound */
   return bucket;
 }

@@ -145,8 +145,8 @@ static inline u64 stack_id(void *ctx, int slot) {
   if (depth == STACK_FRAMES)
     count(LOSS_STACK_CUT);
   u64 id = 0xcbf29ce484222325ULL;
-  /* The loop has no early exit, and clang can make neither a pointer of the index nor a branch of the mask: otherwise the verifier
-   * takes long, or gives up on some kernels. Frames beyond the depth belong to an older stack, so they are masked. */
+  /* The loop has no early exit, and clang can't turn the index into a pointer or the mask into a branch. Otherwise the verifier would
+   * take long, or give up on some kernels. Frames beyond the depth belong to an older stack, so they are masked. */
   for (u32 i = 0; i < STACK_FRAMES; i++) {
     u32 at = i;
     __asm__ __volatile__("" : "+r"(at));

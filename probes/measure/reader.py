@@ -35,7 +35,7 @@ from probes.recording import Recording
 _UNFINISHED, _OPEN = int(CallFlag.NO_RETURN | CallFlag.OPEN), int(CallFlag.OPEN)
 _REFUSED = int(CallFlag.REFUSED | CallFlag.EMULATED | CallFlag.KILLED)
 _DRAINED, _LINEAR, _LATE = int(CallFlag.DRAINED), int(CallFlag.LINEAR), int(CallFlag.COPY_LATE)
-# As int: to combine two flags of an enum takes longer than the rest of a sleep.
+# As int: combining two flags of an enum takes longer than all other work for a sleep.
 _QUEUE_CARRIED, _WAKER_CARRIED = int(SleepFlag.QUEUE_CARRIED), int(SleepFlag.WAKER_CARRIED)
 _OUTSIDE, _NO_WAKER, _PEEK = int(SleepFlag.OUTSIDE), int(SleepFlag.OPEN | SleepFlag.UNSEEN), int(socket.MSG_PEEK)
 _PHASES = {name: operator.attrgetter(name) for name in ("total", "wait", "sched_delay", "preempted", "copy")}
@@ -46,7 +46,7 @@ _FLAGS = {"recvfrom": 3, "recvmsg": 2}  # which argument holds them
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What all calls of one number have in common. `polls`: it is a multiplexer."""
+    """What all calls with one system call number have in common. `polls`: it is a multiplexer."""
 
     name: str
     on_descriptor: bool
@@ -259,8 +259,8 @@ class Reader:
         return facts
 
     def _call(self, record: Any, facts: _Facts, fd: int | None) -> Call:
-        """The call without its sleeps. What every call has stands in the order of the fields: to build a call of 36 fields by
-        their names takes 6 us, and this 2 us.
+        """The call without its sleeps. The values that every call has are passed by position: building a call of 36 fields
+        by their names takes 6 us, and this takes 2 us.
         """
         enter, leave, flags = record.enter, record.exit, record.flags
         wait, delay, preempted, copy = record.wait, record.delay, record.preempted, record.copy

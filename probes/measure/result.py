@@ -375,5 +375,5 @@ class Result:
 
     @cached_property
     def found(self) -> dict[object, Any]:
-        """What the findings keep of this result (findings/once.py)."""
+        """What the findings keep about this result (findings/once.py)."""
         return {}

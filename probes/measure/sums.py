@@ -119,7 +119,7 @@ class SumReader:
     def on_sleep_sum(self, record: Any) -> None:
         """A row of sleeps."""
         row = self.sleep_sum(record)
-        # Equal stacks and equal wakers are the same objects (_queue_of, _waker_of): no hash is made of all their frames.
+        # Equal stacks and equal wakers are the same objects (_queue_of, _waker_of): so no hash covers all their frames.
         alike = (row.thread, row.call, row.queue, id(row.stack), id(row.waker), row.waker_thread, row.open)
         before = self._sleeps.get(alike)
         self._sleeps[alike] = _added(before, row) if before else row

@@ -3,8 +3,8 @@
 Each column is split by the places of its bytes: first the lowest byte of each number, then the next. A column of small numbers
 is then mostly zeros, which zlib takes out. A million calls take a few MB.
 
-What zlib can't shorten is the lowest bits of the times. Where the data would make a page too large, all moments are rounded to
-a grain of 2, 4, ... ns; where even that is not enough, the lanes show the time in each phase in steps, without the calls.
+zlib can't shorten the lowest bits of the times. If the data would make a page too large, all times are rounded to a grain of 2,
+4, ... ns. If the data is still too large, the lanes show the time in each phase in steps, without the calls.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MOST_BYTES = 8_500_000  # of the data in a page: a page below 10 MB
 _COARSEST = 256  # ns: a coarser grain would show calls with wrong times
 _CELLS = 400_000  # of all lanes together, where there are more calls
 _TIMES = {"length", "ready", "copied"}
-_SPARE = 0.3  # bits: the last bits of a time are not quite without a pattern
+_SPARE = 0.3  # bits: the lowest bits of the times are not completely random
 _LARGEST = 1 << 31  # results from here on are addresses
 _BYTES = 8
 

@@ -73,7 +73,7 @@ def _sentences(report: Report, bands: Sequence[Band], data: packed.Packed) -> li
     if words := sentences.not_recorded(found, found.of_thread.values(), found.run, "The hatched part"):
         said.append(f"{words}.")
     if data.grain > 1:
-        said.append(f"The lanes round all moments to {data.grain} ns: otherwise the page would be too large.")
+        said.append(f"The lanes round all times to {data.grain} ns, because the page would be too large otherwise.")
     if data.step:
         said.append(
             f"The run has too many calls for a page: the lanes show the time in each phase in steps of {duration(data.step)}."

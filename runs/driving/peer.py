@@ -41,7 +41,7 @@ class Peer:
 
     @property
     def all_taken(self) -> bool:
-        """Has the server's socket all that was asked for?"""
+        """Does the server's socket have the whole request?"""
         return self._bytes >= len(self.requested) and unacknowledged(self.sock) == 0
 
     @property
@@ -103,7 +103,7 @@ class Peer:
             if time.monotonic() > end:
                 raise Fault(f"{self._so_far(received, size)} within {_TIMES * seconds:.1f} s", received=bytes(received))
             if len(received) > 2 * size + _BEYOND:
-                raise Fault(f"{len(received):,} bytes came for a reply {self._whole(size)}, without an end")
+                raise Fault(f"{len(received):,} bytes came for a reply {self._whole(size)}, and the reply had not ended")
             try:
                 async with asyncio.timeout(seconds * PATIENCE):
                     part = await loop.sock_recv(self.sock, TAKES)

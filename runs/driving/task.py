@@ -1,4 +1,4 @@
-"""What is asked of the clients, and what is written down of a trial: the task, the outcome, the fault."""
+"""What the clients do, and what they report about a trial: the task, the outcome, the fault."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Task:
     protocol: str
     traffic: Traffic = dataclasses.field(default_factory=Traffic)
     one_at_a_time: bool = False  # the model serves a connection only when the connection before it has ended
-    polls: bool = False  # the model never sleeps
-    by_signals: bool = False  # the kernel's queue of signals notifies the model's servers
+    polls: bool = False  # the servers of the model never sleep
+    by_signals: bool = False  # queued signals notify the servers of the model
     clients: int = _MANY
 
 
@@ -42,11 +42,11 @@ class Outcome:
     seen: str
     traffic: Seen = dataclasses.field(default_factory=lambda: Seen(()))
     clients: tuple[Spoke, ...] = ()  # of a trial with a fault
-    remedy: str = ""  # for the fault; "": that of the criterion
+    remedy: str = ""  # for the fault; "": the remedy of the criterion applies
 
 
 class Fault(Exception):
-    """What the server did wrong in a trial; with a remedy if it is known, and with the part of a reply that came."""
+    """What the server did wrong in a trial, with a remedy if one is known, and with the part of a reply that came."""
 
     def __init__(self, words: str, remedy: str = "", received: bytes = b"") -> None:
         super().__init__(words)

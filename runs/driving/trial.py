@@ -17,8 +17,8 @@ _SLEEP = (
     " left to send, and only then), in pthread_cond_wait or sem_wait for other threads"
 )
 _SEND_ON = (
-    "read on while clients send, and keep what a short send did not take: wait for room (EPOLLOUT, POLLOUT), and send on from"
-    " there"
+    "continue to read while clients send; keep the data that a short send did not take, wait for room (EPOLLOUT, POLLOUT), and"
+    " send the rest then"
 )
 
 
@@ -48,7 +48,7 @@ class Trial:
                     await peer.exchange(self.request(size), seconds)
 
     async def asleep(self, meanwhile: str) -> None:
-        """The server has nothing to do. Raises Fault if one of its threads does not sleep."""
+        """Checks a server that has nothing to do. Raises Fault if one of its threads does not sleep."""
         if self.task.process and not self.task.polls and (found := await awake(self.task.process)):
             raise Fault(f"{meanwhile}, the server had nothing to do, but {found.words}", _SLEEP)
 

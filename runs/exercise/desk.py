@@ -158,11 +158,11 @@ class Desk:
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What keeps the student from a check, in sentences with what to do."""
+        """What may go wrong for the student, in sentences that also say what to do."""
         found = []
         called = os.environ.get("IOLAB_CALLED", "")
         if called.startswith("docker") and " -v " not in called:
-            found.append('the file ends with this container: docker run -v "$PWD:/out" ... keeps it in the current folder')
+            found.append('the file is lost with this container: docker run -v "$PWD:/out" ... keeps it in the current folder')
         if self.exercise.language is Language.C and not _compiler():
             found.append(f"--check needs a C compiler (cc), and there is none here. {_how_to_install()}")
         return tuple(found)
@@ -183,7 +183,10 @@ def _compiler() -> str | None:
 
 
 def _how_to_install() -> str:
-    """What to type for a compiler; in the container image, where the next container has only what its image has."""
+    """The command that installs a compiler or, in a container, makes an image with a compiler.
+
+    A new container has only what its image has.
+    """
     if os.environ.get("IOLAB_CALLED", "").startswith("docker"):
         line = f"apt-get update && apt-get install --yes {_PACKAGES}"
         return f"Make an image with one: printf 'FROM iolab\\nRUN {line}\\n' | docker build -t iolab-c - (docs/docker.md)"

@@ -32,7 +32,7 @@ from runs.grading.session import LONGEST, Examined, Tried, traffic_of
 from runs.submission.ending import ENDS_WITHIN, Ending, how_ended
 
 _COUNTED = {Gravity.LOST, Gravity.LATE}  # what a mistake costs, where it costs points
-_ALSO_COUNTED = {"sleeps-without-work", "tries-only-ready-connections"}  # a CPU: the model is there to save it
+_ALSO_COUNTED = {"sleeps-without-work", "tries-only-ready-connections"}  # they take a CPU, which the model is made to save
 _NOT_ITS_FAULT = {"gets-a-cpu"}  # of the machine
 _OF_THE_MODEL = {"nonblocking": {"never-spins"}}  # what makes the model
 _Fault = TypeVar("_Fault", Item, Mistake)
@@ -246,7 +246,7 @@ class _Marking:
     def _with_its_mistake(self, item: Item, run: Run, known: bool) -> Item:
         """The same with the worst mistake that the probes saw in the trial and that explains it.
 
-        Its remedy is closer than the criterion's. `known`: the clients know a remedy for what they saw.
+        Its remedy is more exact than the criterion's. `known`: the clients know a remedy for what they saw.
         """
         explaining = criteria.EXPLAINED_BY.get(item.criterion.id, set())
         mistakes = (finding for finding in diagnose(run.result).broken if finding.id in explaining)
@@ -346,7 +346,7 @@ class _Marking:
 
 
 def _fault_of(ending: Ending) -> str:
-    """What is wrong with an end on SIGTERM; "" for a right one."""
+    """What is wrong with the server's end on SIGTERM; "" if nothing is wrong."""
     if ending.status is None:
         return f"the server still ran {ENDS_WITHIN:g} s after SIGTERM"
     if ending.left:

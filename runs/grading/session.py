@@ -38,12 +38,12 @@ from runs.submission.listening import Address, NotListening
 from runs.submission.server import Submission
 
 TRAFFIC = Traffic(clients=3, messages=11, gap_ms=20, give_up_after=1.5)
-# While one client is served, the others are not ready, and a right loop leaves them alone.
+# While one client is served, the others are not ready, and a right loop does not read from them.
 _FOR_ONE_THREAD = dataclasses.replace(TRAFFIC, clients=6, gap_ms=40)
 _MORE_THAN_A_POOL = Traffic(clients=40, messages=3, gap_ms=20, give_up_after=5.0)  # ThreadPoolExecutor has 32 at most
 LONGEST = 30.0  # seconds for the trials of one submission; those that are left then are lost
 _LONGEST_SHOWN = 15.0  # seconds for the failed trials that are run once more
-_BUSY = 10.0  # seconds of CPU time in a trial: a server that sleeps in its calls needs some 0.1 s
+_BUSY = 10.0  # seconds of CPU time in a trial: a server that sleeps in its calls needs about 0.1 s
 _DIES_WITHIN = 0.3  # seconds after a fault
 _SHOWN = 3  # failed trials that are run once more
 _DETAILS = 200_000  # calls and sleeps; the traffic of a right server makes some thousands
@@ -279,7 +279,7 @@ class _Examination:
                         self._end_with_client(server, address)
 
     def _end_with_client(self, server: Submission, address: Address) -> None:
-        """Ends the server of the trials while a client is connected: its children, or its threads, are at work then."""
+        """Ends the server of the trials while a client is connected: then its children or threads are at work."""
         if not self._try("stays", server, address).failed:
             self._ending = server.terminate()
 

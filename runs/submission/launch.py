@@ -1,4 +1,4 @@
-"""What is started: the command, its folder, and how far they are trusted."""
+"""What a submission starts: the command, its folder, and how far iolab trusts them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a server listens: the port that it was given, or one of its own, found by its listening sockets."""
+"""Where a server listens: at the port that it was given, or at a port of its own choice, which its listening sockets show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server prints: the first and the last of it, read in a thread."""
+"""What a server prints: the first and the last bytes, read in a thread."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Output:
                     return
 
     def wait(self, seconds: float) -> None:
-        """Waits until the pipe's end, for so long at most."""
+        """Waits until the pipe's end, at most for this time."""
         self._reader.join(seconds)
 
     def close(self) -> None:

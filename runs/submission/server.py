@@ -1,4 +1,4 @@
-"""A submission's server that runs: the start in the sandbox, the talk with the sandbox, the end."""
+"""The running server of a submission: its start in the sandbox, the messages of the sandbox, its end."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Submission:
         self.launch, self.number, self.port = launch, number, port
         self.ended: int | None = None
         self.refused: tuple[str, ...] = ()
-        self.stopped = ""  # why iolab ended it
+        self.stopped = ""  # why iolab ended the server
         self._left = self._init = 0
         self._lines = b""
         self._printed = Output()

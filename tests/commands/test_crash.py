@@ -37,7 +37,7 @@ def wait_for(iolab: subprocess.Popen[bytes], file: Path, kind: ChunkKind, times:
     end = time.monotonic() + 60 * PATIENCE
     while not (file.exists() and file.read_bytes().count(kind.value) >= times):
         assert iolab.poll() is None and time.monotonic() < end
-        time.sleep(0.01)  # a loop without it takes a CPU from the program and from iolab
+        time.sleep(0.01)  # without the sleep, the loop takes a CPU from the program and from iolab
 
 
 @pytest.mark.live

@@ -60,6 +60,6 @@ def test_numbers_are_those_that_were_typed() -> None:
 
 
 def test_each_option_with_a_value_has_a_word_for_it() -> None:
-    """The help shows --name=WORD. A word without an option is left from an option that is gone."""
+    """The help shows --name=WORD. A word without an option belongs to an option that was removed."""
     with_values = {option for command in commands() for option in command.options if command.takes_value(option)}
     assert set(VALUES) == with_values

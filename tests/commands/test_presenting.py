@@ -41,7 +41,7 @@ def test_an_output_that_fails_leaves_the_others(tmp_path: Path, capsys: pytest.C
 
 
 def test_a_window_without_the_run_leaves_the_usual_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A run that took place is worth its report; `show` can be asked again."""
+    """The report of a run is still useful; with `show`, the user can ask again."""
     report, late = tmp_path / "report", View(zoom=Zoom(moment("from", "100s"), None))
     _, status = present(recording_of("blocking"), json=False, save="", out=str(report), view=late)
     assert status == CANNOT_WRITE and "statements checked" in report.read_text()

@@ -121,7 +121,7 @@ def test_calls_that_give_or_take_an_address_have_it() -> None:
 
 
 def test_the_events_of_other_threads_wait_for_an_address() -> None:
-    """Without a record of the address, the call comes with the next record of its thread, or with the end of the piece."""
+    """Without a record of the address, the call comes with the next record of its thread, or at the end of the piece."""
     following = Following(Reader(recording([])), Wanted())
     born = [record(Kind.THREAD, thread=n, tid=n, ns_tid=n, ns_tgid=1, start=1, comm="server") for n in (1, 2)]
     assert list(following.read(packed(*born)))

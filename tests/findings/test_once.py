@@ -1,4 +1,4 @@
-"""What several findings ask for is found once for each result."""
+"""Facts that several findings need are found once for each result."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ class Thread(NamedTuple):
         (("worker*",), True),
         (("8", "worker-?"), True),
         (("8",), False),
-        (("40",), False),  # an id is whole
-        (("work",), False),  # and so is a pattern
+        (("40",), False),  # an id matches only as a whole
+        (("work",), False),  # a pattern must match the whole name, too
         (("Worker*",), False),
     ],
 )

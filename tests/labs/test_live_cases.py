@@ -1,7 +1,7 @@
 """The labs with several servers, on this kernel: each server answers, and the checks hold.
 
-Most of their time the servers wait for their clients. So some labs at a time run under the same probes; the servers of one lab
-run one after the other. A lab that does not pass so is run alone, by its command, as a user would run it.
+The servers mostly wait for their clients. So several labs at a time run under the same probes; the servers of one lab run one
+after the other. A lab that does not pass in this way is run alone, by its command, as a user would run it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.live
 # Servers of which no client gets a whole message back, by lab.
 WITHOUT_AN_ECHO = {"textbook": ("select long", "one message long"), "edge_undrained": ("broken",), "short_write": ("broken",)}
 AT_ONCE = 3  # labs
-BY_ITS_COMMAND = {"io_uring"}  # that command does all that the tests below leave out: the run without probes, the report
+BY_ITS_COMMAND = {"io_uring"}  # its command also does what the tests below leave out: the run without probes, the report
 LABS = sorted(name for name in labs.names() if labs.find(name).cases)
 BATCHES = [tuple(LABS[first::3]) for first in range(3)]  # so that no recording becomes large
 

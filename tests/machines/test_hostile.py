@@ -1,4 +1,4 @@
-"""The hostile submissions: programs that Python compiles, each with something that no course's server does."""
+"""The hostile submissions: programs that Python compiles, each with something that no server of a course does."""
 
 from __future__ import annotations
 

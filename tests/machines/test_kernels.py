@@ -99,7 +99,7 @@ def test_an_arm64_machine_gets_doctor_and_a_few_labs() -> None:
         (["--labs", "epol"], "did you mean epoll"),
         (["--at-once", "0"], "--at-once 0 is out of range"),
         (["--at-once", "two"], "--at-once two is not a number"),
-        (["--only", "none", "--add", "/nowhere"], "is no result of this command"),
+        (["--only", "none", "--add", "/nowhere"], "is not a result of this command"),
     ],
 )
 def test_wrong_usage_is_said_before_anything_is_fetched(line: list[str], words: str) -> None:

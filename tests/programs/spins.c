@@ -1,5 +1,6 @@
 /* spins ROUNDS KIND COOKIE: a program that spins in rounds of 2 (pair), 4 (four), or 6 (six) calls; `results`: the same call on the
- * same descriptor, with results in turns; `echoes`: no spin, as each round sleeps; `between`: a spin of two calls, with a sleep after each 1,000 rounds. */
+ * same descriptor, which alternates between two results; `echoes`: not a spin, because each round sleeps; `between`: a spin of two
+ * calls, with a sleep after every 1,000 rounds. */
 #include "marker.h"
 
 #include <poll.h>

@@ -1,4 +1,4 @@
-"""A descriptor with its number: the kind where it is known, the addresses where they are."""
+"""A descriptor with its number: its kind and its addresses, if they are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sockets of the JSON document: a row for each, NULL for what is not known, and the bytes that nobody read."""
+"""The sockets of the JSON document: a row for each, NULL for what is not known, and the bytes that no call read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_each_socket_has_a_row(name: str) -> None:
         assert (row["end_ns"] is None) == (life.end is None) == (row["open"] is None)
 
 
-def test_bytes_that_nobody_read_are_in_their_rows() -> None:
+def test_bytes_that_no_call_read_are_in_their_rows() -> None:
     unread = [row["unread_bytes"] for row in data(reported("faults/sockets-unread")) if row["unread_bytes"]]
     assert sum(unread) == 16 + 3 + 5
     assert not any(row["unread_bytes"] for row in data(reported("faults/sockets-read")))

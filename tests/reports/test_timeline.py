@@ -1,4 +1,4 @@
-"""What reports say of the time of a timeline that was not recorded."""
+"""What reports say about the part of a timeline that was not recorded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reports.timeline import not_recorded
 from tests.conftest import reported
 
 
-def test_of_a_run_that_was_recorded_whole_nothing_is_said() -> None:
+def test_a_run_that_was_recorded_whole_has_no_such_sentence() -> None:
     found = reported("blocking").timeline
     assert not_recorded(found, found.of_thread.values(), found.run, "?") == ""
 

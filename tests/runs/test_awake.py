@@ -1,4 +1,4 @@
-"""A thread that never sleeps is found among the children of a process; one that sleeps is not."""
+"""A thread that never sleeps is found among the children of a process; a thread that sleeps is not."""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ def serving(command: list[str], port: int, requests: list[bytes], answer: bytes,
                 time.sleep(0.02)
         with connection:
             connection.settimeout(20 * PATIENCE)
-            while not waits_for_events(psutil.Process(runner.pid)):  # else each wait may find the next request already there
+            while not waits_for_events(psutil.Process(runner.pid)):  # or each wait may find the next request already there
                 assert time.monotonic() < deadline, "the server never waits in epoll_wait"
                 time.sleep(0.01)
             for request in requests:

@@ -151,8 +151,8 @@ def test_econnrefused_costs_no_datagram(model: str) -> None:
             process.kill()
 
 
-# In a network namespace whose loopback is slow; argv: the model. Prints how often the server slept, and the bytes that stood in
-# its send buffer at most.
+# Runs in a network namespace whose loopback is slow; argv: the model. Prints how often the server slept, and the most bytes in
+# its send buffer.
 FULL = """
 import socket, subprocess, sys
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Which questions belong to a lab.
 
-A question whose answer stands in the name of the lab is not asked there: no student has to predict that a thread of lab epoll
+A lab does not ask a question if the name of the lab contains the answer: no student has to predict that a thread of lab epoll
 sleeps in epoll_wait.
 """
 
@@ -14,7 +14,7 @@ from labs.kit.questions.server import AWAKE, CALLS, COPIES, ORDER, READERS, SLEE
 
 
 def of(name: str) -> tuple[list[Question], list[Question]]:
-    """The questions of a lab: those that are always asked, and those of which a seed chooses some."""
+    """The questions of a lab: the questions that are always asked, and those from which a seed chooses some."""
     lab = labs.find(name)
     if not lab.server:
         return [], [question for question in lab.questions if sum(name in option for option in question.options) != 1]

@@ -398,7 +398,7 @@
     write(pen, `${band.folded.toLocaleString("en")} more of this kind, folded into one lane`, 4, y, wide - 8, colours.soft);
     for (let at = 0; at * KINDS < sums.length; at++) stack(pen, sums.subarray(at * KINDS, (at + 1) * KINDS), at * each, y + 15, each, 14);
   }
-  // The time of these threads in each phase, column by column. A long segment changes the columns of its ends only: `whole` has
+  // The time of these threads in each phase, column by column. For a long segment, only the columns of its ends change: `whole` has
   // the change of the number of segments that fill a column.
   function folded(band, columns, span) {
     const sums = new Float64Array(columns * KINDS), whole = new Int32Array((columns + 1) * KINDS), here = new Float64Array(KINDS);

@@ -1,4 +1,4 @@
-"""The trial half_close: a client ends its own direction, and still gets its reply."""
+"""The trial half_close: a client shuts down its own direction, and still gets its reply."""
 
 from __future__ import annotations
 

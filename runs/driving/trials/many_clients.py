@@ -10,8 +10,8 @@ from runs.signal_queue import full
 
 _WITH_DATA = 3  # clients whose data comes with their connection
 _HANDLE_SIGIO = (
-    "block and wait for SIGIO, too: it says that the queue was full and signals are lost; then accept, and try every connection"
-    " (fcntl(2), F_SETSIG)"
+    "block SIGIO and wait for it, too: SIGIO says that the queue was full and signals are lost; then accept, and try every"
+    " connection (fcntl(2), F_SETSIG)"
 )
 
 
@@ -42,7 +42,7 @@ async def many_clients(trial: Trial) -> str:
 
 
 async def _with_a_full_queue(trial: Trial) -> None:
-    """Clients send when the queue of signals has no room: the kernel then sends SIGIO, without a descriptor, instead.
+    """Clients send when the queue of signals has no room: the kernel then sends SIGIO instead, which names no descriptor.
 
     fs/fcntl.c, send_sigio_to_task: "if (!do_send_sig_info(...)) break; fallthrough; /* fall back on the old plain SIGIO */".
     """
@@ -51,5 +51,5 @@ async def _with_a_full_queue(trial: Trial) -> None:
             await trial.served()
             await trial.served()
         except Fault as fault:
-            words = "with a full queue of signals (RLIMIT_SIGPENDING) the kernel sends SIGIO alone, and a client was not served"
+            words = "with a full queue of signals (RLIMIT_SIGPENDING) the kernel sends SIGIO, and a client was not served"
             raise Fault(f"{words}: {fault}", _HANDLE_SIGIO) from None

@@ -15,16 +15,16 @@ from runs.driving.unread import all_read, window
 
 _ONE_SEGMENT = 30_000  # bytes: less than a segment on loopback (32,741), and more than most servers read at once
 _GONE = 10  # clients that have gone when their request is read
-_PIECE = 16384  # bytes, of a client that sends until the server does not read any more
+_PIECE = 16384  # bytes of a piece; a client sends pieces until the server does not read any more
 _READ_WITHIN = 0.5  # seconds in which a server that reads has read a piece
 
 
 async def reset(trial: Trial) -> str:
     """Clients reset their connections: at once, after a message, and while the server has data to send.
 
-    One client ends its direction, and resets the connection while the server's send waits for room. The last clients send a
-    request together with their FIN, and have gone. The next send of the server gets the error EPIPE, and the signal SIGPIPE
-    (net/ipv4/tcp_input.c, tcp_reset, in the state CLOSE_WAIT).
+    One client shuts down its own direction, and resets the connection while the server's send waits for room. The last clients
+    send a request together with their FIN, and close at once. The next send of the server gets the error EPIPE, and the signal
+    SIGPIPE (net/ipv4/tcp_input.c, tcp_reset, in the state CLOSE_WAIT).
     """
     (await trial.open()).reset()
     with await trial.open() as peer:
@@ -54,9 +54,9 @@ async def reset(trial: Trial) -> str:
 
 
 async def _send_until_unread(peer: Peer, data: bytes) -> None:
-    """Sends in pieces until the server leaves a piece unread: its send waits for room. So a FIN can follow at once.
+    """Sends in pieces until the server leaves a piece unread because its send waits for room. Then a FIN can follow at once.
 
-    The server's kernel acknowledges what was read at once, and what was not read later (net/ipv4/tcp.c, tcp_cleanup_rbuf). The
+    The server's kernel acknowledges read data at once, and unread data later (net/ipv4/tcp.c, tcp_cleanup_rbuf). The
     window that it announces becomes smaller by the unread bytes.
     """
     widest = 0

@@ -9,7 +9,7 @@ from runs.driving.peer import Peer
 from runs.driving.trial import Trial
 
 _STAYS = 1.5  # seconds for which a client stays connected while SIGTERM ends the server
-_STAYING: list[Peer] = []  # so that no connection is closed with its last reference
+_STAYING: list[Peer] = []  # keeps references, so that no connection is closed early
 
 
 async def stays(trial: Trial) -> str:

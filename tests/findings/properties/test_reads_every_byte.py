@@ -1,4 +1,4 @@
-"""Unread data of a socket between the processes of a server is no data of a client."""
+"""Unread data of a socket between the processes of a server is not data of a client."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def spun(compiled: Callable[..., Path], kind: str, rounds: int) -> tuple[Result,
 
 @pytest.mark.live
 @pytest.mark.parametrize(("kind", "calls"), [("pair", ["poll", "read"]), ("four", ["poll", "read", "newfstatat", "getppid"])])
-def test_a_spin_of_several_calls_in_turns_costs_no_memory(
+def test_a_spin_of_several_calls_costs_no_memory(
     kernel: None, compiled: Callable[..., Path], kind: str, calls: list[str]
 ) -> None:
     """64 rounds are reported call by call, then each call has a burst. The counts are exact."""
@@ -147,7 +147,7 @@ def test_a_spin_of_several_calls_in_turns_costs_no_memory(
 
 @pytest.mark.live
 def test_a_spin_goes_on_after_a_sleep(kernel: None, compiled: Callable[..., Path]) -> None:
-    """As where a server spins between its messages: the rounds after each message are folded at once."""
+    """A server may spin between its messages: the rounds after each message are folded at once."""
     result, _ = spun(compiled, "between", 50_000)
     assert len(result.named("clock_nanosleep")) == 50
     assert sum(1 for call in result.named("poll") if not call.histogram) < 200
@@ -155,8 +155,8 @@ def test_a_spin_goes_on_after_a_sleep(kernel: None, compiled: Callable[..., Path
 
 @pytest.mark.live
 @pytest.mark.parametrize("kind", ["six", "echoes", "results"])
-def test_what_is_no_spin_is_reported_call_by_call(kernel: None, compiled: Callable[..., Path], kind: str) -> None:
-    """More than 4 calls in turns; a loop that sleeps, as a server does that answers; one call with results in turns."""
+def test_what_is_not_a_spin_is_reported_call_by_call(kernel: None, compiled: Callable[..., Path], kind: str) -> None:
+    """A round of more than 4 calls; a loop that sleeps, as a server does; one call that alternates between two results."""
     result, _ = spun(compiled, kind, 500)
     name = "fcntl" if kind == "results" else "read"
     assert not any(call.histogram for call in result.named(name))

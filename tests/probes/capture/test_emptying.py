@@ -1,4 +1,4 @@
-"""The process that empties the ring, against an instrument that stands still, and against its own death."""
+"""The process that empties the ring, with an instrument that is stopped, and after its own end."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def reader() -> psutil.Process:
 
 
 def ended_without_the_interpreter(process: subprocess.Popen[bytes]) -> None:
-    """Waits for the end of a process, while no other thread of this process can run: a PyDLL call keeps the interpreter."""
+    """Waits for the end of a process while no other thread of this process can run: a PyDLL call keeps the interpreter."""
     status = ctypes.c_int()
     assert ctypes.PyDLL(None).waitpid(process.pid, ctypes.byref(status), 0) == process.pid
 
 
 @pytest.mark.parametrize("details", [None, 2000])
-def test_nothing_is_lost_and_no_budget_exceeded_while_the_instrument_can_not_run(
+def test_nothing_is_lost_and_no_budget_exceeded_while_the_instrument_cannot_run(
     kernel: None, compiled: Callable[..., Path], details: int | None
 ) -> None:
     from probes.capture.instrument import Instrument
@@ -51,8 +51,8 @@ def test_nothing_is_lost_and_no_budget_exceeded_while_the_instrument_can_not_run
         assert details / 2 < result.details.recorded < result.details.of / 4 and len(result.details.windows) >= 1
 
 
-def test_a_reader_that_was_killed_is_no_pass(kernel: None, compiled: Callable[..., Path]) -> None:
-    """The rest of the records stays in the ring, so nothing is missing if the ring had room; else the run says that it lost."""
+def test_a_run_whose_reader_was_killed_passes_only_without_losses(kernel: None, compiled: Callable[..., Path]) -> None:
+    """The rest of the records stays in the ring: nothing is missing if the ring had room, else the run reports the loss."""
     from probes.capture.instrument import Instrument
 
     for count, whole in ((200, True), (5_000, False)):
@@ -77,7 +77,7 @@ def test_the_descriptors_of_an_instrument_are_closed(kernel: None) -> None:
     from probes.capture.instrument import Instrument
 
     before: set[str] = set()
-    for _ in range(2):  # the first run may open what lasts
+    for _ in range(2):  # the first run may open descriptors that stay open
         before = set(os.listdir("/proc/self/fd"))
         with Instrument() as instrument:
             instrument.stop()

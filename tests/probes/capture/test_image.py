@@ -234,10 +234,10 @@ def python(script: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.live
-def test_starts_at_once_and_a_damaged_cache_harm_nobody_and_a_warm_start_needs_no_bcc(kernel: None, folder: Path) -> None:
-    """Two starts compile at once, one of them in a thread: there malloc has an arena of its own, so that BCC's module lies
-    above 4 GB, as in a Python that is a PIE. A start with a damaged image compiles again; the next start needs neither clang
-    nor an import of the module bcc. All is one test, because each compilation takes seconds of CPU time.
+def test_parallel_starts_and_a_damaged_cache_do_no_harm_and_a_warm_start_needs_no_bcc(kernel: None, folder: Path) -> None:
+    """Two starts compile at the same time, one of them in a thread. There malloc has an arena of its own, so BCC's module
+    lies above 4 GB, as in a Python that is a PIE. A start with a damaged image compiles again; the next start needs neither
+    clang nor an import of the module bcc. All is one test, because each compilation takes seconds of CPU time.
     """
     with ThreadPoolExecutor() as pool:
         thread = pool.submit(python, _IN_A_THREAD)

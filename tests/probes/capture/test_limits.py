@@ -59,10 +59,11 @@ CONNECTIONS = """
 listener = socket.create_server(("127.0.0.1", 0)); kept = []
 for number in range(20): kept += [socket.create_connection(listener.getsockname()), listener.accept()[0]]
 """
-# Other sizes are another compilation, which takes seconds. So one set has several small tables, and a script fills one of them.
+# Other sizes need another compilation, which takes seconds. So one set of sizes has several small tables, and each script fills
+# one of these tables.
 SMALL = Sizes(waiting=4, threads=4, generations=4, watchers=4)
 FEW = Sizes(serials=2, datagram_sockets=16)
-SPARE = Sizes(sockets=4, socket_records=20, bursts=1, invitations=2)  # what does not fit there makes no run inconclusive
+SPARE = Sizes(sockets=4, socket_records=20, bursts=1, invitations=2)  # a full table of these makes no run inconclusive
 WORK = "for number in range(20000): os.lseek(9, number, 0) if False else os.getppid()\n"
 
 

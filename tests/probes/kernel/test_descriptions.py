@@ -45,7 +45,7 @@ def test_a_field_that_the_first_recordings_lacked_may_be_missing() -> None:
         (changed(Kind.CALL, 2, ["thread", "u32", 0]), "CALL has a field with the name 'thread'"),
         (changed(Kind.CALL, 2, ["nr", "s32", 2**40]), "the field nr of CALL has no type that records have"),
         (changed(Kind.CALL, 2, ["nr", "double", 0]), "the field nr of CALL has no type that records have"),
-        (changed(Kind.CALL, 2, ["nr", "u64", 0]), "the field nr of CALL has another type than today"),
+        (changed(Kind.CALL, 2, ["nr", "u64", 0]), "the field nr of CALL has a different type today"),
         (changed(Kind.CALL, 2, ["other", "s32", 0]), "the field nr of CALL is missing"),
         (changed(Kind.CALL, 0, DESCRIPTION["CALL"][2]) | {}, "CALL has a field with the name 'nr'"),
     ],

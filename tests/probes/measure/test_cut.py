@@ -18,7 +18,7 @@ OTHER = CallSum(1, "write", None, Outcome.DONE, 1, 10, 50, 0, 0, 0, 8, 0, 0, 50,
 
 
 def state(**values: Any) -> Any:
-    """What the thread was in at 1000 ns, with 350 ns asleep, 25 ns waiting for a CPU and 10 ns preempted until then."""
+    """The thread's state at 1000 ns, with 350 ns asleep, 25 ns waiting for a CPU and 10 ns preempted until then."""
     return record(Kind.STATE, **{"at": 1000, "wait": 350, "delay": 25, "preempted": 10, "made": 4} | values)
 
 

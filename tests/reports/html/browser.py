@@ -33,7 +33,7 @@ _WRONG = {"error", "assert"}  # calls of the console
 
 @dataclass(frozen=True)
 class Screen:
-    """What shows a page: its size in pixels, and what the reader asked for."""
+    """What a page is shown on: its size in pixels, and what the reader asked for."""
 
     name: str
     wide: int
@@ -78,7 +78,7 @@ class Browser:
         self._session = None
         if kind is None:
             self._call("Browser.close")
-        os.close(self._to)  # the browser ends when nobody can send commands
+        os.close(self._to)  # the browser ends when its pipe for commands is closed
         os.waitpid(self._process, 0)
         os.close(self._from)
 
@@ -90,7 +90,7 @@ class Browser:
             self._receive()
 
     def show(self, screen: Screen) -> None:
-        """From now on, pages are shown so; the page in the tab, too."""
+        """From now on, pages are shown in this way, also the page in the tab."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if screen.dark else "light"}
         self._call("Emulation.setEmulatedMedia", media=screen.media, features=[scheme])
         self._call(
@@ -99,7 +99,7 @@ class Browser:
         )  # fmt: skip
 
     def run(self, script: str) -> Any:
-        """The value of a script in the page; of a promise, once it is kept."""
+        """The value of a script in the page. If the value is a promise, waits for its result."""
         found = self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")

@@ -152,7 +152,7 @@ function timeline(found) {
     scrollBy(0, room.getBoundingClientRect().bottom - innerHeight);
     canvas.draw();
     if (!canvas.labels.some(([, , top]) => top > room.clientHeight - 150)) found.push("the last lane is not drawn");
-    if (document.getElementById("tl-lanes").clientHeight > 2 * innerHeight + 1) found.push("lanes are drawn that nobody sees");
+    if (document.getElementById("tl-lanes").clientHeight > 2 * innerHeight + 1) found.push("lanes far outside the screen are drawn");
     labels(canvas, "unfolded", found);
     button.click();
     canvas.draw();

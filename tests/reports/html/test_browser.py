@@ -28,7 +28,7 @@ OTHERS: dict[str, Callable[[], str]] = {
     "mark": lambda: test_mark.written(points=True),
 }
 SHEETS = {"blocking": 16, "compare": 16}  # of paper at most
-STEERED = {"blocking", "nonblocking", "silent_client", *OTHERS}  # their timelines are steered with keys, wheel and pointer
+STEERED = {"blocking", "nonblocking", "silent_client", *OTHERS}  # the tests use keys, wheel and pointer on their timelines
 _LOOKS = {
     LAPTOP: ("figures", "words", "order", "drawn", "keys"),
     PHONE: ("figures", "words", "order", "drawn"),

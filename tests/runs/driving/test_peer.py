@@ -23,7 +23,7 @@ def test_a_reply_is_named_by_its_own_size(protocol: str, words: str) -> None:
         assert Peer(sock, PROTOCOLS[protocol])._so_far(bytearray(1), 64) == words
 
 
-def test_nobody_listens() -> None:
+def test_a_port_without_a_listener() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     outcome = asyncio.run(run(Task("alive", "127.0.0.1", port, 0, "s", "echo")))

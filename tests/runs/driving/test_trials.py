@@ -28,7 +28,7 @@ SERVED = [name for name in TRIALS if name != "alive"]
 def drive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Outcome]]:
     """Runs one trial against a server that gives each connection to `serve`, in a thread of its own or in turn."""
     for file in (peer, reset, served):
-        monkeypatch.setattr(file, "PATIENCE", 0.15)  # the trials wait for what never comes
+        monkeypatch.setattr(file, "PATIENCE", 0.15)  # the trials wait for replies that never come
     with contextlib.ExitStack() as stack:
 
         def of(trial: str, serve: Serve, protocol: str = "echo", own_thread: bool = True, **more: bool) -> Outcome:

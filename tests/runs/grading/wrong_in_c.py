@@ -1,6 +1,6 @@
-"""Wrong servers in C: each is a right exercise of labs/exercises with one fault, and says what must refuse it.
+"""Wrong servers in C: each is a right exercise of labs/exercises with one fault, and names the criterion that must refuse it.
 
-`python -m tests.runs.grading.wrong_in_c NAME ...` runs these (or all), and prints what was found.
+`python -m tests.runs.grading.wrong_in_c NAME ...` runs these servers (or all), and prints what was found.
 """
 
 from __future__ import annotations
@@ -38,10 +38,8 @@ class WrongServer:
     name: str
     model: str
     changes: tuple[tuple[str, str], ...]
-    refused_by: str  # a criterion, or a property in the place of one
-    words: (
-        str | tuple[str, ...]
-    )  # in what was seen, or in what the probes saw of it; some of several, as the fault shows itself
+    refused_by: str  # a criterion, or a property instead of a criterion
+    words: str | tuple[str, ...]  # in what was seen, or in what the probes saw of it; any of several
 
     @property
     def text(self) -> str:
@@ -122,7 +120,7 @@ _SERVES_ALL = """            accept_clients(listener);
             for (int fd = 0; fd < MOST; fd++)
                 serve(fd);
 """
-_TRIES_ALL = "of connections that had got EAGAIN before"
+_TRIES_ALL = "of connections that were not ready"
 _NEVER_SLEPT = "server never slept: it ran, or waited for a CPU"
 _ANOTHERS = "bytes of another client's reply came: the connections share a buffer"
 
@@ -181,7 +179,7 @@ SERVERS = (
         "no_other_mistake", "calls used descriptors that were closed",
     ),
 )  # fmt: skip
-# A race: whether a worker takes a connection before the worker that was woken for it depends on the moment.
+# A race: another worker may take a connection before the worker that was woken for it.
 RACY = (WrongServer("thread_pool_wakes_one_by_if", "thread_pool", (_BY_IF,), "no_other_mistake", "descriptors"),)
 
 
@@ -222,7 +220,7 @@ def marks(servers: Sequence[WrongServer], whole: bool = False) -> list[Mark]:
 
 
 def main() -> None:
-    """Prints what was found of each server by the whole rubric."""
+    """Prints what the whole rubric found in each server."""
     wanted = [server for server in (*SERVERS, *RACY) if not sys.argv[1:] or server.name in sys.argv[1:]]
     for server, mark in zip(wanted, marks(wanted, whole=True), strict=True):
         print(f"== {server.name}: {mark.status} {mark.points}/{mark.of}, {mark.seconds:.1f} s")

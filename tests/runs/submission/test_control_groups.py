@@ -22,7 +22,7 @@ def test_limits_leave_no_control_group(start: Callable[..., Submission]) -> None
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("limited", [True, False], ids=["by a group", "by a look"])
+@pytest.mark.parametrize("limited", [True, False], ids=["by a group", "by checks"])
 def test_memory_that_is_used_is_limited_and_memory_that_is_mapped_is_not(
     start: Callable[..., Submission], monkeypatch: pytest.MonkeyPatch, limited: bool
 ) -> None:

@@ -71,7 +71,7 @@ def test_nothing_is_left_when_the_runner_is_killed(start: Callable[..., Submissi
         time.sleep(0.01)
     assert not runs(init)
     groups = [Path()]
-    while groups and time.monotonic() < end:  # a process that is ending keeps its group from being removed at this start
+    while groups and time.monotonic() < end:  # while a process ends, its group can't be removed
         with start(SERVE + FOREVER) as server:
             server.listening()
         groups = [folder for parent in control_groups.group_folders() for folder in parent.glob(f"iolab-{runner.pid}-*")]
