@@ -293,7 +293,7 @@ def test_bad_answers_end_with_2(text: str, words: str) -> None:
 
 def test_a_trace_has_no_questions() -> None:
     done = iolab("show", str(DATA / "trace.iolab"), "--answers", "-", stdin="{}")
-    assert done.returncode == 2 and "about labs only" in done.stderr
+    assert done.returncode == 2 and "only labs have questions" in done.stderr
 
 
 def test_answers_of_a_damaged_recording_are_wrong_usage(tmp_path: Path, recorded: Callable[[str], Recording]) -> None:

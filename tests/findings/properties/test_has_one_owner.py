@@ -58,4 +58,4 @@ def test_a_call_on_a_closed_descriptor(name: str, errno: str, verdict: Holds) ->
     story.call("close", 4)
     story.call(name, 4, errno=errno, result=-9)
     seen = HAS_ONE_OWNER.observe(Run(story.result()))
-    assert seen.holds is verdict and (verdict is Holds.HELD or f"1 time {name} got {errno}" in seen.evidence)
+    assert seen.holds is verdict and (verdict is Holds.HELD or f"{name} got {errno} once" in seen.evidence)
