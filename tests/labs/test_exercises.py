@@ -57,7 +57,7 @@ def test_the_skeleton_shows_no_solution_and_the_solution_no_stub(exercise: Exerc
 
 @functools.cache
 def marks(language: Language, number: int) -> dict[Variant, Mark]:
-    """The marks of all solutions, or of all skeletons, of a language. After lost events a submission runs again, as in grade."""
+    """The marks of all solutions or all skeletons of a language. After lost events a submission runs again, as by grade."""
     left, found = [Variant(each, number) for each in EXERCISES if each.language is language], dict[Variant, Mark]()
     for _ in range(_TRIES):
         found |= judged(left, details=None if number == SOLUTION else _DETAILS)
