@@ -76,7 +76,7 @@ class Emptying:
         self._store = io.FileIO(os.memfd_create("iolab-records"))
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(_LONGEST)
-        self._is_at_work = False
+        self._starting, self._is_at_work = threading.Lock(), False
         line = [sys.executable, "-I", "-S", "-B", str(_SCRIPT), str(theirs.fileno()), _lasting_parent()]
         # The process inherits the mask: no signal of the terminal ends it before the instrument ends it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -103,10 +103,11 @@ class Emptying:
 
     def at_work(self) -> None:
         """Waits until the process empties the ring: a program that starts earlier could fill it."""
-        if not self._is_at_work:
-            self._is_at_work = True
-            with contextlib.suppress(OSError):
-                self._control.recv(len(AT_WORK))
+        with self._starting:  # several threads may ask, and the process says it once
+            if not self._is_at_work:
+                with contextlib.suppress(OSError):
+                    self._control.recv(len(AT_WORK))
+                self._is_at_work = True
 
     def _ask(self, request: bytes) -> None:
         """Sends a request, and waits until the process has done what it asks for."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import psutil
@@ -62,6 +64,20 @@ def test_a_run_whose_reader_was_killed_passes_only_without_losses(kernel: None, 
             result = measure(instrument.stop())
         assert result.events.sound is whole, result.events
         assert (result.events.reasons.get("ring_full", 0) == 0) is whole
+
+
+def test_each_thread_waits_until_the_reader_is_at_work(kernel: None) -> None:
+    """A thread that does not wait would take the message of the start for the answer to its request."""
+    from probes.capture.emptying import Emptying
+
+    emptying = Emptying()  # without orders it does not begin
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(emptying.at_work) for _ in range(2)]
+        try:
+            assert not wait(waiting, timeout=0.1).done
+        finally:
+            os.kill(emptying._process.pid, signal.SIGKILL)  # the end of its socket ends both waits
+    emptying.close()
 
 
 def test_a_stopped_reader_does_not_outlive_its_instrument(kernel: None) -> None:
