@@ -18,6 +18,7 @@ from probes import clock
 from probes.measure.result import AnsweredBy, Call, Ending, Sleep
 from probes.words import count, visible
 from reports.arguments import arguments
+from reports.flags import result_words
 from reports.terminal.screen import screen
 from reports.wakers import Names, words
 from reports.words import duration
@@ -187,6 +188,8 @@ def _result(call: Call) -> list[Words]:
         if call.errno.startswith("ERESTART"):
             return [Words(" = ? "), Words(f"{call.errno} (interrupted by a signal)", "yellow")]
         return [Words(" = -1 "), Words(call.errno, "red")]
+    if flags := result_words(call):
+        return [Words(f" = {call.result:#x} ({flags})")]
     wide = call.name in _ADDRESSES
     return [Words(f" = {call.result & 0xFFFFFFFFFFFFFFFF:#x}" if wide else f" = {call.result}")]
 

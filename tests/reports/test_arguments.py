@@ -39,7 +39,8 @@ def call(name: str, *args: int, fd: int | None = None, result: int | None = 0, *
         (call("epoll_create1", 0o2000000), "EPOLL_CLOEXEC"),
         (call("recvfrom", 5, 0x10, 64, 0x40, fd=5), "5, 0x10, 64, MSG_DONTWAIT, ..."),
         (call("recvfrom", 5, 0x10, 64, 0, fd=5), "5, 0x10, 64, 0, ..."),
-        (call("fcntl", 5, 4, 0o4000, fd=5), "5, F_SETFL, 2048"),
+        (call("fcntl", 5, 4, 0o4002, fd=5), "5, F_SETFL, O_RDWR|O_NONBLOCK"),
+        (call("fcntl", 5, 3, 8725682, fd=5, result=2), "5, F_GETFL"),
         (call("futex", 0x10, 0x80 | 1, 1, 0), "0x10, FUTEX_WAKE, 1, NULL, ..."),
         (call("kill", 12, 15), "12, SIGTERM"),
         (call("kill", ALL, 999), "-1, 999"),
@@ -53,6 +54,10 @@ def call(name: str, *args: int, fd: int | None = None, result: int | None = 0, *
 )
 def test_arguments_have_the_names_that_programs_give_them(made: Call, words: str) -> None:
     assert arguments(made) == words
+
+
+def test_an_argument_that_the_call_ignores_is_left_out_only_for_that_command() -> None:
+    assert arguments(call("fcntl", 5, 0, 10, fd=5, result=10)) == "5, F_DUPFD, 10"
 
 
 def test_of_a_burst_only_the_descriptor_is_the_same_in_all_calls() -> None:
