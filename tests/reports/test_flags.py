@@ -14,9 +14,9 @@ from reports.flags import argument_words, result_words, takes
 
 
 def call(name: str, *args: int, result: int | None = 0, errno: str | None = None) -> Call:
-    given = (*args, 0, 0, 0, 0)[:4]
+    registers = (*args, 0, 0, 0, 0)[:4]
     durations: dict[str, Any] = dict.fromkeys(("bytes", "total", "wait", "sched_delay", "preempted", "copy", "kernel"), 0)
-    return Call(thread=1, name=name, fd=None, args=given, enter=1, exit=2, result=result, errno=errno, **durations)
+    return Call(thread=1, name=name, fd=None, args=registers, enter=1, exit=2, result=result, errno=errno, **durations)
 
 
 @pytest.mark.parametrize(
