@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from probes.measure.percentiles import percentile_of
+from probes.measure.percentiles import median
 
 FACTOR = 2  # rounds that differ by more than this factor say little of a model
 
@@ -44,7 +44,7 @@ def spread(rounds: Iterable[int]) -> Spread | None:
     Spread(median=20, low=10, high=30)
     """
     ordered = sorted(rounds)
-    middle = percentile_of(ordered, 0.5)
+    middle = median(ordered)
     return None if middle is None else Spread(middle, ordered[0], ordered[-1])
 
 

@@ -10,7 +10,6 @@ import os
 import queue
 import signal
 import socket
-import statistics
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +19,7 @@ from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 from labs.kit.questions.question import Question, Truth, Undecided
 from labs.kit.questions.sections import ANY_CALL, what_it_does, what_wakes_it
 from probes.kernel import syscalls
+from probes.measure.percentiles import median
 from probes.measure.result import Call
 from probes.words import count, ms
 from servers.kit.echo import talk
@@ -200,8 +200,8 @@ def request_times(run: Run) -> Truth:
     if not sent(calls):
         raise Undecided("0 requests in this section")
     per_call = {name: [call.total for call in calls if call.name == name] for name in SET_UP}
-    set_up = sum(statistics.median(totals) for totals in per_call.values() if totals)
-    sending = statistics.median(call.total for call in calls if call.name in syscalls.WRITES)
+    set_up = sum(median(totals) or 0 for totals in per_call.values())
+    sending = median(call.total for call in calls if call.name in syscalls.WRITES) or 0
     words = f"medians: {set_up / 1e3:.0f} us for socket, connect and close, {sending / 1e3:.0f} us for sending the request"
     return Truth(LESS if set_up < sending else MORE, words)
 

@@ -8,7 +8,6 @@ rounds of one model are below all rounds of the other. The sentences and the che
 from __future__ import annotations
 
 import collections
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,6 +24,7 @@ from probes.capture.instrument import Instrument
 from probes.context import LinkUsed, ServerRun
 from probes.errors import WrongUsage
 from probes.measure.measure import measure
+from probes.measure.percentiles import median
 from probes.measure.result import Check, Result, Verdict
 from probes.patience import PATIENCE
 from probes.words import count, did_you_mean, plural
@@ -133,7 +133,7 @@ class Comparison:
         free = [row.model for row in copying if row.phase_2 and row.phase_2.worker]
         return Highlights(
             busiest=busiest,
-            times_the_median_cpu=busiest.cpu_per_message_ns.median / max(statistics.median(others or [1]), 1),
+            times_the_median_cpu=busiest.cpu_per_message_ns.median / max(median(others) or 1, 1),
             held=len(copying) - len(free),
             free=free,
             latest=self.ready_to_notified.highest if self.ready_to_notified.figures else [],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from findings import summary
 from findings.distribution import Distribution, distribution
 from findings.rounds import Spread, spread
 from probes.kernel import syscalls
+from probes.measure.percentiles import median
 from probes.measure.result import Result
 
 _POLLING = 10  # calls without result for each read with data, from which on a thread polls
@@ -78,7 +78,7 @@ def row(model: str, rounds: Sequence[Round]) -> Row:
     waits = collections.Counter(waiting for round_ in rounds if (waiting := _phase_1(round_.result)))
     copies = collections.Counter(copying for round_ in rounds if (copying := _phase_2(round_.result)))
     late = [message.all_ready - message.ready for message in messages if message.arrivals > 1 and message.all_ready is not None]
-    segments = round(statistics.median([message.arrivals for message in messages] or [0]))
+    segments = median(message.arrivals for message in messages) or 0
     cpu = spread(_on_cpu(round_.result) // max(round_.answered, 1) for round_ in rounds)
     assert cpu is not None, "a model without a round has no row"
     return Row(
@@ -95,7 +95,7 @@ def row(model: str, rounds: Sequence[Round]) -> Row:
             figure.notified_to_copied.p50 for figure in figures if figure.notified_to_copied.p50 is not None
         ),
         segments=segments,
-        ready_to_all_ready_ns=round(statistics.median(late)) if late and segments > 1 else None,
+        ready_to_all_ready_ns=median(late) if segments > 1 else None,
         cpu_per_message_ns=cpu,
         switches_per_message=_per_message(rounds, lambda result: sum(thread.voluntary_switches for thread in result.threads)),
         threads=max(len(round_.result.threads) for round_ in rounds),
@@ -107,7 +107,7 @@ def row(model: str, rounds: Sequence[Round]) -> Row:
 
 
 def _per_message(rounds: Iterable[Round], counted: Callable[[Result], int]) -> float:
-    return round(statistics.median(counted(round_.result) / max(round_.answered, 1) for round_ in rounds), 1)
+    return round(median(counted(round_.result) / max(round_.answered, 1) for round_ in rounds) or 0, 1)
 
 
 def _on_cpu(result: Result) -> int:
@@ -118,7 +118,7 @@ def _merged(waits: collections.Counter[Waiting]) -> Waiting | None:
     """What most rounds showed. Rounds of polling differ in their number of calls: their median."""
     polls = [found.polls for found in waits.elements() if found.polls]
     if polls and 2 * len(polls) > waits.total():
-        return Waiting(polls=round(statistics.median(polls)))
+        return Waiting(polls=median(polls) or 0)
     return waits.most_common(1)[0][0] if waits else None
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from labs.kit import asides
 from labs.kit.asides import Round
 from labs.kit.experiment import tcp_pair
 from labs.kit.lab import Finding, Run, confirmed, failed, refined, refuted, unavailable
+from probes.measure.percentiles import median
 from probes.words import count
 
 SERVERS = ("level", "edge", "level and drained")
@@ -90,9 +90,7 @@ def measure() -> dict[str, Any]:
                 for name, server in servers.items():
                     costs[name].append(server.round(size))
         for name, seen in costs.items():
-            rounds[f"{name}, {kind}"] = {
-                key: int(statistics.median(getattr(cost, key) for cost in seen)) for key in asdict(seen[0])
-            }
+            rounds[f"{name}, {kind}"] = {key: median(getattr(cost, key) for cost in seen) or 0 for key in asdict(seen[0])}
     return {"rounds": rounds}
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from typing import IO
 
 from rich.table import Table
 from rich.text import Text
 
+from probes.measure.percentiles import median
 from probes.words import count
 from reports.terminal.screen import Screen, printing, section
 from runs.grading.mark import Mark
@@ -40,8 +40,7 @@ def write(marks: Sequence[Mark], file: IO[str], width: int | None = None) -> Non
 def _points(out: Screen, marks: Sequence[Mark]) -> None:
     points = sorted(100 * mark.points / mark.of for mark in marks if mark.of)
     if points:
-        median = statistics.median(points)
-        out.print(f"median {median:.0f} %, lowest {points[0]:.0f} %, highest {points[-1]:.0f} % of the points")
+        out.print(f"median {median(points) or 0:.0f} %, lowest {points[0]:.0f} %, highest {points[-1]:.0f} % of the points")
 
 
 def _statistics(out: Screen, marks: Sequence[Mark]) -> None:

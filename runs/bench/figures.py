@@ -56,7 +56,8 @@ class Figure:
 
 
 def figure(rounds: Iterable[float]) -> Figure | None:
-    """The spread of the rounds; None without any.
+    """The spread of the rounds; None without any. A median of few runs is the mean of the two in the middle: the larger one
+    (probes/measure/percentiles.py) would make the untraced runs, of which there is an even number, look slower.
 
     >>> figure([3, 1, 2, 8])
     Figure(median=2.5, lowest=1, highest=8)
