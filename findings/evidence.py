@@ -9,11 +9,12 @@ import bisect
 import collections
 from collections.abc import Mapping, Sequence
 
+from findings.spans import Covered
 from findings.view import Finding, Run, confirmed, failed, sleeps, unavailable, waited
 from probes.kernel import syscalls
 from probes.measure.percentiles import median
 from probes.measure.queues import place
-from probes.measure.result import Call, Sleep, Thread, Verdict
+from probes.measure.result import Call, Thread, Verdict
 from probes.words import count, ms
 
 NO_COPY = "no tracepoint shows the copy of a datagram; a kernel that takes fentry probes or kprobes would show it"
@@ -131,43 +132,21 @@ def sleeps_while_unread(run: Run, queue: str, calls: Sequence[Call] | None = Non
     """For each message: how long its thread slept for another connection while the message was unread, and how long the
     message was unread, ns. The time counts from the data's arrival in the socket until the thread was notified.
     """
-    of_thread: dict[int, _Asleep] = collections.defaultdict(_Asleep)
-    of_socket: dict[tuple[int, int | None], _Asleep] = collections.defaultdict(_Asleep)
+    of_thread: dict[int, list[tuple[int, int]]] = collections.defaultdict(list)
+    of_socket: dict[tuple[int, int | None], list[tuple[int, int]]] = collections.defaultdict(list)
     for call in run.result.calls if calls is None else calls:
         for sleep in () if call.name in syscalls.MULTIPLEXERS else call.sleeps:
             if sleep.queue == queue:
-                of_thread[call.thread].add(sleep)
-                of_socket[call.thread, call.socket].add(sleep)
+                of_thread[call.thread].append((sleep.off, sleep.woken))
+                of_socket[call.thread, call.socket].append((sleep.off, sleep.woken))
+    threads = collections.defaultdict(Covered, {thread: Covered(spans) for thread, spans in of_thread.items()})
+    sockets = collections.defaultdict(Covered, {socket: Covered(spans) for socket, spans in of_socket.items()})
     durations = []
     for message in run.result.messages:
         unread = message.ready, message.notified
-        slept = of_thread[message.thread].within(*unread) - of_socket[message.thread, message.socket].within(*unread)
+        slept = threads[message.thread].within(*unread) - sockets[message.thread, message.socket].within(*unread)
         durations.append((slept, message.notified - message.ready))
     return durations
-
-
-class _Asleep:
-    """The sleeps of one thread in order, which never overlap, with the sum of the time asleep up to each."""
-
-    def __init__(self) -> None:
-        self._ends: list[int] = []
-        self._begins: list[int] = []
-        self._sums = [0]
-
-    def add(self, sleep: Sleep) -> None:
-        """Adds the thread's next sleep."""
-        self._begins.append(sleep.off)
-        self._ends.append(sleep.woken)
-        self._sums.append(self._sums[-1] + sleep.wait)
-
-    def within(self, begin: int, end: int) -> int:
-        """How long of that time the thread was asleep, ns."""
-        return self._until(end) - self._until(begin) if end > begin else 0
-
-    def _until(self, moment: int) -> int:
-        begun = bisect.bisect_left(self._begins, moment)
-        over = self._ends[begun - 1] - moment if begun else 0
-        return self._sums[begun] - max(over, 0)
 
 
 def reads_of_busiest(run: Run) -> list[Call]:

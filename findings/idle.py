@@ -24,13 +24,14 @@ from __future__ import annotations
 import bisect
 import collections
 import enum
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from findings.futexes import Locks
 from findings.loops import Loop, OtherWaiters, event_loops
 from findings.once import once
+from findings.spans import Covered
 from findings.unread import left_unread
 from findings.view import Run
 from findings.waits import Tasks, sleeps_in_calls
@@ -237,32 +238,7 @@ def asleep(run: Run) -> dict[int, AsleepTime]:
     return {thread.serial: idleness.of_thread(thread) for thread in run.result.threads}
 
 
-class _Spans:
-    """Times of one thread, merged where they overlap, with the sum up to each."""
-
-    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
-        merged: list[list[int]] = []
-        for begin, end in sorted(span for span in spans if span[1] > span[0]):
-            if merged and begin <= merged[-1][1]:
-                merged[-1][1] = max(merged[-1][1], end)
-            else:
-                merged.append([begin, end])
-        self._begins = [begin for begin, _ in merged]
-        self._ends = [end for _, end in merged]
-        self._sums = [0]
-        for begin, end in merged:
-            self._sums.append(self._sums[-1] + end - begin)
-
-    def within(self, begin: int, end: int) -> int:
-        """How much of that time lies in these spans, ns."""
-        return self._until(end) - self._until(begin)
-
-    def _until(self, moment: int) -> int:
-        at = bisect.bisect_left(self._begins, moment)
-        return self._sums[at] - (max(self._ends[at - 1] - moment, 0) if at else 0)
-
-
-def _unread(run: Run) -> dict[int, _Spans]:
+def _unread(run: Run) -> dict[int, Covered]:
     """For each thread: when data for it was unread in a socket, without the time until a sleep that this data ended."""
     asleep_at: dict[int, list[tuple[int, int, int]]] = collections.defaultdict(list)  # (asleep from, woken, end of the call)
     for call, sleep in sleeps_in_calls(run.result.calls):
@@ -278,7 +254,7 @@ def _unread(run: Run) -> dict[int, _Spans]:
         spans[message.thread].append((begin, message.copied))
     for rest in left_unread(run):
         spans[rest.thread].append((rest.since, rest.since + rest.ns))
-    return collections.defaultdict(lambda: _Spans(()), {thread: _Spans(own) for thread, own in spans.items()})
+    return collections.defaultdict(lambda: Covered(()), {thread: Covered(own) for thread, own in spans.items()})
 
 
 class _Unanswered:

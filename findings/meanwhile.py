@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterable
 
+from findings.spans import overlap
 from findings.view import Run
 from probes.measure.queues import place
 from probes.measure.result import Call, Thread
@@ -33,7 +34,7 @@ def _of_thread(thread: Thread, calls: list[Call], begin: int, end: int) -> tuple
     slept: collections.Counter[tuple[str, int | None, str]] = collections.Counter()
     for call in calls:
         for sleep in call.sleeps:
-            slept[call.name, call.fd, sleep.queue] += max(min(sleep.woken, end) - max(sleep.off, begin), 0)
+            slept[call.name, call.fd, sleep.queue] += overlap(sleep.off, sleep.woken, begin, end)
     if slept:
         (name, fd, queue), longest = slept.most_common(1)[0]
         if longest > _MOSTLY * (end - begin):

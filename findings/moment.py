@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from findings.figure import Doing, inside
 from findings.properties.property import Place
+from findings.spans import overlap
 from findings.spoke import Spoke
 from findings.unread import left_unread
 from findings.view import Run
@@ -163,7 +164,7 @@ def _unread(run: Run, thread: Thread) -> list[Waiting]:
 
 
 def _common(each: Waiting, begin: int, end: int) -> int:
-    return min(end, end if each.end is None else each.end) - max(begin, each.begin)
+    return overlap(begin, end, each.begin, end if each.end is None else each.end)
 
 
 def _busiest(run: Run, begin: int, end: int) -> Thread:
@@ -172,7 +173,7 @@ def _busiest(run: Run, begin: int, end: int) -> Thread:
     def score(thread: Thread) -> tuple[int, bool]:
         calls = run.calls_of.get(thread.serial, ())
         asleep = sum(
-            max(min(sleep.woken, end) - max(sleep.off, begin), 0)
+            overlap(sleep.off, sleep.woken, begin, end)
             for call in calls
             if call.name not in syscalls.LOOP_WAITS | syscalls.ACCEPTS
             for sleep in call.sleeps
@@ -211,7 +212,7 @@ def _named(calls: Sequence[Call], begin: int, end: int) -> list[Named]:
     """The calls, the longest first."""
 
     def inside_of(call: Call) -> int:
-        return min(call.exit, end) - max(call.enter, begin)
+        return overlap(call.enter, call.exit, begin, end)
 
     found = []
     worth = [call for call in calls if inside_of(call) >= _NAMED * (end - begin)]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from findings.descriptor_words import socket_words
 from findings.idle import idleness_of
+from findings.spans import overlap
 from findings.view import Run
 from findings.waits import Tasks, runs_for_itself
 from probes.kernel import syscalls
@@ -150,8 +151,8 @@ class _Stories:
             for sleep in call.sleeps:
                 if sleep.on > begin and sleep.off < end:
                     slept[call.name, sleep.queue].append((call, sleep))
-                    asleep += _common(sleep.off, sleep.woken, begin, end)
-                    no_cpu += _common(sleep.woken, sleep.on, begin, end)
+                    asleep += overlap(sleep.off, sleep.woken, begin, end)
+                    no_cpu += overlap(sleep.woken, sleep.on, begin, end)
         steps = []
         for group in sorted(slept.values(), key=lambda group: -_asleep(group, begin, end)):
             if _asleep(group, begin, end) >= _SHARE * whole:
@@ -167,7 +168,7 @@ class _Stories:
         self, thread: Thread, group: Sequence[tuple[Call, Sleep]], begin: int, end: int, whole: int, depth: int
     ) -> list[Step]:
         """The sleeps of one kind, and what the thread that ended the longest of them did meanwhile."""
-        call, sleep = max(group, key=lambda pair: _common(pair[1].off, pair[1].woken, begin, end))
+        call, sleep = max(group, key=lambda pair: overlap(pair[1].off, pair[1].woken, begin, end))
         waker = self._tasks.waker(sleep)
         chain = sleep.waker.chain if sleep.waker else ()
         step = Step(
@@ -185,12 +186,8 @@ class _Stories:
         return [step, *self._path(waker, max(sleep.off, begin), min(sleep.woken, end), whole, depth + 1)]
 
 
-def _common(begin: int, end: int, since: int, until: int) -> int:
-    return max(0, min(end, until) - max(begin, since))
-
-
 def _asleep(group: Sequence[tuple[Call, Sleep]], begin: int, end: int) -> int:
-    return sum(_common(sleep.off, sleep.woken, begin, end) for _, sleep in group)
+    return sum(overlap(sleep.off, sleep.woken, begin, end) for _, sleep in group)
 
 
 def _name(thread: Thread) -> str:

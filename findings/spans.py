@@ -1,8 +1,21 @@
-"""Spans of time, (begin, end) in ns: how many of them overlap."""
+"""Spans of time, (begin, end) in ns: how many of them overlap, and for how long."""
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Ns = TypeVar("Ns", int, float)
+
+
+def overlap(begin: Ns, end: Ns, other_begin: Ns, other_end: Ns) -> Ns:
+    """How long two spans have in common; 0 if they do not overlap.
+
+    >>> overlap(0, 10, 5, 20), overlap(0, 10, 10, 20), overlap(0, 10, 15, 20)
+    (5, 0, 0)
+    """
+    return max(min(end, other_end) - max(begin, other_begin), 0)
 
 
 def most_at_once(spans: Iterable[tuple[int, int]]) -> int:
@@ -54,3 +67,28 @@ def sums(spans: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int, int]]:
     for at, step in sorted((at, step) for begin, end, amount in spans for at, step in ((begin, amount), (end, -amount))):
         now += step
         yield at, now
+
+
+class Covered:
+    """The time that some spans cover, to be asked for parts of it. Spans that overlap count once.
+
+    >>> Covered([(0, 10), (5, 20), (30, 40)]).within(15, 35)
+    10
+    """
+
+    def __init__(self, spans: Iterable[tuple[int, int]] = ()) -> None:
+        self._begins: list[int] = []
+        self._ends: list[int] = []
+        self._sums = [0]  # the time covered by the spans before each span
+        for begin, end in united(span for span in spans if span[1] > span[0]):
+            self._begins.append(begin)
+            self._ends.append(end)
+            self._sums.append(self._sums[-1] + end - begin)
+
+    def within(self, begin: int, end: int) -> int:
+        """How much of that time the spans cover, ns."""
+        return self._until(end) - self._until(begin) if end > begin else 0
+
+    def _until(self, moment: int) -> int:
+        at = bisect.bisect_left(self._begins, moment)
+        return self._sums[at] - (max(self._ends[at - 1] - moment, 0) if at else 0)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from findings.once import once
+from findings.spans import overlap
 from findings.view import Run
 from probes.kernel import syscalls
 from probes.measure.result import Call
@@ -110,4 +111,4 @@ def _without(span: _Span, others: list[_Span]) -> Iterator[_Span]:
 
 
 def _common(span: _Span, others: Iterable[_Span]) -> float:
-    return sum(max(0, min(span[1], other[1]) - max(span[0], other[0])) for other in others)
+    return sum(overlap(*span, *other) for other in others)

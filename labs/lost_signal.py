@@ -1,5 +1,6 @@
 """A classic mistake: to take a signal for a message. SIGIO reports once that data arrived, for any number of datagrams."""
 
+from findings.spans import overlap
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from labs.kit.traffic import LOST_AFTER, Traffic
@@ -89,7 +90,7 @@ def raced(run: Run) -> Finding:
         return confirmed(evidence) if resent(case) and pauses else failed(evidence)
     longest = max(
         (
-            max(0, min(sleep.woken, message.notified) - max(sleep.off, message.ready))
+            overlap(sleep.off, sleep.woken, message.ready, message.notified)
             for message in case.result.messages
             for sleep in pauses
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from findings.lanes import Lane
+from findings.spans import overlap
 from findings.timeline import Timeline, Window
 from probes.words import count
 from reports.words import share
@@ -16,7 +17,7 @@ def not_recorded(found: Timeline, lanes: Iterable[Lane], window: Window, sign: s
     unknown = found.not_recorded(lanes, window)
     if not unknown:
         return ""
-    alive = sum(min(lane.thread.end, window.end) - max(lane.thread.start, window.begin) for lane in lanes)
+    alive = sum(overlap(lane.thread.start, lane.thread.end, window.begin, window.end) for lane in lanes)
     part = f"{sign} is {share(unknown, alive)} of this time: "
     if found.recorded >= found.of:
         return part + "workers of the kernel make no calls, so what they did at each moment is not known"

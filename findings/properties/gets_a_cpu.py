@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
+from findings.spans import overlap
 from findings.startup import PHASES, of_run
 from findings.view import Run
 from probes.context import Throttled, TraceRun
@@ -84,8 +85,8 @@ def _ran_beside(run: Run, thread: Thread) -> int:
     whole = 0
     for other in run.result.threads:
         if other.serial != thread.serial and other.wall:
-            common = min(other.end, thread.end) - max(other.start, thread.start)
-            whole += (other.user + other.kernel + other.copy) * max(common, 0) // other.wall
+            common = overlap(other.start, other.end, thread.start, thread.end)
+            whole += (other.user + other.kernel + other.copy) * common // other.wall
     return whole
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from findings.futexes import Locks
 from findings.idle import Idleness, idleness_of
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
+from findings.spans import overlap
 from findings.view import Run
 from findings.waits import Tasks
 from probes.measure.queues import Queue
@@ -103,15 +104,13 @@ def _meanwhile(run: Run, lock: _Lock) -> str:
         if holder := tasks.waker(sleep):
             for call in _between(run.calls_of.get(holder.serial, []), sleep.off, sleep.woken):
                 if call.name != "futex":
-                    slept[call.name] += sum(
-                        max(min(own.woken, sleep.woken) - max(own.off, sleep.off), 0) for own in call.sleeps
-                    )
+                    slept[call.name] += sum(_common(own, sleep) for own in call.sleeps)
     name, ns = next(iter(slept.most_common(1)), ("", 0))
     return f"; meanwhile the holders of the lock slept longest in {name} ({ms(ns)})" if 10 * ns > lock.ns else ""
 
 
 def _common(first: Sleep, second: Sleep) -> int:
-    return max(min(first.woken, second.woken) - max(first.off, second.off), 0)
+    return overlap(first.off, first.woken, second.off, second.woken)
 
 
 def _between(calls: list[Call], begin: int, end: int) -> list[Call]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from findings.figure import Doing
 from findings.moment import Fate, Moment, Named, Waiting
+from findings.spans import overlap
 from probes.words import count, visible
 from reports.terminal.picture import Scale
 from reports.terminal.states import STATES
@@ -52,8 +53,7 @@ def _doing(moment: Moment, scale: Scale) -> list[Doing]:
     for span in moment.spans:
         for column in range(scale.column(span.begin), scale.column(span.end) + 1):
             low = scale.start + column * scale.step
-            common = min(span.end, low + scale.step) - max(span.begin, low)
-            if common > 0:
+            if common := overlap(span.begin, span.end, low, low + scale.step):
                 time[column][span.doing] = time[column].get(span.doing, 0) + common
                 time[column][Doing.USER] -= common
     return [max(each, key=lambda doing: each[doing]) for each in time]

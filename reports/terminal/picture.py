@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from findings.scene import Scene
+from findings.spans import overlap
 from probes.measure.result import Call
 from probes.words import count, visible
 from reports.terminal.screen import Screen, note, section
@@ -151,10 +152,9 @@ def states(scene: Scene, scale: Scale) -> list[str]:
         time = dict.fromkeys(STATES, 0.0)
         time["user code"] = high - low
         for begin, end, state in spans:
-            overlap = min(end, high) - max(begin, low)
-            if overlap > 0:
-                time[state] += overlap
-                time["user code" if state == "kernel" else "kernel"] -= overlap
+            if common := overlap(begin, end, low, high):
+                time[state] += common
+                time["user code" if state == "kernel" else "kernel"] -= common
                 if state == "copy" and low <= begin < high:
                     time[state] += high - low
         row.append(max(STATES, key=lambda state: time[state]))

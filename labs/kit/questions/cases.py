@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from findings import evidence
+from findings.spans import overlap
 from findings.view import Run
 from labs.kit.questions.question import Question, Truth, Undecided
 from probes.kernel import syscalls
@@ -53,7 +54,7 @@ def _slept_through_data(run: Run) -> int:
     ]  # fmt: skip
     return max(
         (
-            min(sleep.woken, message.notified) - max(sleep.off, message.ready) - message.probed
+            overlap(sleep.off, sleep.woken, message.ready, message.notified) - message.probed
             for message in run.result.messages
             for thread, sleep in asleep
             if thread == message.thread
