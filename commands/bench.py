@@ -7,8 +7,8 @@ from probes import files
 
 HELP = options.REPORT_HELP | {
     "only": "only these workloads, with commas between: eagain, roundtrip, bulk, epoll, redis, nginx",
-    "tools": "only these tools, with commas between: iolab, empty, bpftrace, bpftrace_lines, perf_s, perf, strace_c, strace,"
-    " syscount",
+    "tools": "only these tools, with commas between: iolab, empty, clocks, bpftrace, bpftrace_lines, perf_s, perf, strace_c,"
+    " strace, syscount",
     "rounds": "how often each workload runs under each tool; a figure is the median of the rounds",
     "write": "also write the page for docs/ to this file",
 }

@@ -232,8 +232,9 @@ your machine for your figures.
   lost.
 
 The tools: *iolab trace* records every call with its phases and sleeps. *empty probes* are two programs at the entry and the
-exit of each system call that do nothing: the floor for every tool that attaches there. *bpftrace hist* is a histogram of
-durations, *bpftrace lines* prints a line per call. *syscount -L* is BCC's table of counts and durations.
+exit of each system call that do nothing: the floor for every tool that attaches there. *clocks alone* are two programs that
+find the process in a table and read the clock: the floor for every tool that knows how long calls take. *bpftrace hist* is a
+histogram of durations, *bpftrace lines* prints a line per call. *syscount -L* is BCC's table of counts and durations.
 
 In roundtrip, bulk and epoll the server and the client each have a CPU of their own, if there are two. Left alone, the scheduler
 puts both on one CPU for some time, then on two, which changes a round trip more than most tools do."""

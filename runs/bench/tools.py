@@ -104,6 +104,15 @@ def no_calls(_answer: str, _beside: str) -> Delivered:
     return Delivered(None)
 
 
+def of_clocks(_answer: str, beside: str) -> Delivered:
+    r"""What probes/capture/floor.py says at its end.
+
+    >>> of_clocks("", "attached\n1204 calls\n").calls
+    {'': 1204}
+    """
+    return Delivered({"": int(beside.split()[1])})
+
+
 def of_iolab(answer: str, _beside: str) -> Delivered:
     """The JSON document of `iolab trace`."""
     document = json.loads(answer)
@@ -245,8 +254,12 @@ TOOLS: tuple[Tool, ...] = (
         "iolab", "iolab trace", (*python("tasks"), "trace", "--json", "--out", _TO_FILE, "--"), of_iolab, share=0.6, seconds=1.2
     ),
     Tool(
-        "empty", "empty probes", tuple(python("probes.capture.empty")), no_calls,
+        "empty", "empty probes", tuple(python("probes.capture.floor")), no_calls,
         attaches=True, attached=_prints("attached"), share=0.9,
+    ),
+    Tool(
+        "clocks", "clocks alone", (*python("probes.capture.floor"), "{pid}"), of_clocks,
+        attaches=True, attached=_prints("attached"), share=0.8,
     ),
     Tool(
         "bpftrace", "bpftrace hist", ("bpftrace", "-o", _TO_FILE, "-e", _HISTOGRAM), of_bpftrace_histogram, "bpftrace",
