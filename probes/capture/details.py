@@ -16,6 +16,8 @@ RECORD = 256  # bytes of a call in the ring
 _WINDOW = 40_000_000  # ns
 _LONGEST_PAUSE = 0.1  # seconds
 _LATER = 1.125  # the next window begins so many times later
+_SHARE = 32  # a sample takes at most this part of what is left: a program of 2 million calls/s has samples for minutes
+_LEAST = 64 * RECORD
 
 
 class Budget:
@@ -33,20 +35,36 @@ class Budget:
         self._began: int | None = None
         self._next: float = 0
 
-    def wants(self, taken: int, now: int, reported: bool = True) -> bool:
+    def wants(self, taken: int, now: int, reported: bool = True, closed: int = 0) -> bool:
         """Whether details are wanted from now on. `taken`: bytes of records so far. `reported`: False while the kernel side
-        reports no calls one by one for another reason.
+        reports no calls one by one for another reason. `closed`: when the kernel side ended the open window (see `grant`).
         """
         if self._began is None:
             self._began = self.opened = now
+        if closed and self.opened is not None:
+            self.full = self.full or self.records is None
+            self._close(closed)
         wanted = reported and self._wanted(taken, now - self._began)
         if wanted and self.opened is None:
             self.opened = now
         elif not wanted and self.opened is not None:
+            self._close(now)
+        return wanted
+
+    def _close(self, now: int) -> None:
+        if self.opened is not None and self._began is not None:
             self.windows.append((self.opened, now))
             self.opened = None
             self._next = max((now - self._began) * _LATER, now - self._began + _WINDOW)
-        return wanted
+
+    def grant(self, taken: int) -> int:
+        """How many bytes of details the kernel side may report in the window that opens now. It then ends the window itself."""
+        if self.records is None:
+            return max(self.most_bytes - taken, 0)
+        limit = min(self.records * RECORD, self.most_bytes)
+        if not self.windows:
+            return limit // 2
+        return max(min(max((limit - taken) // _SHARE, _LEAST), limit - taken), 0)
 
     def pause(self, now: int, shortest: float) -> float:
         """Until when nothing can change, seconds: between two windows there are few records, and no end to watch for."""

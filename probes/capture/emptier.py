@@ -36,15 +36,14 @@ class Emptier:
     def __init__(self, control: socket.socket, descriptors: list[int], orders: dict[str, object]) -> None:
         from probes.capture.details import Budget
         from probes.capture.ring import Ring
-        from probes.capture.system import update
+        from probes.capture.settings import Settings
 
         self._control = control
-        self._update = update
-        ring, self._settings, self._store = descriptors
+        ring, settings, self._store = descriptors
         self._ring = Ring(ring, int(str(orders["ring_bytes"])))
         records, self._most = orders["details"], int(str(orders["most_bytes"]))
         self._budget = Budget(records if isinstance(records, int) else None, self._most)
-        self._values = [bytes.fromhex(str(orders[name])) for name in ("without_details", "with_details")]
+        self._settings = Settings(settings, int(str(orders["walk_every"])), bool(orders["callbacks"]))
         self._offset = int(str(orders["clock_offset"]))
         self._begin = self._ring.produced
         self._written = self._taken = 0
@@ -78,6 +77,7 @@ class Emptier:
             self._decides = False
         else:
             self._drain()
+            self._decide()
         budget = self._budget
         self._control.send(json.dumps([self._written, budget.windows, budget.opened, budget.full]).encode())
         return name != STOP
@@ -97,10 +97,12 @@ class Emptier:
         """Sets whether the kernel side reports details. Returns the seconds until the next check."""
         if not self._decides:
             return LOOK_EVERY
-        wanted = self._budget.wants(self._ring.produced - self._begin, self._now())
-        if wanted is not self._wanted:
+        closed = self._settings.closed() if self._wanted else 0
+        taken = self._ring.produced - self._begin
+        wanted = self._budget.wants(taken, self._now(), closed=closed)
+        if wanted is not self._wanted or closed:
             self._wanted = wanted
-            self._update(self._settings, bytes(4), self._values[wanted])
+            self._settings.set(details=wanted, most_bytes=self._budget.grant(taken))
         return self._budget.pause(self._now(), LOOK_EVERY)
 
 
@@ -110,7 +112,7 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120 (pathlib is slow)
     import probes.capture.details
     import probes.capture.ring
-    import probes.capture.system  # noqa: F401 (all are loaded before the orders come)
+    import probes.capture.settings  # noqa: F401 (all are loaded before the orders come)
     from probes.capture.prctl import end_with_parent
 
     if parent := int(sys.argv[2]):

@@ -35,20 +35,19 @@ def _lasting_parent() -> str:
 
 @dataclass(frozen=True)
 class Orders:
-    """The orders of the process. `details`, `most_bytes`: as a Budget has them. `with_details`, `without_details`: the settings
-    of the kernel side.
+    """The orders of the process. `details`, `most_bytes`: as a Budget has them. `walk_every`, `callbacks`: as Settings has
+    them.
     """
 
     ring_bytes: int
     details: int | None
     most_bytes: int
-    with_details: bytes
-    without_details: bytes
+    walk_every: int
+    callbacks: bool
 
     def text(self, began: int) -> bytes:
         """As a message to the process. `began`: when details began (ns)."""
-        plain = {name: value.hex() if isinstance(value, bytes) else value for name, value in vars(self).items()}
-        return json.dumps(plain | {"began": began, "clock_offset": clock.offset_ns()}).encode()
+        return json.dumps(vars(self) | {"began": began, "clock_offset": clock.offset_ns()}).encode()
 
 
 @dataclass
@@ -59,8 +58,12 @@ class Windows:
     opened: int | None
     full: bool = False
 
-    def until(self, end: int) -> tuple[tuple[int, int], ...]:
-        """All windows of a recording that ended then."""
+    def until(self, end: int, closed: int = 0) -> tuple[tuple[int, int], ...]:
+        """All windows of a recording that ended then. `closed`: the kernel side ended a window, and the process may have been
+        killed before it knew.
+        """
+        if self.opened is not None and closed > self.opened:
+            end = closed
         return (*self.ended, *([(self.opened, end)] if self.opened is not None else []))
 
 

@@ -85,7 +85,7 @@ class Instrument:
         self._borrowed = True
         try:
             self._keeper = Keeper(self._programs.symbol)
-            self._programs.set_up(details=details != 0, walk_every=self._walk_every)
+            self._programs.set_up(details=details != 0, walk_every=self._walk_every, most_bytes=self._budget.grant(0))
             self._emptying.begin(self._table(RING).fd, self._table("settings").fd, self._orders(details, most_bytes))
         except BaseException:
             self._emptying.close()
@@ -95,10 +95,7 @@ class Instrument:
 
     def _orders(self, details: int | None, most_bytes: int) -> Orders:
         """For the process that empties the ring."""
-        with_details, without = (
-            self._programs.settings_value(details=wanted, walk_every=self._walk_every) for wanted in (True, False)
-        )
-        return Orders(self._sizes.ring_bytes, details, most_bytes, with_details, without)
+        return Orders(self._sizes.ring_bytes, details, most_bytes, self._walk_every, self._programs.callbacks)
 
     def __enter__(self) -> Instrument:
         return self
@@ -137,7 +134,7 @@ class Instrument:
         if (wanted and not before) or self._quiet.lasts(not fresh):
             self._say_moment()
         if wanted is not before:
-            self._programs.settings(details=wanted, walk_every=self._walk_every)
+            self._programs.settings.set(details=wanted)
         return wanted
 
     def _say_moment(self) -> None:
@@ -166,7 +163,7 @@ class Instrument:
             self._keeper.feed = Feed()
             self._emptying.leave_details()
             self._budget.wants(0, clock.now_ns())
-            self._programs.settings(details=True, walk_every=self._walk_every)
+            self._programs.settings.set(details=True)
         self._start_taker()
         return self._keeper.feed, self._keeper.stacks
 
@@ -276,6 +273,7 @@ class Instrument:
         self._stop_taking()
         self._windows = self._emptying.stop()
         end = self._freeze()
+        closed = self._programs.settings.closed()
         self._keep_all(self._last_spans(end))
         if self._keeper.feed:
             self._keeper.feed.close()
@@ -293,7 +291,7 @@ class Instrument:
             stacks=self._keeper.stacks,
             end=end,
             context=context or TraceRun(),
-            windows=tuple(self._budget.end(end)) if self._keeper.feed else self._windows.until(end),
+            windows=tuple(self._budget.end(end)) if self._keeper.feed else self._windows.until(end, closed),
         )
         self._close()
         return recording

@@ -16,6 +16,7 @@ from probes.capture.attach import PROBES, Hook
 from probes.capture.bpf import KERNEL, complaint, quiet
 from probes.capture.btf import Btf
 from probes.capture.image import MapDefinition, image
+from probes.capture.settings import Settings
 from probes.capture.sums import facts_by_number, open_bursts, rows, rows_now
 from probes.capture.symbols import Symbols
 from probes.errors import CannotTrace
@@ -164,21 +165,18 @@ class Programs:
         """Has the kernel side write the records of a thread that lives on at `end` (ns): what it is in, and its totals."""
         system.run_program(self._at_the_end, int.from_bytes(thread, "little"), end)
 
-    def set_up(self, *, details: bool, walk_every: int) -> None:
+    def set_up(self, *, details: bool, walk_every: int, most_bytes: int) -> None:
         """What the programs are to report, and what they must know of system calls."""
         facts = self._maps["call_facts"]
         for number, fact in facts_by_number().items():
             facts.update(struct.pack("=I", number), struct.pack("=I", fact))
-        self.settings(details=details, walk_every=walk_every)
+        self.settings = Settings(self._maps["settings"].fd, walk_every, self.callbacks)
+        self.settings.set(details=details, most_bytes=most_bytes)
 
-    def settings(self, *, details: bool, walk_every: int) -> None:
-        """Whether calls and sleeps are reported one by one, and how often the stacks of sleeps that look alike are walked."""
-        self._maps["settings"].update(struct.pack("=I", 0), self.settings_value(details=details, walk_every=walk_every))
-
-    def settings_value(self, *, details: bool, walk_every: int) -> bytes:
-        """The same as the value of the table's only entry."""
-        callbacks = any(hook.place == "ep_poll_callback" for hook in self._attached)
-        return struct.pack("=4I", details, walk_every, callbacks, 0)
+    @property
+    def callbacks(self) -> bool:
+        """Whether the probe of epoll's callback is attached."""
+        return any(hook.place == "ep_poll_callback" for hook in self._attached)
 
     def rows(self) -> bytes:
         """What is in the tables at the end: the open bursts and the sums, as packed records."""

@@ -81,6 +81,13 @@ def update(fd: int, key: bytes, value: bytes) -> None:
     bpf(MAP_UPDATE, struct.pack("=IIQQQ", fd, 0, *map(ctypes.addressof, held), 0))
 
 
+def lookup(fd: int, key: bytes, size: int) -> bytes:
+    """The value of a key, of `size` bytes, in the map behind a descriptor."""
+    held = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(size)
+    bpf(MAP_LOOKUP, struct.pack("=IIQQQ", fd, 0, *map(ctypes.addressof, held), 0))
+    return held[1].raw
+
+
 def forget(fd: int, begin: int, end: int) -> None:
     """Gives back the memory of these bytes of a memory file (fallocate(2), FALLOC_FL_PUNCH_HOLE)."""
     _libc.fallocate(fd, _PUNCH_HOLE, ctypes.c_long(begin), ctypes.c_long(end - begin))

@@ -48,6 +48,7 @@ static inline int report_call(struct thread *t, int itself, s64 ret, u32 flags, 
   r->release = behind.release;
   r->socket_kind = behind.socket;
   r->unused = 0;
+  spend(sizeof(*r));
   submit(r);
   return 0;
 }
@@ -61,6 +62,7 @@ static inline int report_burst(struct thread *t, struct burst_record *burst) {
     return 0;
   REPORT(burst_record, r);
   bpf_probe_read_kernel(r, sizeof(*r), burst);
+  spend(sizeof(*r));
   submit(r);
   return 0;
 }

@@ -257,6 +257,7 @@ static inline int report_socket_copy(struct thread *t, u64 now) {
   r->arrivals = t->arrivals;
   r->unread = t->unread;
   r->latest = t->latest;
+  spend(sizeof(*r));
   submit(r);
   t->ready = t->latest = 0;
   t->arrivals = 0;

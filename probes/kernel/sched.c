@@ -27,6 +27,7 @@ static inline int report_sleep(struct thread *t, u64 now, u32 flags) {
   r->waker_stack = t->unseen ? 0 : t->waker_stack;
   r->probed = t->unseen || t->early ? 0 : t->probed;
   bpf_probe_read_kernel(r->waker_comm, sizeof(r->waker_comm), t->waker_comm);
+  spend(sizeof(*r));
   submit(r);
   return 0;
 }

@@ -6,14 +6,6 @@
  * Only the thread itself adds to its own rows, so plain additions are exact. The threads of the account OTHERS share their rows,
  * and so do rows for which the table has no room: additions to them are atomic. */
 
-/* An atomic addition that returns no result. The compiler may make one that does, which kernels before 5.12 refuse. */
-static inline void add_to_u64(u64 *at, u64 number) {
-  __asm__ __volatile__("lock *(u64 *)(%0 + 0) += %1" : : "r"(at), "r"(number) : "memory");
-}
-static inline void add_to_u32(u32 *at, u64 number) {
-  __asm__ __volatile__("lock *(u32 *)(%0 + 0) += %1" : : "r"(at), "r"(number) : "memory");
-}
-
 #define ADD(row, field, number) \
   do { \
     if (shared) add_to_u64(&(row)->field, number); \

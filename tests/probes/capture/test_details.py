@@ -51,6 +51,29 @@ def test_between_two_samples_there_is_nothing_to_watch() -> None:
     assert budget.pause(SECOND * 100, 0.02) == 0.1, "the budget is spent"
 
 
+def test_a_fast_program_has_samples_for_minutes_and_never_exceeds_its_budget() -> None:
+    """A program of 2 million calls/s. The kernel side ends each window when its bytes are spent, between two checks."""
+    budget, taken, left, closed, second = Budget(50_000, MUCH), 0, 0, 0, 2_000_000 * RECORD
+    wanted = False
+    for tick in range(0, 120 * SECOND, 20_000_000):
+        before, wanted = wanted, budget.wants(taken, tick, closed=closed)
+        if wanted and (closed or not before):
+            left = budget.grant(taken)
+        closed, spent = 0, min(left, second // 50) if wanted else 0
+        taken, left = taken + spent, left - spent
+        if wanted and not left:
+            closed = tick + spent * SECOND // second
+    assert taken <= 50_000 * RECORD
+    first, *samples = budget.end(120 * SECOND)
+    assert first == (0, SECOND // 80) and len(samples) > 50 and samples[-1][0] > 100 * SECOND
+
+
+def test_the_kernel_side_ends_the_details_where_all_were_wanted_and_find_no_room() -> None:
+    budget = Budget(None, 1000)
+    assert budget.wants(0, 5) and budget.grant(0) == 1000
+    assert not budget.wants(900, 9, closed=7) and budget.full and budget.end(9) == [(5, 7)]
+
+
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 10**6), max_size=200))
 def test_a_budget_is_never_exceeded_by_more_than_one_drain(records: int, drains: list[int]) -> None:
     budget, taken, most = Budget(records, MUCH), 0, 0

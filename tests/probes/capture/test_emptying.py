@@ -50,7 +50,12 @@ def test_nothing_is_lost_and_no_budget_exceeded_while_the_instrument_cannot_run(
         assert result.details.complete
         assert result.details.recorded * 250 > Sizes().ring_bytes, "the ring had room for all: the test shows nothing"
     else:
-        assert details / 2 < result.details.recorded < result.details.of / 4 and len(result.details.windows) >= 1
+        assert details / 4 < len(result.calls) <= details * 1.05, (
+            "the kernel side ends the details, not a later check of the reader"
+        )
+        assert all(begin < end for begin, end in result.details.windows)
+        last = max(call.enter for call in result.calls)
+        assert any(begin <= last <= end for begin, end in result.details.windows)
 
 
 def test_a_run_whose_reader_was_killed_passes_only_without_losses(kernel: None, compiled: Callable[..., Path]) -> None:
