@@ -27,7 +27,7 @@ from probes.measure.measure import measure
 from probes.measure.percentiles import median
 from probes.measure.result import Check, Result, Verdict
 from probes.patience import PATIENCE
-from probes.words import count, did_you_mean, plural
+from probes.words import count, did_you_mean
 from runs import lab as run
 from runs.link import Link
 from runs.report import Drawn
@@ -327,7 +327,7 @@ def figure(comparison: Comparison) -> Finding:
     found = f"{count(len(comparison.rows), 'model')}; phase 1: " + ", ".join(
         f"{number} {kind}" for kind, number in waits.most_common()
     )
-    found += f"; phase 2: a worker makes the copy in {len(workers)} {plural('model')} ({', '.join(workers)}), the server's"
+    found += f"; phase 2: a worker makes the copy in {count(len(workers), 'model')} ({', '.join(workers)}), the server's"
     found += " first thread in the others"
     if unknown or len(waits) < 4:
         return failed(found + (f"; not known: {', '.join(unknown)}" if unknown else ""))

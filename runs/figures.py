@@ -13,7 +13,7 @@ from labs.kit.traffic import Traffic
 from probes.context import lab_of
 from probes.errors import WrongUsage
 from probes.recording import Recording
-from probes.words import did_you_mean, plural
+from probes.words import count, did_you_mean
 from runs.lab import measure_and_check
 from runs.report import Drawn
 
@@ -78,7 +78,7 @@ def paired(wanted: Wanted, recordings: Sequence[Recording]) -> list[tuple[Source
         names = ", ".join(source.lab for source in wanted.sources)
         raise WrongUsage(
             f"figure {wanted.name} takes one recording of each of these labs: {names}",
-            f"{len(recordings)} {plural('file')} were named" + (f"; missing: {', '.join(missing)}" if missing else ""),
+            f"the command names {count(len(recordings), 'file')}" + (f"; missing: {', '.join(missing)}" if missing else ""),
         )
     return [(source, by_lab[source.lab]) for source in wanted.sources]
 

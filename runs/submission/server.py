@@ -1,11 +1,9 @@
-"""The running server of a submission: its start in the sandbox, the messages of the sandbox, its end."""
+"""The running server of a submission: its start in the sandbox, where it listens, its end."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import select
 import socket
 import subprocess
 import sys
@@ -15,12 +13,13 @@ from types import TracebackType
 import psutil
 
 from probes.capture.prctl import handed_over
-from probes.errors import CannotTrace, LabBroken
+from probes.errors import LabBroken
 from probes.patience import PATIENCE
 from runs import sandbox
 from runs.submission import control_groups, isolation, usage
 from runs.submission.control_groups import MEMORY
 from runs.submission.ending import ENDS_WITHIN, Ending, how_ended
+from runs.submission.exchange import Exchange
 from runs.submission.launch import Launch
 from runs.submission.listening import STARTS_WITHIN, Address, NotListening, chosen, listeners
 from runs.submission.output import Output
@@ -38,11 +37,7 @@ class Submission:
 
     def __init__(self, launch: Launch, number: int, port: int, cookie: int | None = None) -> None:
         self.launch, self.number, self.port = launch, number, port
-        self.ended: int | None = None
-        self.refused: tuple[str, ...] = ()
-        self.stopped = ""  # why iolab ended the server
-        self._left = self._init = 0
-        self._lines = b""
+        self._init = 0  # the init of the server's pid namespace, by its id here
         self._printed = Output()
         self._stack = contextlib.ExitStack()
         try:
@@ -57,6 +52,7 @@ class Submission:
         )
         self._control, theirs = socket.socketpair()
         self._stack.enter_context(self._control)
+        self._exchange = Exchange(self._control)
         reader, writer = os.pipe()
         invitation = self._stack.enter_context(handed_over(cookie)) if cookie is not None else None
         plan = plan_of(self.launch, self.number, self.port, invitation, groups)
@@ -73,8 +69,19 @@ class Submission:
         theirs.close()
         os.close(writer)
         self._printed.read_from(reader)
-        self._control.sendall(sandbox.encoded(plan))
-        self._heard(20, lambda: self._init)
+        self._exchange.send(sandbox.encoded(plan))
+        if self._exchange.wait(20 * PATIENCE, lambda: self._exchange.news.started is not None):
+            self.number = self._exchange.news.started or 0
+            self._init = next((child.pid for child in psutil.Process(self._process.pid).children()), 0)
+        if not self._init:
+            raise self._failure()
+
+    def _failure(self) -> LabBroken:
+        """The error of a sandbox that did not start the server: the last line that it printed."""
+        assert self._process.stderr is not None
+        self._process.kill()
+        words = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+        return LabBroken("the sandbox of the server failed", words[-1] if words else "is the machine overloaded?")
 
     # -- what happens ------------------------------------------------------------------------------------------------
 
@@ -84,66 +91,33 @@ class Submission:
         return 0 if "net" in isolation.missing() else self._init
 
     @property
+    def ended(self) -> int | None:
+        """The status of the server's first process as far as it is known, a signal's number negative; None: it runs."""
+        return self._exchange.news.ended
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The mounts of the sandbox that this machine refused."""
+        return self._exchange.news.refused
+
+    @property
+    def stopped(self) -> str:
+        """Why iolab ended the server; "" if it did not."""
+        used = self._exchange.news.memory
+        if used is None:
+            return ""
+        return f"the server used {used >> 20:,} MB of memory, more than {MEMORY >> 20:,} MB: iolab ended it"
+
+    @property
     def alive(self) -> bool:
         """Does the server's first process run?"""
-        self._hear(0)
+        self._exchange.take()
         return self.ended is None
 
     def ends_within(self, seconds: float) -> bool:
         """Does the server's first process end within that time? A crash takes its time, for a traceback or a core."""
-        end = time.monotonic() + seconds * PATIENCE
-        while self.alive and time.monotonic() < end:
-            self._hear(end - time.monotonic())
-        return self.ended is not None
-
-    def _heard(self, seconds: float, what: object) -> None:
-        """Waits until `what()` is true. Raises LabBroken if the sandbox fails."""
-        end = time.monotonic() + seconds * PATIENCE
-        while not what():  # type: ignore[operator]
-            if time.monotonic() > end or not self._hear(end - time.monotonic()):
-                assert self._process.stderr is not None
-                self._process.kill()
-                words = self._process.stderr.read().decode(errors="replace").strip().splitlines()
-                raise LabBroken("the sandbox of the server failed", words[-1] if words else "is the machine overloaded?")
-
-    def _hear(self, seconds: float) -> bool:
-        """Takes the lines of the sandbox that are there, or come within that time. False: it has ended."""
-        while select.select([self._control], [], [], max(seconds, 0))[0]:
-            try:
-                words = self._control.recv(65536)
-            except OSError:
-                return False
-            if not words:
-                return False
-            *lines, self._lines = (self._lines + words).split(b"\n")
-            for line in lines:
-                self._take(json.loads(line))
-            seconds = 0
-            if lines:
-                break
-        return True
-
-    def _take(self, said: dict[str, object]) -> None:
-        if "broken" in said:
-            raise CannotTrace(
-                f"the server's sandbox can't be made here: {said['broken']}", "invoke doctor names what is missing"
-            )
-        if "started" in said:
-            children = psutil.Process(self._process.pid).children()
-            self._init = children[0].pid if children else 0
-            self.number = int(str(said["started"]))
-            self.refused = tuple(str(words) for words in said.get("refused", ()))  # type: ignore[attr-defined]
-        if "memory" in said:
-            used = int(str(said["memory"])) >> 20
-            self.stopped = f"the server used {used:,} MB of memory, more than {MEMORY >> 20:,} MB: iolab ended it"
-        if "ended" in said:
-            self.ended = int(str(said["ended"]))
-        if "left" in said:
-            self._left = int(str(said["left"])) + 1  # 0: no answer yet
-
-    def _say(self, word: str) -> None:
-        with contextlib.suppress(OSError):
-            self._control.sendall(word.encode() + b"\n")
+        self._exchange.take()
+        return self._exchange.wait(seconds * PATIENCE, lambda: self.ended is not None)
 
     # -- where it listens --------------------------------------------------------------------------------------------
 
@@ -157,7 +131,7 @@ class Submission:
                 raise NotListening(f"the server {how_ended(self.ended)} before it listened{self._last_words()}")
             if time.monotonic() > end:
                 raise NotListening(f"the server listened on no TCP port within {seconds:g} s{self._last_words()}")
-            self._hear(0.01)
+            self._exchange.take(0.01)
 
     def settle(self, seconds: float = 1.0) -> None:
         """Waits until the server starts no more threads and processes for a moment: a pool may be made after the listen."""
@@ -183,8 +157,8 @@ class Submission:
         begin = time.monotonic()
         end = begin + seconds * PATIENCE
         while self.alive and time.monotonic() < end:
-            self._say("SIGTERM")
-            self._hear(0.5)
+            self._exchange.signal("SIGTERM")
+            self._exchange.take(0.5)
         took = time.monotonic() - begin
         return Ending(self.ended, took, self._left_running())
 
@@ -192,11 +166,7 @@ class Submission:
         """How many processes of the server still run. Those that are about to end get a moment."""
         end = time.monotonic() + 0.5 * PATIENCE
         while True:
-            self._left = 0
-            self._say("left")
-            with contextlib.suppress(LabBroken):
-                self._heard(5, lambda: self._left)
-            left = max(self._left - 1, 0)
+            left = self._exchange.left(5 * PATIENCE) or 0
             if not left or time.monotonic() > end or self.ended is None:
                 return left
             time.sleep(0.02)

@@ -26,7 +26,7 @@ def test_the_comparison_takes_the_recordings_in_any_order() -> None:
     assert [source.lab for source, _ in figures.paired(wanted, recordings)] == [source.lab for source in wanted.sources]
     with pytest.raises(WrongUsage, match="missing: io_uring"):
         figures.paired(wanted, recordings[1:])
-    with pytest.raises(WrongUsage, match="6 files were named"):
+    with pytest.raises(WrongUsage, match="the command names 6 files"):
         figures.paired(wanted, [*recordings, recording_of("epoll")])
 
 
