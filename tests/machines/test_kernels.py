@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -62,6 +64,25 @@ def test_the_mirror_is_debians_own_as_this_machine_has_it() -> None:
     )
     assert debian.mirrors(targets) == ["http://mirror/debian/"]
     assert debian.mirrors("") == []
+
+
+def _boot_image(payload: bytes) -> bytes:
+    """A bzImage with 2 sectors of setup code, 64 bytes of other code, and then the payload with its size."""
+    header = bytearray(3 * 512)
+    header[0x1F1] = 2
+    struct.pack_into("<II", header, 0x248, 64, len(payload) + 4)
+    return bytes(header) + bytes(64) + payload + struct.pack("<I", 9) + b"code after the payload"
+
+
+def test_a_kernel_compressed_by_xz_is_uncompressed_once(tmp_path: Path) -> None:
+    kernel = debian.Kernel("6.1", "6.1.0-50-amd64", "amd64", "linux-image 1", tmp_path)
+    kernel.compressed.parent.mkdir(parents=True)
+    kernel.compressed.write_bytes(_boot_image(b"\x28\xb5\x2f\xfd by zstd"))
+    debian._uncompress(kernel)
+    assert kernel.image == kernel.compressed
+    kernel.compressed.write_bytes(_boot_image(lzma.compress(b"\x7fELF and more")))
+    debian._uncompress(kernel)
+    assert kernel.image == kernel.uncompressed and kernel.image.read_bytes() == b"\x7fELF and more"
 
 
 def test_without_root_a_missing_qemu_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
