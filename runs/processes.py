@@ -156,4 +156,7 @@ class Child:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # of a line that it did not take
+                self._process.stdin.close()
         self._errors.close()
