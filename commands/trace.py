@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from commands import exports, following, options, outputs, presenting, process
@@ -60,7 +62,7 @@ def trace(
     view = presenting.view(stacks, brief, thread, calls, fd, slowest, port)._replace(zoom=zoom)
     process.need_tracing()
     with following.lines(choice, view, "" if json else out) as (lines, file):
-        traced = _traced(rest, pid, seconds, _budget(details), save, lines)
+        traced = _traced(rest, pid, seconds, _budget(details), save, lines, functools.partial(presenting.load_ahead, json))
         result, failed = presenting.present(
             traced.recording, json=json, save="", out="" if choice.follow and not json else out, view=view, html=html,
             exports=files, default=file, unsaved=traced.error, silent=choice.quiet,
@@ -68,7 +70,15 @@ def trace(
     return failed or (traced.status if result.verdict != "inconclusive" else outputs.VERDICT_CODES["inconclusive"])
 
 
-def _traced(command: list[str], pid: str, seconds: str, budget: int | None, save: str, lines: Any) -> Any:
+def _traced(
+    command: list[str],
+    pid: str,
+    seconds: str,
+    budget: int | None,
+    save: str,
+    lines: Any,
+    meanwhile: Callable[[], object],
+) -> Any:
     """Runs the command, or joins the process, under the probes."""
     from runs import trace as tracing
     from runs.signals import HeldSignals
@@ -79,7 +89,7 @@ def _traced(command: list[str], pid: str, seconds: str, budget: int | None, save
         limit = float(options.number("seconds", seconds)) if seconds else None
         traced = tracing.join(options.number("pid", pid), limit, outputs.progress, signals, budget, save, lines)
     else:
-        traced = tracing.run(command, outputs.progress, process.closed_at_start(), signals, budget, save, lines)
+        traced = tracing.run(command, outputs.progress, process.closed_at_start(), signals, budget, save, lines, meanwhile)
     signals.release()
     return traced
 

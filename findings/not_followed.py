@@ -56,6 +56,7 @@ _ON_SOCKETS = {"recvfrom", "recvmsg"}
 _ON_ANY = {"read", "readv"}
 _DUPLICATES = {"dup", "dup2", "dup3"}
 _F_DUPFD = {0, 1030}  # F_DUPFD, F_DUPFD_CLOEXEC
+_CHANGE_TABLES = {"close", "socket", "socketpair", "fcntl", *_DUPLICATES, *syscalls.ACCEPTS}
 
 
 def not_followed(result: Result, calls: Sequence[Call] | None = None) -> tuple[NotFollowed, ...]:
@@ -86,8 +87,13 @@ def _reads(result: Result) -> Iterator[tuple[Call, _Family]]:
 
 
 def _in_order(result: Result) -> Iterable[Thread | Call]:
-    """The starts of threads and the ends of calls, in the order of time."""
-    return sorted((*result.threads, *result.calls), key=_moment)
+    """The starts of threads and the ends of the calls that matter, in the order of time."""
+    calls = (
+        call
+        for call in result.calls
+        if call.name in _CHANGE_TABLES or (call.bytes and call.socket is None and call.ready is None)
+    )
+    return sorted((*result.threads, *calls), key=_moment)
 
 
 def _moment(event: Thread | Call) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import enum
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -65,60 +65,78 @@ def outcomes(result: Result, calls: Sequence[Call] | None = None) -> tuple[CallO
     The outcome of a part's call may depend on calls outside of the part, so `result` is the whole run.
     """
     chosen = None if calls is None or calls is result.calls else set(map(id, calls))
-    all_ended = (ended for life in result.calls_of.values() for ended in of_thread(life, result.machine.arch))
-    return by_name(ended for ended in all_ended if chosen is None or id(ended.call) in chosen)
+    tallies: dict[str, _Tally] = collections.defaultdict(_Tally)
+    for life in result.calls_of.values():
+        after_signals = _after_signals(life, result.machine.arch)
+        for at, call in enumerate(life):
+            if chosen is None or id(call) in chosen:
+                tallies[call.name].add(call, *_outcome(call, after_signals.get(at)))
+    return _rows(tallies)
 
 
 def by_name(calls: Iterable[Ended]) -> tuple[CallOutcomes, ...]:
     """Calls with their outcomes, added up by name."""
-    groups: dict[str, list[Ended]] = collections.defaultdict(list)
+    tallies: dict[str, _Tally] = collections.defaultdict(_Tally)
     for ended in calls:
-        groups[ended.call.name].append(ended)
-    rows = [_sum(name, group) for name, group in groups.items()]
+        tallies[ended.call.name].add(*ended)
+    return _rows(tallies)
+
+
+class _Tally:
+    """The outcomes of the calls of one name."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Outcome, int] = {}
+        self._errors: dict[str, int] = {}
+        self._short_asked = self._short_moved = 0
+
+    def add(self, call: Call, outcome: Outcome, asked: int | None) -> None:
+        """Adds a call with its outcome."""
+        self._counts[outcome] = self._counts.get(outcome, 0) + call.count
+        if outcome is Outcome.FAILED and call.errno:
+            self._errors[call.errno] = self._errors.get(call.errno, 0) + call.count
+        elif outcome is Outcome.SHORT:
+            self._short_asked += asked or 0
+            self._short_moved += call.bytes
+
+    def row(self, name: str) -> CallOutcomes:
+        """The sums, the most frequent outcome first."""
+        counts, errors = collections.Counter(self._counts), collections.Counter(self._errors)
+        return CallOutcomes(name, dict(counts.most_common()), dict(errors.most_common()), self._short_asked, self._short_moved)
+
+
+def _rows(tallies: Mapping[str, _Tally]) -> tuple[CallOutcomes, ...]:
+    rows = [tally.row(name) for name, tally in tallies.items()]
     return tuple(sorted(rows, key=lambda row: -sum(row.counts.values())))
-
-
-def _sum(name: str, group: Sequence[Ended]) -> CallOutcomes:
-    counts: collections.Counter[Outcome] = collections.Counter()
-    errors: collections.Counter[str] = collections.Counter()
-    for ended in group:
-        counts[ended.outcome] += ended.call.count
-        if ended.outcome is Outcome.FAILED and ended.call.errno:
-            errors[ended.call.errno] += ended.call.count
-    short = [ended for ended in group if ended.outcome is Outcome.SHORT]
-    return CallOutcomes(
-        name=name,
-        counts=dict(counts.most_common()),
-        errors=dict(errors.most_common()),
-        short_asked=sum(ended.asked or 0 for ended in short),
-        short_moved=sum(ended.call.bytes for ended in short),
-    )
 
 
 def of_thread(calls: Sequence[Call], arch: str) -> list[Ended]:
     """One thread's calls, in order, with their outcomes."""
     after_signals = _after_signals(calls, arch)
-    return [_ended(call, after_signals.get(at)) for at, call in enumerate(calls)]
+    return [Ended(call, *_outcome(call, after_signals.get(at))) for at, call in enumerate(calls)]
 
 
-def _ended(call: Call, after_signal: Outcome | None) -> Ended:
+def _outcome(call: Call, after_signal: Outcome | None) -> tuple[Outcome, int | None]:
+    """The outcome of a call, and the bytes that it asked for."""
     if call.refused:
-        return Ended(call, Outcome.REFUSED)
+        return Outcome.REFUSED, None
     if after_signal is not None:
-        return Ended(call, after_signal)
+        return after_signal, None
     if call.result is None:
-        return Ended(call, Outcome.UNFINISHED)
-    if _timed_out(call):
-        return Ended(call, Outcome.TIMED_OUT)
-    if call.errno:
-        return Ended(call, Outcome.DONE if call.errno == "EINTR" and call.name in _END_BY_SIGNAL else Outcome.FAILED)
-    if call.name in syscalls.MULTIPLEXERS and not call.result:
-        return Ended(call, Outcome.NOTHING_READY)
+        return Outcome.UNFINISHED, None
+    if not call.result or call.errno:  # of a call with another result, none of these is true
+        if _timed_out(call):
+            return Outcome.TIMED_OUT, None
+        if call.errno:
+            done = call.errno == "EINTR" and call.name in _END_BY_SIGNAL
+            return Outcome.DONE if done else Outcome.FAILED, None
+        if call.name in syscalls.MULTIPLEXERS:
+            return Outcome.NOTHING_READY, None
     asked = asked_for(call)
     if call.name in syscalls.READS and call.result == 0 and asked != 0 and call.name != "recvmmsg":
-        return Ended(call, Outcome.END, asked)
+        return Outcome.END, asked
     short = asked is not None and call.result < asked
-    return Ended(call, Outcome.SHORT if short else Outcome.DONE, asked)
+    return Outcome.SHORT if short else Outcome.DONE, asked
 
 
 def asked_for(call: Call) -> int | None:

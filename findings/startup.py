@@ -7,9 +7,9 @@ an event loop. A process that never waits like that, and that ended before the f
 from __future__ import annotations
 
 import collections
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from findings.once import once
 from findings.roles import Roles, roles
@@ -17,7 +17,6 @@ from probes.kernel import syscalls
 from probes.measure.result import Call, Result
 
 PHASES = ("wall", "user", "wait", "sched_delay", "preempted", "copy", "kernel")  # fields of Thread; the first is the sum
-_OF_CALLS = operator.attrgetter("wait", "sched_delay", "preempted", "copy", "kernel")
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,14 @@ class StartUp:
 
     def has(self, call: Call) -> bool:
         """Did the call end before its process served a client or, if that process has no client, before the first service?"""
-        return call.exit <= self.begins.get(self.process_of[call.thread], self.first)
+        return call.exit <= self._until[call.thread]
 
-    @property
+    @cached_property
+    def _until(self) -> dict[int, int]:
+        """Until when each thread's calls belong to the start-up, ns."""
+        return {thread: self.begins.get(process, self.first) for thread, process in self.process_of.items()}
+
+    @cached_property
     def first(self) -> int:
         """When the first process began to serve, ns."""
         return min(self.begins.values())
@@ -124,6 +128,9 @@ def _sums(calls: tuple[Call, ...]) -> dict[int, list[int]]:
     sums: dict[int, list[int]] = collections.defaultdict(lambda: [0] * (len(PHASES) - 1))
     for call in calls:
         own = sums[call.thread]
-        for index, ns in enumerate(_OF_CALLS(call), 1):
-            own[index] += ns
+        own[1] += call.wait
+        own[2] += call.sched_delay
+        own[3] += call.preempted
+        own[4] += call.copy
+        own[5] += call.kernel
     return sums

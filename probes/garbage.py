@@ -11,11 +11,13 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
-    """Within, no cycles are looked for."""
+    """Within, no cycles are looked for. What was made within counts as old afterwards, so the next search leaves it out."""
     collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if collecting:
+            gc.freeze()  # without a look at them: a search through the objects of 50,000 calls takes 0.15 s
+            gc.unfreeze()  # into the oldest generation
             gc.enable()

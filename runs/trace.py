@@ -26,6 +26,7 @@ from probes.context import TraceRun
 from probes.errors import IolabError, WrongUsage
 from probes.recording import Recording, Writer
 from probes.words import count
+from runs.ahead import Ahead
 from runs.signals import HeldSignals, from_the_terminal
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def run(
     details: int | None = DETAILS,
     save: str = "",
     lines: Lines | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Traced:
     """Runs the command until it has ended, and all processes that it started have ended, too.
 
@@ -50,8 +52,7 @@ def run(
     waiting for the processes that it started. `closed` are the descriptors of 0, 1 and 2 that the user had closed: the program
     finds them closed. `signals` are still held when this function returns: the caller saves the recording, then releases them.
     `details`: how many calls and sleeps are reported one by one; None: all. `save`: a file that takes the recording while the
-    program runs, so that it can be read if iolab is killed. `lines`: takes each call as it ends.
-
+    program runs, so that it can be read if iolab is killed. `lines`: takes each call as it ends. `meanwhile`: work for then.
     Raises WrongUsage if there is no such program or no such place, CannotTrace if this machine can't trace.
     """
     path = find(command[0])
@@ -62,7 +63,7 @@ def run(
             follower = _follower(instrument, lines)
             throttling = Throttling(os.getpid())
             process = start(path, command, instrument.invite(), closed, held)
-            status = _wait(process, held, throttling)
+            status = _wait(process, held, throttling, meanwhile)
             if instrument.followed():
                 progress("the program has ended; processes that it started still run (Ctrl-C ends the recording)")
                 _wait_for_descendants(instrument, held)
@@ -211,16 +212,21 @@ def _numbers(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers))
 
 
-def _wait(process: subprocess.Popen[bytes], held: HeldSignals, throttling: Throttling) -> int:
+def _wait(
+    process: subprocess.Popen[bytes], held: HeldSignals, throttling: Throttling, meanwhile: Callable[[], object] | None
+) -> int:
     """Waits for the end of the program, and passes signals on to it. Its status as Popen gives it.
 
     A signal from the terminal reaches the program without this process: the program is in the same process group.
     """
+    ahead = Ahead(meanwhile) if meanwhile else None
     while (status := process.poll()) is None:
         info = held.take(0.5)
         throttling.look(process.pid)
         if info and info.si_signo != signal.SIGCHLD and not from_the_terminal(info):
             process.send_signal(info.si_signo)
+    if ahead:
+        ahead.finish()
     while held.take(0):  # sent before the program ended: they do not end the waiting for its descendants
         pass
     return status

@@ -31,9 +31,18 @@ class Symbols:
         self._library = ctypes.CDLL("libbcc.so.0")
         self._library.bcc_symcache_new.restype = ctypes.c_void_p
         self._cache = ctypes.c_void_p(self._library.bcc_symcache_new(-1, None))
+        self._names: dict[int, str] = {}
 
     def name(self, address: int) -> str:
-        """The function at an address; "?" where the kernel gives no name."""
+        """The function at an address; "?" where the kernel gives no name. A run has thousands of stacks of a few hundred
+        addresses.
+        """
+        found = self._names.get(address)
+        if found is None:
+            found = self._names[address] = self._look_up(address)
+        return found
+
+    def _look_up(self, address: int) -> str:
         if os.getuid() != 0:
             return self._found(address)
         found = _Symbol()

@@ -7,7 +7,7 @@ without a link keeps the name of the kernel's function: an unknown way gets no w
 from __future__ import annotations
 
 import enum
-import itertools
+import functools
 from dataclasses import dataclass
 
 from probes.measure.frames import of_fault, of_interrupt, telling
@@ -179,8 +179,12 @@ DIRECT: tuple[tuple[Link, tuple[str, ...]], ...] = (
 
 _SEND = {"tcp_sendmsg", "udp_sendmsg", "tcp_close", "__tcp_close", "tcp_shutdown", "inet_stream_connect", "tcp_v4_connect"}
 _DIRECT = {function: link for link, functions in DIRECT for function in functions}
+_SHOWN_BY = {function: link for link, functions in LINKS for function in functions}  # each function shows one link
+_PAIRED = {function.partition(" < ")[0] for function in _SHOWN_BY if " < " in function}
+_ORDER = {link: number for number, (link, _) in enumerate(LINKS)}
 
 
+@functools.lru_cache(maxsize=4096)
 def wake_chain(stack: tuple[str, ...]) -> tuple[str, ...]:
     """The way of a wake-up in words, from the cause on.
 
@@ -194,11 +198,13 @@ def wake_chain(stack: tuple[str, ...]) -> tuple[str, ...]:
     innermost = next(telling(stack), "unknown")
     if innermost in _DIRECT:
         return (_DIRECT[innermost],)
-    at = {f"{inner} < {outer}": index for index, (inner, outer) in enumerate(itertools.pairwise(stack), 1)}
-    at |= {name: index for index, name in reversed(list(enumerate(stack)))}  # the innermost of its name
-    shown = [(words, [at[function] for function in functions if function in at]) for words, functions in LINKS]
-    chain = tuple(words for words, places in sorted(shown, key=lambda link: -min(link[1], default=0)) if places)
-    return chain or (innermost,)
+    places: dict[Link, int] = {}  # of the innermost function that shows the link
+    for place, name in enumerate(stack):
+        if name in _SHOWN_BY:
+            places.setdefault(_SHOWN_BY[name], place)
+        if name in _PAIRED and (pair := f"{name} < {stack[place + 1] if place + 1 < len(stack) else ''}") in _SHOWN_BY:
+            places.setdefault(_SHOWN_BY[pair], place + 1)
+    return tuple(sorted(places, key=lambda link: (-places[link], _ORDER[link]))) or (innermost,)
 
 
 def sent_by_waker(stack: tuple[str, ...]) -> bool:
