@@ -101,7 +101,7 @@ def new_seed() -> str:
 
 def examined(order: Order) -> tuple[Mark, Result]:
     """Runs and judges the submission: its mark, and what the probes saw. Raises WrongUsage, CannotTrace, LabBroken."""
-    from findings.serving import Servers
+    from findings.threads.serving import Servers
     from runs import protocols
     from runs.grading import criteria, marking
     from runs.grading.session import Entry, run_alone

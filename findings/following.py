@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from findings.causes import Cause
 from findings.part import Part
-from findings.waits import runs_for_itself
+from findings.sleeps.causes import Cause
+from findings.sleeps.waits import runs_for_itself
 from probes.kernel.records import OTHERS, Kind, Off
 from probes.measure.life import Life
 from probes.measure.reader import Reader, ending_of
@@ -112,7 +112,7 @@ _A_MOMENT = 1_000_000  # ns
 
 
 class _Sockets:
-    """The sockets that are open now, by process and number. findings/descriptor_words.py does the same for a finished run."""
+    """The sockets that are open now, by process and number. findings/descriptors/words.py does the same for a finished run."""
 
     def __init__(self) -> None:
         self._tables: dict[int, dict[int, SocketName]] = collections.defaultdict(dict)
@@ -301,7 +301,7 @@ class Following:
         return not wanted.part or (wanted.part.has_thread(who) and wanted.part.has_call(call))
 
     def _cause(self, sleep: Sleep) -> Cause:
-        """What ended a sleep: as findings/causes.py finds it after the run, from the threads that are alive now."""
+        """What ended a sleep: as findings/sleeps/causes.py finds it after the run, from the threads that are alive now."""
         waker = sleep.waker
         if waker is None:
             return Cause(())

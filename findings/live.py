@@ -12,8 +12,8 @@ import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from findings.causes import Cause, of_sum
-from findings.roles import Role, kind
+from findings.sleeps.causes import Cause, of_sum
+from findings.threads.roles import Role, kind
 from probes.kernel import syscalls
 from probes.kernel.records import OTHERS
 from probes.measure.live import Followed, Moment

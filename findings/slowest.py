@@ -13,11 +13,11 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from findings.descriptor_words import socket_words
-from findings.idle import idleness_of
+from findings.descriptors.words import socket_words
+from findings.sleeps.idle import idleness_of
+from findings.sleeps.waits import Tasks, runs_for_itself
 from findings.spans import overlap
 from findings.view import Run
-from findings.waits import Tasks, runs_for_itself
 from probes.kernel import syscalls
 from probes.measure.result import Call, Message, Result, Sleep, Thread
 from probes.measure.wakers import Link

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from findings.descriptor_words import DescriptorWords, words_of
+from findings.descriptors.words import DescriptorWords, words_of
 from probes.context import CasesRun, Client, LabRun, Seen, Sent, ServedCase, ServerRun, TrafficRun
 from probes.kernel import syscalls
 from probes.measure.queues import Queue

@@ -1,7 +1,7 @@
 """A classic mistake: to wait for room in the send buffer when there is nothing to send. A socket nearly always has room."""
 
+from findings.sleeps.waiting import waiting
 from findings.view import Finding
-from findings.waiting import waiting
 from labs.kit.lab import Case, Lab, Run, confirmed, failed
 from labs.kit.questions.server import WAITS_IN
 from labs.kit.questions.waiting import ASLEEP, REPORTED, RUNNABLE, WAITS

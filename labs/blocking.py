@@ -5,8 +5,8 @@ queue it sleeps, and what wakes it.
 """
 
 from findings import evidence
-from findings.asleep import slept_in
 from findings.properties.blocks_in_its_reads import BLOCKS_IN_ITS_READS
+from findings.sleeps.asleep import slept_in
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, sleeps, turns, unavailable, waited
 from probes.kernel import syscalls
 from probes.measure.result import Call

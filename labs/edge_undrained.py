@@ -1,7 +1,7 @@
 """A classic mistake: edge-triggered epoll and one read per event. What happens to a message that is longer than the buffer?"""
 
-from findings.echoes import all_echoed, echoes
-from findings.unread import LeftUnread, left_unread
+from findings.descriptors.echoes import all_echoed, echoes
+from findings.descriptors.unread import LeftUnread, left_unread
 from findings.view import Finding
 from labs.kit.lab import Case, Lab, Run, confirmed, failed, unavailable
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided

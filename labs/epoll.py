@@ -15,6 +15,7 @@ import select
 from typing import Any
 
 from findings import evidence, summary
+from findings.descriptors.registrations import registrations
 from findings.properties.accepts_every_connection import ACCEPTS_EVERY_CONNECTION
 from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
 from findings.properties.closes_ended_connections import CLOSES_ENDED_CONNECTIONS
@@ -26,7 +27,6 @@ from findings.properties.one_mechanism import ONE_MECHANISM
 from findings.properties.property import broken_of, together
 from findings.properties.reads_large_pieces import READS_LARGE_PIECES
 from findings.properties.turns import turns_of
-from findings.registrations import registrations
 from labs.kit import asides, growth
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, refined, refuted, sleeps, turns, unavailable
 from probes.context import ServerRun

@@ -7,7 +7,8 @@ import select
 from typing import Any
 
 from findings import evidence
-from findings.echoes import all_echoed
+from findings.descriptors.echoes import all_echoed
+from findings.descriptors.registrations import EPOLLET, registrations
 from findings.properties.accepts_every_connection import ACCEPTS_EVERY_CONNECTION
 from findings.properties.blocks_only_in_its_wait import BLOCKS_ONLY_IN_ITS_WAIT
 from findings.properties.closes_ended_connections import CLOSES_ENDED_CONNECTIONS
@@ -18,7 +19,6 @@ from findings.properties.non_blocking_connections import NON_BLOCKING_CONNECTION
 from findings.properties.one_mechanism import ONE_MECHANISM
 from findings.properties.property import broken_of, together
 from findings.properties.reads_large_pieces import READS_LARGE_PIECES
-from findings.registrations import EPOLLET, registrations
 from labs.kit import asides, edges
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, unavailable
 from probes.words import count, times

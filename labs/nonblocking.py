@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from findings import evidence
-from findings.asleep import slept_in
 from findings.properties.property import Holds
 from findings.properties.serves_in_turn import SERVES_IN_TURN
+from findings.sleeps.asleep import slept_in
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, unavailable
 from probes.kernel import syscalls
 from probes.measure.result import Call

@@ -1,6 +1,7 @@
 """A classic mistake: a pool of four threads, and each serves one connection until it ends. What happens to the fifth client?"""
 
-from findings import concurrency, evidence
+from findings import evidence
+from findings.threads import concurrency
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, unavailable
 from labs.kit.questions.cases import MEANWHILE
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided

@@ -1,7 +1,8 @@
 """Four processes, forked beforehand, accept from one listener. Six clients connect: what happens to the fifth?"""
 
-from findings import concurrency, evidence
+from findings import evidence
 from findings.properties.blocks_in_its_reads import BLOCKS_IN_ITS_READS
+from findings.threads import concurrency
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed
 from labs.kit.traffic import Traffic
 from probes.words import count

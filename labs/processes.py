@@ -2,8 +2,9 @@
 
 import signal
 
-from findings import concurrency, evidence
+from findings import evidence
 from findings.properties.blocks_in_its_reads import BLOCKS_IN_ITS_READS
+from findings.threads import concurrency
 from labs.kit import crowd
 from labs.kit.lab import Finding, Lab, Run, confirmed, failed, unavailable
 from probes.words import count

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from findings.echoes import all_echoed, echoes
+from findings.descriptors.echoes import all_echoed, echoes
 from findings.view import Finding
 from labs.kit.lab import Case, Lab, Run, confirmed, failed, unavailable
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided

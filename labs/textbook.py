@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 
-from findings.connections import Connection, connections
+from findings.descriptors.connections import Connection, connections
 from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
 from labs.kit.lab import Case, Finding, Lab, Run, confirmed, failed, refuted, unavailable, waited
 from labs.kit.questions.cases import MEANWHILE

@@ -1,7 +1,7 @@
 """A pool of four threads serves six clients: what happens to the fifth?"""
 
-from findings import concurrency
 from findings.properties.blocks_in_its_reads import BLOCKS_IN_ITS_READS
+from findings.threads import concurrency
 from labs.kit.lab import Finding, Lab, Run
 from labs.kit.traffic import Traffic
 from servers.thread_pool import WORKERS

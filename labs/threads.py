@@ -1,7 +1,7 @@
 """A thread for each connection: does a silent client still delay the others, and what does each connection cost?"""
 
-from findings import concurrency
 from findings.properties.blocks_in_its_reads import BLOCKS_IN_ITS_READS
+from findings.threads import concurrency
 from labs.kit import crowd
 from labs.kit.lab import Finding, Lab, Run
 

@@ -1,7 +1,7 @@
 """A classic mistake: a short time-out in epoll_wait. What does the time-out cost, and does the answer come sooner?"""
 
+from findings.sleeps.waiting import packets_ended, waiting
 from findings.view import Finding
-from findings.waiting import packets_ended, waiting
 from labs.kit.lab import Case, Lab, Run, confirmed, failed, refined, unavailable
 from labs.kit.questions.server import CALLS, WAITS_IN
 from labs.kit.questions.waiting import ASLEEP, RUNNABLE, WAITS, WITHOUT_RESULT

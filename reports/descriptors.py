@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from findings.descriptor_words import file_words, socket_words
+from findings.descriptors.words import file_words, socket_words
 from probes.measure.rows import Descriptor
 from probes.measure.sockets import SocketName
 

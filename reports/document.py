@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
-from findings.longest import Longest, longest
 from findings.never_began import never_began
 from findings.not_followed import NotFollowed
 from findings.side_by_side import CaseReport
+from findings.sleeps.longest import Longest, longest
+from findings.sleeps.where import Where
 from findings.summary import MessageFigures, Times
-from findings.where import Where
 from probes.context import CasesRun, LabRun, LinkUsed, Overhead, Sent, ServerRun, TraceRun, TrafficRun, Witness
 from probes.measure.result import CallRow, Result, SleptOn
 from probes.recording import Machine

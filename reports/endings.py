@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Sequence
 
-from findings.endings import Ended
+from findings.threads.endings import Ended
 from probes.measure.result import Thread
 from probes.words import count, visible
 

@@ -8,8 +8,8 @@ from typing import Any
 from findings.diagnosis import Diagnosis, ProgramFinding
 from findings.models.model import Classification
 from findings.properties.property import Cost, Place
-from findings.roles import ProcessGroup, Roles
 from findings.slowest import Slowest, Step, Story
+from findings.threads.roles import ProcessGroup, Roles
 from probes.measure.result import Thread
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from findings.sockets import SocketLife, sockets
+from findings.descriptors.sockets import SocketLife, sockets
 from findings.view import Run
 from probes.measure.sockets import Address
 from runs.report import Report

@@ -5,10 +5,10 @@ from __future__ import annotations
 import collections
 from typing import Any
 
-from findings.causes import Cause
-from findings.endings import Ended, signal_name
 from findings.part import Part
-from findings.where import Slept, Where
+from findings.sleeps.causes import Cause
+from findings.sleeps.where import Slept, Where
+from findings.threads.endings import Ended, signal_name
 from probes.measure.result import Thread
 from runs.report import Report
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from findings.lanes import Lane
+from findings.pictures.lanes import Lane
+from findings.pictures.timeline import Timeline, Window
 from findings.spans import overlap
-from findings.timeline import Timeline, Window
 from probes.words import count
 from reports.words import share
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from findings.causes import Cause
+from findings.sleeps.causes import Cause
 from probes.measure.wakers import Link
 from probes.words import times
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from findings import figure as figures
 from findings import summary
+from findings.pictures import figure as figures
 from findings.rounds import Ranking, joined, spread
 from findings.view import of_process
 from labs.claims import CLAIMS

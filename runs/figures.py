@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import labs
-from findings import figure
+from findings.pictures import figure
 from findings.view import NotOffered, Run
 from labs.kit.traffic import Traffic
 from probes.context import lab_of

@@ -7,29 +7,31 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import labs
-from findings import figure, groups, narrow, roles, scene, side_by_side, slowest, startup, strips, summary, timeline, work
+from findings import narrow, side_by_side, slowest, summary
 from findings.diagnosis import Diagnosis, diagnose
-from findings.endings import Ended, endings
-from findings.figure import Figure
-from findings.groups import Group
-from findings.idle import Idleness, idleness_of
-from findings.labels import Labels
-from findings.longest import Longest, longest
 from findings.not_followed import NotFollowed, not_followed
-from findings.off_cpu import OffCpu, off_cpu
 from findings.outcomes import CallOutcomes, outcomes
 from findings.part import Part
-from findings.roles import Identity
-from findings.scene import Scene
+from findings.pictures import figure, scene, strips, timeline
+from findings.pictures.figure import Figure
+from findings.pictures.scene import Scene
+from findings.pictures.strips import Strips
+from findings.pictures.timeline import Timeline
 from findings.side_by_side import CaseReport
+from findings.sleeps.idle import Idleness, idleness_of
+from findings.sleeps.longest import Longest, longest
+from findings.sleeps.off_cpu import OffCpu, off_cpu
+from findings.sleeps.where import Where
 from findings.slowest import Slowest
-from findings.startup import StartUp
-from findings.strips import Strips
 from findings.summary import MessageFigures, ReadyListFigures
-from findings.timeline import Timeline
+from findings.threads import groups, roles, startup, work
+from findings.threads.endings import Ended, endings
+from findings.threads.groups import Group
+from findings.threads.labels import Labels
+from findings.threads.roles import Identity
+from findings.threads.startup import StartUp
+from findings.threads.work import ProcessWork
 from findings.view import Run
-from findings.where import Where
-from findings.work import ProcessWork
 from labs.claims import CLAIMS
 from probes.context import CasesRun, LabRun
 from probes.measure.result import Call, CallRow, Result

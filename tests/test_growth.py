@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import labs
-from findings.idle import asleep
 from findings.properties import ALL, OF_ANY_PROGRAM
+from findings.sleeps.idle import asleep
 from findings.slowest import slowest
 from findings.view import Run
 from probes.garbage import uncollected

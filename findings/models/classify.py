@@ -10,13 +10,13 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from findings.descriptors.registrations import EPOLLET
 from findings.models.behaviour import Behaviour, Use, behaviour
 from findings.models.descriptors import Descriptor
 from findings.models.evidence import about_epoll, about_reads, about_waits, coverage, what_else
 from findings.models.model import Architecture, Classification, Confidence, Mechanism, Model, ThreadModel
 from findings.models.servers import servers
 from findings.models.shape import Server, Shape, shape
-from findings.registrations import EPOLLET
 from probes.measure.result import Result, Thread
 from probes.words import count
 

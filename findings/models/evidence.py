@@ -5,10 +5,10 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterable, Mapping, Sequence
 
+from findings.descriptors.registrations import EPOLLET
 from findings.models.behaviour import Behaviour, Use
 from findings.models.descriptors import Descriptor
 from findings.models.model import Mechanism
-from findings.registrations import EPOLLET
 from probes.measure.result import Result, Thread
 from probes.words import count, times
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from findings.descriptor_words import socket_words
+from findings.descriptors.sockets import Untaken, ends_are_known, not_accepted
+from findings.descriptors.words import socket_words
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
-from findings.sockets import Untaken, ends_are_known, not_accepted
 from findings.view import Run
 from findings.whole import why_not_whole
 from probes.measure.sockets import Role

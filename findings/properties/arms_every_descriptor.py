@@ -5,9 +5,9 @@ from __future__ import annotations
 import collections
 from dataclasses import dataclass
 
+from findings.descriptors.registrations import EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLONESHOT, events_of
+from findings.descriptors.sockets import unread
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
-from findings.registrations import EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLONESHOT, events_of
-from findings.sockets import unread
 from findings.view import Run
 from probes.kernel import syscalls
 from probes.measure.result import Call

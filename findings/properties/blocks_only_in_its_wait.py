@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from findings.asleep import CHOSEN
-from findings.loops import Loop, OtherWaiters, event_loops, waits_for_connections
 from findings.properties.property import Cost, Gravity, Observation, Place, Property, broken, held, not_shown, place_of
+from findings.sleeps.asleep import CHOSEN
+from findings.threads.loops import Loop, OtherWaiters, event_loops, waits_for_connections
 from findings.view import Run
 from probes.context import LabRun
 from probes.kernel import syscalls

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from findings.connections import Connection, connections
+from findings.descriptors.connections import Connection, connections
 from findings.properties.property import Cost, Observation, Place, Property, broken, held, not_shown, place_of
 from findings.view import Run, ended_by_signal
 from probes.context import LabRun

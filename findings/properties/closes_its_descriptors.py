@@ -5,9 +5,9 @@ from __future__ import annotations
 import bisect
 import collections
 
-from findings.descriptors import Descriptor, descriptors
-from findings.processes import processes
+from findings.descriptors.lives import Descriptor, descriptors
 from findings.properties.property import Cost, Observation, Property, broken, held, not_shown, place_of
+from findings.threads.processes import processes
 from findings.view import Run
 from probes.kernel import syscalls
 from probes.words import count

@@ -5,8 +5,8 @@ from __future__ import annotations
 import collections
 from signal import Signals
 
-from findings.processes import Death, deaths, processes
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
+from findings.threads.processes import Death, deaths, processes
 from findings.view import Run
 from probes.words import count, visible
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from findings.processes import Process, processes
 from findings.properties.property import Cost, Observation, Property, broken, held, not_shown, place_of
+from findings.threads.processes import Process, processes
 from findings.view import Run, ended_by_signal
 from probes.measure.result import Thread
 from probes.words import count

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
 from findings.spans import overlap
-from findings.startup import PHASES, of_run
+from findings.threads.startup import PHASES, of_run
 from findings.view import Run
 from probes.context import Throttled, TraceRun
 from probes.measure.result import Thread

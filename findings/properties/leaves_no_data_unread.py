@@ -7,8 +7,8 @@ import collections
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from findings.descriptors.unread import LeftUnread, left_unread
 from findings.properties.property import Cost, Gravity, Observation, Place, Property, broken, held, not_shown, place_of
-from findings.unread import LeftUnread, left_unread
 from findings.view import Run
 from probes.context import LabRun
 from probes.kernel import syscalls

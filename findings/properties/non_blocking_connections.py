@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from findings.connections import connections, left_blocking
+from findings.descriptors.connections import connections, left_blocking
 from findings.properties.property import Observation, Property, broken, held, not_shown
 from findings.view import Run
 from probes.kernel import syscalls

@@ -8,12 +8,12 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from findings.futexes import Locks
-from findings.idle import Idleness, idleness_of
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
+from findings.sleeps.futexes import Locks
+from findings.sleeps.idle import Idleness, idleness_of
+from findings.sleeps.waits import Tasks
 from findings.spans import overlap
 from findings.view import Run
-from findings.waits import Tasks
 from probes.measure.queues import Queue
 from probes.measure.result import Call, Sleep, Thread
 from probes.words import count, ms, times
@@ -50,7 +50,7 @@ class _Lock:
 def observe(run: Run) -> Observation:
     """Adds up the sleeps at each lock (its address in the call of futex), and at the lock of each address space.
 
-    Threads that take turns in accept under a mutex wait for work, and not for the lock (findings/idle.py).
+    Threads that take turns in accept under a mutex wait for work, and not for the lock (findings/sleeps/idle.py).
     """
     threads = {thread.serial: thread for thread in run.result.threads}
     if all(thread.parent == 0 for thread in run.result.threads):

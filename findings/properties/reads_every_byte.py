@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from findings.descriptor_words import socket_words
+from findings.descriptors.sockets import Untaken, ends_are_known, unread
+from findings.descriptors.unread import left_unread
+from findings.descriptors.words import socket_words
 from findings.properties.arms_every_descriptor import unwatched
 from findings.properties.property import Cost, Gravity, Observation, Place, Property, broken, held, not_shown, place_of
-from findings.sockets import Untaken, ends_are_known, unread
-from findings.unread import left_unread
 from findings.view import Run
 from findings.whole import why_not_whole
 from probes.context import LabRun

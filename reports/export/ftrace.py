@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from findings.causes import Cause
+from findings.sleeps.causes import Cause
 from probes.measure.queues import Queue
 from probes.measure.result import Call, Sleep, Thread
 from probes.words import visible

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from findings import spans
-from findings.states import Since, State, in_order, states
+from findings.pictures.states import Since, State, in_order, states
 from findings.view import Run
 from probes.measure.result import Call, Message, Sleep, Thread
 from probes.words import count, visible

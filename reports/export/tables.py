@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from findings.descriptors.sockets import SocketLife, sockets
 from findings.diagnosis import ProgramFinding
 from findings.properties.property import Cost, Place
-from findings.sockets import SocketLife, sockets
 from findings.view import Run
 from probes.context import LabRun, TraceRun
 from probes.kernel.records import OTHERS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from findings.figure import Doing, Figure
+from findings.pictures.figure import Doing, Figure
 from probes.measure.queues import place
 from probes.measure.result import Call
 from probes.words import times

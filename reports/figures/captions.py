@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from findings.figure import Figure
+from findings.pictures.figure import Figure
 from probes.context import LabRun, TrafficRun
 from probes.measure.result import Result
 from probes.words import count

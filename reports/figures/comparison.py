@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from findings.figure import Doing, Figure, Stretch
+from findings.pictures.figure import Doing, Figure, Stretch
 from reports.figures import captions
 from reports.figures.captions import Caption
 from reports.figures.letters import LINE, wrapped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from findings.figure import Doing, Figure
+from findings.pictures.figure import Doing, Figure
 from probes.kernel import syscalls
 from probes.measure.result import Call
 from probes.words import count

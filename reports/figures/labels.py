@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from findings.figure import Doing, Figure
+from findings.pictures.figure import Doing, Figure
 from probes.measure.result import Call
 from probes.measure.wakers import Waker
 from probes.words import count

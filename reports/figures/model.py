@@ -6,7 +6,7 @@ kernel's lane it is in a system call. What came before (a long sleep, thousands 
 
 from __future__ import annotations
 
-from findings.figure import Doing, Figure
+from findings.pictures.figure import Doing, Figure
 from reports.figures import before, captions, labels, path
 from reports.figures.captions import Caption
 from reports.figures.drawing import Drawing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from findings.figure import Doing, Stretch
+from findings.pictures.figure import Doing, Stretch
 from reports.figures.drawing import Drawing, lane_of, returns
 from reports.figures.style import CLASSES
 from reports.words import duration

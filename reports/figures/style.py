@@ -5,7 +5,7 @@ A stroke differs in pattern and in width, too, so that a figure can be read in b
 
 from __future__ import annotations
 
-from findings.figure import Doing
+from findings.pictures.figure import Doing
 
 # Each state's class in the SVG.
 CLASSES = {

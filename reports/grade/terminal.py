@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from findings.moment import Moment
+from findings.pictures.moment import Moment
 from probes.words import count
 from reports.terminal import moment
 from reports.terminal.screen import Screen, note, printing, section

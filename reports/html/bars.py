@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-from findings.strips import Strip, Strips
+from findings.pictures.strips import Strip, Strips
 from probes.measure.result import CallRow, Thread
 from probes.words import visible
 from reports.terminal.states import PHASES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import IO
 
-from findings.moment import Moment
+from findings.pictures.moment import Moment
 from reports.html import page, templates
 from reports.terminal import moment
 from runs.grading.mark import Mark, Verdict

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from findings.lanes import Lane, Phase
-from findings.timeline import Timeline, Window, cells
+from findings.pictures.lanes import Lane, Phase
+from findings.pictures.timeline import Timeline, Window, cells
 from probes.measure.queues import place
 from probes.measure.result import Call, Message, Sleep
 from probes.words import visible

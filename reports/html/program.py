@@ -6,8 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from findings import labels
-from findings.groups import Group
+from findings.threads import labels
+from findings.threads.groups import Group
 from probes.words import count
 from reports.html import bars
 from reports.html.bars import Part

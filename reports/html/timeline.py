@@ -8,8 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from findings.lanes import AWAKE, Lane, Phase
-from findings.timeline import Band, Cell, Timeline, Window, cells
+from findings.pictures.lanes import AWAKE, Lane, Phase
+from findings.pictures.timeline import Band, Cell, Timeline, Window, cells
 from findings.zoom import Zoom
 from probes.words import count, visible
 from reports import moments

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from findings.longest import Longest
+from findings.sleeps.longest import Longest
 from probes.context import LabRun
 from probes.measure.result import CallRow, Result
 from probes.recording import Quality

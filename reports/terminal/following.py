@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import IO, NamedTuple
 
-from findings.causes import Cause
 from findings.following import Began, Ended, Event, Executed, Following, Gone, LeftOut, UnderWay, Who
+from findings.sleeps.causes import Cause
 from probes import clock
 from probes.measure.result import AnsweredBy, Call, Ending, Sleep
 from probes.words import count, visible

@@ -10,8 +10,8 @@ from collections.abc import Sequence, Set
 
 from rich.text import Text
 
-from findings.figure import Doing
-from findings.moment import Fate, Moment, Named, Waiting
+from findings.pictures.figure import Doing
+from findings.pictures.moment import Fate, Moment, Named, Waiting
 from findings.spans import overlap
 from probes.words import count, visible
 from reports.terminal.picture import Scale

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from findings import labels
 from findings.diagnosis import ProgramFinding
-from findings.groups import Group
 from findings.properties.property import Place
-from findings.where import Slept
+from findings.sleeps.where import Slept
+from findings.threads import labels
+from findings.threads.groups import Group
 from probes.context import TraceRun
 from probes.words import count, visible
 from reports import losses, wakers

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from findings.scene import Scene
+from findings.pictures.scene import Scene
 from findings.spans import overlap
 from probes.measure.result import Call
 from probes.words import count, visible

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from findings.work import ProcessWork
+from findings.threads.work import ProcessWork
 from probes.words import count, visible
 from reports import endings
 from reports.terminal.screen import Column, Screen, figures, note, section

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from findings.outside_calls import outside_calls
+from findings.sleeps.outside_calls import outside_calls
 from probes.measure.result import Result, SleptOn
 from probes.words import count, visible
 from reports.terminal.calls import ROWS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from findings.scene import Scene
+from findings.pictures.scene import Scene
 from probes.measure.queues import place
 from probes.measure.result import Message
 from probes.measure.wakers import Waker, sent_by_waker

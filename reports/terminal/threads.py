@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from findings.work import on_cpu
+from findings.threads.work import on_cpu
 from probes.measure.result import Result, Thread
 from probes.words import count, visible
 from reports.terminal.calls import ROWS

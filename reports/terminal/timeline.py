@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from findings.lanes import Lane, Phase, Woken
-from findings.timeline import Band, Cell, Timeline, Window, awake_threads, cells, main_phase, worked
+from findings.pictures.lanes import Lane, Phase, Woken
+from findings.pictures.timeline import Band, Cell, Timeline, Window, awake_threads, cells, main_phase, worked
 from probes.measure.queues import place
 from probes.words import count, visible
 from reports import moments, wakers

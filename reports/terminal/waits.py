@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from findings.causes import Cause
-from findings.groups import Group
-from findings.where import Slept
+from findings.sleeps.causes import Cause
+from findings.sleeps.where import Slept
+from findings.threads.groups import Group
 from probes.words import count, visible
 from reports import wakers
 from reports.terminal.screen import Screen, indented, note, pairs, section

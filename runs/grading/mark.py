@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from findings.moment import Moment
+from findings.pictures.moment import Moment
 from runs.grading.criteria import Criterion
 
 

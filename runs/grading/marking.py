@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from findings import moment, properties
+from findings import properties
 from findings.diagnosis import ProgramFinding, diagnose
-from findings.meanwhile import meanwhile
 from findings.models.classify import classify
 from findings.models.model import Confidence
-from findings.moment import Moment
+from findings.pictures import moment
+from findings.pictures.moment import Moment
 from findings.properties.echoes_every_byte import ECHOES_EVERY_BYTE
 from findings.properties.property import Gravity, Holds, Place, Property
-from findings.serving import Servers
+from findings.sleeps.meanwhile import meanwhile
+from findings.threads.serving import Servers
 from findings.view import Run
 from probes.context import CasesRun, Seen, ServedCase, ServerRun, Witness
 from probes.measure.result import Check, Result

@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from findings.serving import Servers
+from findings.threads.serving import Servers
 from probes import files, shapes
 from probes.capture.instrument import Instrument
 from probes.errors import CannotTrace, IolabError

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from findings.live import Interval, LiveGroup, between
-from findings.roles import Role
+from findings.threads.roles import Role
 from probes.kernel.records import Kind, Off, encode
 from probes.measure.live import LiveReader, Moment
 from tests.probes.measure.streams import NUMBERS, record

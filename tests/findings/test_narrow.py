@@ -6,7 +6,7 @@ import pytest
 
 from findings.narrow import narrowed
 from findings.part import Part
-from findings.where import Where
+from findings.sleeps.where import Where
 from probes.measure.result import Result
 from tests.conftest import measured
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from findings.diagnosis import diagnose
-from findings.idle import asleep
 from findings.properties import Holds
+from findings.sleeps.idle import asleep
 from findings.slowest import slowest
 from findings.view import Run
 from findings.whole import first_part, why_not_whole

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from findings.serving import Servers
+from findings.threads.serving import Servers
 from probes.capture.instrument import Instrument
 from probes.context import TraceRun
 from probes.patience import PATIENCE

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from signal import Signals
 
-from findings.endings import Ended
-from findings.processes import Process
+from findings.threads.endings import Ended
+from findings.threads.processes import Process
 from probes.measure.result import Thread
 from reports import endings
 from tests.conftest import measured

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from findings.sockets import sockets
+from findings.descriptors.sockets import sockets
 from findings.view import Run
 from reports.sockets import data
 from tests.conftest import measured, reported

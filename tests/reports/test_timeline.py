@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from findings.lanes import Phase
-from findings.timeline import Window
+from findings.pictures.lanes import Phase
+from findings.pictures.timeline import Window
 from reports.timeline import not_recorded
 from tests.conftest import reported
 

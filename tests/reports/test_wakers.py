@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from findings.causes import Cause
+from findings.sleeps.causes import Cause
 from probes.measure.wakers import Link
 from reports import wakers
 

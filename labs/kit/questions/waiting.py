@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from findings.sleeps.waiting import Waiting, waiting
 from findings.view import Run
-from findings.waiting import Waiting, waiting
 from labs.kit.questions.question import Question, Ranges, Truth, Undecided
 from probes.words import count, ms
 

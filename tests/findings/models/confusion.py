@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from findings.models.model import Architecture, Classification, Model
-from findings.roles import Identity, identify
+from findings.threads.roles import Identity, identify
 from probes.measure.measure import measure
 from probes.recording import load
 from probes.words import count

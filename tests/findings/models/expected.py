@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from findings.models.model import Architecture, Mechanism, Model
-from findings.roles import Identity, identify
+from findings.threads.roles import Identity, identify
 from findings.view import Run
 from probes.measure.result import Result
 from tests.conftest import measured

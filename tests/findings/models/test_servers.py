@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from findings.models.classify import classify
 from findings.models.model import Architecture, Classification, Model
-from findings.roles import Role, identify
+from findings.threads.roles import Role, identify
 from tests.findings.models.story import Story
 
 

@@ -7,8 +7,8 @@ import itertools
 
 import pytest
 
-from findings.causes import Cause, Causes
-from findings.states import in_order
+from findings.pictures.states import in_order
+from findings.sleeps.causes import Cause, Causes
 from probes.measure.result import Call, Result, Sleep
 from reports.export.ftrace import DEAD, IDLE, INTERRUPTIBLE, RUNNING, UNINTERRUPTIBLE, Switch, Waking, lanes
 from tests.conftest import measured

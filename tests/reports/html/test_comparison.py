@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from findings import figure
 from findings.distribution import Distribution
+from findings.pictures import figure
 from findings.rounds import Ranking, Spread
 from findings.view import Run
 from probes.context import CasesRun

@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from findings.lanes import Lane, Phase
+from findings.pictures.lanes import Lane, Phase
 from reports.html import packed
 from reports.html.packed import Packed, pack
 from runs.report import report

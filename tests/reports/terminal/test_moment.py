@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from findings.figure import Doing
-from findings.moment import Fate, Moment, Named, Span, Waiting
+from findings.pictures.figure import Doing
+from findings.pictures.moment import Fate, Moment, Named, Span, Waiting
 from probes.measure.result import Ending
 from reports.terminal.moment import draw
 

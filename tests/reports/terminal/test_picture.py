@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from findings.scene import Scene, choose
+from findings.pictures.scene import Scene, choose
 from probes.context import Exchange, LinkUsed, Seen, ServerRun
 from probes.recording import Recording
 from reports.terminal.picture import Scale, draw, states

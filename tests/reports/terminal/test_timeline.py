@@ -12,7 +12,7 @@ from probes.measure.result import Result
 from reports.terminal import page
 from runs.report import report
 from tests.conftest import ROOT, checked, measured
-from tests.findings.test_lanes import cut_to_windows
+from tests.findings.pictures.test_lanes import cut_to_windows
 
 
 def shown(result: Result, begin: str = "", end: str = "", width: int = 80) -> str:

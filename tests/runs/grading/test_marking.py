@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from findings.serving import Servers
+from findings.threads.serving import Servers
 from findings.view import Run
 from probes.context import CasesRun, Seen, ServerRun
 from probes.measure.result import Result

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from findings.serving import Servers
+from findings.threads.serving import Servers
 from runs.grading import marking, rubric, whole_class
 from runs.grading.criteria import BASIC
 from runs.grading.mark import Item, Mark, Verdict

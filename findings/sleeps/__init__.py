@@ -1,0 +1,1 @@
+"""Where threads sleep, what ends their sleeps, and whether work waited meanwhile."""
