@@ -1,7 +1,8 @@
 """The start-up of a program, kept apart from its service: it loads, reads its configuration, creates its threads.
 
 A server's process begins to serve with its first wait for clients (findings/threads/roles.py); any other program with its first
-wait in an event loop. A process that never waits like that, and that ended before the first one served, belongs to the start-up.
+wait in an event loop. A process that never waits like that, and that ended before the first one served, belongs to the
+start-up.
 """
 
 from __future__ import annotations
