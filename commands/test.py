@@ -1,21 +1,20 @@
 """`invoke test`: the linters and the tests, several processes at a time.
 
-Live tests mostly wait: for traffic, for sleeps, for processes. So three processes of live tests run at a time. Beside them,
-one process of linters and the pure tests, in forks of one process (tests/forks.py), run with lower priority. They use the CPU
-time that live tests leave. The tests that compare durations run first, alone.
+One process collects the live tests, and one the pure tests; forks of it run them (tests/forks.py). Live tests mostly wait: for
+traffic, for sleeps, for processes. So several forks run them at a time. The linters and the pure tests run beside them with
+lower priority, and use the CPU time that live tests leave. The tests that compare durations run first, alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,22 +24,9 @@ HELP: dict[str, str] = {}
 
 _LIVE, _PURE = ("pytest", "-m", "live"), ("pytest", "-m", "not live")
 _TIMED = ("tests/test_start.py", "tests/probes/measure/test_notified.py")  # compare durations, so they run alone
-_LIVE_AT_ONCE = 3  # processes of live tests
-# Parts of the tests, the longest first. The tests that no part names come last. A process that has ended its part takes the
-# next part.
-_LIVE_PARTS = (
-    ("tests/labs/test_wrong_servers.py", "tests/runs/grading/test_marking.py"),  # the second marks the runs of the first
-    ("tests/runs",),
-    ("tests/machines",),
-    ("tests/labs",),
-    ("tests/probes",),
-    ("tests/runs/test_link.py", "tests/runs/test_trace.py"),
-    ("tests/labs/test_live.py",),
-    ("tests/commands",),
-    ("tests/labs/test_live_cases.py",),
-)
-_PURE_JOB = (*_PURE, "-p", "tests.forks", "tests", "--forks")
-_FORKS, _FORKS_BESIDE_LIVE = "4", "2"  # four, as some tests wait for servers; beside live tests no CPU is left for them
+_IN_FORKS = ("-p", "tests.forks", "tests", "--forks")
+_LIVE_FORKS = "3"
+_PURE_FORKS, _PURE_FORKS_BESIDE_LIVE = "4", "2"  # four, as some tests wait; beside live tests no CPU is left for four
 
 
 @dataclass(frozen=True)
@@ -69,32 +55,31 @@ def test(*, rest: list[str]) -> int:
     if for_pytest:
         chosen = _LIVE if options.live else _PURE if options.pure else ("pytest",)
         return subprocess.run(Job((*chosen, *for_pytest)).line, cwd=ROOT).returncode
-    live = [] if options.pure else [Job(words) for words in _parted(_LIVE, _LIVE_PARTS, _TIMED)]
-    pure = [] if options.live else [Job((*_PURE_JOB, _FORKS_BESIDE_LIVE if live else _FORKS), gives_way=bool(live))]
     jobs = Jobs()
-    if live:
-        jobs.run([Job((*_LIVE, *_TIMED))], [])
-    with jobs.beside([] if options.live else _linters(gives_way=bool(live))):
-        jobs.run(live, pure)
+    if options.live:
+        jobs.run([_timed(), _live()])
+    elif options.pure:
+        jobs.run(_linters(), [_pure(_PURE_FORKS)])
+    else:
+        jobs.run([_timed()])
+        jobs.run([_live()], [_pure(_PURE_FORKS_BESIDE_LIVE, gives_way=True)], _linters(gives_way=True))
     return jobs.summary()
 
 
-def _linters(gives_way: bool) -> list[Job]:
+def _timed() -> Job:
+    return Job((*_LIVE, *_TIMED))
+
+
+def _live() -> Job:
+    return Job((*_LIVE, *_IN_FORKS, _LIVE_FORKS, *(f"--ignore={path}" for path in _TIMED)))
+
+
+def _pure(forks: str, gives_way: bool = False) -> Job:
+    return Job((*_PURE, *_IN_FORKS, forks), gives_way)
+
+
+def _linters(gives_way: bool = False) -> list[Job]:
     return [Job(words, gives_way) for words in (("mypy", "."), ("ruff", "check", "."), ("ruff", "format", "--check", "."))]
-
-
-def _parted(chosen: Sequence[str], parts: Sequence[Sequence[str]], without: Sequence[str]) -> list[tuple[str, ...]]:
-    """The command lines for these parts, and for the rest of the tests. A part leaves out what another part names."""
-    named = [path for part in (*parts, without) for path in part]
-    within = [
-        [path for path in named if path not in part and path.startswith(tuple(f"{at}/" for at in part))] for part in parts
-    ]
-    lines = [(*chosen, *part, *map(_ignored, inner)) for part, inner in zip(parts, within, strict=True)]
-    return [*lines, (*chosen, "tests", *map(_ignored, named))]
-
-
-def _ignored(path: str) -> str:
-    return f"--ignore={path}"
 
 
 @dataclass(frozen=True)
@@ -123,32 +108,11 @@ class Jobs:
         self._ended: list[Ended] = []
         self._stopped = False
 
-    def run(self, live: Sequence[Job], pure: Sequence[Job]) -> None:
-        """Three workers take the live jobs, another one the pure jobs; each then takes jobs that no worker has begun."""
-        queues = deque(live), deque(pure)
-        self._end(self._started([queues] * _LIVE_AT_ONCE + [queues[::-1]] if live else [queues] * 2))
-
-    @contextlib.contextmanager
-    def beside(self, jobs: Sequence[Job]) -> Iterator[None]:
-        """A further worker does these jobs while others run."""
-        workers = self._started([(deque(jobs),)])
-        try:
-            yield
-        except BaseException:
-            self._stopped = True
-            raise
-        finally:
-            self._end(workers)
-
-    def _started(self, orders: Sequence[Sequence[deque[Job]]]) -> list[threading.Thread]:
-        """A worker for each order of the queues."""
-        workers = [threading.Thread(target=self._work, args=(order,)) for order in orders]
+    def run(self, *lists: Sequence[Job]) -> None:
+        """Runs these lists at the same time, the jobs of a list one after the other. After an interrupt no job begins."""
+        workers = [threading.Thread(target=self._work, args=(deque(jobs),)) for jobs in lists]
         for worker in workers:
             worker.start()
-        return workers
-
-    def _end(self, workers: Sequence[threading.Thread]) -> None:
-        """Waits for the workers; after an interrupt none of them begins another job."""
         try:
             for worker in workers:
                 worker.join()
@@ -162,18 +126,17 @@ class Jobs:
         print("", *sorted(self._ended, key=lambda ended: bool(ended.status)), sep="\n", flush=True)
         return min(max((abs(ended.status) for ended in self._ended), default=0), 1)
 
-    def _work(self, queues: Sequence[deque[Job]]) -> None:
-        while job := self._next(queues):
+    def _work(self, queue: deque[Job]) -> None:
+        while job := self._next(queue):
             with tempfile.TemporaryFile() as output:
                 begin = time.monotonic()
                 done = subprocess.run(job.line, cwd=ROOT, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
                 output.seek(0)
                 self._take(Ended(job, done.returncode, time.monotonic() - begin), output.read().decode(errors="replace"))
 
-    def _next(self, queues: Sequence[deque[Job]]) -> Job | None:
+    def _next(self, queue: deque[Job]) -> Job | None:
         with self._lock:
-            queue = next(filter(None, queues), None)
-            if self._stopped or queue is None:
+            if self._stopped or not queue:
                 return None
             job = queue.popleft()
             print(f"runs: {' '.join(job.words)}", flush=True)

@@ -234,8 +234,10 @@ def reported(name: str) -> Report:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_before_forks() -> None:
-    """Each recording is measured once for all forks (tests/forks.py)."""
+def pytest_before_forks(session: pytest.Session) -> None:
+    """Each recording is measured once for all forks (tests/forks.py). Live tests need few of them."""
+    if all(item.get_closest_marker("live") for item in session.items):
+        return
     for path in DATA.rglob("*.iolab"):
         reported(str(path.relative_to(DATA).with_suffix("")))
 

@@ -1,8 +1,8 @@
 """pytest -p tests.forks --forks N: N forks of one process run the tests.
 
 The process imports and collects everything once, then forks. Each fork takes the next group of tests from a queue, until the
-queue is empty. A group is a part of a test file. The forks send their reports through pipes; what they print is dropped. The
-first process prints the reports, a group at a time.
+queue is empty. A group is a part of a test file, or all live tests of a file: these share the results of what they run. The
+forks send their reports through pipes; what they print is dropped. The first process prints the reports, a group at a time.
 """
 
 from __future__ import annotations
@@ -24,8 +24,17 @@ _FORK = multiprocessing.get_context("fork")
 # Python looks for cycles after so many new objects. With the usual 700, this takes three quarters of the time of ast.parse.
 _COLLECT = 100_000
 _GROUP = 12  # tests; more would leave a fork alone at the end, fewer would start servers of test_servers.py twice
-# These wait or compute for seconds, so they begin first: no fork is then alone at the end.
+# These wait or compute for seconds, so they begin first, in this order: no fork is then alone at the end.
 _LONGEST = (
+    "tests/labs/test_wrong_servers.py",
+    "tests/labs/test_live.py",
+    "tests/labs/test_exercises.py",
+    "tests/machines/test_kernels.py",
+    "tests/runs/grading/",
+    "tests/runs/test_link.py",
+    "tests/labs/test_live_cases.py",
+    "tests/runs/test_trace.py",
+    "tests/probes/capture/",
     "tests/reports/html/test_browser.py",
     "tests/servers/",
     "tests/test_add_a_model.py",
@@ -74,7 +83,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 class Hooks:
     """Hooks that a conftest.py may implement."""
 
-    def pytest_before_forks(self) -> None:
+    def pytest_before_forks(self, session: pytest.Session) -> None:
         """Computes what all forks share."""
 
 
@@ -87,7 +96,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     number: int = session.config.getoption("forks")
     if not number or session.testsfailed or session.config.option.collectonly:
         return None  # pytest's own loop
-    session.config.hook.pytest_before_forks()
+    session.config.hook.pytest_before_forks(session=session)
     gc.collect()
     gc.freeze()  # a later collection does not write to the pages that the forks share
     gc.set_threshold(_COLLECT)
@@ -106,10 +115,18 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def _groups(items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
-    """Up to 12 tests of a file, in their order."""
-    files = (list(file) for _, file in groupby(items, lambda item: item.path))
-    groups = [file[start : start + _GROUP] for file in files for start in range(0, len(file), _GROUP)]
-    return sorted(groups, key=lambda group: not group[0].nodeid.startswith(_LONGEST))
+    """Up to 12 tests of a file, in their order; the live tests of a file are one group."""
+    groups: list[list[pytest.Item]] = []
+    for (_, live), file in groupby(items, lambda item: (item.path, item.get_closest_marker("live") is not None)):
+        tests = list(file)
+        size = len(tests) if live else _GROUP
+        groups += [tests[start : start + size] for start in range(0, len(tests), size)]
+    return sorted(groups, key=lambda group: _place(group[0].nodeid))
+
+
+def _place(test: str) -> int:
+    """The place of its file among the longest, or behind them."""
+    return next((place for place, name in enumerate(_LONGEST) if test.startswith(name)), len(_LONGEST))
 
 
 def _started(tests: Tests) -> Fork:

@@ -23,6 +23,15 @@ def opened(tmp_path_factory):
 def test_has_a_fixture(opened): assert opened.is_dir()
 def test_is_skipped(): pytest.skip("cause")
 """
+LIVE = """
+import pytest
+done = []
+@pytest.mark.live
+@pytest.mark.parametrize("number", range(40))
+def test_shares(number):
+    done.append(number)
+    assert done == [*range(number + 1)]
+"""
 DIES = "import os\ndef test_dies(): os.kill(os.getpid(), 9)\ndef test_follows(): pass\n"
 
 
@@ -31,6 +40,7 @@ def test_forks_report_what_pytest_reports_and_a_dead_fork_fails_its_test(
 ) -> None:
     (tmp_path / "test_it.py").write_text(FILE)
     (tmp_path / "test_dies.py").write_text(DIES)
+    (tmp_path / "test_live.py").write_text(LIVE)
     monkeypatch.setenv("CLOSED", str(tmp_path / "closed"))
     words = ["-p", "no:cacheprovider", "-p", "tests.forks", "--forks", "2", "-ra", "--rootdir", str(tmp_path), str(tmp_path)]
     done = subprocess.run(
@@ -39,7 +49,7 @@ def test_forks_report_what_pytest_reports_and_a_dead_fork_fails_its_test(
     )  # fmt: skip
     assert done.returncode == 1
     *_, last = done.stdout.splitlines()
-    assert "4 failed, 30 passed, 1 skipped" in last
+    assert "4 failed, 70 passed, 1 skipped" in last
     named = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "SKIPPED"))]
     assert [line.split(" - ")[0].partition(" ")[2] for line in sorted(named)] == [
         "test_dies.py::test_dies",

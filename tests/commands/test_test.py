@@ -31,43 +31,21 @@ def test_a_job_that_failed_fails_the_command_and_is_named_last(capfd: pytest.Cap
 
 def test_where_all_passed_the_command_passes() -> None:
     jobs = Jobs()
-    jobs.run([PASSES], [])
+    jobs.run([PASSES])
     assert jobs.summary() == 0
 
 
 def test_after_an_interrupted_job_no_other_begins(capfd: pytest.CaptureFixture[str]) -> None:
     jobs = Jobs()
-    jobs.run([IS_INTERRUPTED, *[PASSES] * 50], [])
+    jobs.run([IS_INTERRUPTED, *[PASSES] * 50])
     assert jobs.summary() == 1
     assert capfd.readouterr().out.count("runs: ") < 51
 
 
-def test_each_part_exists_and_is_left_out_of_the_rest() -> None:
-    *_, rest = command._parted(("pytest",), command._LIVE_PARTS, ())
-    for path in (path for part in command._LIVE_PARTS for path in part):
+def test_the_tests_that_run_alone_exist_and_do_not_run_again() -> None:
+    for path in command._TIMED:
         assert (ROOT / path).exists(), path
-        assert f"--ignore={path}" in rest
-
-
-def test_a_part_leaves_out_what_another_part_names() -> None:
-    folder, file, *_ = command._parted(
-        ("pytest",), (("tests/labs",), ("tests/labs/test_live.py",)), ("tests/labs/test_words.py",)
-    )
-    assert folder == ("pytest", "tests/labs", "--ignore=tests/labs/test_live.py", "--ignore=tests/labs/test_words.py")
-    assert file == ("pytest", "tests/labs/test_live.py")
-
-
-def test_a_job_beside_others_is_done_before_the_summary(capfd: pytest.CaptureFixture[str]) -> None:
-    jobs = Jobs()
-    with jobs.beside([FAILS]):
-        jobs.run([PASSES], [])
-        jobs.run([], [PASSES])
-    assert jobs.summary() == 1
-    assert [line.split(" in ")[0] for line in capfd.readouterr().out.splitlines()[-3:]] == [
-        "passed",
-        "passed",
-        "failed (status 1)",
-    ]
+        assert path in command._timed().words and f"--ignore={path}" in command._live().words
 
 
 def test_a_job_that_gives_way_has_a_lower_priority() -> None:
