@@ -1,7 +1,7 @@
 """The clients of a lab: N connections, each sending M messages and waiting for each echo, paced and seeded.
 
-`python -m runs.clients` (started by the runner) sends a `Traffic` and prints one JSON document with the time of every message.
-All times are CLOCK_MONOTONIC ns, the clock of the probes.
+`python -m runs.clients` (started by the runner) sends each `Traffic` that it is asked for, and prints one JSON document with
+the time of every message. All times are CLOCK_MONOTONIC ns, the clock of the probes.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import os
 import random
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from labs.kit.traffic import GIVE_UP_AFTER, LATE_BYTES, SLOW, Traffic
@@ -285,24 +287,50 @@ async def _all(traffic: Traffic, address: tuple[str, int], hold: bool) -> Seen:
     return Seen(tuple(seen), begin)
 
 
-def main() -> None:
-    """`python -m runs.clients HOST PORT JSON PARENT [hold]`: sends the traffic described, ends with the process PARENT.
+@dataclass(frozen=True)
+class Request:
+    """What the process of the clients is asked for: one traffic, for the server at this address."""
 
-    It prints a line when half of the messages were echoed, with `hold` another when all were (then it waits for a line on
-    stdin), and at the end what the clients saw.
+    host: str
+    port: int
+    traffic: Traffic
+    hold: bool = False
+
+
+def encoded(request: Request) -> str:
+    """The line that `main` reads."""
+    return json.dumps(dataclasses.asdict(request))
+
+
+def main() -> None:
+    """`python -m runs.clients PARENT`: sends the traffic of each request from stdin, and ends with the process PARENT.
+
+    For each request it prints a line when half of the messages were echoed, with `hold` another when all were (then it waits
+    for a line on stdin), and at the end a line with what the clients saw. A fork sends the traffic: asyncio is imported once,
+    and each traffic begins in the same state. A fork that fails ends this process with its status.
     """
-    host, port, described, parent, *hold = sys.argv[1:]
-    end_with_parent(int(parent))
+    end_with_parent(int(sys.argv[1]))
+    this_process = os.getpid()
+    while line := sys.stdin.readline():
+        fork = os.fork()
+        if not fork:
+            end_with_parent(this_process)
+            _send(shapes.read(Request, json.loads(line), "request"))
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])
+        if status < 0:
+            os.kill(this_process, -status)
+        if status:
+            sys.exit(status)
+
+
+def _send(request: Request) -> None:
+    """Sends the traffic, and prints what the clients saw."""
     try:
-        seen = asyncio.run(_all(Traffic(**json.loads(described)), (host, int(port)), bool(hold)))
+        seen = asyncio.run(_all(request.traffic, (request.host, request.port), request.hold))
     except OSError as error:
         raise SystemExit(f"a client's connection failed: {error}") from error
-    print(json.dumps(seen, default=shapes.plain))
-
-
-def describe(traffic: Traffic) -> str:
-    """The JSON that `main` takes."""
-    return json.dumps(dataclasses.asdict(traffic))
+    print(json.dumps(seen, default=shapes.plain), flush=True)
 
 
 if __name__ == "__main__":

@@ -191,7 +191,7 @@ def _rounds(
     """
     seen: dict[str, list[run.Served]] = {}
     missing: dict[str, str] = {}
-    with Instrument() as instrument:
+    with run.clients_process(link) as clients, Instrument() as instrument:
         for number in range(ROUNDS):
             progress(f"round {number + 1} of {ROUNDS}, traced: {count(len(names), 'model')}, {traffic.words}")
             for name in _turned(names, number * len(names) // ROUNDS):
@@ -199,7 +199,7 @@ def _rounds(
                     continue
                 try:
                     seen.setdefault(name, []).append(
-                        run.serve(Case(name, name), traffic, instrument.invite(), link, memory_at_half=True)
+                        run.serve(Case(name, name), traffic, instrument.invite(), link, clients, memory_at_half=True)
                     )
                 except run.NotHere as error:
                     missing[name] = str(error)
@@ -235,15 +235,16 @@ def crowds(progress: Callable[[str], None], link: Link | None = None) -> tuple[C
     """The rivals at few and at many connections, untraced, so that only the model makes the difference."""
     trips: dict[tuple[int, str], list[int]] = collections.defaultdict(list)
     cpu: dict[tuple[int, str], list[int]] = collections.defaultdict(list)
-    for number in range(UNTRACED_ROUNDS):
-        numbers = ", ".join(map(str, CONNECTIONS))
-        progress(f"round {number + 1} of {UNTRACED_ROUNDS}, untraced: {', '.join(RIVALS)} at {numbers} connections")
-        for connections in CONNECTIONS:
-            for name in _turned(RIVALS, number % len(RIVALS)):
-                seen = run.serve(Case(name, name), crowd_traffic(connections), None, link, steady=True)
-                later = [exchange.round_trip for client in seen.traffic_seen.clients for exchange in client.exchanges[1:]]
-                trips[connections, name].append(summary.times(later).p50 or 0)
-                cpu[connections, name].append(seen.steady_cpu_ns)
+    with run.clients_process(link) as clients:
+        for number in range(UNTRACED_ROUNDS):
+            numbers = ", ".join(map(str, CONNECTIONS))
+            progress(f"round {number + 1} of {UNTRACED_ROUNDS}, untraced: {', '.join(RIVALS)} at {numbers} connections")
+            for connections in CONNECTIONS:
+                for name in _turned(RIVALS, number % len(RIVALS)):
+                    seen = run.serve(Case(name, name), crowd_traffic(connections), None, link, clients, steady=True)
+                    later = [exchange.round_trip for client in seen.traffic_seen.clients for exchange in client.exchanges[1:]]
+                    trips[connections, name].append(summary.times(later).p50 or 0)
+                    cpu[connections, name].append(seen.steady_cpu_ns)
     return tuple(Crowd(connections, _ranking(trips, connections), _ranking(cpu, connections)) for connections in CONNECTIONS)
 
 

@@ -33,7 +33,7 @@ from probes.measure.percentiles import median
 from probes.measure.result import Result
 from probes.patience import PATIENCE
 from probes.recording import Recording
-from runs.clients import describe
+from runs.clients import Request, encoded
 from runs.link import Link
 from runs.processes import Child, ChildEnded
 from servers.__main__ import find as find_server
@@ -59,14 +59,20 @@ def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = 
         _check_udp(lab, name)
     if traffic.spread_ms and PATIENCE > 1:
         traffic = dataclasses.replace(traffic, spread_ms=traffic.spread_ms * _SPREAD)
-    untraced, missing = _untraced(lab, traffic, progress, link)
+    with clients_process(link) as clients:
+        return _recorded(lab, name, traffic, progress, link, clients)
+
+
+def _recorded(lab: Lab, name: str, traffic: Traffic, progress: Progress, link: Link | None, clients: Child) -> Recording:
+    """The recording of a lab with clients: untraced, then traced."""
+    untraced, missing = _untraced(lab, traffic, progress, link, clients)
     progress("attaching the probes")
     with Instrument() as instrument:
         traced = {}
         for case in lab.servers:
             if case.name not in missing:
                 progress(f"{_label(case)}traced: {_of(case, traffic).words}")
-                traced[case.name] = serve(case, traffic, instrument.invite(), link)
+                traced[case.name] = serve(case, traffic, instrument.invite(), link, clients)
         instrument.wait_until_gone(2 * PATIENCE)  # workers end a moment after the server that forked them
         progress("reading the recorded events")
         recording = instrument.stop()
@@ -80,7 +86,9 @@ def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = 
     return dataclasses.replace(recording, context=context if lab.cases else context.of(cases[0]))
 
 
-def _untraced(lab: Lab, traffic: Traffic, progress: Progress, link: Link | None) -> tuple[dict[str, Served], dict[str, str]]:
+def _untraced(
+    lab: Lab, traffic: Traffic, progress: Progress, link: Link | None, clients: Child
+) -> tuple[dict[str, Served], dict[str, str]]:
     """Each case without the probes; and the cases that this machine does not offer, with the reasons. Raises CannotTrace if it
     offers none.
     """
@@ -88,7 +96,7 @@ def _untraced(lab: Lab, traffic: Traffic, progress: Progress, link: Link | None)
     for case in lab.servers:
         progress(f"{_label(case)}untraced, to measure the cost of tracing: {_of(case, traffic).words}")
         try:
-            served[case.name] = serve(case, traffic, cookie=None, link=link)
+            served[case.name] = serve(case, traffic, cookie=None, link=link, clients=clients)
         except NotHere as error:
             missing[case.name] = str(error)
     if missing and not served:
@@ -204,6 +212,7 @@ def serve(
     traffic: Traffic,
     cookie: int | None,
     link: Link | None = None,
+    clients: Child | None = None,
     *,
     memory_at_half: bool = False,
     steady: bool = False,
@@ -212,25 +221,26 @@ def serve(
 
     A server may give back the memory of its connections at their end. With `memory_at_half` its memory is also read when half
     of the messages were echoed, and the larger figure counts. With `steady` the connections stay open until all messages were
-    echoed: the server's CPU time between half and all is that of messages alone. Raises LabBroken; NotHere if the server says
-    that it can't be run on this machine.
+    echoed: the server's CPU time between half and all is that of messages alone. `clients` is a `clients_process` that may
+    have sent other traffic before. Raises LabBroken; NotHere if the server says that it can't be run on this machine.
     """
     traffic = _of(case, traffic)
     longer = link.seconds(traffic) if link else 0
     traffic = link.paced(traffic) if link else traffic
     options = [*case.options, *(["--udp"] if traffic.udp else []), *(["--host", link.host] if link else [])]
-    here, there = (link.server, link.clients) if link else ((), ())
-    with Child("servers", case.server, "--with-parent", str(os.getpid()), *options, within=here, invitation=cookie) as server:
-        address = _address(server)
+    with contextlib.ExitStack() as stack:
+        words, within = ("--with-parent", str(os.getpid()), *options), link.server if link else ()
+        server = stack.enter_context(Child("servers", case.server, *words, within=within, invitation=cookie))
+        host, port = _address(server)
         before = _accounts(server.pid)
-        arguments = [*address, describe(traffic), str(os.getpid()), *(["hold"] if steady else [])]
-        with Child("runs.clients", *arguments, within=there, answered=steady) as clients:
-            try:
-                run = _clients_run(server, clients, 30 + 3 * (traffic.seconds + longer), memory_at_half, steady)
-            except ChildEnded as error:
-                raise _whose_end(server, case) or error from error
-            if any(client.gave_up for client in run.seen.clients) and (broken := _whose_end(server, case)):
-                raise broken
+        clients = clients or stack.enter_context(clients_process(link))
+        clients.answer(encoded(Request(host, port, traffic, hold=steady)))
+        try:
+            run = _clients_run(server, clients, 30 + 3 * (traffic.seconds + longer), memory_at_half, steady)
+        except ChildEnded as error:
+            raise _whose_end(server, case) or error from error
+        if any(client.gave_up for client in run.seen.clients) and (broken := _whose_end(server, case)):
+            raise broken
         witness = _witness(server.pid, before)
         witness = dataclasses.replace(witness, memory_bytes=max(witness.memory_bytes, run.memory_bytes))
         server.end()
@@ -238,7 +248,12 @@ def serve(
     return Served(server.pid, run.seen, witness, run.cpu_ns // max(later, 1))
 
 
-def _address(server: Child) -> list[str]:
+def clients_process(link: Link | None = None) -> Child:
+    """The process of the clients, at the other end of the link if there is one. It sends one traffic at a time."""
+    return Child("runs.clients", str(os.getpid()), within=link.clients if link else (), answered=True)
+
+
+def _address(server: Child) -> tuple[str, int]:
     """The host and the port that the server prints when it listens."""
     try:
         _ready, host, port = server.line(60).split()
@@ -246,7 +261,7 @@ def _address(server: Child) -> list[str]:
         if error.status == 2:
             raise NotHere(server.complaint or str(error)) from error
         raise
-    return [host, port]
+    return host, int(port)
 
 
 @dataclass(frozen=True)
@@ -269,7 +284,7 @@ def _clients_run(server: Child, clients: Child, patience: float, memory_at_half:
         clients.line(patience)  # all messages were echoed
         cpu_at_end = _cpu_ns(server.pid)
         clients.answer()
-    seen: Seen = shapes.read(Seen, json.loads(clients.rest(patience)), "clients")
+    seen: Seen = shapes.read(Seen, json.loads(clients.line(patience)), "clients")
     return _ClientsRun(seen, half, at_half, cpu_at_end - cpu_at_half)
 
 

@@ -18,6 +18,7 @@ from probes.errors import LabBroken
 from probes.patience import PATIENCE
 
 _AGAIN = 0.5  # seconds
+_PART = 1 << 16  # bytes that are read at a time
 
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,6 +69,7 @@ class Child:
         self, module: str, *arguments: str, within: Sequence[str] = (), invitation: int | None = None, answered: bool = False
     ) -> None:
         self.name = " ".join((module, *arguments[:1]))
+        self._printed = b""  # and not taken yet
         self._errors = os.fdopen(os.memfd_create("iolab-stderr"), "w+b")
         with contextlib.ExitStack() as stack:
             inherited = () if invitation is None else (stack.enter_context(handed_over(invitation)),)
@@ -101,21 +103,22 @@ class Child:
     def line(self, seconds: float) -> str:
         """The next line that it prints. Raises LabBroken if it ends or stays silent that long."""
         assert self._process.stdout is not None
-        descriptor, said, seconds = self._process.stdout.fileno(), b"", seconds * PATIENCE
-        while not said.endswith(b"\n"):
+        descriptor, seconds = self._process.stdout.fileno(), seconds * PATIENCE
+        while b"\n" not in self._printed:
             if not select.select([descriptor], [], [], seconds)[0]:
                 raise LabBroken(f"{self.name} said nothing for {seconds:g} s", "is the machine overloaded? run it again")
-            byte = os.read(descriptor, 1)
-            if not byte:
+            part = os.read(descriptor, _PART)
+            if not part:
                 raise ChildEnded(self.name, self._process.wait(), self.complaint)
-            said += byte
-        return said.decode().strip()
+            self._printed += part
+        line, _, self._printed = self._printed.partition(b"\n")
+        return line.decode().strip()
 
-    def answer(self) -> None:
+    def answer(self, line: str = "") -> None:
         """Sends it a line: what it waits for on its stdin, if it was started with `answered`. It may have ended."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(b"\n")
+            self._process.stdin.write(f"{line}\n".encode())
             self._process.stdin.flush()
 
     def rest(self, seconds: float) -> str:
@@ -129,7 +132,7 @@ class Child:
             ) from error
         if self._process.returncode:
             raise ChildEnded(self.name, self._process.returncode, self.complaint)
-        return str(out.decode())
+        return str((self._printed + out).decode())
 
     def wait(self, seconds: float) -> int:
         """Waits for its end; its status. Raises subprocess.TimeoutExpired."""

@@ -6,6 +6,8 @@ differently. All servers of a model run under the same probes.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import dataclasses
 import functools
 import importlib
@@ -25,7 +27,8 @@ from probes.context import CasesRun, ServedCase, ServerRun
 from probes.measure.measure import measure
 from probes.measure.result import Result, Verdict
 from probes.patience import PATIENCE
-from runs.lab import NotHere, Served, serve
+from runs.lab import NotHere, Served, clients_process, serve
+from runs.processes import Child
 
 AT_ONCE = 3  # servers; most of their time they wait for their clients
 TRAFFIC = Traffic(clients=3, messages=11, gap_ms=10, give_up_after=1.5)
@@ -35,6 +38,11 @@ MODULES = sorted(
     for _finder, name, _package in pkgutil.iter_modules(labs.wrong.__path__)
     if hasattr(importlib.import_module(f"labs.wrong.{name}"), "WRONG")
 )
+
+
+_idle: list[Child] = []  # processes of clients, for all models: the start of each takes 0.1 s of CPU
+_open = contextlib.ExitStack()
+atexit.register(_open.close)
 
 
 def servers(model: str) -> list[str]:
@@ -67,10 +75,15 @@ def judged_alone(model: str, name: str) -> Result:
 
 def _served(model: str, names: Sequence[str]) -> tuple[dict[str, Served], Result]:
     """What the clients of these servers of a model saw, and the result of all servers."""
+    while len(_idle) < AT_ONCE:  # in this thread: a process of clients ends with the thread that started it
+        _idle.append(_open.enter_context(clients_process()))
     with Instrument() as instrument, ThreadPoolExecutor(AT_ONCE) as pool:
 
         def run(name: str) -> Served:
-            return serve(Case(name, f"labs.wrong.{model}:{name}"), traffic_of(model), instrument.invite())
+            clients = _idle.pop()
+            served = serve(Case(name, f"labs.wrong.{model}:{name}"), traffic_of(model), instrument.invite(), clients=clients)
+            _idle.append(clients)  # after an exception it may still be at work, and another process takes its place
+            return served
 
         seen = dict(zip(names, pool.map(run, names), strict=True))
         instrument.wait_until_gone(2 * PATIENCE)
