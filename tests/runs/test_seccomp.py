@@ -15,6 +15,7 @@ from runs import sandbox, seccomp
 from runs.submission import isolation, plan
 from runs.submission.launch import Launch
 from runs.submission.server import Submission
+from tests.runs.submission.programs import printed
 
 ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -119,7 +120,7 @@ def tried(tmp_path: Path) -> Callable[..., dict[str, str]]:
         launch = Launch(("/usr/bin/python3", "server.py"), str(folder), strict=True, io_uring=io_uring)
         with Submission(launch, 300, 23_456) as server:
             server.listening()
-            lines = dict(line.split(maxsplit=1) for line in server.output.splitlines() if " " in line)
+            lines = dict(line.split(maxsplit=1) for line in printed(server, "\nend").splitlines() if " " in line)
             assert server.terminate().left == 0
         return lines
 

@@ -27,11 +27,13 @@ def isolated() -> None:
 def start(isolated: None, tmp_path: Path) -> Callable[..., Submission]:
     """Starts a Python program as a submission that nobody has read."""
 
-    def of(program: str, number: int = 300, hidden: tuple[str, ...] = (), strict: bool = True) -> Submission:
+    def of(
+        program: str, number: int = 300, hidden: tuple[str, ...] = (), strict: bool = True, name: str = "server.py"
+    ) -> Submission:
         folder = tmp_path / "submission"
         folder.mkdir(exist_ok=True)
-        (folder / "server.py").write_text(HEAD + program)
+        (folder / name).write_text(HEAD + program)
         folder.chmod(0o755)
-        return Submission(Launch((PYTHON, "server.py"), str(folder), strict=strict, hidden=hidden), number, PORT)
+        return Submission(Launch((PYTHON, name), str(folder), strict=strict, hidden=hidden), number, PORT)
 
     return of

@@ -112,16 +112,16 @@ def test_without_a_namespace_it_says_so_and_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(isolation, "missing", lambda: (kind,))
     assert any(f"refuses a {kind} namespace" in words for words in isolation.unprotected(strict=True))
-    before = set(psutil.pids())
+    before, name = set(psutil.pids()), f"server_of_{os.getpid()}.py"  # a name that no other test has
     program = "os.chdir('/'); print(os.getpid(), flush=True)\n" + SERVE + DAEMON + FOREVER
-    with start(program) as server:
+    with start(program, name=name) as server:
         assert server.listening().port == PORT
         assert printed(server, "daemon").split()[0] == str(server.number)
         assert (server.number == 300) == (kind != "pid")
         assert server.terminate().left == 1
         init = server.namespace or server._init
     assert not runs(init)
-    left = [pid for pid in set(psutil.pids()) - before if b"server.py" in _command(pid)]
+    left = [pid for pid in set(psutil.pids()) - before if name.encode() in _command(pid)]
     assert left == []
 
 
