@@ -9,13 +9,9 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
-
-import psutil
 
 import labs
 from labs.kit import asides, growth
@@ -33,6 +29,7 @@ from probes.measure.percentiles import median
 from probes.measure.result import Result
 from probes.patience import PATIENCE
 from probes.recording import Recording
+from runs import accounts
 from runs.clients import Request, encoded
 from runs.link import Link
 from runs.processes import Child, ChildEnded
@@ -232,7 +229,7 @@ def serve(
         words, within = ("--with-parent", str(os.getpid()), *options), link.server if link else ()
         server = stack.enter_context(Child("servers", case.server, *words, within=within, invitation=cookie))
         host, port = _address(server)
-        before = _accounts(server.pid)
+        before = accounts.accounts(server.pid)
         clients = clients or stack.enter_context(clients_process(link))
         clients.answer(encoded(Request(host, port, traffic, hold=steady)))
         try:
@@ -241,7 +238,7 @@ def serve(
             raise _whose_end(server, case) or error from error
         if any(client.gave_up for client in run.seen.clients) and (broken := _whose_end(server, case)):
             raise broken
-        witness = _witness(server.pid, before)
+        witness = accounts.witness(server.pid, before)
         witness = dataclasses.replace(witness, memory_bytes=max(witness.memory_bytes, run.memory_bytes))
         server.end()
     later = sum(exchange.echoed > run.half for exchange in run.seen.exchanges)
@@ -277,12 +274,12 @@ class _ClientsRun:
 def _clients_run(server: Child, clients: Child, patience: float, memory_at_half: bool, steady: bool) -> _ClientsRun:
     """Reads the clients' lines to their end, and the server's accounts when they come."""
     clients.line(patience)  # half of the messages were echoed
-    half, cpu_at_half = now_ns(), _cpu_ns(server.pid)
-    at_half = _memory_of_all(server.pid) if memory_at_half else 0
+    half, cpu_at_half = now_ns(), accounts.cpu_ns(server.pid)
+    at_half = accounts.memory_of_all(server.pid) if memory_at_half else 0
     cpu_at_end = cpu_at_half
     if steady:
         clients.line(patience)  # all messages were echoed
-        cpu_at_end = _cpu_ns(server.pid)
+        cpu_at_end = accounts.cpu_ns(server.pid)
         clients.answer()
     seen: Seen = shapes.read(Seen, json.loads(clients.line(patience)), "clients")
     return _ClientsRun(seen, half, at_half, cpu_at_end - cpu_at_half)
@@ -308,79 +305,6 @@ def _whose_end(server: Child, case: Case) -> LabBroken | None:
     if server.ended < 0:
         return ChildEnded(f"server {case.server}", server.ended, "")
     return LabBroken(f"server {case.server} ended while its clients were at work: {last[0]}", remedy)
-
-
-_CPUCLOCK_SCHED = 2  # the CPU-time clock of another process (man 3 clock_getcpuclockid)
-
-
-def _memory(process: psutil.Process) -> int:
-    """Bytes of memory, what it shares with others counted in parts (PSS); 0 for a process that has just ended."""
-    try:
-        return int(process.memory_full_info().pss)
-    except psutil.NoSuchProcess:
-        return 0
-
-
-def _witness(pid: int, before: _Accounts) -> Witness:
-    """What the kernel's accounts of a process grew by since `before`, and the memory that it has now."""
-    after = _accounts(pid)
-    process = psutil.Process(pid)
-    return Witness(
-        user_s=after.user_s - before.user_s,
-        system_s=after.system_s - before.system_s,
-        voluntary_switches=after.voluntary_switches - before.voluntary_switches,
-        involuntary_switches=after.involuntary_switches - before.involuntary_switches,
-        cpu_ns=after.cpu_ns - before.cpu_ns,
-        run_delay_ns=after.run_delay_ns - before.run_delay_ns,
-        more_threads=after.threads - before.threads,
-        rss_bytes=process.memory_info().rss,
-        memory_bytes=_memory_of_all(pid),
-    )
-
-
-def _memory_of_all(pid: int) -> int:
-    """The memory of a process and of all that it started, bytes."""
-    process = psutil.Process(pid)
-    return sum(map(_memory, [process, *process.children(recursive=True)]))
-
-
-@dataclass(frozen=True)
-class _Accounts:
-    """The kernel's own accounts of a process and its threads at one moment."""
-
-    user_s: float
-    system_s: float
-    voluntary_switches: int
-    involuntary_switches: int
-    cpu_ns: int
-    run_delay_ns: int
-    threads: int
-
-
-def _cpu_ns(pid: int) -> int:
-    """The CPU time of a process, with the threads that have ended."""
-    return time.clock_gettime_ns(~pid << 3 | _CPUCLOCK_SCHED)
-
-
-def _accounts(pid: int) -> _Accounts:
-    """The accounts, by psutil and /proc/PID/task/*/schedstat."""
-    process = psutil.Process(pid)
-    with process.oneshot():
-        times, switches = process.cpu_times(), process.num_ctx_switches()
-        threads = process.num_threads()
-    delays = 0
-    for tid in os.listdir(f"/proc/{pid}/task"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended just now
-            delays += int(Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[1])
-    return _Accounts(
-        user_s=times.user,
-        system_s=times.system,
-        voluntary_switches=switches.voluntary,
-        involuntary_switches=switches.involuntary,
-        cpu_ns=_cpu_ns(pid),
-        run_delay_ns=delays,
-        threads=threads,
-    )
 
 
 def _overhead(untraced: Served, traced: Served) -> Overhead | None:

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from probes import files
-from reports.export.tables import Table
+from reports.export.columns import Table
 from reports.grade.table import safe
 
 NAMES = (

@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 from typing import IO
 
-from reports.export.tables import Table
+from reports.export.columns import Table
 
 
 def write(tables: tuple[Table, ...], file: IO[bytes]) -> None:

@@ -5,10 +5,9 @@ Times that end in _ns and are no durations are CLOCK_MONOTONIC of the machine th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import count
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from findings.descriptors.sockets import SocketLife, sockets
 from findings.diagnosis import ProgramFinding
@@ -20,37 +19,11 @@ from probes.measure.result import Call, CallRow, Check, Message, Sleep, Thread
 from probes.measure.rows import CallSum, SleepSum
 from probes.measure.sums import percentiles_of
 from probes.recording import Quality
-from probes.words import visible
 from reports import wakers
-from reports.export.bits import signed
+from reports.export.columns import Column, Table, number, text
 from runs.report import Report
 
-Value = int | float | str | None
-T = TypeVar("T")
 _BURST_UNKNOWN = 1 << 63  # Call.longest of a call that is no burst
-
-
-class Column(NamedTuple, Generic[T]):
-    """One column: its name, its type in SQL, and its value of a row."""
-
-    name: str
-    type: str
-    value: Callable[[T], Value]
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table with its rows."""
-
-    name: str
-    columns: tuple[Column[Any], ...]
-    source: Iterable[Any]
-
-    @property
-    def rows(self) -> Iterator[tuple[Value, ...]]:
-        """The rows, made one by one."""
-        for row in self.source:
-            yield tuple(column.value(row) for column in self.columns)
 
 
 def tables(report: Report) -> tuple[Table, ...]:
@@ -59,21 +32,6 @@ def tables(report: Report) -> tuple[Table, ...]:
         _run, _threads, _phases, _calls, _sleeps, _messages, _findings, _places, _checks, _call_sums, _sleep_sums, _sockets,
     )  # fmt: skip
     return tuple(make(report) for make in makers)
-
-
-def number(name: str, value: Callable[[T], int | float | None]) -> Column[T]:
-    """A column of numbers, which SQLite holds in 64 bits with a sign."""
-
-    def held(row: T) -> Value:
-        found = value(row)
-        return signed(found) if isinstance(found, int) else found
-
-    return Column(name, "INTEGER", held)
-
-
-def text(name: str, value: Callable[[T], str | None]) -> Column[T]:
-    """A column of text: unprintable characters as escapes, nothing as None."""
-    return Column(name, "TEXT", lambda row: visible(value(row) or "") or None)
 
 
 def _run(report: Report) -> Table:

@@ -1,0 +1,51 @@
+"""A table with its columns: each column has a name, a type in SQL, and its value of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from probes.words import visible
+from reports.export.bits import signed
+
+Value = int | float | str | None
+T = TypeVar("T")
+
+
+class Column(NamedTuple, Generic[T]):
+    """One column: its name, its type in SQL, and its value of a row."""
+
+    name: str
+    type: str
+    value: Callable[[T], Value]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table with its rows."""
+
+    name: str
+    columns: tuple[Column[Any], ...]
+    source: Iterable[Any]
+
+    @property
+    def rows(self) -> Iterator[tuple[Value, ...]]:
+        """The rows, made one by one."""
+        for row in self.source:
+            yield tuple(column.value(row) for column in self.columns)
+
+
+def number(name: str, value: Callable[[T], int | float | None]) -> Column[T]:
+    """A column of numbers, which SQLite holds in 64 bits with a sign."""
+
+    def held(row: T) -> Value:
+        found = value(row)
+        return signed(found) if isinstance(found, int) else found
+
+    return Column(name, "INTEGER", held)
+
+
+def text(name: str, value: Callable[[T], str | None]) -> Column[T]:
+    """A column of text: unprintable characters as escapes, nothing as None."""
+    return Column(name, "TEXT", lambda row: visible(value(row) or "") or None)
