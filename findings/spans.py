@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bisect
+import collections
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -92,3 +94,35 @@ class Covered:
     def _until(self, moment: int) -> int:
         at = bisect.bisect_left(self._begins, moment)
         return self._sums[at] - (max(self._ends[at - 1] - moment, 0) if at else 0)
+
+
+class Spread:
+    """Amounts, each spread evenly over a span, to be asked how much of them falls into a time.
+
+    >>> Spread([(0, 10, 5), (5, 20, 30)]).within(5, 10)
+    12.5
+    """
+
+    def __init__(self, spans: Iterable[tuple[int, int, int]]) -> None:
+        changes: dict[int, float] = collections.defaultdict(float)
+        for begin, end, amount in spans:
+            if end > begin:
+                changes[begin] += amount / (end - begin)
+                changes[end] -= amount / (end - begin)
+        self._moments = sorted(changes)
+        self._rates: list[float] = []  # after each moment
+        self._sums: list[float] = []  # until each moment
+        rate = whole = 0.0
+        for before, at in itertools.pairwise([*self._moments[:1], *self._moments]):
+            whole += rate * (at - before)
+            rate += changes[at]
+            self._rates.append(rate)
+            self._sums.append(whole)
+
+    def within(self, begin: int, end: int) -> float:
+        """How much falls into that time."""
+        return self._until(end) - self._until(begin)
+
+    def _until(self, moment: int) -> float:
+        at = bisect.bisect_right(self._moments, moment) - 1
+        return self._sums[at] + self._rates[at] * (moment - self._moments[at]) if at >= 0 else 0.0

@@ -9,6 +9,7 @@ import functools
 import io
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,6 +103,21 @@ def test_no_step_grows_faster_than_n_log_n(
         if (ratio := steepness(step, short[name])) > STEEPEST:
             steep[name] = f"{ratio:.1f} times the time for {TIMES} times the run"
     assert not steep
+
+
+@pytest.mark.parametrize("each", ["gets-a-cpu", "never-spins"])
+def test_threads_that_find_no_cpu_are_not_compared_in_pairs(each: str, recorded: Callable[[str], Recording]) -> None:
+    result = measure(recorded("faults/convoy-right"))
+    assert result.sums
+    observe = next(found for found in OF_ANY_PROGRAM if found.id == each).observe
+
+    def of(number: int) -> Callable[[], Any]:
+        thread = replace(result.threads[0], sched_delay=10**12, start=0, end=10**12, calls=9)
+        threads = tuple(replace(thread, serial=serial) for serial in range(1, number + 1))
+        sums = tuple(replace(row, thread=thread.serial) for thread in threads for row in result.sums[:8])
+        return lambda: observe(Run(replace(result, threads=threads, sums=sums, calls=(), messages=())))
+
+    assert steepness(of(400 * TIMES), of(400)) <= STEEPEST
 
 
 def test_quadratic_growth_is_seen() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from findings.properties.property import Cost, Gravity, Observation, Property, broken, held, not_shown, place_of
-from findings.spans import overlap
+from findings.spans import Spread
 from findings.threads.startup import PHASES, of_run
 from findings.view import Run
 from probes.context import Throttled, TraceRun
@@ -75,19 +75,19 @@ def _share_without(times: Sequence[_Runnable]) -> str:
 
 def _in_each_others_way(run: Run, starved: Sequence[_Runnable]) -> bool:
     """Would these threads have too little of a CPU if there were no other programs?"""
-    behind = [(each, min(each.without, _ran_beside(run, each.thread))) for each in starved]
+    ran = Spread((thread.start, thread.end, _on_cpu(thread)) for thread in run.result.threads)
+    behind = [(each, min(each.without, _ran_beside(ran, each.thread))) for each in starved]
     own = sum(ns for _, ns in behind)
     return own >= _LONG_NS and own >= _SHARE * sum(ns + max(each.ns - each.without, 0) for each, ns in behind)
 
 
-def _ran_beside(run: Run, thread: Thread) -> int:
+def _on_cpu(thread: Thread) -> int:
+    return thread.user + thread.kernel + thread.copy
+
+
+def _ran_beside(ran: Spread, thread: Thread) -> int:
     """For how long the other threads of the program had a CPU while this thread lived, ns."""
-    whole = 0
-    for other in run.result.threads:
-        if other.serial != thread.serial and other.wall:
-            common = overlap(other.start, other.end, thread.start, thread.end)
-            whole += (other.user + other.kernel + other.copy) * common // other.wall
-    return whole
+    return max(round(ran.within(thread.start, thread.end)) - _on_cpu(thread), 0)
 
 
 # -- control groups -----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from probes.context import LabRun
 from probes.kernel import syscalls
 from probes.measure.result import Call, Thread
 from probes.measure.rows import CallSum
+from probes.measure.sums import by_thread
 from probes.words import count
 
 # A busy loop makes hundreds of such turns for a message. Some are normal: a read until EAGAIN, a herd's loser, the last poll
@@ -66,9 +67,14 @@ def observe(run: Run) -> Observation:
     arrivals_of: collections.Counter[int] = collections.Counter()
     for message in run.result.messages:
         arrivals_of[processes[message.thread]] += max(message.arrivals, 1)
+    sums_of = by_thread(run.result.sums)
     seen = [
         _of_thread(
-            thread, run.calls_of.get(thread.serial, []), messages_of[thread.pid], arrivals_of[thread.pid], run.result.sums
+            thread,
+            run.calls_of.get(thread.serial, []),
+            messages_of[thread.pid],
+            arrivals_of[thread.pid],
+            sums_of.get(thread.serial, ()),
         )
         for thread in run.result.threads
         if thread.calls
@@ -134,7 +140,7 @@ def _of_thread(thread: Thread, calls: list[Call], messages: int, arrivals: int, 
             sum(turn.on_cpu for turn in turns) + sum(call.exit - call.enter for call in eagain + full),  # bursts overlap
             thread.user + thread.kernel + thread.copy,
         ),
-        outcome=_outcome(turns, [row for row in sums if row.thread == thread.serial]),
+        outcome=_outcome(turns, sums),
         first=min(spun, key=lambda call: call.enter, default=None),
     )
 
