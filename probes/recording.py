@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
-import io
 import json
 import time
 import zlib
@@ -24,8 +23,9 @@ from typing import IO, Any
 
 from probes import bounds, chunks, files, seal, shapes, snapshots, zipped
 from probes.addresses import without_addresses as without_addresses
+from probes.beginning import Records
 from probes.chunks import ChunkKind
-from probes.context import Context, LabRun
+from probes.context import Context, LabRun, TraceRun
 from probes.context import read as read_context
 from probes.errors import WrongUsage
 from probes.garbage import uncollected
@@ -104,6 +104,7 @@ class Recording:
     context: Context  # the command or the lab, its traffic, the witnesses' figures
     layouts: Mapping[Kind, Layout] = field(default_factory=lambda: LAYOUTS)  # of the records
     windows: tuple[tuple[int, int], ...] = ()  # when calls and sleeps were reported one by one, monotonic ns; empty: always
+    left_out: int = 0  # calls that the file has one by one, and `data` has not (load)
     seal: seal.Seal = field(default=seal.Seal(), compare=False)  # of the file that it was read from
 
     def stack(self, number: int) -> tuple[str, ...]:
@@ -240,9 +241,10 @@ def _described(probes: tuple[Probe, ...]) -> list[dict[str, Any]]:
     return [dataclasses.asdict(probe) for probe in probes]  # also what is None, unlike shapes.plain
 
 
-def load(path: Path) -> Recording:
+def load(path: Path, most_details: int | None = None) -> Recording:
     """Reads a saved recording, and checks all that it holds beside the records. Raises WrongUsage for a file that is missing,
-    damaged, or of a newer iolab.
+    damaged, or of a newer iolab. `most_details`: how many calls and sleeps are read of a trace, from its beginning on; None:
+    all.
     """
     try:
         with path.open("rb") as file, uncollected():
@@ -253,7 +255,7 @@ def load(path: Path) -> Recording:
             number = file.readline(8).rstrip(b"\n")
             if number != b"%d" % chunks.FORMAT:
                 raise zipped.OtherFormat(number.decode("ascii", "backslashreplace"))
-            return _read(file)
+            return _read(file, most_details)
     except zipped.OtherFormat as error:
         raise WrongUsage(
             f"{path} has another format ({error}) than this iolab reads ({zipped.FORMAT} and {chunks.FORMAT})",
@@ -272,18 +274,18 @@ def load(path: Path) -> Recording:
 _DAMAGE = (*zipped.DAMAGE, zlib.error, KeyError, ValueError, OverflowError, RecursionError)
 
 
-def _read(file: IO[bytes]) -> Recording:
+def _read(file: IO[bytes], most_details: int | None) -> Recording:
     """The recording from the chunks after the first line. One that has no end is cut off: what is in it counts until then."""
     meta: dict[str, Any] = {}
     stacks: dict[str, Any] = {}
-    data, texts, last, sums = io.BytesIO(), bounds.Texts(), ChunkKind.HEAD, snapshots.Latest()
+    data, texts, last, sums = Records(most_details), bounds.Texts(), ChunkKind.HEAD, snapshots.Latest()
     chain, stated, head = seal.Chain(), "", None  # head: the context at the start, if the end has another one
     for last, payload in chunks.read(file):
         if last is ChunkKind.END:
             payload, stated = seal.opened(payload)
         chain.add(last.value, payload)
         if last is ChunkKind.RECORDS:
-            data.write(payload)
+            data.add(payload)
             continue
         if last is ChunkKind.SUMS:
             sums.add(payload)
@@ -297,7 +299,9 @@ def _read(file: IO[bytes]) -> Recording:
             stacks |= content
         else:
             meta |= content
-    whole = data.getvalue()  # without a copy: a BytesIO shares its bytes
+        if last is ChunkKind.HEAD and isinstance(read_context(meta["context"]), TraceRun):
+            data.begin(descriptions.from_description(meta["layouts"]))
+    whole = data.data
     if last is not ChunkKind.END:
         if not whole:
             raise ValueError("it was cut off before its first records")
@@ -305,7 +309,7 @@ def _read(file: IO[bytes]) -> Recording:
         seen, end = _extent(whole, descriptions.from_description(meta.get("layouts")))
         summed = {Missing.SUMMED_MS: sums.ns // 1_000_000} if sums.rows else {}
         meta |= {"losses": {Missing.CUT: 1} | summed, "seen": seen, "end": end}
-    found = _recording(meta | {"stacks": stacks}, whole)
+    found = _recording(meta | {"stacks": stacks}, whole, data)
     return dataclasses.replace(found, seal=_seal(found.context, head, stated, chain.digest))
 
 
@@ -363,10 +367,13 @@ class _Meta:
     windows: tuple[tuple[int, int], ...] = ()
 
 
-def _recording(meta: dict[str, Any], data: bytes) -> Recording:
-    """The recording. Raises ValueError if something of it is missing, or is not what it must be."""
-    if missing := _KEYS - set(meta):
-        raise ValueError(f"{min(missing)} is missing")
+def _recording(meta: dict[str, Any], data: bytes, records: Records | None = None) -> Recording:
+    """The recording. `records` knows what was left out of the data. Raises ValueError if something else of it is missing, or is
+    not what it must be.
+    """
+    records = records or Records()
+    if absent := _KEYS - set(meta):
+        raise ValueError(f"{min(absent)} is missing")
     whole: _Meta = shapes.read(_Meta, meta, "meta")
     if whole.machine.arch not in ARCHITECTURES:
         raise ValueError(f"the architecture {whole.machine.arch[:40]} is not known")
@@ -376,7 +383,7 @@ def _recording(meta: dict[str, Any], data: bytes) -> Recording:
         raise ValueError("two probes have the same name")
     if min(whole.losses.values(), default=0) < 0 or whole.seen < 0:
         raise ValueError("a count is negative")
-    if len(data) != (len(data) if whole.bytes is None else whole.bytes) or (whole.seen and not data):
+    if whole.bytes not in (None, len(data) + records.missing) or (whole.seen and not data):
         raise ValueError("records are missing")
     if any(not number.isdecimal() for number in whole.stacks):
         raise ValueError("a stack has no number")
@@ -390,5 +397,6 @@ def _recording(meta: dict[str, Any], data: bytes) -> Recording:
         end=whole.end,
         context=read_context(meta["context"]),
         layouts=descriptions.from_description(meta["layouts"]),
-        windows=whole.windows,
+        windows=records.windows(whole.windows),
+        left_out=records.left_out,
     )

@@ -81,6 +81,7 @@ def _instrument(result: Result) -> dict[str, Any]:
             "of": result.details.of,
             "complete": result.details.complete,
             "windows_ns": [list(window) for window in result.details.windows],
+            "left_out": result.details.left_out,
         },
     }
 

@@ -66,11 +66,15 @@ def _details(result: Result) -> Iterator[Sentence]:
     if details.complete or not result.sums:
         return
     words = f"details: {details.recorded:,} of {details.of:,} calls were recorded one by one"
+    if details.left_out:
+        words = f"details: {details.recorded:,} of {details.of:,} calls are in this report one by one"
     if details.windows and result.threads:
         start = min(thread.start for thread in result.threads)
         first, *samples = details.windows
         words += f", all of them until {duration(max(first[1] - start, 0))}"
         words += f", then in {count(len(samples), 'sample')}" if samples else ""
+    if details.left_out:
+        words += f". The recording has {details.left_out:,} more: show --details all reads them"
     yield Sentence(f"{words}. The counts, the sums and the sleeps in the tables are those of all calls.", Tone.NOTE)
     if result.others:
         words = f"{count(result.others.threads, 'thread')} share one account, since {len(result.threads):,} others came first."

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from probes.addresses import Ordinals
 from probes.capture.feed import Feed
-from probes.capture.thinning import Thinner
 from probes.recording import Writer
+from probes.thinning import Thinner
 
 
 class Keeper:

@@ -60,7 +60,7 @@ def _leave_out(calls: Sequence[Call], sockets: set[int]) -> None:
 def _details(reader: Reader, threads: Sequence[Thread], calls: Sequence[Call], recording: Recording) -> Details:
     others = reader.sums.others
     made = sum(thread.calls for thread in threads) + (others.calls if others else 0)
-    return Details(sum(call.count for call in calls), made, recording.windows)
+    return Details(sum(call.count for call in calls), made, recording.windows, recording.left_out)
 
 
 def _read(reader: Reader) -> list[Life]:

@@ -7,9 +7,9 @@ import itertools
 
 import pytest
 
-from probes.capture.thinning import Thinner
 from probes.kernel.records import Kind, SleepFlag, encode
 from probes.measure.measure import measure
+from probes.thinning import Thinner
 from tests.probes.measure.streams import record
 
 

@@ -1,20 +1,23 @@
 """Leaves calls out of the records that a recording keeps, where more calls are reported than the recording has room for.
 
-`trace --follow` shows each call, and its recording keeps the calls of the budget (details.py). What is left out is what the
-kernel side would not have reported: a call is kept with its sleeps or left out with them, and the record of a thread's end
-counts what is kept. The sums have every call in any case.
+`trace --follow` shows each call, and its recording keeps the calls of the budget (capture/details.py). A report on a large
+recording is made of the first calls (beginning.py). What is left out is what the kernel side would not have reported: a call is
+kept with its sleeps or left out with them, and the record of a thread's end counts what is kept. The sums have every call in
+any case.
 """
 
 from __future__ import annotations
 
+import collections
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from probes.kernel.records import LAYOUTS, Kind, SleepFlag
+from probes.kernel.records import LAYOUTS, Kind, Layout, SleepFlag
 
 _HEAD = struct.Struct("<II")
 _OF_A_CALL = {int(Kind.CALL), int(Kind.BURST), int(Kind.SLEEP), int(Kind.SOCKET_COPY), int(Kind.READY_LIST)}
-_SIZES = {int(kind): layout.codec.size for kind, layout in LAYOUTS.items()}
+_CALL = int(Kind.CALL)
 
 
 @dataclass
@@ -30,25 +33,39 @@ class _LeftOut:
 class Thinner:
     """Decides for each record. A change of `wanted` takes effect for a thread at the end of the call that it is in."""
 
-    def __init__(self) -> None:
+    def __init__(self, layouts: Mapping[Kind, Layout] = LAYOUTS) -> None:
         self.wanted = True
+        self._layouts = layouts
+        self._sizes = {int(kind): layout.codec.size for kind, layout in layouts.items()}
         self._at_work = False
         self._keeps: dict[int, bool] = {}  # by thread; a thread that is not in it keeps its records
-        self._left_out: dict[int, _LeftOut] = {}
+        self._left_out: dict[int, _LeftOut] = collections.defaultdict(_LeftOut)
+        self._of_ended = 0  # calls left out of threads whose ends have come
+
+    @property
+    def left_out(self) -> int:
+        """How many calls were left out; a burst counts each of its calls."""
+        return self._of_ended + sum(left_out.calls + left_out.bursts for left_out in self._left_out.values())
 
     def keep(self, data: bytes) -> bytes:
         """The records that are kept, of whole packed records."""
         if self.wanted and not self._at_work:
             return data
         self._at_work = True
-        source, kept, since, at = bytearray(data), bytearray(), 0, 0
-        while at < len(source):
-            kind, thread = _HEAD.unpack_from(source, at)
-            size = _SIZES[kind]
-            if not self._keeps_record(source, at, kind, thread):
+        source, kept, since, at, end = bytearray(data), bytearray(), 0, 0, len(data)
+        read, sizes, keeps, wanted = _HEAD.unpack_from, self._sizes, self._keeps, self.wanted
+        while at < end:
+            kind, thread = read(source, at)
+            size = sizes[kind]
+            if kind == _CALL and not wanted and not keeps.get(thread, True):  # most records: without a function for each
+                self._left_out[thread].calls += 1
+            elif self._keeps_record(source, at, kind, thread):
+                at += size
+                continue
+            if since != at:
                 kept += source[since:at]
-                since = at + size
             at += size
+            since = at
         return bytes(kept + source[since:])
 
     def _keeps_record(self, source: bytearray, at: int, kind: int, thread: int) -> bool:
@@ -67,13 +84,13 @@ class Thinner:
         return True
 
     def _count(self, source: bytearray, at: int, kind: int, thread: int) -> None:
-        left_out = self._left_out.setdefault(thread, _LeftOut())
+        left_out = self._left_out[thread]
         if kind == Kind.CALL:
             left_out.calls += 1
         elif kind == Kind.BURST:
-            left_out.bursts += LAYOUTS[Kind.BURST].decode(memoryview(source), at).count
+            left_out.bursts += self._layouts[Kind.BURST].decode(memoryview(source), at).count
         elif kind == Kind.SLEEP:
-            sleep = LAYOUTS[Kind.SLEEP].decode(memoryview(source), at)
+            sleep = self._layouts[Kind.SLEEP].decode(memoryview(source), at)
             if sleep.flags & SleepFlag.OUTSIDE:
                 left_out.sleeps += 1
                 left_out.asleep += sleep.woken - sleep.off
@@ -83,9 +100,10 @@ class Thinner:
         left_out = self._left_out.pop(thread, None)
         if left_out is None:
             return
+        self._of_ended += left_out.calls + left_out.bursts
         changes = (("calls", left_out.calls), ("bursts", left_out.bursts), ("reported_wait", left_out.asleep))
         for code, fields in (("<Q", changes), ("<I", (("reported", left_out.sleeps),))):
             for name, number in fields:
-                place = at + LAYOUTS[Kind.EXIT].offset(name)
+                place = at + self._layouts[Kind.EXIT].offset(name)
                 (counted,) = struct.unpack_from(code, source, place)
                 struct.pack_into(code, source, place, counted - number)
