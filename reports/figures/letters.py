@@ -43,7 +43,7 @@ def cut(text: str, size: float, room: float, bold: bool = False) -> str:
     """The text, its end replaced by "..." where it is wider than the room.
 
     >>> cut("epoll_wait", 10, 100), cut("epoll_wait", 10, 40)
-    ('epoll_wait', 'epol...')
+    ('epoll_wait', 'epoll_...')
     """
     if width(text, size, bold) <= room:
         return text
