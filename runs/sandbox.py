@@ -79,6 +79,21 @@ def unshare(names: tuple[str, ...]) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
+def refused() -> list[str]:
+    """The kinds of namespaces that the kernel refuses to this user. A fork tries each kind, as the fork stays in it."""
+    return [name for name in NAMESPACES if not _may_unshare(name)]
+
+
+def _may_unshare(name: str) -> bool:
+    fork = os.fork()
+    if not fork:
+        with contextlib.suppress(OSError):
+            unshare((name,))
+            os._exit(0)
+        os._exit(1)
+    return os.waitpid(fork, 0)[1] == 0
+
+
 def enter_network(pid: int) -> None:
     """Moves the calling thread into the network namespace of a process (setns(2)). Raises OSError."""
     descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)

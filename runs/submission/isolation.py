@@ -6,27 +6,29 @@ import functools
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from runs import seccomp
 from runs.sandbox import NAMESPACES
 from runs.submission import control_groups
 
+_asking = threading.Lock()  # functools.cache alone calls the function for each thread that comes before the first result
+_ASK = "import sys; sys.path.insert(0, sys.argv[1]); from runs.sandbox import refused; print(*refused())"
+
+
+def missing() -> tuple[str, ...]:
+    """The kinds of namespaces that this machine refuses. The first caller asks, also where several servers start at once."""
+    with _asking:
+        return _asked()
+
 
 @functools.cache
-def missing() -> tuple[str, ...]:
-    """The kinds of namespaces that this machine refuses, tried one by one in a process of their own."""
-    refused = []
-    for name in NAMESPACES:
-        words = "import sys; sys.path.insert(0, sys.argv[1]); from runs.sandbox import unshare; unshare((sys.argv[2],))"
-        tried = subprocess.run(
-            [sys.executable, "-I", "-S", "-B", "-c", words, str(Path(__file__).parents[2]), name],
-            capture_output=True,
-            check=False,
-        )
-        if tried.returncode:
-            refused.append(name)
-    return tuple(refused)
+def _asked() -> tuple[str, ...]:
+    """The kinds that another process tried without success: all, if it could not even start."""
+    line = [sys.executable, "-I", "-S", "-B", "-c", _ASK, str(Path(__file__).parents[2])]
+    tried = subprocess.run(line, capture_output=True, text=True, check=False)
+    return tuple(tried.stdout.split()) if tried.returncode == 0 else tuple(NAMESPACES)
 
 
 _LOST = {

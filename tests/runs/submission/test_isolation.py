@@ -6,15 +6,35 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
+from runs import sandbox
 from runs.sandbox import enter_network
 from runs.submission import isolation
 from runs.submission.server import Submission
 from tests.runs.submission.programs import DAEMON, FOREVER, PORT, SERVE, printed, runs
+
+
+def test_several_servers_that_start_at_once_ask_once() -> None:
+    isolation._asked.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _number: isolation.missing(), range(8)))
+    assert len(found) == 1 and isolation._asked.cache_info().misses == 1
+
+
+@pytest.mark.live
+def test_without_privileges_the_kernel_refuses_all_kinds() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become a user without privileges; run the tests as root")
+    fork = os.fork()
+    if not fork:
+        os.setresuid(65534, 65534, 65534)
+        os._exit(0 if sandbox.refused() == [*sandbox.NAMESPACES] else 1)
+    assert os.waitpid(fork, 0)[1] == 0
 
 
 @pytest.mark.live
