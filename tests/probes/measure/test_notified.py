@@ -190,11 +190,12 @@ def test_native_aio_and_signals_are_notified_as_soon_as_epoll(kernel: None) -> N
 
     names = ("epoll", "native_aio", "signal_driven", "io_uring", "blocking")
     seen = []
-    with Instrument() as instrument:
+    with run.clients_process() as clients, Instrument() as instrument:
         for turn in range(5):
             for name in names:
                 try:
-                    served = run.serve(Case(name, name), Traffic(clients=1, messages=7, gap_ms=5), instrument.invite(), None)
+                    traffic = Traffic(clients=1, messages=7, gap_ms=5)
+                    served = run.serve(Case(name, name), traffic, instrument.invite(), clients=clients)
                 except run.NotHere:
                     continue
                 seen.append((name, turn, served))
