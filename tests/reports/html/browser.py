@@ -68,6 +68,9 @@ class Browser:
 
     def __enter__(self) -> Self:
         target = next(each for each in self._call("Target.getTargets")["targetInfos"] if each["type"] == "page")
+        window = self._call("Browser.getWindowForTarget", targetId=target["targetId"])["windowId"]
+        # A page in a minimized window is laid out and not painted: a quarter of the CPU time less.
+        self._call("Browser.setWindowBounds", windowId=window, bounds={"windowState": "minimized"})
         self._session = self._call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self._call(f"{domain}.enable")
@@ -92,11 +95,13 @@ class Browser:
     def show(self, screen: Screen) -> None:
         """From now on, pages are shown in this way, also the page in the tab."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if screen.dark else "light"}
-        self._call("Emulation.setEmulatedMedia", media=screen.media, features=[scheme])
-        self._call(
+        media = self._send("Emulation.setEmulatedMedia", media=screen.media, features=[scheme])
+        size = self._send(
             "Emulation.setDeviceMetricsOverride",
             width=screen.wide, height=screen.high, deviceScaleFactor=1, mobile=screen.mobile,
         )  # fmt: skip
+        for number in (media, size):  # both are sent before the first answer, so the page is laid out once for both
+            self._answer(number)
 
     def run(self, script: str) -> Any:
         """The value of a script in the page. If the value is a promise, waits for its result."""
@@ -120,6 +125,10 @@ class Browser:
         return sum(float(process["cpuTime"]) for process in found)
 
     def _call(self, method: str, **options: Any) -> dict[str, Any]:
+        return self._answer(self._send(method, **options))
+
+    def _send(self, method: str, **options: Any) -> int:
+        """The number of the command that was sent."""
         number = next(self._numbers)
         command = {"id": number, "method": method, "params": options}
         if self._session:
@@ -127,9 +136,13 @@ class Browser:
         left = json.dumps(command).encode() + b"\0"
         while left:
             left = left[os.write(self._to, left) :]
+        return number
+
+    def _answer(self, number: int) -> dict[str, Any]:
+        """The result of that command; answers come in the order of the commands."""
         while (answer := self._receive()).get("id") != number:
             pass
-        assert "error" not in answer, f"{method}: {answer['error']}"
+        assert "error" not in answer, answer["error"]
         found: dict[str, Any] = answer["result"]
         return found
 
