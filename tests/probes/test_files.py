@@ -12,8 +12,7 @@ import stat
 import struct
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,70 +20,8 @@ import pytest
 from probes import files
 from probes.errors import WrongUsage
 from tests.conftest import ROOT
+from tests.probes.owners import CALLER, NOBODY, STRANGER, as_root, as_user, made, owner, refused
 from tests.probes.writing import write
-
-NOBODY, STRANGER, CALLER = 65534, 65533, 4711
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="other users' files need root; to make it run: sudo")
-
-
-def refused(path: Path | str, words: str) -> None:
-    """`check` and `whole` refuse a path with the same words, before anything is written."""
-    with pytest.raises(WrongUsage, match=words) as before:
-        files.check(str(path))
-    with pytest.raises(WrongUsage, match=words) as then, files.whole(str(path)):
-        pytest.fail("the work was begun")
-    assert str(before.value) == str(then.value) and before.value.code == 2
-    assert str(before.value).startswith(f"can't write {path}: ") and before.value.remedy
-
-
-def owner(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)
-
-
-def as_user(user: int, function: Callable[[], object]) -> None:
-    """Runs a function in a child that is another user. It fails here if it fails there."""
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setgid(user)
-            os.setuid(user)
-            function()
-            os._exit(0)
-        except BaseException as error:
-            os.write(2, f"{error!r}\n".encode())
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that other users may enter, unlike pytest's folders."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@pytest.fixture
-def sudo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SUDO_UID", str(CALLER))
-    monkeypatch.setenv("SUDO_GID", str(CALLER + 1))
-
-
-def made(path: Path, user: int = 0, mode: int = 0o644, group: int | None = None) -> Path:
-    """An old file of that owner."""
-    path.write_text("old")
-    os.chown(path, user, user if group is None else group)
-    path.chmod(mode)
-    return path
-
-
-def link(path: Path, target: Path | str, user: int) -> Path:
-    path.symlink_to(target)
-    os.lchown(path, user, user)
-    return path
 
 
 def test_it_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -235,90 +172,6 @@ def test_what_a_user_may_not_write_is_refused(folder: Path) -> None:
     as_user(NOBODY, lambda: refused(folder / "other", "Permission denied"))
     folder.chmod(0o777)
     as_user(NOBODY, lambda: refused(target, "Permission denied"))
-
-
-# Links
-
-
-def test_a_link_is_followed_and_the_mode_kept(tmp_path: Path) -> None:
-    target, name = tmp_path / "answer", tmp_path / "link"
-    target.write_text("old")
-    target.chmod(0o640)
-    name.symlink_to(target)
-    write(name)
-    assert name.is_symlink() and target.read_text() == "new" and stat.S_IMODE(target.stat().st_mode) == 0o640
-
-
-def test_a_dangling_link_of_ours_makes_its_target(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "link").symlink_to("sub/../sub//./answer")
-    write(tmp_path / "link")
-    assert (tmp_path / "link").is_symlink() and (tmp_path / "sub" / "answer").read_text() == "new"
-
-
-@as_root
-@pytest.mark.parametrize("mode", [0o755, 0o777, 0o1777])
-@pytest.mark.parametrize("dangling", [False, True])
-def test_a_link_of_another_user_is_not_followed(folder: Path, mode: int, dangling: bool) -> None:
-    target, crowd = folder / "secret", folder / "crowd"
-    if not dangling:
-        made(target)
-    crowd.mkdir()
-    crowd.chmod(mode)
-    link(crowd / "answer", target, NOBODY)
-    refused(crowd / "answer", "'answer' is a symbolic link under the control of nobody")
-    assert not target.exists() if dangling else target.read_text() == "old"
-
-
-@as_root
-def test_a_folder_behind_another_users_link_is_not_entered(folder: Path) -> None:
-    (folder / "mine").mkdir()
-    link(folder / "link", folder / "mine", NOBODY)
-    refused(folder / "link" / "answer", "symbolic link under the control of nobody")
-    assert not list((folder / "mine").iterdir())
-
-
-@as_root
-def test_a_link_of_ours_in_another_users_folder_is_not_followed(folder: Path) -> None:
-    target = made(folder / "secret")
-    (folder / "theirs").mkdir()
-    os.chown(folder / "theirs", NOBODY, NOBODY)
-    (folder / "theirs" / "answer").symlink_to(target)  # its owner can rename it to the name that the command line gives
-    refused(folder / "theirs" / "answer", "symbolic link under the control of nobody")
-
-
-@as_root
-@pytest.mark.parametrize(
-    ("mode", "group", "followed"), [(0o777, 0, False), (0o775, 77, False), (0o775, 0, True), (0o1777, 0, True)]
-)
-def test_a_link_of_ours_where_others_can_exchange_it(folder: Path, mode: int, group: int, followed: bool) -> None:
-    target, crowd = made(folder / "secret"), folder / "crowd"
-    crowd.mkdir()
-    os.chown(crowd, 0, group)
-    crowd.chmod(mode)
-    (crowd / "answer").symlink_to(target)
-    if followed:
-        write(crowd / "answer")
-    else:
-        refused(crowd / "answer", "in a folder where other users can exchange it")
-    assert target.read_text() == ("new" if followed else "old")
-
-
-@as_root
-@pytest.mark.usefixtures("sudo")
-def test_the_callers_link_in_the_callers_folder_is_followed(folder: Path) -> None:
-    os.chown(folder, CALLER, CALLER + 1)
-    folder.chmod(0o775)
-    target = made(folder / "real", CALLER)
-    write(link(folder / "answer", target, CALLER))
-    assert target.read_text() == "new" and (folder / "answer").is_symlink()
-
-
-@pytest.mark.parametrize("links", [{"a": "b", "b": "a"}, {"a": "a"}, {"a": "a/x"}])
-def test_links_in_a_circle_are_refused(tmp_path: Path, links: dict[str, str]) -> None:
-    for name, target in links.items():
-        (tmp_path / name).symlink_to(target)
-    refused(tmp_path / "a", "Too many levels of symbolic links.*\n.*circle")
 
 
 # Files that others laid out
@@ -475,26 +328,6 @@ def test_a_descriptor_that_no_user_gave_is_refused(tmp_path: Path) -> None:
     refused("/dev/fd/1000000", "No such file")
 
 
-# Places
-
-
-@pytest.mark.parametrize(
-    "path", ["/etc/passwd/x", ".", "..", "/", "/nowhere/x", "x" * 300, "tests/", "tests/..", "nowhere/", ""]
-)
-def test_a_bad_place_is_refused_in_words(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    refused(path, "can't write")
-
-
-def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import socket
-
-    monkeypatch.chdir(tmp_path)
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind("socket")
-        refused("socket", "it is a socket")
-
-
 # What a kill leaves
 
 
@@ -552,109 +385,3 @@ def test_two_at_once_leave_one_whole(tmp_path: Path) -> None:
         first.write("first")
         write(target, "second")
     assert target.read_text() == "first" and list(tmp_path.iterdir()) == [target]
-
-
-# Files that grow
-
-
-def test_a_new_file_has_its_name_while_it_grows(tmp_path: Path) -> None:
-    target = tmp_path / "recording"
-    with files.growing(str(target)) as file:
-        file.write(b"half")
-        file.flush()
-        assert target.read_bytes() == b"half"
-        file.write(b" and half")
-    assert target.read_bytes() == b"half and half" and list(tmp_path.iterdir()) == [target]
-
-
-def test_an_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
-    target = made(tmp_path / "recording", os.geteuid(), mode=0o640)
-    with files.growing(str(target)) as file:
-        file.write(b"half")
-        file.flush()
-        assert target.read_text() == "old" and (tmp_path / "recording.part").read_bytes() == b"half"
-    assert target.read_bytes() == b"half" and list(tmp_path.iterdir()) == [target]
-    assert owner(target)[2] == 0o640
-
-
-@pytest.mark.parametrize("named", [False, True])
-@pytest.mark.parametrize("exists", [False, True])
-def test_a_kill_leaves_what_has_grown(tmp_path: Path, exists: bool, named: bool) -> None:
-    target = tmp_path / "recording"
-    if exists:
-        made(target, os.geteuid())
-    grow_and_die(target, named)
-    left = {path.name: path.read_text() for path in tmp_path.iterdir() if not path.name.startswith(".iolab-")}
-    assert left == ({"recording": "old", "recording.part": "half"} if exists else {"recording": "half"})
-    with files.growing(str(target)) as file:
-        file.write(b"whole")
-    assert target.read_text() == "whole" and list(tmp_path.iterdir()) == [target]
-
-
-def grow_and_die(target: Path, named: bool) -> None:
-    code = (
-        f"import os, signal; {'del os.O_TMPFILE' if named else ''}\n"
-        "from probes import files\n"
-        f"with files.growing({str(target)!r}) as file:\n"
-        "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == -signal.SIGKILL
-
-
-@pytest.mark.parametrize(("written", "left"), [(b"half", ["recording"]), (b"", [])])
-def test_an_error_leaves_what_has_grown(tmp_path: Path, written: bytes, left: list[str]) -> None:
-    with pytest.raises(RuntimeError), files.growing(str(tmp_path / "recording")) as file:
-        file.write(written)
-        file.flush()
-        raise RuntimeError
-    assert [path.name for path in tmp_path.iterdir()] == left
-
-
-@pytest.mark.parametrize("exists", [False, True])
-def test_two_that_grow_at_once_leave_one_whole(tmp_path: Path, exists: bool) -> None:
-    target = tmp_path / "recording"
-    if exists:
-        made(target, os.geteuid())
-    with files.growing(str(target)) as first:
-        first.write(b"first")
-        with files.growing(str(target)) as second:
-            second.write(b"second")
-        assert target.read_bytes() == b"second"
-    assert target.read_bytes() == b"first" and list(tmp_path.iterdir()) == [target]
-
-
-@as_root
-def test_a_part_that_another_user_planted_stays(folder: Path) -> None:
-    folder.chmod(0o1777)
-    target, secret = made(folder / "recording"), made(folder / "secret")
-    planted = [made(folder / "recording.part", STRANGER), link(folder / "other.part", secret, STRANGER)]
-    made(folder / "other")
-    for name in ("recording", "other"):
-        with files.growing(str(folder / name)) as file:
-            file.write(b"new")
-    assert target.read_text() == (folder / "other").read_text() == "new"
-    assert planted[0].read_text() == "old" and planted[1].is_symlink() and secret.read_text() == "old"
-
-
-@as_root
-def test_what_grows_belongs_to_the_caller_of_sudo(folder: Path, sudo: None) -> None:
-    with files.growing(str(folder / "recording")) as file:
-        assert owner(folder / "recording")[:2] == (CALLER, CALLER + 1)
-        file.write(b"new")
-
-
-def test_a_pipe_is_written_to_at_once() -> None:
-    reader, writer = os.pipe()
-    os.set_inheritable(writer, True)
-    with files.growing(f"/dev/fd/{writer}") as file:
-        file.write(b"new")
-        file.flush()
-        assert os.read(reader, 10) == b"new"
-    os.close(reader)
-    os.close(writer)
-
-
-def test_what_whole_refuses_does_not_grow(tmp_path: Path) -> None:
-    for path in (tmp_path / "missing" / "recording", tmp_path):
-        with pytest.raises(WrongUsage, match="can't write"), files.growing(str(path)):
-            pytest.fail("the work was begun")
