@@ -32,72 +32,95 @@ def fold(compiled: Callable[..., Path]) -> Any:
     return library
 
 
+class Model:
+    """One thread beside the C code: the state that it is in, and the time that it spent in each phase."""
+
+    def __init__(self, fold: Any, start: int) -> None:
+        self._fold, self._thread = fold, ctypes.create_string_buffer(fold.thread_size())
+        self._now, self._entered, self.state = start, 0, "on"
+        self._inside = self._copying = self._woken = False
+        self._spent = self._nothing()
+        self.outside = dict.fromkeys(("wait", "delay", "preempted"), 0)
+
+    @staticmethod
+    def _nothing() -> dict[str, int]:
+        return dict.fromkeys(("wait", "delay", "preempted", "copy", "kernel", "user"), 0)
+
+    def step(self, kind: str, pause: int) -> None:
+        """A pause in the present state, and then the event, where it can happen."""
+        phase = self._phase()
+        self._now += pause
+        (self.outside if not self._inside and phase in self.outside else self._spent)[phase] += pause
+        if self.state == "on":
+            getattr(self, f"_{kind}")()
+        elif self.state == "asleep" and not self._woken:
+            self._fold.waking(self._thread, self._now)
+            self._woken = True
+        elif self.state == "out" and kind == "waking":
+            self._waking()  # of a task that is runnable already: must change nothing
+        else:
+            slept = getattr(self._fold, "in")(self._thread, self._now)
+            assert slept == (self.state == "asleep")
+            self.state = "on"
+
+    def _phase(self) -> str:
+        if self.state == "asleep":
+            return "delay" if self._woken else "wait"
+        if self.state == "out":
+            return "preempted"
+        return "copy" if self._copying else "kernel" if self._inside else "user"
+
+    def figures(self, outside: bool) -> list[int]:
+        """What the C code counted, without the numbers of sleeps and preemptions."""
+        figures = (ctypes.c_uint64 * 6)()
+        self._fold.phases(self._thread, int(outside), figures)
+        return list(figures)[:4]
+
+    def _call(self) -> None:
+        if not self._inside:
+            self._fold.enter(self._thread, 7, self._now)
+            self._spent, self._entered = self._nothing(), self._now
+            self._inside = True
+            return
+        self._fold.leave(self._thread, self._now)
+        counted = self.figures(outside=False)
+        assert counted == [self._spent[name] for name in ("wait", "delay", "preempted", "copy")]
+        assert sum(counted) + self._spent["kernel"] == self._now - self._entered
+        self._inside = self._copying = False
+
+    def _sleep(self) -> None:
+        self._fold.out(self._thread, True, self._now)
+        self.state, self._woken = "asleep", False
+
+    def _preempt(self) -> None:
+        self._fold.out(self._thread, False, self._now)
+        self.state = "out"
+
+    def _waking(self) -> None:
+        self._fold.waking(self._thread, self._now)  # while it runs: stale, unless it goes to sleep and nobody else wakes it
+
+    def _copy(self) -> None:
+        if self._inside:
+            self._fold.copy_start(self._thread, self._now)
+            self._copying = True
+
+    def _copied(self) -> None:
+        if self._inside:
+            self._fold.copy_end(self._thread, self._now)
+            self._copying = False
+
+
 @given(
     st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(1, 10**7)), max_size=60),
     st.integers(1, 10**12),
 )
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_nanosecond_of_a_call_is_in_exactly_one_phase(fold: Any, events: list[Event], start: int) -> None:
-    thread = ctypes.create_string_buffer(fold.thread_size())
-    now, state, copying, woken = start, "user", False, False
-    spent = dict.fromkeys(("wait", "delay", "preempted", "copy", "kernel", "user"), 0)
-    outside = dict.fromkeys(("wait", "delay", "preempted"), 0)
-    inside = False
-    entered = 0
+    model = Model(fold, start)
     for kind, pause in events:
-        # the stretch that ends now
-        if state == "asleep":
-            where = "delay" if woken else "wait"
-        elif state == "out":
-            where = "preempted"
-        else:
-            where = "copy" if copying else "kernel" if inside else "user"
-        now += pause
-        if not inside and where in outside:
-            outside[where] += pause
-        else:
-            spent[where] += pause
-        # the event
-        if state == "asleep":
-            if not woken:
-                fold.waking(thread, now)
-                woken = True
-            else:
-                assert getattr(fold, "in")(thread, now) == 1
-                state = "on"
-        elif state == "out":
-            if kind == "waking":
-                fold.waking(thread, now)  # of a task that is runnable already: must change nothing
-            else:
-                assert getattr(fold, "in")(thread, now) == 0
-                state = "on"
-        elif kind == "call":
-            if inside:
-                fold.leave(thread, now)
-                figures = (ctypes.c_uint64 * 6)()
-                fold.phases(thread, 0, figures)
-                assert list(figures)[:4] == [spent["wait"], spent["delay"], spent["preempted"], spent["copy"]]
-                assert sum(list(figures)[:4]) + spent["kernel"] == now - entered
-                inside = copying = False
-            else:
-                fold.enter(thread, 7, now)
-                spent = dict.fromkeys(spent, 0)
-                inside, entered = True, now
-        elif kind in ("sleep", "preempt"):
-            fold.out(thread, kind == "sleep", now)
-            state, woken = ("asleep", False) if kind == "sleep" else ("out", False)
-        elif kind == "waking":
-            fold.waking(thread, now)  # while it runs: stale, unless it goes to sleep and nobody else wakes it
-        elif kind == "copy" and inside:
-            fold.copy_start(thread, now)
-            copying = True
-        elif kind == "copied" and inside:
-            fold.copy_end(thread, now)
-            copying = False
-    figures = (ctypes.c_uint64 * 6)()
-    if state == "on" or state == "user":
-        fold.phases(thread, 1, figures)
-        assert list(figures)[:3] == [outside["wait"], outside["delay"], outside["preempted"]]
+        model.step(kind, pause)
+    if model.state == "on":
+        assert model.figures(outside=True)[:3] == list(model.outside.values())
 
 
 def test_a_sleep_whose_waker_stayed_hidden_is_all_sleep(fold: Any) -> None:

@@ -106,62 +106,75 @@ def as_it_is(stream: list[Any], **losses: int) -> Recording:
     )
 
 
+_NS = st.integers(1, 10**9)
+
+
 @st.composite
 def life(draw: st.DrawFn) -> list[Any]:
     """The records of one thread's random but lawful life."""
-    ns = st.integers(1, 10**9)
     start = now = draw(st.integers(1, 10**12))
     stream = [record(Kind.THREAD, tid=5, ns_tid=5, ns_tgid=5, start=start, comm="life")]
     out = {"wait": 0, "delay": 0, "preempted": 0, "sleeps": 0, "preemptions": 0}
-    calls = runs = 0
     for _ in range(draw(st.integers(0, 12))):
-        now += draw(ns)
-        what = draw(st.sampled_from(("call", "run", "fault", "preempt")))
+        now += draw(_NS)
+        what = draw(st.sampled_from(("call", "burst", "fault", "preempt")))
         if what == "fault":
-            wait, delay = draw(ns), draw(ns)
-            stream.append(record(Kind.SLEEP, flags=1, off=now, woken=now + wait, on=now + wait + delay, stack=1, waker_stack=2))
-            now += wait + delay
-            out["wait"], out["delay"], out["sleeps"] = out["wait"] + wait, out["delay"] + delay, out["sleeps"] + 1
+            fault = _sleep(draw, now, flags=1)
+            stream.append(fault)
+            now = fault.on
+            out["wait"] += fault.woken - fault.off
+            out["delay"] += fault.on - fault.woken
+            out["sleeps"] += 1
         elif what == "preempt":
-            away = draw(ns)
+            away = draw(_NS)
             now += away
-            out["preempted"], out["preemptions"] = out["preempted"] + away, out["preemptions"] + 1
-        elif what == "run":
-            count, each = draw(st.integers(1, 10**6)), draw(st.integers(1, 1000))
-            buckets = [0] * BURST_BUCKETS
-            buckets[max(i for i in range(BURST_BUCKETS) if bucket_floor(i) <= each)] = count
-            stream.append(
-                record(
-                    Kind.BURST, nr=NUMBERS["recvfrom"], fd=4, ret=-11, count=count, first=now, last=now + 2 * count * each,
-                    total=count * each, longest=each, buckets=tuple(buckets),
-                )
-            )  # fmt: skip
-            now += 2 * count * each
-            runs += count
+            out["preempted"] += away
+            out["preemptions"] += 1
+        elif what == "burst":
+            stream.append(_burst(draw, now))
+            now = stream[-1].last
         else:
-            enter, waits = now, []
-            for _ in range(draw(st.integers(0, 3))):
-                now += draw(ns)
-                waits.append((draw(ns), draw(ns)))
-                stream.append(
-                    record(Kind.SLEEP, off=now, woken=now + waits[-1][0], on=now + sum(waits[-1]), stack=1, waker_stack=2)
-                )
-                now += sum(waits[-1])
-            copy, preempted = draw(st.integers(0, 10**6)), draw(st.integers(0, 10**6))
-            now += copy + preempted + draw(ns)
-            name = draw(st.sampled_from(("recvfrom", "sendto", "epoll_wait", "getpid")))
-            stream.append(
-                record(
-                    Kind.CALL, nr=NUMBERS[name], args=(draw(st.integers(0, 9)), 0, 0, 0), enter=enter, exit=now,
-                    ret=draw(st.integers(-120, 70000)), wait=sum(w for w, _ in waits), delay=sum(d for _, d in waits),
-                    preempted=preempted, copy=copy, sleeps=len(waits), preemptions=1 if preempted else 0,
-                    copied=now if copy else 0,
-                )
-            )  # fmt: skip
-            calls += 1
-    now += draw(ns)
-    stream.append(record(Kind.EXIT, end=now, calls=calls, bursts=runs, comm="life", **out))
+            stream += _call(draw, now)
+            now = stream[-1].exit
+    calls = sum(item.kind == Kind.CALL for item in stream)
+    bursts = sum(item.count for item in stream if item.kind == Kind.BURST)
+    stream.append(record(Kind.EXIT, end=now + draw(_NS), calls=calls, bursts=bursts, comm="life", **out))
     return stream
+
+
+def _sleep(draw: st.DrawFn, off: int, **values: Any) -> Any:
+    wait, delay = draw(_NS), draw(_NS)
+    return record(Kind.SLEEP, off=off, woken=off + wait, on=off + wait + delay, stack=1, waker_stack=2, **values)
+
+
+def _burst(draw: st.DrawFn, first: int) -> Any:
+    """Reads without result, one after the other."""
+    count, each = draw(st.integers(1, 10**6)), draw(st.integers(1, 1000))
+    buckets = [0] * BURST_BUCKETS
+    buckets[max(index for index in range(BURST_BUCKETS) if bucket_floor(index) <= each)] = count
+    return record(
+        Kind.BURST, nr=NUMBERS["recvfrom"], fd=4, ret=-11, count=count, first=first, last=first + 2 * count * each,
+        total=count * each, longest=each, buckets=tuple(buckets),
+    )  # fmt: skip
+
+
+def _call(draw: st.DrawFn, enter: int) -> list[Any]:
+    """The sleeps of a call, then the call."""
+    sleeps: list[Any] = []
+    now = enter
+    for _ in range(draw(st.integers(0, 3))):
+        sleeps.append(_sleep(draw, now + draw(_NS)))
+        now = sleeps[-1].on
+    copy, preempted = draw(st.integers(0, 10**6)), draw(st.integers(0, 10**6))
+    now += copy + preempted + draw(_NS)
+    name = draw(st.sampled_from(("recvfrom", "sendto", "epoll_wait", "getpid")))
+    call = record(
+        Kind.CALL, nr=NUMBERS[name], args=(draw(st.integers(0, 9)), 0, 0, 0), enter=enter, exit=now,
+        ret=draw(st.integers(-120, 70000)), wait=sum(sleep.woken - sleep.off for sleep in sleeps),
+        delay=sum(sleep.on - sleep.woken for sleep in sleeps), preempted=preempted, copy=copy, sleeps=len(sleeps),
+        preemptions=1 if preempted else 0, copied=now if copy else 0,
+    )  # fmt: skip
+    return [*sleeps, call]
 
 
 def one_call(name: str, **values: Any) -> Result:
