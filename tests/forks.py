@@ -23,7 +23,10 @@ from hypothesis import HealthCheck, settings
 _FORK = multiprocessing.get_context("fork")
 # Python looks for cycles after so many new objects. With the usual 700, this takes three quarters of the time of ast.parse.
 _COLLECT = 100_000
-_GROUP = 12  # tests; more would leave a fork alone at the end, fewer would start servers of test_servers.py twice
+_GROUP = 12  # tests; more would leave a fork alone at the end
+# Fixtures of a module that start a process for several tests. A group has only tests of the same process, and more of them:
+# a further group would start a second server, or a second browser, which takes a second of CPU.
+_SHARED, _SHARED_GROUP = ("browser", "server"), 24
 # These wait or compute for seconds, so they begin first, in this order: no fork is then alone at the end.
 _LONGEST = (
     "tests/labs/test_wrong_servers.py",
@@ -115,13 +118,26 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def _groups(items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
-    """Up to 12 tests of a file, in their order; the live tests of a file are one group."""
+    """Up to 12 tests of a file, in their order; the live tests of a file are one group, those of a shared process another."""
     groups: list[list[pytest.Item]] = []
-    for (_, live), file in groupby(items, lambda item: (item.path, item.get_closest_marker("live") is not None)):
+    for (_, live, shared), file in groupby(items, lambda item: (item.path, _is_live(item), _shared(item))):
         tests = list(file)
-        size = len(tests) if live else _GROUP
+        size = len(tests) if live else _SHARED_GROUP if shared else _GROUP
         groups += [tests[start : start + size] for start in range(0, len(tests), size)]
     return sorted(groups, key=lambda group: _place(group[0].nodeid))
+
+
+def _is_live(item: pytest.Item) -> bool:
+    return item.get_closest_marker("live") is not None
+
+
+def _shared(item: pytest.Item) -> list[tuple[str, Any]]:
+    """The processes that the test shares with others: each fixture with its parameter."""
+    if not isinstance(item, pytest.Function):  # a doctest
+        return []
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    fixtures = [name for name in _SHARED if name in item.fixturenames and hasattr(item.module, name)]
+    return [(name, parameters.get(name)) for name in fixtures]
 
 
 def _place(test: str) -> int:
