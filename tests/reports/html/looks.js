@@ -169,8 +169,8 @@ const LOOKS = { figures, words, order, keys, drawn, timeline };
 async function looks(...names) {
   await ready(document.getElementById("tl-view"));
   const found = [];
-  if (document.documentElement.scrollWidth > innerWidth + 1)
-    found.push(`the page is ${document.documentElement.scrollWidth} wide, the screen ${innerWidth}`);
+  if (document.documentElement.scrollWidth > document.documentElement.clientWidth + 1)
+    found.push(`the page is ${document.documentElement.scrollWidth} wide, the screen ${document.documentElement.clientWidth}`);
   for (const name of names) {
     try { LOOKS[name](found); } catch (error) { found.push(`${name}: ${error}`); }
   }
