@@ -221,7 +221,7 @@ def _wait(
     """
     ahead = Ahead(meanwhile) if meanwhile else None
     while (status := process.poll()) is None:
-        info = held.take(0.5)
+        info = held.take(throttling.next_look)
         throttling.look(process.pid)
         if info and info.si_signo != signal.SIGCHLD and not from_the_terminal(info):
             process.send_signal(info.si_signo)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from probes.context import Throttled
 
-_EVERY = 0.5  # seconds between two looks at the groups of processes
+_FIRST, _EVERY = 0.05, 0.5  # seconds between two looks at the groups of processes: at first, and later
 _MOST = 64  # processes that are looked at
 
 
@@ -33,14 +33,20 @@ class Throttling:
         self._first: dict[Path, _Counts] = {}
         self._latest: dict[Path, _Counts] = {}
         self._limits: dict[Path, tuple[int, int]] = {}
-        self._due = 0.0
+        self._due, self._pause = 0.0, _FIRST
         self.look(pid)
+
+    @property
+    def next_look(self) -> float:
+        """Seconds until the next look is due. A program may last less than a second, so the first looks follow soon."""
+        return max(self._due - time.monotonic(), 0.001)
 
     def look(self, pid: int) -> None:
         """Finds the groups that the process and its children are in now, and reads their counts; not too often."""
         if time.monotonic() < self._due:
             return
-        self._due = time.monotonic() + _EVERY
+        self._due = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, _EVERY)
         mounts = _mounts()
         for process in _tree(pid):
             for folder in _folders(process, mounts):

@@ -13,7 +13,7 @@ import pytest
 from probes.capture.throttling import Throttling
 from tests.conftest import cannot, iolab
 
-COMPUTES = "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done"
+COMPUTES = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done"
 
 
 @contextlib.contextmanager
@@ -52,6 +52,11 @@ def test_the_limit_of_a_group_is_a_finding_and_its_right_twin_is_quiet(kernel: N
     assert f"the control group {folder} (cpu.max: 4.0 ms in each 100.0 ms) was throttled" in found[True]["evidence"]
     assert f"{folder}/cpu.max" in found[True]["remedy"]
     assert "control group" not in found[False]["evidence"]
+
+
+def test_the_first_looks_follow_soon() -> None:
+    throttling = Throttling(os.getpid())
+    assert 0 < throttling.next_look <= 0.05
 
 
 def test_groups_of_this_process_are_read() -> None:
