@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from probes.patience import PATIENCE
 
 _EVERY = 0.03  # seconds between two checks
+_MOMENT, _TWICE = 0.001, 2  # seconds between two checks of a server's last work, and how many must find it asleep
 _PROOF, _LEAST = 0.25, 0.8  # seconds on a CPU, and seconds of checks: a runtime may compile after much work
 _LONGEST = 8.0  # seconds: on a busy machine a thread gets a small part of a CPU
 
@@ -39,14 +40,30 @@ class Awake:
         )
 
 
+def until_asleep(process: int, cpu: float) -> bool:
+    """Waits until all threads of this process and of its descendants sleep. False: a thread used so many seconds of CPU time.
+
+    A thread that was woken, and waits for a CPU, is in state R. So a server whose threads all sleep has handled everything that
+    has arrived at its sockets. It is checked twice: a thread may wake another that was checked before, and sleep then.
+    """
+    end, first, asleep = time.monotonic() + _LONGEST * PATIENCE, dict[Path, int](), 0
+    while asleep < _TWICE:
+        running = dict(_running([*_tasks(process), *_threads(process)]))
+        first, asleep = running | first, 0 if running else asleep + 1
+        if any(now - first[task] > 1e9 * cpu for task, now in running.items()) or time.monotonic() > end:
+            return False
+        time.sleep(_MOMENT)
+    return True
+
+
 async def awake(process: int) -> Awake | None:
     """A thread among the descendants of this process that never sleeps; None if each of them was asleep at a check."""
     begin, looks = time.monotonic(), 1
-    first = dict(_times(process))
+    first = dict(_running(_threads(process)))
     candidates = dict(first)
     while candidates and time.monotonic() < begin + _LONGEST * PATIENCE:
         await asyncio.sleep(_EVERY)
-        now = {task: cpu for task, cpu in _times(process) if task in candidates}
+        now = {task: cpu for task, cpu in _running(_threads(process)) if task in candidates}
         candidates, looks = now, looks + 1
         used = {task: (cpu - first[task]) / 1e9 for task, cpu in now.items()}
         worst = max(used, key=lambda task: used[task], default=None)
@@ -56,13 +73,20 @@ async def awake(process: int) -> Awake | None:
     return None
 
 
-def _times(process: int) -> Iterator[tuple[Path, int]]:
-    """The time on a CPU, ns, of each thread of the descendants that does not sleep now, by the thread's folder in /proc."""
-    for task in _threads(process):
+def _running(tasks: Iterable[Path]) -> Iterator[tuple[Path, int]]:
+    """The time on a CPU, ns, of each of these threads that does not sleep now, by the thread's folder in /proc."""
+    for task in tasks:
         with contextlib.suppress(OSError, ValueError):
             state = (task / "stat").read_text().rpartition(")")[2].split()[0]
             if state == "R":
                 yield task, int((task / "schedstat").read_text().split()[0])
+
+
+def _tasks(process: int) -> list[Path]:
+    """The threads of a process; none if it has ended."""
+    with contextlib.suppress(OSError):
+        return [*Path(f"/proc/{process}/task").iterdir()]
+    return []
 
 
 def _threads(process: int) -> Iterator[Path]:

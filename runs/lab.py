@@ -30,6 +30,7 @@ from probes.measure.result import Result
 from probes.patience import PATIENCE
 from probes.recording import Recording
 from runs import accounts
+from runs.awake import until_asleep
 from runs.clients import Request, encoded
 from runs.link import Link
 from runs.processes import Child, ChildEnded
@@ -38,6 +39,7 @@ from servers.__main__ import missing as server_lacks
 from servers.__main__ import speaks_udp
 
 Progress = Callable[[str], None]
+_LAST_WORK = 0.02  # seconds of CPU for what a server does when its clients have closed; a server that polls never sleeps
 _SPREAD = 4  # times as far apart come clients that a lab spreads, where IOLAB_SLOW says that each takes longer to serve
 
 
@@ -238,6 +240,7 @@ def serve(
             raise _whose_end(server, case) or error from error
         if any(client.gave_up for client in run.seen.clients) and (broken := _whose_end(server, case)):
             raise broken
+        until_asleep(server.pid, _LAST_WORK)
         witness = accounts.witness(server.pid, before)
         witness = dataclasses.replace(witness, memory_bytes=max(witness.memory_bytes, run.memory_bytes))
         server.end()

@@ -7,10 +7,14 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from runs.awake import Awake, awake
+from labs.kit.lab import Case
+from labs.kit.traffic import Traffic
+from runs.awake import Awake, awake, until_asleep
+from runs.lab import serve
 
 
 @contextlib.contextmanager
@@ -41,6 +45,18 @@ def test_a_thread_that_never_sleeps(work: Callable[[], object], found: bool) -> 
         thread = asyncio.run(awake(parent))
     assert bool(thread) == found, thread
     assert thread is None or (thread.looks > 2 and thread.cpu > 0.2)
+
+
+@pytest.mark.parametrize(("work", "asleep"), [(signal.pause, True), (lambda: None, False)], ids=["sleeps", "polls"])
+def test_until_all_threads_sleep(work: Callable[[], object], asleep: bool) -> None:
+    with parent_of(work) as parent:
+        assert until_asleep(parent, 1 if asleep else 0.05) == asleep
+
+
+def test_a_server_handles_the_end_of_its_clients_before_it_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVED", str(tmp_path / "served"))
+    serve(Case("", "tests.runs.ends_late:serve"), Traffic(clients=1, messages=1, gap_ms=1), cookie=None)
+    assert (tmp_path / "served").exists()
 
 
 def test_the_words() -> None:
