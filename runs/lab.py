@@ -39,7 +39,9 @@ from servers.__main__ import missing as server_lacks
 from servers.__main__ import speaks_udp
 
 Progress = Callable[[str], None]
-_LAST_WORK = 0.02  # seconds of CPU for what a server does when its clients have closed; a server that polls never sleeps
+# Seconds of CPU for what a server does before its clients come (a pool may still fork its processes when it listens already),
+# and when they have closed. A server that polls never sleeps.
+_FIRST_WORK = _LAST_WORK = 0.02
 _SPREAD = 4  # times as far apart come clients that a lab spreads, where IOLAB_SLOW says that each takes longer to serve
 
 
@@ -231,6 +233,7 @@ def serve(
         words, within = ("--with-parent", str(os.getpid()), *options), link.server if link else ()
         server = stack.enter_context(Child("servers", case.server, *words, within=within, invitation=cookie))
         host, port = _address(server)
+        until_asleep(server.pid, _FIRST_WORK)
         before = accounts.accounts(server.pid)
         clients = clients or stack.enter_context(clients_process(link))
         clients.answer(encoded(Request(host, port, traffic, hold=steady)))

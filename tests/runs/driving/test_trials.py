@@ -67,6 +67,13 @@ def one_read(connection: socket.socket) -> None:
     connection.sendall(connection.recv(65536))
 
 
+def one_message(connection: socket.socket) -> None:
+    one_read(connection)
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(65536):  # a close with unread data sends a reset, which may overtake the end of the stream
+        pass
+
+
 def one_send(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     while data := connection.recv(1 << 20):
@@ -162,7 +169,7 @@ def test_a_right_server_passes_every_trial(drive: Callable[..., Outcome], trial:
     ("trial", "serve", "own_thread", "words"),
     [
         ("traffic", changes_a_byte, True, "byte 63 of 64 is"),
-        ("traffic", one_read, True, "the server closed the connection before its echo: 0 of 64 bytes came back"),
+        ("traffic", one_message, True, "the server closed the connection before its echo: 0 of 64 bytes came back"),
         ("silent_client", talk, False, "while one client was silent, another client was not served"),
         ("slow_reader", talk, False, "while one client did not read its reply, another client was not served"),
         ("slow_reader", one_send, True, "131,072 bytes came"),
