@@ -226,8 +226,7 @@ def serve(
     have sent other traffic before. Raises LabBroken; NotHere if the server says that it can't be run on this machine.
     """
     traffic = _of(case, traffic)
-    longer = link.seconds(traffic) if link else 0
-    traffic = link.paced(traffic) if link else traffic
+    longer, traffic = (link.seconds(traffic), link.paced(traffic)) if link else (0, traffic)
     options = [*case.options, *(["--udp"] if traffic.udp else []), *(["--host", link.host] if link else [])]
     with contextlib.ExitStack() as stack:
         words, within = ("--with-parent", str(os.getpid()), *options), link.server if link else ()

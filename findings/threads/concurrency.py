@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from findings.evidence import created, sleeps_while_unread
 from findings.sleeps.asleep import slept_besides, slept_in
-from findings.spans import most_at_once
+from findings.spans import Covered, most_at_once
 from findings.view import Finding, Run, confirmed, ended_by_signal, failed, unavailable
 from probes.context import TrafficRun
 from probes.kernel import syscalls
+from probes.measure.queues import Queue
 from probes.measure.result import Call, Thread
 from probes.words import count, ms, plural
 
@@ -50,7 +51,8 @@ def own_reader_each(run: Run, unit: str) -> Finding:
 
     The evidence counts connections and readers, and how many readers slept in recv at one moment. With few short pauses there
     may be no such moment; then the connections count whose first read had begun and whose last read had not ended. Readers
-    that share a lock are no evidence then: the data of their connections is unread while they sleep for the lock.
+    that share a lock are no evidence then: the data of their connections is unread while they sleep for the lock, or they
+    sleep for it while another reader waits for its own client.
     """
     served = services(run)
     readers = [_units(run, service, unit) for service in served]
@@ -73,9 +75,12 @@ def own_reader_each(run: Run, unit: str) -> Finding:
     if begun < 2 and most_at_once(_stays(run)) < 2:
         return unavailable(f"{evidence}; no 2 clients were connected at the same time: use --messages 3 or more")
     unread, locked = _unread_and_locked(run)
-    if begun > 1 and locked < 0.5 * unread:
+    asleep, behind = _asleep_and_behind(run, served)
+    if begun > 1 and locked < 0.5 * unread and behind <= 0.5 * asleep:
         return confirmed(evidence)
-    if begun > 1:
+    if begun > 1 and locked < 0.5 * unread:
+        evidence += f"; for {ms(behind)} of the {ms(asleep)} in which a {unit} slept in recv, another slept for a lock"
+    elif begun > 1:
         evidence += f"; for {ms(locked)} of the {ms(unread)} in which data was unread, its {unit} slept for a lock"
     elif locked < 0.5 * unread and not _accepted_late(run, served):
         return unavailable(f"{evidence}; the data of the others waited for a CPU, not for a lock or for accept: try again")
@@ -107,6 +112,24 @@ def _unread_and_locked(run: Run) -> tuple[int, int]:
     """How long the data of all messages was unread, and for how long of this its thread slept for a lock, ns."""
     sleeps = sleeps_while_unread(run, "futex")
     return sum(unread for _slept, unread in sleeps), sum(slept for slept, _unread in sleeps)
+
+
+def _asleep_and_behind(run: Run, served: list[Service]) -> tuple[int, int]:
+    """How long a reader slept in recv, and for how long of this another connection's reader slept for a lock, ns.
+
+    A reader that sleeps in recv holds no lock of the interpreter: Python releases it before it calls recv.
+    """
+    sleeps = [sleep for call in run.reads if call.socket for sleep in call.sleeps]
+    locks = Covered(
+        (sleep.off, sleep.woken)
+        for service in served
+        for thread in service.threads
+        for call in run.calls_of[thread]
+        if service.begin <= call.enter and call.exit <= service.end
+        for sleep in call.sleeps
+        if sleep.queue == Queue.FUTEX
+    )
+    return sum(sleep.wait for sleep in sleeps), sum(locks.within(sleep.off, sleep.woken) for sleep in sleeps)
 
 
 def cost_of_each(run: Run, unit: str) -> Finding:

@@ -20,7 +20,7 @@ from servers.kit.echo import talk
 WRONG = {
     "joined_at_once": "times in futex",
     "one_lock": "times in futex",
-    "lock_for_each_message": "its thread slept for a lock",
+    "lock_for_each_message": "slept for a lock",
     "no_thread": "the server created 0 threads",
     "pool": "3 of these existed before their connection",
     "executor": "3 stayed after it",
