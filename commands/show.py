@@ -14,7 +14,7 @@ from probes.words import count
 if TYPE_CHECKING:
     from probes.recording import Recording
 
-_SHOWN = 75_000  # calls and sleeps: a report is made of them in three seconds and 400 MB, also where the file has millions
+_SHOWN = 75_000  # calls and sleeps: a report with so many takes 3 s and 400 MB, even if the file has millions
 
 HELP = (
     options.REPORT_HELP
@@ -26,8 +26,8 @@ HELP = (
     | predicting.HELP
     | {
         "file": "a recording that --save wrote",
-        "details": "how many calls and sleeps of a trace to read, from its beginning on (default: 75,000), or all; files for"
-        " other programs always get all. Counts and sums are exact in any case",
+        "details": "how many calls and sleeps of a trace to read, from its beginning on, or all (default: 75,000; for files for"
+        " other programs, all). Counts and sums are exact in any case",
         "seed": "seed of the questions of --predict (default: that of the recording)",
     }
 )
@@ -75,21 +75,21 @@ def show(
 
 
 def _loaded(file: str, most_details: int | None) -> Recording:
-    """The recording. Says on stderr what is wrong with it, and how much of it is left out."""
+    """Reads the recording. Prints on stderr how many calls it leaves out, and whether the seal is broken."""
     from probes.recording import load
     from probes.seal import State
 
     recording = load(Path(file), most_details)
     if recording.left_out:
-        words = f"{file} has {count(recording.left_out, 'call')} with details beyond the part that this report reads"
-        outputs.progress(f"{words}: --details all reads them, too, which takes about 1 s and 50 MB for 50,000 calls")
+        words = f"this report leaves out the details of {count(recording.left_out, 'call')} in {file}"
+        outputs.progress(f"{words}: --details all reads all of them, which takes about 1 s and 50 MB per 50,000 calls")
     if recording.seal.state in (State.BROKEN, State.LATE):
         outputs.progress(f"the seal of {file} is broken: the file was changed after the run")
     return recording
 
 
 def _budget(details: str, files: exports.Exports) -> int | None:
-    """How many calls and sleeps are read; None: all. Raises WrongUsage."""
+    """How many calls and sleeps to read; None: all. Raises WrongUsage."""
     if details == "all" or (not details and files != exports.NOTHING):
         return None
     wanted = options.number("details", details.replace(",", "")) if details else _SHOWN
