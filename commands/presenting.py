@@ -96,7 +96,7 @@ def present(
 
 
 def load_ahead(json: bool) -> None:
-    """Imports what `present` needs, which takes 0.15 s."""
+    """Imports the modules that `present` needs, which takes 0.15 s."""
     import runs.lab
     import runs.report  # noqa: F401
 

@@ -1,8 +1,9 @@
 """`invoke test`: the linters and the tests, several processes at a time.
 
-One process collects the live tests, and one the pure tests; forks of it run them (tests/forks.py). Live tests mostly wait: for
-traffic, for sleeps, for processes. So several forks run them at a time. The linters and the pure tests run beside them with
-lower priority, and use the CPU time that live tests leave. The tests that compare durations run first, alone.
+One process collects the live tests, another process collects the pure tests, and their forks run the tests (tests/forks.py).
+Live tests mostly wait: for traffic, for sleeps, for processes. So several forks run them at a time. The linters and the pure
+tests run beside them with lower priority, and use the CPU time that live tests leave. The tests that compare durations run
+first, alone.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _LIVE, _PURE = ("pytest", "-m", "live"), ("pytest", "-m", "not live")
 _TIMED = ("tests/test_start.py", "tests/probes/measure/test_notified.py")  # compare durations, so they run alone
 _IN_FORKS = ("-p", "tests.forks", "tests", "--forks")
 _LIVE_FORKS = "3"
-_PURE_FORKS, _PURE_FORKS_BESIDE_LIVE = "4", "2"  # four, as some tests wait; beside live tests no CPU is left for four
+_PURE_FORKS, _PURE_FORKS_BESIDE_LIVE = "4", "2"  # some tests wait, so 4; beside live tests, no CPU is left for 4
 
 
 @dataclass(frozen=True)
