@@ -301,7 +301,7 @@ class Following:
         return not wanted.part or (wanted.part.has_thread(who) and wanted.part.has_call(call))
 
     def _cause(self, sleep: Sleep) -> Cause:
-        """What ended a sleep: as findings/sleeps/causes.py finds it after the run, from the threads that are alive now."""
+        """What ended a sleep. Only the threads that live now are known; findings/sleeps/causes.py finds it after the run."""
         waker = sleep.waker
         if waker is None:
             return Cause(())

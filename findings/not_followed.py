@@ -87,7 +87,7 @@ def _reads(result: Result) -> Iterator[tuple[Call, _Family]]:
 
 
 def _in_order(result: Result) -> Iterable[Thread | Call]:
-    """The starts of threads and the ends of the calls that matter, in the order of time."""
+    """The starts of threads, and the ends of the calls that read data or change a table, in the order of time."""
     calls = (
         call
         for call in result.calls

@@ -100,7 +100,7 @@ class _Tally:
             self._short_moved += call.bytes
 
     def row(self, name: str) -> CallOutcomes:
-        """The sums, the most frequent outcome first."""
+        """The row with the sums, the most frequent outcome first."""
         counts, errors = collections.Counter(self._counts), collections.Counter(self._errors)
         return CallOutcomes(name, dict(counts.most_common()), dict(errors.most_common()), self._short_asked, self._short_moved)
 
@@ -124,7 +124,7 @@ def _outcome(call: Call, after_signal: Outcome | None) -> tuple[Outcome, int | N
         return after_signal, None
     if call.result is None:
         return Outcome.UNFINISHED, None
-    if not call.result or call.errno:  # of a call with another result, none of these is true
+    if not call.result or call.errno:  # these outcomes need the result 0 or an error
         if _timed_out(call):
             return Outcome.TIMED_OUT, None
         if call.errno:

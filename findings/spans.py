@@ -12,7 +12,7 @@ Ns = TypeVar("Ns", int, float)
 
 
 def overlap(begin: Ns, end: Ns, other_begin: Ns, other_end: Ns) -> Ns:
-    """How long two spans have in common; 0 if they do not overlap.
+    """The time that is in both spans; 0 if they do not overlap.
 
     >>> overlap(0, 10, 5, 20), overlap(0, 10, 10, 20), overlap(0, 10, 15, 20)
     (5, 0, 0)
@@ -72,7 +72,7 @@ def sums(spans: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int, int]]:
 
 
 class Covered:
-    """The time that some spans cover, to be asked for parts of it. Spans that overlap count once.
+    """The time that some spans cover. Time that is in several spans counts once.
 
     >>> Covered([(0, 10), (5, 20), (30, 40)]).within(15, 35)
     10
@@ -88,7 +88,7 @@ class Covered:
             self._sums.append(self._sums[-1] + end - begin)
 
     def within(self, begin: int, end: int) -> int:
-        """How much of that time the spans cover, ns."""
+        """How much of the time from `begin` to `end` the spans cover, ns."""
         return self._until(end) - self._until(begin) if end > begin else 0
 
     def _until(self, moment: int) -> int:
@@ -97,7 +97,7 @@ class Covered:
 
 
 class Spread:
-    """Amounts, each spread evenly over a span, to be asked how much of them falls into a time.
+    """Amounts, each spread evenly over a span.
 
     >>> Spread([(0, 10, 5), (5, 20, 30)]).within(5, 10)
     12.5
@@ -110,8 +110,8 @@ class Spread:
                 changes[begin] += amount / (end - begin)
                 changes[end] -= amount / (end - begin)
         self._moments = sorted(changes)
-        self._rates: list[float] = []  # after each moment
-        self._sums: list[float] = []  # until each moment
+        self._rates: list[float] = []  # the amount per ns after each moment
+        self._sums: list[float] = []  # the amount until each moment
         rate = whole = 0.0
         for before, at in itertools.pairwise([*self._moments[:1], *self._moments]):
             whole += rate * (at - before)
@@ -120,7 +120,7 @@ class Spread:
             self._sums.append(whole)
 
     def within(self, begin: int, end: int) -> float:
-        """How much falls into that time."""
+        """How much of the amounts is between `begin` and `end`."""
         return self._until(end) - self._until(begin)
 
     def _until(self, moment: int) -> float:

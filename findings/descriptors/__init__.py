@@ -1,1 +1,1 @@
-"""What lies behind the descriptors of a program: their lives, sockets, connections, unread data."""
+"""The descriptors of a program: their lives, sockets, connections, and unread data."""

@@ -1,1 +1,1 @@
-"""Who the threads and processes of a run are: roles, groups, names, event loops, beginnings and ends."""
+"""The threads and processes of a run: roles, groups, names, event loops, beginnings and ends."""

@@ -50,9 +50,9 @@ def own_reader_each(run: Run, unit: str) -> Finding:
     """Each connection has a thread (or a process) of its own that reads it, and these wait at the same time.
 
     The evidence counts connections and readers, and how many readers slept in recv at one moment. With few short pauses there
-    may be no such moment; then the connections count whose first read had begun and whose last read had not ended. Readers
-    that share a lock are no evidence then: the data of their connections is unread while they sleep for the lock, or they
-    sleep for it while another reader waits for its own client.
+    may be no such moment. Then the evidence is how many connections were between their first and their last read. It does not
+    count if the readers share a lock. Such readers sleep for the lock while the data of their connections is unread, or while
+    another reader sleeps in recv for its own client.
     """
     served = services(run)
     readers = [_units(run, service, unit) for service in served]
@@ -75,11 +75,11 @@ def own_reader_each(run: Run, unit: str) -> Finding:
     if begun < 2 and most_at_once(_stays(run)) < 2:
         return unavailable(f"{evidence}; no 2 clients were connected at the same time: use --messages 3 or more")
     unread, locked = _unread_and_locked(run)
-    asleep, behind = _asleep_and_behind(run, served)
-    if begun > 1 and locked < 0.5 * unread and behind <= 0.5 * asleep:
+    asleep, queued = _asleep_and_queued(run, served)
+    if begun > 1 and locked < 0.5 * unread and queued <= 0.5 * asleep:
         return confirmed(evidence)
     if begun > 1 and locked < 0.5 * unread:
-        evidence += f"; for {ms(behind)} of the {ms(asleep)} in which a {unit} slept in recv, another slept for a lock"
+        evidence += f"; for {ms(queued)} of the {ms(asleep)} in which a {unit} slept in recv, another {unit} slept for a lock"
     elif begun > 1:
         evidence += f"; for {ms(locked)} of the {ms(unread)} in which data was unread, its {unit} slept for a lock"
     elif locked < 0.5 * unread and not _accepted_late(run, served):
@@ -114,10 +114,10 @@ def _unread_and_locked(run: Run) -> tuple[int, int]:
     return sum(unread for _slept, unread in sleeps), sum(slept for slept, _unread in sleeps)
 
 
-def _asleep_and_behind(run: Run, served: list[Service]) -> tuple[int, int]:
-    """How long a reader slept in recv, and for how long of this another connection's reader slept for a lock, ns.
+def _asleep_and_queued(run: Run, served: list[Service]) -> tuple[int, int]:
+    """How long readers slept in recv, and for how much of this time another reader slept for a lock, ns.
 
-    A reader that sleeps in recv holds no lock of the interpreter: Python releases it before it calls recv.
+    A reader that sleeps in recv does not hold the interpreter's lock: Python releases it before it calls recv.
     """
     sleeps = [sleep for call in run.reads if call.socket for sleep in call.sleeps]
     locks = Covered(

@@ -1,8 +1,8 @@
 """The start-up of a program, kept apart from its service: it loads, reads its configuration, creates its threads.
 
-A server's process begins to serve with its first wait for clients (findings/threads/roles.py); any other program with its first
-wait in an event loop. A process that never waits like that, and that ended before the first one served, belongs to the
-start-up.
+A process of a server begins to serve with its first wait for clients (findings/threads/roles.py). A process of another program
+begins to serve with its first wait in an event loop. A process without such a wait belongs to the start-up if it ended before
+the first process served.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class StartUp:
 
     @cached_property
     def _until(self) -> dict[int, int]:
-        """Until when each thread's calls belong to the start-up, ns."""
+        """The end of the start-up for each thread, ns."""
         return {thread: self.begins.get(process, self.first) for thread, process in self.process_of.items()}
 
     @cached_property
