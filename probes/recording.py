@@ -104,7 +104,7 @@ class Recording:
     context: Context  # the command or the lab, its traffic, the witnesses' figures
     layouts: Mapping[Kind, Layout] = field(default_factory=lambda: LAYOUTS)  # of the records
     windows: tuple[tuple[int, int], ...] = ()  # when calls and sleeps were reported one by one, monotonic ns; empty: always
-    left_out: int = 0  # calls that the file has one by one, and `data` has not (load)
+    left_out: int = 0  # calls that the file has one by one, and `data` does not (load)
     seal: seal.Seal = field(default=seal.Seal(), compare=False)  # of the file that it was read from
 
     def stack(self, number: int) -> tuple[str, ...]:
@@ -243,7 +243,7 @@ def _described(probes: tuple[Probe, ...]) -> list[dict[str, Any]]:
 
 def load(path: Path, most_details: int | None = None) -> Recording:
     """Reads a saved recording, and checks all that it holds beside the records. Raises WrongUsage for a file that is missing,
-    damaged, or of a newer iolab. `most_details`: how many calls and sleeps are read of a trace, from its beginning on; None:
+    damaged, or of a newer iolab. `most_details`: how many calls and sleeps of a trace to read, from its beginning on; None:
     all.
     """
     try:
@@ -275,7 +275,7 @@ _DAMAGE = (*zipped.DAMAGE, zlib.error, KeyError, ValueError, OverflowError, Recu
 
 
 def _read(file: IO[bytes], most_details: int | None) -> Recording:
-    """The recording from the chunks after the first line. One that has no end is cut off: what is in it counts until then."""
+    """The recording from the chunks after the first line. A recording without an END chunk was cut off, and ends there."""
     meta: dict[str, Any] = {}
     stacks: dict[str, Any] = {}
     data, texts, last, sums = Records(most_details), bounds.Texts(), ChunkKind.HEAD, snapshots.Latest()
@@ -368,9 +368,7 @@ class _Meta:
 
 
 def _recording(meta: dict[str, Any], data: bytes, records: Records | None = None) -> Recording:
-    """The recording. `records` knows what was left out of the data. Raises ValueError if something else of it is missing, or is
-    not what it must be.
-    """
+    """The recording. `records` knows what was left out of `data`. Raises ValueError if anything else is missing or wrong."""
     records = records or Records()
     if absent := _KEYS - set(meta):
         raise ValueError(f"{min(absent)} is missing")

@@ -1,9 +1,9 @@
-"""Leaves calls out of the records that a recording keeps, where more calls are reported than the recording has room for.
+"""Leaves out calls where there are more than a recording or a report has room for.
 
-`trace --follow` shows each call, and its recording keeps the calls of the budget (capture/details.py). A report on a large
-recording is made of the first calls (beginning.py). What is left out is what the kernel side would not have reported: a call is
-kept with its sleeps or left out with them, and the record of a thread's end counts what is kept. The sums have every call in
-any case.
+`trace --follow` shows every call, and its recording keeps the calls of the budget (capture/details.py). A report on a large
+recording has its first calls (beginning.py). The records that are kept look as if the kernel side had reported only them. A
+call is kept with its sleeps, or left out with them. The record of a thread's end counts what is kept. The sums have every call
+in any case.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Thinner:
         self._at_work = False
         self._keeps: dict[int, bool] = {}  # by thread; a thread that is not in it keeps its records
         self._left_out: dict[int, _LeftOut] = collections.defaultdict(_LeftOut)
-        self._of_ended = 0  # calls left out of threads whose ends have come
+        self._of_ended = 0  # calls that were left out, of threads that have ended
 
     @property
     def left_out(self) -> int:
-        """How many calls were left out; a burst counts each of its calls."""
+        """How many calls were left out; a burst counts as each of its calls."""
         return self._of_ended + sum(left_out.calls + left_out.bursts for left_out in self._left_out.values())
 
     def keep(self, data: bytes) -> bytes:
-        """The records that are kept, of whole packed records."""
+        """The records to keep, of these complete packed records."""
         if self.wanted and not self._at_work:
             return data
         self._at_work = True
@@ -57,7 +57,7 @@ class Thinner:
         while at < end:
             kind, thread = read(source, at)
             size = sizes[kind]
-            if kind == _CALL and not wanted and not keeps.get(thread, True):  # most records: without a function for each
+            if kind == _CALL and not wanted and not keeps.get(thread, True):  # most records: no function call, to save time
                 self._left_out[thread].calls += 1
             elif self._keeps_record(source, at, kind, thread):
                 at += size

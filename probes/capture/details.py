@@ -16,8 +16,8 @@ RECORD = 256  # bytes of a call in the ring
 _WINDOW = 40_000_000  # ns
 _LONGEST_PAUSE = 0.1  # seconds
 _LATER = 1.125  # the next window begins so many times later
-_SHARE = 32  # a sample takes at most this part of what is left: a program of 2 million calls/s has samples for minutes
-_LEAST = 64 * RECORD
+_SHARE = 32  # a sample takes at most this part of the rest, so a program of 2 million calls/s has samples for minutes
+_LEAST = 64 * RECORD  # bytes that a sample may take in any case, if they are left
 
 
 class Budget:
@@ -37,7 +37,8 @@ class Budget:
 
     def wants(self, taken: int, now: int, reported: bool = True, closed: int = 0) -> bool:
         """Whether details are wanted from now on. `taken`: bytes of records so far. `reported`: False while the kernel side
-        reports no calls one by one for another reason. `closed`: when the kernel side ended the open window (see `grant`).
+        reports no calls one by one for another reason. `closed`: when the kernel side ended the open window (see `grant`); 0:
+        it did not.
         """
         if self._began is None:
             self._began = self.opened = now
@@ -58,7 +59,7 @@ class Budget:
             self._next = max((now - self._began) * _LATER, now - self._began + _WINDOW)
 
     def grant(self, taken: int) -> int:
-        """How many bytes of details the kernel side may report in the window that opens now. It then ends the window itself."""
+        """How many bytes of details the kernel side may report in the window that opens now. After that, it ends the window."""
         if self.records is None:
             return max(self.most_bytes - taken, 0)
         limit = min(self.records * RECORD, self.most_bytes)

@@ -35,9 +35,7 @@ def _lasting_parent() -> str:
 
 @dataclass(frozen=True)
 class Orders:
-    """The orders of the process. `details`, `most_bytes`: as a Budget has them. `walk_every`, `callbacks`: as Settings has
-    them.
-    """
+    """The orders for the process. `details`, `most_bytes`: for its Budget. `walk_every`, `callbacks`: for its Settings."""
 
     ring_bytes: int
     details: int | None
@@ -59,8 +57,8 @@ class Windows:
     full: bool = False
 
     def until(self, end: int, closed: int = 0) -> tuple[tuple[int, int], ...]:
-        """All windows of a recording that ended then. `closed`: the kernel side ended a window, and the process may have been
-        killed before it knew.
+        """All windows of a recording that ended at `end`. `closed`: when the kernel side ended the last window; 0: it did not.
+        The process may have been killed before it could read this.
         """
         if self.opened is not None and closed > self.opened:
             end = closed

@@ -1,8 +1,8 @@
-"""What any tool pays that attaches to every system call, until SIGINT or SIGTERM: `python -m probes.capture.floor`.
+"""The lowest cost of a tool that attaches to every system call. `python -m probes.capture.floor` runs until SIGINT or SIGTERM.
 
-Without a process: two programs that do nothing, at the entry and the exit of each call. The kernel then takes its slower path
-through every call (SYSCALL_WORK_SYSCALL_TRACEPOINT). With the id of a process: the two programs find the process in a table and
-read the clock. A tool needs no less to know how long calls take. At the end the number of calls is printed.
+Without an argument, it attaches two programs that do nothing to the entry and the exit of each call. The kernel then takes its
+slower path through every call (SYSCALL_WORK_SYSCALL_TRACEPOINT). With a process id, the two programs look up the process in a
+map and read the clock. A tool must do at least this to know how long calls take. At the end, it prints the number of calls.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ENDING = {signal.SIGINT, signal.SIGTERM}
 
 
 def main() -> None:
-    """Attaches the programs, says so, and waits for a signal."""
+    """Attaches the programs, prints "attached", and waits for a signal."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     process = int(sys.argv[1]) if len(sys.argv) > 1 else None
     with quiet():

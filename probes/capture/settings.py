@@ -23,10 +23,10 @@ class Settings:
         self._fd, self._walk_every, self._callbacks = fd, walk_every, callbacks
 
     def set(self, *, details: bool, most_bytes: int = UNBOUNDED) -> None:
-        """Whether calls and sleeps are reported one by one from now on, and how many bytes of them."""
+        """Sets whether calls and sleeps are reported one by one from now on, and how many bytes of them at most."""
         update(self._fd, _KEY, _VALUE.pack(details, self._walk_every, self._callbacks, 0, most_bytes, 0))
 
     def closed(self) -> int:
-        """When the kernel side ended the details that were wanted last (ns); 0: it did not."""
+        """When the kernel side ended the details since the latest `set` (ns); 0: it did not."""
         *_, closed = _VALUE.unpack(lookup(self._fd, _KEY, _VALUE.size))
         return int(closed)

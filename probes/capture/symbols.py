@@ -34,8 +34,9 @@ class Symbols:
         self._names: dict[int, str] = {}
 
     def name(self, address: int) -> str:
-        """The function at an address; "?" where the kernel gives no name. A run has thousands of stacks of a few hundred
-        addresses.
+        """The function at an address; "?" where the kernel gives no name.
+
+        Each address is looked up once: a run has thousands of stacks, but only a few hundred addresses.
         """
         found = self._names.get(address)
         if found is None:

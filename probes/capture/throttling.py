@@ -16,8 +16,8 @@ from pathlib import Path
 
 from probes.context import Throttled
 
-_FIRST, _EVERY = 0.05, 0.5  # seconds between two looks at the groups of processes: at first, and later
-_MOST = 64  # processes that are looked at
+_FIRST, _EVERY = 0.05, 0.5  # seconds between two checks of the groups: at first, and later
+_MOST = 64  # processes whose groups are checked
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class _Counts:
 
 
 class Throttling:
-    """The groups of some processes and of their children, from the first look on. A process may enter a group later."""
+    """The groups of some processes and of their children, from the first check on. A process may enter a group later."""
 
     def __init__(self, pid: int) -> None:
         self._first: dict[Path, _Counts] = {}
@@ -38,7 +38,7 @@ class Throttling:
 
     @property
     def next_look(self) -> float:
-        """Seconds until the next look is due. A program may last less than a second, so the first looks follow soon."""
+        """Seconds until the next check. A program may last less than a second, so the first checks have short pauses."""
         return max(self._due - time.monotonic(), 0.001)
 
     def look(self, pid: int) -> None:

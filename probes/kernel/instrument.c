@@ -1,8 +1,8 @@
 /* What all programs of the instrument share: its maps, the lookup of a followed thread, room for records, kernel stacks.
  *
  * Needs the constants of probes/capture/constants.py and the records of records.py, which stand before this text, and kernel.h
- * and fold.h. Offers thread_of, current_thread, count, hit, add_to_u64, REPORT, submit, spend, stack_id, AT_ENTRY and AT_EXIT to threads.c, sched.c,
- * sums.c, calls.c, data.c, poll.c and end.c, which follow in one text: BCC finds programs in one file only.
+ * and fold.h. Offers thread_of, current_thread, count, hit, add_to_u64, REPORT, submit, spend, stack_id, AT_ENTRY and AT_EXIT to
+ * threads.c, sched.c, sums.c, calls.c, data.c, poll.c and end.c, which follow in one text: BCC finds programs in one file only.
  *
  * Most programs are raw tracepoints. They are the cheapest hook and need no tracefs. The kernel does not skip them when an
  * interrupt brings another program's event during the handling of one event; it skips programs of the perf kind
@@ -24,12 +24,12 @@ BPF_PERCPU_ARRAY(serials, u32, 1);
 BPF_RINGBUF_OUTPUT(records, RING_PAGES);
 
 /* Set by the capturing side. details: record calls and sleeps one by one. walk_every: how often the stacks of sleeps that look
- * alike are walked; 1: always. callbacks: the probe of epoll's callback is attached, which wants to know the latest arrival.
- * left: so many bytes of details may be reported; when they are spent, the kernel side clears `details` and sets `closed` to the
- * time. Each CPU takes them in portions, so that most details need no atomic addition. */
+ * alike are walked; 1: always. callbacks: the probe of epoll's callback is attached, which needs the latest arrival. left: how
+ * many bytes of details may still be reported. When it falls below 0, the kernel side clears `details`, and sets `closed` to the
+ * time. Each CPU takes its bytes in portions, so most details need no atomic addition. */
 struct settings { u32 details, walk_every, callbacks, unused; s64 left; u64 closed; };
 BPF_ARRAY(settings, struct settings, 1);
-BPF_PERCPU_ARRAY(portions, s64, 1);  /* what is left of the CPU's portion */
+BPF_PERCPU_ARRAY(portions, s64, 1);  /* bytes left of the CPU's portion */
 BPF_ARRAY(call_facts, u32, CALL_NUMBERS);  /* Fact, by the number of the call */
 
 struct sum_key { u32 thread; s32 nr; s32 outcome; u32 socket; u64 release; };
@@ -70,7 +70,8 @@ BPF_TABLE("lru_hash", u64, struct datagrams, datagrams, MAX_DATAGRAM_SOCKETS);
 BPF_ARRAY(datagram_entries, u64, 1);  /* how many entries of datagrams were made */
 BPF_ARRAY(fresh_datagrams, struct datagrams, 1);  /* all zero, for the same reason */
 
-/* An atomic addition that returns no result. The compiler may make one that does, which kernels before 5.12 refuse. */
+/* Atomic additions that return no result. For a C expression, the compiler may make an addition that returns one (BPF_FETCH), which
+ * kernels before 5.12 refuse. */
 static inline void add_to_u64(u64 *at, u64 number) {
   __asm__ __volatile__("lock *(u64 *)(%0 + 0) += %1" : : "r"(at), "r"(number) : "memory");
 }
@@ -134,14 +135,15 @@ static inline __attribute__((always_inline)) void submit(void *record) {
 
 #define PORTION 2048  /* bytes: 8 calls */
 
-/* Spends the bytes of one detail. A thread makes thousands of calls between two checks of the reader, so the budget ends here. */
+/* Takes the bytes of one detail from the budget, and ends the details when it is spent. The reader can't do this: a thread makes
+ * thousands of calls between two of its checks. */
 static inline void spend(u64 bytes) {
   int zero = 0;
   s64 *portion = portions.lookup(&zero);
   struct settings *now = settings.lookup(&zero);
   if (!portion || !now || !now->details)
     return;
-  *portion -= bytes + 8;  /* with the header in the ring */
+  *portion -= bytes + 8;  /* 8: the record's header in the ring, BPF_RINGBUF_HDR_SZ */
   if (*portion >= 0)
     return;
   *portion += PORTION;

@@ -21,7 +21,7 @@ def percentile_of(ordered: Sequence[Number], share: float) -> Number | None:
 
 
 def median(values: Iterable[Number]) -> Number | None:
-    """The middle value. Of an even number of values it is the larger of the two in the middle; None if there are no values.
+    """The middle value; the larger of the two middle values if their number is even. None if there are no values.
 
     >>> median([3, 1, 2, 8]), median([0.5, 0.25, 0.75]), median([])
     (3, 0.5, None)

@@ -181,7 +181,7 @@ class Details:
     recorded: int
     of: int
     windows: tuple[tuple[int, int], ...] = ()  # when details were wanted, monotonic ns; empty: all the time
-    left_out: int = 0  # calls that were reported one by one, and are not in this result (recording.load)
+    left_out: int = 0  # calls that the file has one by one, and this result does not (recording.load)
 
     @property
     def complete(self) -> bool:
