@@ -15,12 +15,12 @@ from probes.measure.result import Call
 
 Words = Callable[[int], str]  # the words for the low 32 bits of a register
 
-# fcntl takes no third argument with these commands (man 2 fcntl): the register has a value that means nothing.
+# fcntl takes no third argument with these commands (man 2 fcntl): its register has no meaning.
 _WITHOUT_ARGUMENT = {"F_GETFD", "F_GETFL", "F_GETOWN", "F_GETSIG", "F_GETLEASE", "F_GETPIPE_SZ", "F_GET_SEALS"}
 
 
 def argument_words(call: Call) -> Mapping[int, Words]:
-    """How the values of some arguments are named, by the argument's index."""
+    """Functions that name the values of some arguments, by the index of the argument."""
     second = call.args[1] & 0xFFFFFFFF if len(call.args) > 1 else 0
     if call.name == "fcntl":
         return _FCNTL | ({2: _OF_COMMAND[second]} if second in _OF_COMMAND else {})
@@ -30,7 +30,7 @@ def argument_words(call: Call) -> Mapping[int, Words]:
 
 
 def takes(call: Call, parameters: int) -> int:
-    """How many of its parameters the call uses. open ignores the mode unless it makes a file, and some fcntls take two."""
+    """How many of its parameters the call uses: open ignores the mode unless it creates a file (see also _WITHOUT_ARGUMENT)."""
     before_last = call.args[parameters - 2] if 2 <= parameters <= len(call.args) else 0
     if call.name in _WITH_MODE and not before_last & _MAKES_FILES:
         return parameters - 1
@@ -40,7 +40,7 @@ def takes(call: Call, parameters: int) -> int:
 
 
 def result_words(call: Call) -> str:
-    """The flags that the call returned; "" where its result is no set of flags."""
+    """The flags that the call returned; "" if its result is not a set of flags."""
     names = _RETURNED.get(call.args[1]) if call.name == "fcntl" and len(call.args) > 1 else None
     return names(call.result) if names and call.result is not None and call.errno is None else ""
 
@@ -49,7 +49,7 @@ def result_words(call: Call) -> str:
 
 
 def _bits(names: Mapping[str, int], zero: str = "0") -> Words:
-    """Words for a set of bits: the names, and what has none as a number."""
+    """Words for a set of bits: the names, and the bits without a name as a number."""
 
     @cache
     def words(value: int) -> str:
@@ -63,7 +63,7 @@ def _bits(names: Mapping[str, int], zero: str = "0") -> Words:
     return words
 
 
-def _one(names: Mapping[int, str]) -> Words:
+def _name_in(names: Mapping[int, str]) -> Words:
     return lambda value: names.get(value, str(signed(value, 32)))
 
 
@@ -84,7 +84,7 @@ def _open_flags() -> Words:
     names = ("O_TMPFILE", "O_SYNC", "O_DSYNC", "O_CREAT", "O_EXCL", "O_NOCTTY", "O_TRUNC", "O_APPEND", "O_NONBLOCK", "O_ASYNC",
              "O_DIRECT", "O_DIRECTORY", "O_NOFOLLOW", "O_NOATIME", "O_CLOEXEC", "O_PATH")  # fmt: skip
     known = {name: getattr(os, name) for name in names if hasattr(os, name)}
-    # The kernel sets O_LARGEFILE on 64 bits (uapi fcntl.h; arm64 has another bit than x86). The C library's constant is 0.
+    # 64-bit kernels set O_LARGEFILE (uapi fcntl.h; arm64 has another bit than x86). The C library's constant is 0.
     rest = _bits(known | {"O_LARGEFILE": 0o400000 if os.O_NOFOLLOW == 0o100000 else 0o100000}, "")
 
     def words(value: int) -> str:
@@ -107,7 +107,7 @@ def _futex(value: int) -> str:
 
 
 def _signal(value: int) -> str:
-    """The name of a signal; of a real-time signal as programs write it.
+    """The name of a signal. A real-time signal is named as in programs.
 
     >>> _signal(15), _signal(34), _signal(35), _signal(64), _signal(0)
     ('SIGTERM', 'SIGRTMIN', 'SIGRTMIN+1', 'SIGRTMAX', '0')
@@ -185,27 +185,27 @@ _OF_COMMAND: dict[int, Words] = {
     fcntl.F_SETSIG: _signal,
 }
 _RETURNED: dict[int, Words] = {fcntl.F_GETFL: _open_flags(), fcntl.F_GETFD: _bits({"FD_CLOEXEC": 1}, "")}
-_FCNTL: dict[int, Words] = {1: _one(_COMMANDS)}
+_FCNTL: dict[int, Words] = {1: _name_in(_COMMANDS)}
 
 # The options of a socket, by their level.
 _OPTIONS: dict[int, Words] = {
-    1: _one(_from(socket, "SO_", (
+    1: _name_in(_from(socket, "SO_", (
         "DEBUG", "REUSEADDR", "TYPE", "ERROR", "DONTROUTE", "BROADCAST", "SNDBUF", "RCVBUF", "KEEPALIVE", "OOBINLINE",
         "PRIORITY", "LINGER", "REUSEPORT", "PASSCRED", "PEERCRED", "RCVLOWAT", "SNDLOWAT", "RCVTIMEO", "SNDTIMEO",
         "BINDTODEVICE", "ACCEPTCONN", "MARK", "PROTOCOL", "DOMAIN", "INCOMING_CPU",
     )) | {32: "SO_SNDBUFFORCE", 33: "SO_RCVBUFFORCE", 46: "SO_BUSY_POLL", 60: "SO_ZEROCOPY"}),
-    0: _one(_from(socket, "IP_", ("TOS", "TTL", "HDRINCL", "RECVTOS", "MULTICAST_IF", "MULTICAST_TTL", "MULTICAST_LOOP",
+    0: _name_in(_from(socket, "IP_", ("TOS", "TTL", "HDRINCL", "RECVTOS", "MULTICAST_IF", "MULTICAST_TTL", "MULTICAST_LOOP",
                                   "ADD_MEMBERSHIP", "DROP_MEMBERSHIP", "BIND_ADDRESS_NO_PORT")) | {11: "IP_RECVERR"}),
-    6: _one(_from(socket, "TCP_", (
+    6: _name_in(_from(socket, "TCP_", (
         "NODELAY", "MAXSEG", "CORK", "KEEPIDLE", "KEEPINTVL", "KEEPCNT", "SYNCNT", "LINGER2", "DEFER_ACCEPT", "WINDOW_CLAMP",
         "INFO", "QUICKACK", "CONGESTION", "USER_TIMEOUT", "FASTOPEN", "NOTSENT_LOWAT",
     ))),
-    17: _one({1: "UDP_CORK", 103: "UDP_SEGMENT", 104: "UDP_GRO"}),
-    41: _one(_from(socket, "IPV6_", ("UNICAST_HOPS", "MULTICAST_HOPS", "JOIN_GROUP", "LEAVE_GROUP", "V6ONLY", "TCLASS"))),
+    17: _name_in({1: "UDP_CORK", 103: "UDP_SEGMENT", 104: "UDP_GRO"}),
+    41: _name_in(_from(socket, "IPV6_", ("UNICAST_HOPS", "MULTICAST_HOPS", "JOIN_GROUP", "LEAVE_GROUP", "V6ONLY", "TCLASS"))),
 }  # fmt: skip
-_SOCKET_OPTION: dict[int, Words] = {1: _one(_LEVELS)}
+_SOCKET_OPTION: dict[int, Words] = {1: _name_in(_LEVELS)}
 
-# By call: how the values of some of its arguments are named.
+# By call: functions that name the values of some of its arguments, by the index of the argument.
 _NAMED: dict[str, Mapping[int, Words]] = {
     "openat": {2: _open_flags()},
     "open": {1: _open_flags()},
@@ -217,19 +217,19 @@ _NAMED: dict[str, Mapping[int, Words]] = {
     "newfstatat": {3: _PATHS},
     "statx": {2: _PATHS},
     "unlinkat": {2: _bits({"AT_REMOVEDIR": 0x200})},
-    "lseek": {2: _one(_WHENCE)},
+    "lseek": {2: _name_in(_WHENCE)},
     "flock": {1: _bits({"LOCK_SH": 1, "LOCK_EX": 2, "LOCK_NB": 4, "LOCK_UN": 8})},
     "ioctl": {1: lambda value: _REQUESTS.get(value, f"{value:#x}")},
-    "epoll_ctl": {1: _one({1: "EPOLL_CTL_ADD", 2: "EPOLL_CTL_DEL", 3: "EPOLL_CTL_MOD"}), 3: _EVENTS},
+    "epoll_ctl": {1: _name_in({1: "EPOLL_CTL_ADD", 2: "EPOLL_CTL_DEL", 3: "EPOLL_CTL_MOD"}), 3: _EVENTS},
     "epoll_create1": {0: _bits({f"EPOLL_{name}": bits for name, bits in _CLOEXEC_NONBLOCK.items()})},
     "eventfd2": {1: _bits({f"EFD_{name}": bits for name, bits in _CLOEXEC_NONBLOCK.items()} | {"EFD_SEMAPHORE": 1})},
     "inotify_init1": {0: _bits({f"IN_{name}": bits for name, bits in _CLOEXEC_NONBLOCK.items()})},
     "signalfd4": {3: _bits({f"SFD_{name}": bits for name, bits in _CLOEXEC_NONBLOCK.items()})},
-    "timerfd_create": {0: _one(_CLOCKS), 1: _bits({f"TFD_{name}": bits for name, bits in _CLOEXEC_NONBLOCK.items()})},
+    "timerfd_create": {0: _name_in(_CLOCKS), 1: _bits({f"TFD_{name}": bits for name, bits in _CLOEXEC_NONBLOCK.items()})},
     "timerfd_settime": {1: _bits({"TFD_TIMER_ABSTIME": 1, "TFD_TIMER_CANCEL_ON_SET": 2})},
     "memfd_create": {1: _bits({"MFD_CLOEXEC": 1, "MFD_ALLOW_SEALING": 2})},
-    "socket": {0: _one(_FAMILIES), 1: _socket_type, 2: _one(_PROTOCOLS)},
-    "socketpair": {0: _one(_FAMILIES), 1: _socket_type},
+    "socket": {0: _name_in(_FAMILIES), 1: _socket_type, 2: _name_in(_PROTOCOLS)},
+    "socketpair": {0: _name_in(_FAMILIES), 1: _socket_type},
     "accept4": {3: _CREATED},
     "sendto": {3: _MESSAGE},
     "recvfrom": {3: _MESSAGE},
@@ -237,7 +237,7 @@ _NAMED: dict[str, Mapping[int, Words]] = {
     "recvmsg": {2: _MESSAGE},
     "sendmmsg": {3: _MESSAGE},
     "recvmmsg": {3: _MESSAGE},
-    "shutdown": {1: _one({0: "SHUT_RD", 1: "SHUT_WR", 2: "SHUT_RDWR"})},
+    "shutdown": {1: _name_in({0: "SHUT_RD", 1: "SHUT_WR", 2: "SHUT_RDWR"})},
     "io_uring_enter": {3: _bits({"IORING_ENTER_GETEVENTS": 1, "IORING_ENTER_SQ_WAKEUP": 2, "IORING_ENTER_SQ_WAIT": 4,
                                  "IORING_ENTER_EXT_ARG": 8, "IORING_ENTER_REGISTERED_RING": 16})},
     "futex": {1: _futex},
@@ -245,7 +245,7 @@ _NAMED: dict[str, Mapping[int, Words]] = {
     "mprotect": {2: _PROTECTION},
     "clone": {0: _clone},
     "wait4": {2: _bits(_WAITS)},
-    "waitid": {0: _one(_numbered("P_", "ALL PID PGID PIDFD")),
+    "waitid": {0: _name_in(_numbered("P_", "ALL PID PGID PIDFD")),
                3: _bits({"WNOHANG": 1, "WSTOPPED": 2, "WEXITED": 4, "WCONTINUED": 8, "WNOWAIT": 0x1000000})},
     "kill": {1: _signal},
     "tkill": {1: _signal},
@@ -254,8 +254,8 @@ _NAMED: dict[str, Mapping[int, Words]] = {
     "rt_sigqueueinfo": {1: _signal},
     "rt_tgsigqueueinfo": {2: _signal},
     "rt_sigaction": {0: _signal},
-    "rt_sigprocmask": {0: _one(_HOW)},
-    "clock_gettime": {0: _one(_CLOCKS)},
-    "clock_nanosleep": {0: _one(_CLOCKS), 1: _bits({"TIMER_ABSTIME": 1})},
+    "rt_sigprocmask": {0: _name_in(_HOW)},
+    "clock_gettime": {0: _name_in(_CLOCKS)},
+    "clock_nanosleep": {0: _name_in(_CLOCKS), 1: _bits({"TIMER_ABSTIME": 1})},
     "getrandom": {2: _bits({"GRND_NONBLOCK": 1, "GRND_RANDOM": 2})},
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A table with its columns: each column has a name, a type in SQL, and its value of a row."""
+"""Tables for exports. A table has rows; each column takes its value from a row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Column(NamedTuple, Generic[T]):
-    """One column: its name, its type in SQL, and its value of a row."""
+    """One column: its name, its type in SQL, and the function that takes its value from a row."""
 
     name: str
     type: str
@@ -47,5 +47,5 @@ def number(name: str, value: Callable[[T], int | float | None]) -> Column[T]:
 
 
 def text(name: str, value: Callable[[T], str | None]) -> Column[T]:
-    """A column of text: unprintable characters as escapes, nothing as None."""
+    """A column of text: unprintable characters are escapes, and an empty text is None."""
     return Column(name, "TEXT", lambda row: visible(value(row) or "") or None)
