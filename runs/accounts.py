@@ -1,4 +1,4 @@
-"""The kernel's own accounts of a server: CPU time, switches, memory. They are a witness against the measured figures."""
+"""The kernel's own accounts of a server: CPU time, switches, memory. Checks compare the measured figures with them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def accounts(pid: int) -> Accounts:
         threads = process.num_threads()
     delays = 0
     for tid in os.listdir(f"/proc/{pid}/task"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended just now
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has just ended
             delays += int(Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[1])
     return Accounts(
         user_s=times.user,
@@ -50,7 +50,7 @@ def accounts(pid: int) -> Accounts:
 
 
 def witness(pid: int, before: Accounts) -> Witness:
-    """What the kernel's accounts of a process grew by since `before`, and the memory that it has now."""
+    """The growth of the kernel's accounts of a process since `before`, and the memory that it has now."""
     after = accounts(pid)
     process = psutil.Process(pid)
     return Witness(
@@ -67,18 +67,18 @@ def witness(pid: int, before: Accounts) -> Witness:
 
 
 def cpu_ns(pid: int) -> int:
-    """The CPU time of a process, with the threads that have ended."""
+    """The CPU time of a process, ns, also of its threads that have ended."""
     return time.clock_gettime_ns(~pid << 3 | _CPUCLOCK_SCHED)
 
 
 def memory_of_all(pid: int) -> int:
-    """The memory of a process and of all that it started, bytes."""
+    """The memory of a process and of all its descendants, bytes."""
     process = psutil.Process(pid)
     return sum(map(_memory, [process, *process.children(recursive=True)]))
 
 
 def _memory(process: psutil.Process) -> int:
-    """Bytes of memory, what it shares with others counted in parts (PSS); 0 for a process that has just ended."""
+    """Bytes of memory (PSS: a page that n processes share counts as 1/n); 0 for a process that has just ended."""
     try:
         return int(process.memory_full_info().pss)
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Work that is needed after the program's end, and can be done while the program runs: at a low priority."""
+"""Work for the time after the program's end that can be done before it, at a low priority."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import signal
 import threading
 from collections.abc import Callable
 
-# With nice 10, a thread gets a tenth of the CPU time of each thread of the program, where all CPUs are busy. Below that, it
-# could keep the interpreter for long while another thread waits for it.
+# If all CPUs are busy, a thread with nice 10 gets a tenth of the CPU time of a thread with nice 0 (kernel/sched/core.c,
+# sched_prio_to_weight). With a lower priority, it could hold the interpreter's lock for long while another thread waits for it.
 _NICE = 10
 
 
 class Ahead:
-    """A function that runs in a thread of its own, which takes no signals. On Linux each thread has its priority
+    """Runs a function in a thread with a low priority, which takes no signals. On Linux each thread has a priority of its own
     (setpriority(2)).
     """
 
@@ -35,6 +35,6 @@ class Ahead:
     def finish(self) -> None:
         """Waits for the end of the work, which now has the priority of this process."""
         if self._thread.native_id is not None and self._thread.is_alive():
-            with contextlib.suppress(OSError):  # it has just ended, or a container lacks CAP_SYS_NICE
+            with contextlib.suppress(OSError):  # the thread has just ended, or a container lacks CAP_SYS_NICE
                 os.setpriority(os.PRIO_PROCESS, self._thread.native_id, self._nice)
         self._thread.join()

@@ -17,7 +17,7 @@ from pathlib import Path
 from probes.patience import PATIENCE
 
 _EVERY = 0.03  # seconds between two checks
-_MOMENT, _TWICE = 0.001, 2  # seconds between two checks of a server's last work, and how many must find it asleep
+_MOMENT, _TWICE = 0.001, 2  # seconds between two checks of `until_asleep`, and how many in a row must find all asleep
 _PROOF, _LEAST = 0.25, 0.8  # seconds on a CPU, and seconds of checks: a runtime may compile after much work
 _LONGEST = 8.0  # seconds: on a busy machine a thread gets a small part of a CPU
 
@@ -41,10 +41,11 @@ class Awake:
 
 
 def until_asleep(process: int, cpu: float) -> bool:
-    """Waits until all threads of this process and of its descendants sleep. False: a thread used so many seconds of CPU time.
+    """Waits until all threads of this process and of its descendants sleep. False: one of them used `cpu` seconds of CPU time,
+    or `_LONGEST` seconds have passed.
 
     A thread that was woken, and waits for a CPU, is in state R. So a server whose threads all sleep has handled everything that
-    has arrived at its sockets. It is checked twice: a thread may wake another that was checked before, and sleep then.
+    has arrived at its sockets. Two checks are needed: a thread may wake a thread that was already checked, and then sleep.
     """
     end, first, asleep = time.monotonic() + _LONGEST * PATIENCE, dict[Path, int](), 0
     while asleep < _TWICE:

@@ -1,7 +1,7 @@
 """The clients of a lab: N connections, each sending M messages and waiting for each echo, paced and seeded.
 
-`python -m runs.clients` (started by the runner) sends each `Traffic` that it is asked for, and prints one JSON document with
-the time of every message. All times are CLOCK_MONOTONIC ns, the clock of the probes.
+The runner starts `python -m runs.clients`, and requests one `Traffic` after the other. For each of them, the process prints a
+JSON document with the time of every message. All times are CLOCK_MONOTONIC ns, the clock of the probes.
 """
 
 from __future__ import annotations
@@ -289,7 +289,7 @@ async def _all(traffic: Traffic, address: tuple[str, int], hold: bool) -> Seen:
 
 @dataclass(frozen=True)
 class Request:
-    """What the process of the clients is asked for: one traffic, for the server at this address."""
+    """Asks the process of the clients to send one traffic to the server at this address. `hold`: see `main`."""
 
     host: str
     port: int
@@ -305,9 +305,9 @@ def encoded(request: Request) -> str:
 def main() -> None:
     """`python -m runs.clients PARENT`: sends the traffic of each request from stdin, and ends with the process PARENT.
 
-    For each request it prints a line when half of the messages were echoed, with `hold` another when all were (then it waits
-    for a line on stdin), and at the end a line with what the clients saw. A fork sends the traffic: asyncio is imported once,
-    and each traffic begins in the same state. A fork that fails ends this process with its status.
+    For each request it prints a line when half of the messages were echoed. With `hold` it prints another line when all were
+    echoed, and waits for a line on stdin. At the end it prints a line with what the clients saw. A fork sends the traffic, so
+    asyncio is imported once, and each traffic begins in the same state. If a fork fails, this process ends with its status.
     """
     end_with_parent(int(sys.argv[1]))
     this_process = os.getpid()

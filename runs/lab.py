@@ -39,10 +39,10 @@ from servers.__main__ import missing as server_lacks
 from servers.__main__ import speaks_udp
 
 Progress = Callable[[str], None]
-# Seconds of CPU for what a server does before its clients come (a pool may still fork its processes when it listens already),
-# and when they have closed. A server that polls never sleeps.
+# Seconds of CPU time. A lab waits until its server sleeps: before the clients come (a pool may still fork processes when it
+# already listens), and after they have closed. A server that polls never sleeps, so the wait ends after this CPU time.
 _FIRST_WORK = _LAST_WORK = 0.02
-_SPREAD = 4  # times as far apart come clients that a lab spreads, where IOLAB_SLOW says that each takes longer to serve
+_SPREAD = 4  # IOLAB_SLOW: each client takes longer to serve, so a lab that spreads its clients spreads them 4 times as far
 
 
 def record(name: str, traffic: Traffic, progress: Progress, link: Link | None = None) -> Recording:
@@ -222,7 +222,7 @@ def serve(
 
     A server may give back the memory of its connections at their end. With `memory_at_half` its memory is also read when half
     of the messages were echoed, and the larger figure counts. With `steady` the connections stay open until all messages were
-    echoed: the server's CPU time between half and all is that of messages alone. `clients` is a `clients_process` that may
+    echoed, so the server's CPU time between half and all is for messages only. `clients` is a `clients_process` that may
     have sent other traffic before. Raises LabBroken; NotHere if the server says that it can't be run on this machine.
     """
     traffic = _of(case, traffic)
@@ -251,7 +251,7 @@ def serve(
 
 
 def clients_process(link: Link | None = None) -> Child:
-    """The process of the clients, at the other end of the link if there is one. It sends one traffic at a time."""
+    """The process of the clients, at the other end of the link if there is a link. It sends one traffic at a time."""
     return Child("runs.clients", str(os.getpid()), within=link.clients if link else (), answered=True)
 
 

@@ -69,7 +69,7 @@ class Child:
         self, module: str, *arguments: str, within: Sequence[str] = (), invitation: int | None = None, answered: bool = False
     ) -> None:
         self.name = " ".join((module, *arguments[:1]))
-        self._printed = b""  # and not taken yet
+        self._printed = b""  # bytes that the process printed, and `line` has not returned yet
         self._errors = os.fdopen(os.memfd_create("iolab-stderr"), "w+b")
         with contextlib.ExitStack() as stack:
             inherited = () if invitation is None else (stack.enter_context(handed_over(invitation)),)
@@ -115,7 +115,7 @@ class Child:
         return line.decode().strip()
 
     def answer(self, line: str = "") -> None:
-        """Sends it a line: what it waits for on its stdin, if it was started with `answered`. It may have ended."""
+        """Writes a line to its stdin, if it was started with `answered`. The process may have ended before."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(f"{line}\n".encode())
@@ -160,6 +160,6 @@ class Child:
         if self._process.stdout is not None:
             self._process.stdout.close()
         if self._process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):  # of a line that it did not take
+            with contextlib.suppress(BrokenPipeError):  # it did not read the last line
                 self._process.stdin.close()
         self._errors.close()

@@ -80,7 +80,7 @@ def unshare(names: tuple[str, ...]) -> None:
 
 
 def refused() -> list[str]:
-    """The kinds of namespaces that the kernel refuses to this user. A fork tries each kind, as the fork stays in it."""
+    """The kinds of namespaces that the kernel refuses to this user. A fork tries each kind, and stays in the namespace."""
     return [name for name in NAMESPACES if not _may_unshare(name)]
 
 

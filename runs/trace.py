@@ -52,8 +52,8 @@ def run(
     waiting for the processes that it started. `closed` are the descriptors of 0, 1 and 2 that the user had closed: the program
     finds them closed. `signals` are still held when this function returns: the caller saves the recording, then releases them.
     `details`: how many calls and sleeps are reported one by one; None: all. `save`: a file that takes the recording while the
-    program runs, so that it can be read if iolab is killed. `lines`: takes each call as it ends. `meanwhile`: work for then.
-    Raises WrongUsage if there is no such program or no such place, CannotTrace if this machine can't trace.
+    program runs, so that it can be read if iolab is killed. `lines`: takes each call as it ends. `meanwhile`: work at a low
+    priority during the run. Raises WrongUsage for a missing program or a bad path, CannotTrace if this machine can't trace.
     """
     path = find(command[0])
     held = signals or HeldSignals()
@@ -192,7 +192,7 @@ def join(
         raise
 
 
-_LOOK = 0.1  # seconds between two looks whether the process still runs
+_LOOK = 0.1  # seconds between two checks whether the process still runs
 
 
 def start(path: str, command: list[str], cookie: int, closed: Sequence[int], held: HeldSignals) -> subprocess.Popen[bytes]:

@@ -56,8 +56,9 @@ class Figure:
 
 
 def figure(rounds: Iterable[float]) -> Figure | None:
-    """The spread of the rounds; None without any. A median of few runs is the mean of the two in the middle: the larger one
-    (probes/measure/percentiles.py) would make the untraced runs, of which there is an even number, look slower.
+    """The spread of the rounds; None if there are none. The median of an even number of rounds is the mean of the two in the
+    middle. The larger of the two (probes/measure/percentiles.py) would make the untraced rounds, whose number is even, look
+    slower.
 
     >>> figure([3, 1, 2, 8])
     Figure(median=2.5, lowest=1, highest=8)

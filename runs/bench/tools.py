@@ -105,7 +105,7 @@ def no_calls(_answer: str, _beside: str) -> Delivered:
 
 
 def of_clocks(_answer: str, beside: str) -> Delivered:
-    r"""What probes/capture/floor.py says at its end.
+    r"""What probes/capture/floor.py prints at its end.
 
     >>> of_clocks("", "attached\n1204 calls\n").calls
     {'': 1204}

@@ -200,7 +200,7 @@ def basic(model: str) -> dict[str, Criterion]:
 
 
 def _is_classified(name: str) -> bool:
-    """Can the classification find this model? It knows no model that somebody has just added."""
+    """Can the classification find this model? It does not know a model that was only just added."""
     return name in _SEEN_AS or name in set(Model)
 
 
@@ -210,13 +210,13 @@ def needs_io_uring(model: str) -> bool:
 
 
 def expected(model: str) -> Model:
-    """What the kernel sees of a server of that model."""
+    """The model that the classification finds for a server of that model."""
     name = model.partition(":")[0]
     return _SEEN_AS.get(name) or Model(name)
 
 
 def models() -> list[str]:
-    """The models that a submission can be checked for: those with a server and a lab of the same name, and that are classified.
+    """The models that a submission can be checked for: they have a server and a lab of the same name, and are classified.
 
     The cases of such a lab are models, too: `io_uring:multishot`.
     """

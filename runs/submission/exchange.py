@@ -1,4 +1,4 @@
-"""The messages between the runner and the sandbox of a server: a line each, over a socket (runs/sandbox.py answers them)."""
+"""The messages between the runner and the sandbox of a server: lines over a socket (runs/sandbox.py has the other end)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from probes.errors import CannotTrace
 
 @dataclass
 class News:
-    """What the sandbox has said until now."""
+    """What the sandbox has reported so far."""
 
     started: int | None = None  # the server's process id, in its own pid namespace
     refused: tuple[str, ...] = ()  # mounts that this machine refused
@@ -56,7 +56,7 @@ class Exchange:
         return True
 
     def take(self, seconds: float = 0) -> bool:
-        """Takes the lines of the sandbox that are there, or come within that time. False: the sandbox has ended."""
+        """Takes the lines that the sandbox has sent, or sends within that time. False: the sandbox has ended."""
         while select.select([self._control], [], [], max(seconds, 0))[0]:
             try:
                 received = self._control.recv(65536)

@@ -13,19 +13,19 @@ from runs import seccomp
 from runs.sandbox import NAMESPACES
 from runs.submission import control_groups
 
-_asking = threading.Lock()  # functools.cache alone calls the function for each thread that comes before the first result
+_asking = threading.Lock()  # functools.cache alone calls the function again until the first result is there
 _ASK = "import sys; sys.path.insert(0, sys.argv[1]); from runs.sandbox import refused; print(*refused())"
 
 
 def missing() -> tuple[str, ...]:
-    """The kinds of namespaces that this machine refuses. The first caller asks, also where several servers start at once."""
+    """The kinds of namespaces that this machine refuses. They are tried once, also if several servers start at once."""
     with _asking:
         return _asked()
 
 
 @functools.cache
 def _asked() -> tuple[str, ...]:
-    """The kinds that another process tried without success: all, if it could not even start."""
+    """The kinds that another process tried without success; all kinds if that process failed."""
     line = [sys.executable, "-I", "-S", "-B", "-c", _ASK, str(Path(__file__).parents[2])]
     tried = subprocess.run(line, capture_output=True, text=True, check=False)
     return tuple(tried.stdout.split()) if tried.returncode == 0 else tuple(NAMESPACES)

@@ -37,7 +37,7 @@ class Submission:
 
     def __init__(self, launch: Launch, number: int, port: int, cookie: int | None = None) -> None:
         self.launch, self.number, self.port = launch, number, port
-        self._init = 0  # the init of the server's pid namespace, by its id here
+        self._init = 0  # the process id of the init of the server's pid namespace, in the namespace of the runner
         self._printed = Output()
         self._stack = contextlib.ExitStack()
         try:
@@ -92,7 +92,7 @@ class Submission:
 
     @property
     def ended(self) -> int | None:
-        """The status of the server's first process as far as it is known, a signal's number negative; None: it runs."""
+        """The status of the server's first process, a signal's number negative; None: no end was reported yet."""
         return self._exchange.news.ended
 
     @property
