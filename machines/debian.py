@@ -24,7 +24,7 @@ from probes.errors import CannotTrace
 
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "sid"}
 DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
-_XZ = b"\xfd7zXZ\0"  # the first bytes of a file
+_XZ = b"\xfd7zXZ\0"  # the first bytes of an xz file
 _KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
 Progress = Callable[[str], None]  # takes a few words about the current step
 _KERNEL_PARTS = re.compile(r"linux-(?:base|binary|image|modules)-\d\S*")  # one package until 6.12, then four
@@ -49,12 +49,12 @@ class Kernel:
 
     @property
     def uncompressed(self) -> Path:
-        """The kernel of the compressed image as an ELF file, if `fetch` could write it."""
+        """The kernel as an uncompressed ELF file. It exists if `fetch` could write it."""
         return self.tree / "vmlinux"
 
     @property
     def compressed(self) -> Path:
-        """The image of the package."""
+        """The compressed image in the Debian package."""
         beside = self.tree / "boot" / f"vmlinuz-{self.release}"
         return beside if beside.exists() else self.modules / "vmlinuz"
 
@@ -224,10 +224,10 @@ def fetch(name: str, arch: str = "amd64", refresh: bool = False, say: Progress =
 
 
 def _uncompress(kernel: Kernel) -> None:
-    """Writes the ELF file that a bzImage holds, if it is compressed by xz.
+    """Writes the ELF file in the kernel's bzImage, if it is compressed with xz.
 
-    Under emulation the kernel takes 2.5 s of CPU to uncompress itself. QEMU boots an ELF file by its PVH entry (QEMU's
-    hw/i386/x86-common.c, load_elfboot; CONFIG_PVH in Debian's kernels).
+    Under emulation, a kernel needs 2.5 s of CPU time to uncompress itself. QEMU boots an ELF file through its PVH entry
+    (QEMU's hw/i386/x86-common.c, load_elfboot; CONFIG_PVH in Debian's kernels).
     """
     if payload := xz_payload(kernel.compressed.read_bytes()):
         part = kernel.uncompressed.with_suffix(".part")
@@ -236,10 +236,10 @@ def _uncompress(kernel: Kernel) -> None:
 
 
 def xz_payload(image: bytes) -> bytes:
-    """The compressed kernel in a bzImage; b"" if it is not compressed by xz.
+    """The compressed kernel in a bzImage; b"" if it is not compressed with xz.
 
-    The kernel's arch/x86/boot document names the fields: setup_sects, payload_offset and payload_length. The last 4 bytes of
-    the payload are the size of the kernel, not data of xz.
+    The fields are setup_sects, payload_offset and payload_length (Documentation/arch/x86/boot.rst). The last 4 bytes of the
+    payload are the size of the uncompressed kernel; they do not belong to the xz data.
     """
     sectors = image[0x1F1] or 4
     offset, length = struct.unpack_from("<II", image, 0x248)
