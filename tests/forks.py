@@ -25,9 +25,9 @@ _FORK = multiprocessing.get_context("fork")
 _COLLECT = 100_000
 _GROUP = 12  # tests; more would leave a fork alone at the end
 # Fixtures of a module that start a process for several tests. A group has only tests of the same process, and more of them:
-# a further group would start a second server, or a second browser, which takes a second of CPU.
+# a further group would start a second server, or a second browser, which takes 1 s of CPU time.
 _SHARED, _SHARED_GROUP = ("browser", "server"), 24
-# These wait or compute for seconds, so they begin first, in this order: no fork is then alone at the end.
+# These tests wait or compute for seconds. They begin first, in this order, so that no fork works alone at the end.
 _LONGEST = (
     "tests/labs/test_wrong_servers.py",
     "tests/labs/test_live.py",
@@ -118,7 +118,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def _groups(items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
-    """Up to 12 tests of a file, in their order; the live tests of a file are one group, those of a shared process another."""
+    """A group has up to 12 tests of a file, or up to 24 that share a process, or all live tests that follow each other."""
     groups: list[list[pytest.Item]] = []
     for (_, live, shared), file in groupby(items, lambda item: (item.path, _is_live(item), _shared(item))):
         tests = list(file)
@@ -141,7 +141,7 @@ def _shared(item: pytest.Item) -> list[tuple[str, Any]]:
 
 
 def _place(test: str) -> int:
-    """The place of its file among the longest, or behind them."""
+    """The place of its file in _LONGEST; the other files come after them."""
     return next((place for place, name in enumerate(_LONGEST) if test.startswith(name)), len(_LONGEST))
 
 

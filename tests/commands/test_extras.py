@@ -1,4 +1,4 @@
-"""Libraries that only some outputs need: the error names the command, and no Python but that of ./iolab is changed."""
+"""Libraries that only some outputs need: the error names the command, and pip changes only the Python of ./iolab."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", never)
 
 
-def test_what_is_installed_needs_nothing() -> None:
+def test_an_installed_library_needs_no_pip() -> None:
     Extra("perfetto", "json", "0 MB", "a test").need()
 
 
@@ -47,7 +47,7 @@ def test_an_image_without_pip_is_built_anew(monkeypatch: pytest.MonkeyPatch) -> 
         MISSING.need()
 
 
-def test_what_pip_says_last_is_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_line_of_pip_is_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras, "_own", lambda: True)
     failed = subprocess.CompletedProcess([], 1, "", "warning: old\nERROR: no route to host\n")
     monkeypatch.setattr(subprocess, "run", lambda *_arguments, **_options: failed)

@@ -1,4 +1,4 @@
-"""What grade-all checks before it starts a server, and the seed that a second start goes on with."""
+"""What grade-all checks before it starts a server, and the seed that a second start takes from the first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def course(folder: Path, jobs: str = "", results: str = "", seed: str = "", comm
     return _course("epoll", str(folder), results, jobs, "", "", seed, command)
 
 
-def test_each_folder_is_a_submission_and_the_marks_lie_beside_the_class(students: Path) -> None:
+def test_each_folder_is_a_submission_and_the_marks_are_beside_the_class(students: Path) -> None:
     of_class = course(students, jobs="3")
     assert [entry.name for entry in of_class.entries()] == ["ada", "bob"]
     assert of_class.results == students.with_name("hw1-marks") and of_class.results.is_dir()
@@ -51,7 +51,7 @@ def test_a_class_without_a_submission_is_refused(tmp_path: Path) -> None:
         course(tmp_path / "missing")
 
 
-def test_a_second_start_goes_on_with_the_seed_of_the_first(tmp_path: Path) -> None:
+def test_a_second_start_has_the_seed_of_the_first(tmp_path: Path) -> None:
     first = _seed(tmp_path, "")
     assert first and _seed(tmp_path, "") == first
     assert _seed(tmp_path, "7") == "7" == _seed(tmp_path, "")

@@ -14,7 +14,7 @@ from probes.errors import WrongUsage
 from runs import predict
 
 
-def test_without_the_options_nobody_is_asked() -> None:
+def test_without_the_options_no_question_is_asked() -> None:
     assert predicted("epoll", "", 1, predict=False, answers="") is None
 
 

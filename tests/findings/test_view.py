@@ -47,7 +47,7 @@ def test_a_call_that_slept_for_its_peer_waited() -> None:
     assert waited(first) and not waited(second)
 
 
-def test_a_call_that_a_signal_cut_short_is_no_call_of_the_model() -> None:
+def test_a_call_that_a_signal_ended_is_no_call_of_the_model() -> None:
     story = Story()
     story.call("epoll_wait", 4, result=-4, errno="EINTR")
     story.call("epoll_wait", 4, result=1)

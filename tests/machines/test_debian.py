@@ -1,4 +1,4 @@
-"""Debian's packages: what a failed program says, where a kernel's files lie, and one process at a time in the cache."""
+"""Debian's packages: the error of a failed program, the places of a kernel's files, and one process at a time in the cache."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_cache_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, t
     assert debian.cache() == Path("/home/ada/.cache/iolab/kernels")
 
 
-def test_an_image_lies_in_boot_or_beside_its_modules(tmp_path: Path) -> None:
+def test_an_image_is_in_boot_or_beside_its_modules(tmp_path: Path) -> None:
     kernel = Kernel("6.1", "6.1.0-50-amd64", "amd64", "linux-image 6.1", tmp_path)
     assert kernel.image == tmp_path / "lib/modules/6.1.0-50-amd64/vmlinuz"
     (tmp_path / "boot").mkdir()

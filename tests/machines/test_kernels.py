@@ -362,7 +362,7 @@ pytestmark = pytest.mark.live
 def test_before(): os.environ["BEFORE"] = "it ran in this boot"
 def test_that_panics_once():
     if "BEFORE" in os.environ:
-        time.sleep(1)  # what was told has to get out of the machine first
+        time.sleep(1)  # what the machine printed has to leave it first
         open("/proc/sysrq-trigger", "w").write("c")
         signal.pause()
 def test_after(): assert "BEFORE" not in os.environ

@@ -32,7 +32,7 @@ def owner(path: Path) -> tuple[int, int, int]:
 
 
 def as_user(user: int, function: Callable[[], object]) -> None:
-    """Runs a function in a child that is another user. It fails here if it fails there."""
+    """Runs a function in a child process of another user. An error in the child fails the test."""
     child = os.fork()
     if child == 0:
         try:

@@ -1,4 +1,4 @@
-"""The bounds of a recording's JSON: a text from anybody is refused before it fills the memory."""
+"""The bounds of a recording's JSON: a text that is too large is refused before it fills the memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The probes' clock from Python: without a time namespace it is CLOCK_MONOTONIC, and within one the kernel's."""
+"""The probes' clock from Python: CLOCK_MONOTONIC, without the offset of a time namespace."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     clock.offset_ns.cache_clear()
 
 
-def test_the_offset_of_a_time_namespace_is_taken_off(proc: Path) -> None:
+def test_the_offset_of_a_time_namespace_is_subtracted(proc: Path) -> None:
     (proc / "timens_offsets").write_text("monotonic           5        25\nboottime           7         0\n")
     assert clock.offset_ns() == 5 * 10**9 + 25
     now = clock.now_ns()

@@ -7,7 +7,7 @@ import gc
 from probes.garbage import uncollected
 
 
-def test_what_was_made_within_is_old_afterwards() -> None:
+def test_objects_from_the_block_are_old_afterwards() -> None:
     """The next search of the young objects does not go through it."""
     with uncollected():
         made = [[number] for number in range(50_000)]
@@ -15,7 +15,7 @@ def test_what_was_made_within_is_old_afterwards() -> None:
     assert gc.isenabled() and gc.get_count()[0] < 1000 and len(made) == 50_000
 
 
-def test_a_cycle_from_within_is_found_by_a_full_search() -> None:
+def test_a_cycle_from_the_block_is_found_by_a_full_search() -> None:
     with uncollected():
         cycle: list[object] = []
         cycle.append(cycle)

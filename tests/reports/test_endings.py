@@ -1,4 +1,4 @@
-"""How processes ended, in words: those that ended alike together, and those with status 0 not at all."""
+"""How processes ended, in words: processes that ended alike are in one sentence, and those with status 0 in none."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def killed(pid: int, by: str, core: bool = False, sender: Thread | None = None) 
     return Ended(process(pid), status=None, by_signal=True, signal=by, core=core, sender=sender)
 
 
-def test_those_that_ended_alike_stand_together() -> None:
+def test_processes_that_ended_alike_are_in_one_sentence() -> None:
     ended = [status(10, 3), status(11, 3), status(12, 1), status(13, 0)]
     assert endings.sentences(ended) == ["worker 10, 11 (2 processes): exit status 3", "worker 12: exit status 1"]
 

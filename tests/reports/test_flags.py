@@ -1,4 +1,4 @@
-"""The names of flags: those that a program wrote, for the argument of that call and command, and no name for another value."""
+"""The names of flags: they depend on the call, the command and the argument, and a value without a name stays a number."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def call(name: str, *args: int, result: int | None = 0, errno: str | None = None
         (call("fcntl", 5, fcntl.F_SETSIG, 35), 2, "SIGRTMIN+1"),
         (call("fcntl", 5, 15, 0x7F00), 1, "F_SETOWN_EX"),
         (call("setsockopt", 3, socket.SOL_SOCKET, socket.SO_REUSEADDR), 2, "SO_REUSEADDR"),
-        (call("setsockopt", 3, socket.IPPROTO_TCP, socket.TCP_NODELAY), 2, "TCP_NODELAY"),  # 1, as SO_DEBUG is
+        (call("setsockopt", 3, socket.IPPROTO_TCP, socket.TCP_NODELAY), 2, "TCP_NODELAY"),  # 1, like SO_DEBUG
         (call("getsockopt", 3, socket.SOL_SOCKET, socket.SO_ERROR), 2, "SO_ERROR"),
         (call("getsockopt", 3, socket.SOL_SOCKET, 9999), 2, "9999"),
         (call("ioctl", 3, 0x5421), 1, "FIONBIO"),

@@ -1,4 +1,4 @@
-"""The kernel's own accounts of a process: what they grew by, and nothing of before."""
+"""The kernel's own accounts of a process: a witness has their growth since a moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work ahead of the program's end: in a thread of a low priority, until somebody waits for it."""
+"""Work before the program's end: in a thread with a low priority, until `finish` waits for it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The process of the clients. The client that sends and reads nothing for a while, with a server that waits for room and one
-that does not.
+"""The process of the clients, and a client that sends but does not read for a while: a server may wait for room in its send
+buffer, or close the connection.
 """
 
 from __future__ import annotations

@@ -151,9 +151,8 @@ def test_econnrefused_costs_no_datagram(model: str) -> None:
             process.kill()
 
 
-# Runs in a network namespace whose loopback is slow; argv: WITH_OPTION, the model. Imports nothing of the tests, whose imports
-# take half a second of CPU. Prints how often the server slept, and the most bytes in
-# its send buffer.
+# Runs in a network namespace whose loopback is slow; argv: WITH_OPTION, the model. It does not import the tests, whose imports
+# take 0.5 s of CPU time. It prints how often the server slept, and the most bytes in its send buffer.
 FULL = """
 import socket, subprocess, sys
 from pathlib import Path

@@ -33,7 +33,7 @@ def test_each_process_has_numbers_of_its_own() -> None:
     assert ours.closed is None and theirs.closed is not None
 
 
-def test_close_range_closes_what_lies_in_it() -> None:
+def test_close_range_closes_the_descriptors_of_its_range() -> None:
     story = Story()
     for number in (3, 4, 5):
         story.call("openat", result=number)
@@ -58,7 +58,7 @@ def test_fcntl_opens_a_descriptor_only_where_it_duplicates_another() -> None:
     assert [each.fd for each in lives(story)] == [10]
 
 
-def test_another_program_keeps_no_descriptor_of_the_one_before() -> None:
+def test_a_new_program_keeps_no_descriptor_of_the_old_program() -> None:
     story = Story()
     story.call("openat", result=3)
     story.call("execve")

@@ -1,4 +1,4 @@
-"""The figure's data: every moment of the picture once, what came before it, and polling told from user code."""
+"""The figure's data: every moment of the picture once, what came before it, and polling distinguished from user code."""
 
 from __future__ import annotations
 

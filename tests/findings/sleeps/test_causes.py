@@ -1,4 +1,4 @@
-"""What ended a sleep: a followed thread, another task, or an interrupt in whatever task was running."""
+"""What ended a sleep: a followed thread, another task, or an interrupt."""
 
 from __future__ import annotations
 

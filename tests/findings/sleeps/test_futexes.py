@@ -1,4 +1,4 @@
-"""Calls of futex that wait for a lock, told apart from those that wait for a condition, for work or for a thread's end."""
+"""Calls of futex that wait for a lock, and calls that wait for a condition, for work or for a thread's end."""
 
 from __future__ import annotations
 

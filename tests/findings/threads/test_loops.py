@@ -1,4 +1,4 @@
-"""Event loops, and threads that wait in the same calls and are none."""
+"""Event loops, and threads that wait in the same calls but are no event loops."""
 
 from __future__ import annotations
 

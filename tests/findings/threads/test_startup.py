@@ -16,7 +16,7 @@ def of(result: Result) -> StartUp | None:
 
 
 def program() -> Story:
-    """It opens two files, one of them in vain, then waits in an event loop."""
+    """It opens one file, fails to open another, and then waits in an event loop."""
     story = Story()
     story.call("openat", result=3)
     story.call("openat", result=-2, errno="ENOENT")

@@ -1,4 +1,4 @@
-"""The memory that a control group allows, in both versions of control groups; the files here are in place of the kernel's."""
+"""The memory limit of a control group, in both versions of control groups. The tests write files in place of the kernel's."""
 
 from __future__ import annotations
 

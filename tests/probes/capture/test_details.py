@@ -68,7 +68,7 @@ def test_a_fast_program_has_samples_for_minutes_and_never_exceeds_its_budget() -
     assert first == (0, SECOND // 80) and len(samples) > 50 and samples[-1][0] > 100 * SECOND
 
 
-def test_the_kernel_side_ends_the_details_where_all_were_wanted_and_find_no_room() -> None:
+def test_the_kernel_side_ends_the_details_at_the_limit_if_all_were_wanted() -> None:
     budget = Budget(None, 1000)
     assert budget.wants(0, 5) and budget.grant(0) == 1000
     assert not budget.wants(900, 9, closed=7) and budget.full and budget.end(9) == [(5, 7)]

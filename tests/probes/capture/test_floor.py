@@ -23,7 +23,7 @@ def test_they_are_attached_until_a_signal_comes(kernel: None, number: signal.Sig
 
 
 def test_the_calls_of_one_process_are_counted_exactly(kernel: None) -> None:
-    """Beside the calls of the loop, Python makes a few between the start and the end of the two programs."""
+    """Python makes a few more calls than the loop, between the start and the end of the two programs."""
     with subprocess.Popen([*python("probes.capture.floor"), str(os.getpid())], stdout=subprocess.PIPE, text=True) as probes:
         assert probes.stdout and probes.stdout.readline() == "attached\n"
         for _ in range(20_000):

@@ -199,7 +199,7 @@ def test_the_stand_ins_alone_see_every_call(kernel: None, compiled: Callable[...
     assert result.calls[-1].name == "exit_group"
     result = followed(compiled("closes"))
     (row,) = [row for row in result.rows if row.name == "recvfrom"]
-    assert row.copy > 0 and row.copy_quality is Quality.BOUNDED, "nobody told of an end"
+    assert row.copy > 0 and row.copy_quality is Quality.BOUNDED, "no probe reported an end"
     assert result.events.reasons["copy_end"] == 6 and len(result.messages) == 3
     assert all(call.copied for call in result.named("recvfrom") if call.result)
 

@@ -56,7 +56,7 @@ def test_one_address_has_one_number_in_all_pieces() -> None:
     other = keeper.newest()
     keeper.take(socket_copy())
     assert keeper.newest() == first != other
-    assert keeper.data == b"", "what was given as the newest is kept no longer"
+    assert keeper.data == b"", "records that newest() returned are not kept"
 
 
 def test_the_newest_records_end_with_those_of_the_moment() -> None:
@@ -76,7 +76,7 @@ def test_a_file_takes_all_records_at_once() -> None:
 
 def test_records_of_a_moment_go_to_the_feed_and_are_not_kept() -> None:
     keeper = Keeper(hex)
-    keeper.moment(socket_copy())  # nobody reads it
+    keeper.moment(socket_copy())  # no feed takes it
     keeper.feed = Feed()
     keeper.moment(socket_copy())
     assert keeper.data == b""

@@ -54,7 +54,7 @@ def test_the_limit_of_a_group_is_a_finding_and_its_right_twin_is_quiet(kernel: N
     assert "control group" not in found[False]["evidence"]
 
 
-def test_the_first_looks_follow_soon() -> None:
+def test_the_first_checks_have_short_pauses() -> None:
     throttling = Throttling(os.getpid())
     assert 0 < throttling.next_look <= 0.05
 

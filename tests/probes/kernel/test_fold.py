@@ -33,7 +33,7 @@ def fold(compiled: Callable[..., Path]) -> Any:
 
 
 class Model:
-    """One thread beside the C code: the state that it is in, and the time that it spent in each phase."""
+    """A model of one thread, to compare with the C code: its state, and the time that it spent in each phase."""
 
     def __init__(self, fold: Any, start: int) -> None:
         self._fold, self._thread = fold, ctypes.create_string_buffer(fold.thread_size())
@@ -47,7 +47,7 @@ class Model:
         return dict.fromkeys(("wait", "delay", "preempted", "copy", "kernel", "user"), 0)
 
     def step(self, kind: str, pause: int) -> None:
-        """A pause in the present state, and then the event, where it can happen."""
+        """A pause in the present state, and then the event, if it can happen in this state."""
         phase = self._phase()
         self._now += pause
         (self.outside if not self._inside and phase in self.outside else self._spent)[phase] += pause

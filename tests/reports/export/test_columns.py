@@ -11,7 +11,7 @@ def test_a_number_of_64_bits_without_a_sign_is_held_with_one() -> None:
     assert column.value(0.5) == 0.5 and column.value(None) is None
 
 
-def test_text_has_no_control_character_and_nothing_is_null() -> None:
+def test_text_has_no_control_character_and_an_empty_text_is_null() -> None:
     column = text("name", lambda row: row)
     assert "\x1b" not in str(column.value("a\x1b[2J"))
     assert (column.value("epoll"), column.value(""), column.value(None)) == ("epoll", None, None)

@@ -1,4 +1,4 @@
-"""Letters of a figure: lines that fit their room, and no word lost but where it is wider than the room."""
+"""Text in a figure: each line fits its room, and only a word that is wider than the room is cut."""
 
 from __future__ import annotations
 

@@ -34,14 +34,14 @@ def test_the_models_of_one_connection_at_a_time_have_statements_of_their_own() -
     assert criteria.basic("threads")["slow_reader"].remedy != criteria.basic("epoll")["slow_reader"].remedy
 
 
-def test_what_the_kernel_sees_of_libraries_is_epoll() -> None:
+def test_libraries_that_wait_in_epoll_are_classified_as_epoll() -> None:
     assert criteria.expected("asyncio") is criteria.expected("selectors") is Model.EPOLL
     assert criteria.expected("io_uring:multishot") is Model.IO_URING and criteria.needs_io_uring("io_uring:multishot")
     assert not criteria.needs_io_uring("epoll")
 
 
 @pytest.mark.parametrize(("model", "words"), [("epol", "there is no model 'epol'"), ("terms", "is not about one model")])
-def test_what_is_no_model_is_refused_with_the_models(model: str, words: str) -> None:
+def test_the_error_for_an_unknown_model_lists_the_models(model: str, words: str) -> None:
     with pytest.raises(WrongUsage, match=words) as error:
         criteria.find(model)
     assert "io_uring" in str(error.value)

@@ -1,4 +1,4 @@
-"""The messages of the sandbox: whole lines count, in any pieces; a sandbox that ends or fails is no answer."""
+"""The messages of the sandbox: only whole lines count, in any number of pieces, and a sandbox may end or fail."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_end_of_the_sandbox_ends_a_wait(ends: Ends) -> None:
     sandbox.close()
     assert not exchange.take(60)
     assert not exchange.wait(60, lambda: exchange.news.ended is not None)
-    exchange.signal("SIGTERM")  # nobody takes it, and that is no error
+    exchange.signal("SIGTERM")  # the sandbox has ended, and that is no error
 
 
 def test_a_sandbox_that_can_not_be_made_is_an_error(ends: Ends) -> None:

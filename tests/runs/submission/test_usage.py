@@ -1,4 +1,4 @@
-"""What a server uses: its processes are those below the init, and a process that has gone counts as nothing."""
+"""What a server uses: its processes are the descendants of the init, and a process that has ended uses nothing."""
 
 from __future__ import annotations
 

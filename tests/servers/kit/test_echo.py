@@ -31,7 +31,7 @@ def test_one_step_reads_once_and_sends_it_back(pair: Pair) -> None:
     assert echo.echo(server, b"") == b"" and client.recv(100) == b"first"
 
 
-def test_what_found_no_room_is_left_and_goes_first(pair: Pair) -> None:
+def test_data_without_room_is_left_and_sent_first(pair: Pair) -> None:
     server, client = pair
     sent = bytes(range(256)) * 400
     client.sendall(sent)

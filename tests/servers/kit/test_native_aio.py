@@ -32,14 +32,14 @@ def context() -> Iterator[Context]:
         yield context
 
 
-def test_a_poll_tells_once_with_its_mask(context: Context, pair: tuple[socket.socket, socket.socket]) -> None:
+def test_a_poll_completes_once_with_its_mask(context: Context, pair: tuple[socket.socket, socket.socket]) -> None:
     here, there = pair
     context.submit(POLL, here.fileno(), select.POLLIN)
     there.send(b"x")
     ((fd, mask),) = context.completions()
     assert fd == here.fileno() and mask & select.POLLIN
     context.submit(POLL, there.fileno(), select.POLLOUT)
-    assert [fd for fd, _ in context.completions()] == [there.fileno()], "here is still readable, and not told again"
+    assert [fd for fd, _ in context.completions()] == [there.fileno()], "here is still readable, and not reported again"
 
 
 def test_errors_at_once(context: Context, pair: tuple[socket.socket, socket.socket]) -> None:
