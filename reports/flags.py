@@ -21,7 +21,7 @@ _WITHOUT_ARGUMENT = {"F_GETFD", "F_GETFL", "F_GETOWN", "F_GETSIG", "F_GETLEASE",
 
 def argument_words(call: Call) -> Mapping[int, Words]:
     """Functions that name the values of some arguments, by the index of the argument."""
-    second = call.args[1] & 0xFFFFFFFF if len(call.args) > 1 else 0
+    second = _int(call, 1)
     if call.name == "fcntl":
         return _FCNTL | ({2: _OF_COMMAND[second]} if second in _OF_COMMAND else {})
     if call.name in ("setsockopt", "getsockopt"):
@@ -31,7 +31,7 @@ def argument_words(call: Call) -> Mapping[int, Words]:
 
 def takes(call: Call, parameters: int) -> int:
     """How many of its parameters the call uses: open ignores the mode unless it creates a file (see also _WITHOUT_ARGUMENT)."""
-    before_last = call.args[parameters - 2] if 2 <= parameters <= len(call.args) else 0
+    before_last = _int(call, parameters - 2) if parameters >= 2 else 0
     if call.name in _WITH_MODE and not before_last & _MAKES_FILES:
         return parameters - 1
     if call.name == "fcntl" and _COMMANDS.get(before_last) in _WITHOUT_ARGUMENT:
@@ -41,8 +41,13 @@ def takes(call: Call, parameters: int) -> int:
 
 def result_words(call: Call) -> str:
     """The flags that the call returned; "" if its result is not a set of flags."""
-    names = _RETURNED.get(call.args[1]) if call.name == "fcntl" and len(call.args) > 1 else None
+    names = _RETURNED.get(_int(call, 1)) if call.name == "fcntl" else None
     return names(call.result) if names and call.result is not None and call.errno is None else ""
+
+
+def _int(call: Call, index: int) -> int:
+    """An argument of the C type int: the kernel ignores the upper half of its register. 0 if the call has fewer arguments."""
+    return call.args[index] & 0xFFFFFFFF if index < len(call.args) else 0
 
 
 # -- kinds of values ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ on. Every function raises OSError with the kernel's error number.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
@@ -25,6 +26,7 @@ KPROBE, RAW_TRACEPOINT, TRACING = 2, 17, 26  # program types
 FENTRY, FEXIT = 24, 25  # attach types of TRACING
 _PUNCH_HOLE = 3  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
 _LOG_BYTES = 1 << 20
+_LOADS = 5  # times, at most, as in libbpf (bpf_prog_load)
 _NAME = 15  # BPF_OBJ_NAME_LEN - 1
 _AT_ONCE = 512  # entries of a map that are read by one call
 _NO_BATCHES = {errno.EINVAL, errno.EPERM, 524}  # before 5.6, under a filter of system calls, ENOTSUPP of this kind of map
@@ -209,15 +211,23 @@ def load_program(kind: int, name: str, instructions: bytes, *, attach: int = 0, 
         return head + struct.pack("=16sIIIIQIIQII", name.encode()[:_NAME], 0, attach, 0, 0, 0, 0, 0, 0, 0, function)
 
     try:
-        return bpf(PROG_LOAD, attributes(0))
+        return _load(attributes(0))
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.EACCES):
             raise
         try:  # the verifier says why
-            return bpf(PROG_LOAD, attributes(1))
+            return _load(attributes(1))
         except OSError as again:
             lines = [line for line in log.value.decode(errors="replace").splitlines() if line and "processed" not in line]
             raise OSError(again.errno, lines[-1][:160] if lines else os.strerror(again.errno or 0)) from again
+
+
+def _load(attributes: bytes) -> int:
+    """Loads a program. The verifier gives up with EAGAIN if a signal comes meanwhile (kernel/bpf/verifier.c, do_check)."""
+    for _ in range(_LOADS - 1):
+        with contextlib.suppress(BlockingIOError):
+            return bpf(PROG_LOAD, attributes)
+    return bpf(PROG_LOAD, attributes)
 
 
 def attach_raw(program: int, tracepoint: str = "") -> int:

@@ -63,6 +63,7 @@ def test_f_getfl_returns_flags_and_an_error_returns_none() -> None:
     assert result_words(call("fcntl", 5, fcntl.F_GETFL, result=0o4002)) == "O_RDWR|O_NONBLOCK"
     assert result_words(call("fcntl", 5, fcntl.F_GETFD, result=1)) == "FD_CLOEXEC"
     assert result_words(call("fcntl", 5, fcntl.F_GETFD, result=0)) == ""
+    assert result_words(call("fcntl", 5, fcntl.F_GETFL | 7 << 32, result=0o4002)) == "O_RDWR|O_NONBLOCK"
     assert result_words(call("fcntl", 5, fcntl.F_GETFL, result=-9, errno="EBADF")) == ""
     assert result_words(call("fcntl", 5, fcntl.F_DUPFD, result=7)) == ""
     assert result_words(call("read", 5, fcntl.F_GETFL, result=7)) == ""
@@ -73,4 +74,5 @@ def test_the_mode_of_open_counts_only_where_a_file_is_made() -> None:
     assert takes(call("openat", 0, 0, os.O_WRONLY | os.O_CREAT, 0o644), 4) == 4
     assert takes(call("openat", 0, 0, os.O_DIRECTORY, 0o644), 4) == 3  # O_TMPFILE has this bit, too
     assert takes(call("fcntl", 5, fcntl.F_GETFL), 3) == 2
+    assert takes(call("fcntl", 5, fcntl.F_GETFL | 7 << 32), 3) == 2, "the command is an int: the upper half has no meaning"
     assert takes(call("fcntl", 5, fcntl.F_SETFL), 3) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,21 @@ def test_a_refused_program_is_refused_in_the_verifiers_words(kernel: None) -> No
     assert not [
         entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink() and "bpf-prog" in str(entry.readlink())
     ]
+
+
+def test_a_signal_does_not_keep_a_program_from_being_loaded(kernel: None) -> None:
+    """The verifier goes through each round of the loop, which takes tens of ms, and gives up when the signal comes."""
+    count = struct.pack("=BBhi", 0x07, 0, 0, 1)  # r0 += 1
+    again = struct.pack("=BBhi", 0xA5, 0, -2, 300_000)  # if r0 < 300,000: back to the addition
+    came: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _frame: came.append(number))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.003)
+        os.close(system.load_program(system.RAW_TRACEPOINT, "iolab_test", ZERO + count + again + EXIT))
+        assert came, "the signal was to come while the program was loaded"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_program_is_attached_and_runs(kernel: None) -> None:
