@@ -37,7 +37,7 @@ def printed(program: Program) -> int:
 
 
 def gone(pid: int) -> bool:
-    """Does this process end within seconds? Its descriptor is readable when it has ended, even if its parent has not waited for it."""
+    """Does this process end within seconds? Its descriptor is readable at its end, even if its parent has not waited for it."""
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:
