@@ -20,9 +20,15 @@ def test_work_ahead_has_a_low_priority_and_takes_no_signal() -> None:
         go_on.wait()
 
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    ahead = Ahead(work)
+    ahead = Ahead(work, after=0)
     at_work.wait()
     assert seen == [max(own, 10), True]
     go_on.set()
     ahead.finish()
     assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
+def test_a_short_program_is_not_disturbed() -> None:
+    done: list[bool] = []
+    Ahead(lambda: done.append(True), after=60).finish()
+    assert not done
