@@ -11,13 +11,13 @@ from collections.abc import Callable
 # If all CPUs are busy, a thread with nice 10 gets a tenth of the CPU time of a thread with nice 0 (kernel/sched/core.c,
 # sched_prio_to_weight). With a lower priority, it could hold the interpreter's lock for long while another thread waits for it.
 _NICE = 10
-# Seconds. The work takes 0.2 s of CPU time. A program that ends sooner loses none of its own, and its report comes 0.2 s later.
+# Seconds. The work takes 0.2 s of CPU time. A program that ends sooner loses none of its own; its report comes 0.2 s later.
 _AFTER = 1.0
 
 
 class Ahead:
-    """Runs a function after some seconds, in a thread with a low priority that takes no signals. On Linux each thread has a priority
-    of its own (setpriority(2)).
+    """Runs a function after some seconds, in a thread with a low priority that takes no signals. On Linux, each thread has its own
+    priority (setpriority(2)).
     """
 
     def __init__(self, work: Callable[[], object], after: float = _AFTER) -> None:
