@@ -16,8 +16,8 @@ _AFTER = 1.0
 
 
 class Ahead:
-    """Runs a function after some seconds, in a thread with a low priority that takes no signals. On Linux, each thread has its own
-    priority (setpriority(2)).
+    """Runs a function after some seconds, in a thread with a low priority that takes no signals. On Linux, each thread has its
+    own priority (setpriority(2)).
     """
 
     def __init__(self, work: Callable[[], object], after: float = _AFTER) -> None:
