@@ -42,7 +42,7 @@ class Awake:
 
 def until_asleep(process: int, cpu: float) -> bool:
     """Waits until all threads of this process and of its descendants sleep. False: one of them used `cpu` seconds of CPU time,
-    or `_LONGEST` seconds have passed.
+    or `_LONGEST` seconds have passed (both more on a slow machine).
 
     A thread that was woken, and waits for a CPU, is in state R. So a server whose threads all sleep has handled everything that
     has arrived at its sockets. Two checks are needed: a thread may wake a thread that was already checked, and then sleep.
@@ -51,7 +51,7 @@ def until_asleep(process: int, cpu: float) -> bool:
     while asleep < _TWICE:
         running = dict(_running([*_tasks(process), *_threads(process)]))
         first, asleep = running | first, 0 if running else asleep + 1
-        if any(now - first[task] > 1e9 * cpu for task, now in running.items()) or time.monotonic() > end:
+        if any(now - first[task] > 1e9 * cpu * PATIENCE for task, now in running.items()) or time.monotonic() > end:
             return False
         time.sleep(_MOMENT)
     return True
