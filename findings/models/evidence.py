@@ -73,10 +73,15 @@ def about_epoll(connections: Iterable[Descriptor], mechanism: Mechanism) -> tupl
 
 def coverage(result: Result, seen: Behaviour) -> tuple[str, ...]:
     """The share of the calls that the recording has in detail, where it lacks some."""
-    of = sum(thread.calls for thread in result.threads)
+    of = _made(result)
     if seen.calls >= of:
         return ()
     return (f"read from {seen.calls:,} of {of:,} calls: the recording has no details of the others",)
+
+
+def _made(result: Result) -> int:
+    """All calls of the program, also those without details."""
+    return sum(thread.calls for thread in result.threads)
 
 
 def what_else(result: Result, seen: Behaviour) -> str:
@@ -87,7 +92,9 @@ def what_else(result: Result, seen: Behaviour) -> str:
     parts = []
     if children > 0:
         parts.append(f"starts {count(children, 'process')}")
-    parts += [f"{deed} files and pipes {times(number)}" for deed, number in (("reads", reads), ("writes", writes)) if number]
+    least = "at least " if seen.calls < _made(result) else ""  # the kind of a descriptor stands in the details
+    deeds = (("reads", reads), ("writes", writes))
+    parts += [f"{deed} files and pipes {least}{times(number)}" for deed, number in deeds if number]
     return "it " + (" and ".join(parts) if parts else "makes no reads or writes")
 
 

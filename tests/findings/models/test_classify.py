@@ -51,6 +51,9 @@ def test_a_program_without_sockets_is_no_server() -> None:
     found = classify(measured("trace"))
     assert (found.model, found.confidence) == (Model.NO_SERVER, Confidence.CERTAIN)
     assert "starts 2 processes" in found.summary
+    assert "writes files and pipes " in found.summary and "at least" not in found.summary
+    part = classify(without(measured("trace"), "close"))
+    assert "writes files and pipes at least " in part.summary, "calls without details may be reads and writes, too"
 
 
 def test_a_recording_of_a_part_says_so_and_still_finds_the_model() -> None:
