@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 import collections
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from findings.spans import Covered
 from findings.view import Finding, Run, confirmed, failed, sleeps, unavailable, waited
@@ -124,19 +124,19 @@ def slept_while_unread(run: Run, queue: str, calls: Sequence[Call] | None = None
     """The longest sleep on `queue`, outside a multiplexer, while another connection's data was unread in its socket, ns;
     and how long that data was unread in all. (0, 0): there was no such sleep. With `calls` only their sleeps count.
     """
-    longest = max(sleeps_while_unread(run, queue, calls), default=(0, 0))
+    longest = max(sleeps_while_unread(run, {queue}, calls), default=(0, 0))
     return longest if longest[0] else (0, 0)
 
 
-def sleeps_while_unread(run: Run, queue: str, calls: Sequence[Call] | None = None) -> list[tuple[int, int]]:
-    """For each message: how long its thread slept for another connection while the message was unread, and how long the
-    message was unread, ns. The time counts from the data's arrival in the socket until the thread was notified.
+def sleeps_while_unread(run: Run, queues: Collection[str], calls: Sequence[Call] | None = None) -> list[tuple[int, int]]:
+    """For each message: how long its thread slept on these queues for another connection while the message was unread, and how
+    long the message was unread, ns. The time counts from the data's arrival in the socket until the thread was notified.
     """
     of_thread: dict[int, list[tuple[int, int]]] = collections.defaultdict(list)
     of_socket: dict[tuple[int, int | None], list[tuple[int, int]]] = collections.defaultdict(list)
     for call in run.result.calls if calls is None else calls:
         for sleep in () if call.name in syscalls.MULTIPLEXERS else call.sleeps:
-            if sleep.queue == queue:
+            if sleep.queue in queues:
                 of_thread[call.thread].append((sleep.off, sleep.woken))
                 of_socket[call.thread, call.socket].append((sleep.off, sleep.woken))
     threads = collections.defaultdict(Covered, {thread: Covered(spans) for thread, spans in of_thread.items()})

@@ -128,7 +128,7 @@ def held_up(run: Run) -> Finding:
     words = f"{count(connections, 'connection')} were served in {count(served, 'turn')} by {count(readers, 'thread')}"
     if served > connections or readers > 1:
         return failed(words)
-    delays = evidence.sleeps_while_unread(run, "socket")
+    delays = evidence.sleeps_while_unread(run, {"socket"})
     asleep, unread = max(delays, default=(0, 0))
     if asleep < 0.1 * unread or not asleep:
         return unavailable(f"{words}; no data was unread while the thread slept in recvfrom on another connection{_use(run)}")

@@ -71,7 +71,7 @@ def handed_over(run: Run) -> Finding:
     if not trips:
         return unavailable(ONLY_SLOW)
     held, held_in_broken = (
-        sum(1 for slept, _unread in evidence.sleeps_while_unread(case, "timer") if slept > 0.3 * HANDLING_NS)
+        sum(1 for slept, _unread in evidence.sleeps_while_unread(case, {"timer"}) if slept > 0.3 * HANDLING_NS)
         for case in (mended, run.case("broken"))
     )
     in_handler = [

@@ -21,6 +21,8 @@ from probes.words import count, ms, plural
 
 _CLONES = ("clone", "clone3", "fork", "vfork")
 _ENDS = ("exit", "exit_group")
+# Threads share locks in memory, processes also locks of a file (man 2 flock, man 2 fcntl) and semaphores (man 2 semop).
+_LOCKS = frozenset({Queue.FUTEX, Queue.FLOCK, Queue.RECORD_LOCK, Queue.SEMAPHORE})
 _FEW = "1 connection waits for no other: use --clients 2 or more"
 
 
@@ -76,13 +78,13 @@ def own_reader_each(run: Run, unit: str) -> Finding:
         return unavailable(f"{evidence}; no 2 clients were connected at the same time: use --messages 3 or more")
     unread, locked = _unread_and_locked(run)
     asleep, queued = _asleep_and_queued(run, served)
-    if begun > 1 and locked < 0.5 * unread and queued <= 0.5 * asleep:
+    if begun > 1 and locked <= 0.5 * unread and queued <= 0.5 * asleep:
         return confirmed(evidence)
-    if begun > 1 and locked < 0.5 * unread:
+    if begun > 1 and locked <= 0.5 * unread:
         evidence += f"; for {ms(queued)} of the {ms(asleep)} in which a {unit} slept in recv, another {unit} slept for a lock"
     elif begun > 1:
         evidence += f"; for {ms(locked)} of the {ms(unread)} in which data was unread, its {unit} slept for a lock"
-    elif locked < 0.5 * unread and not _accepted_late(run, served):
+    elif locked <= 0.5 * unread and not _accepted_late(run, served):
         return unavailable(f"{evidence}; the data of the others waited for a CPU, not for a lock or for accept: try again")
     besides = slept_besides(run.result.calls)
     return failed(evidence + (f"; besides reads and accepts, the server {besides}" if besides else ""))
@@ -110,7 +112,7 @@ def _stays(run: Run) -> list[tuple[int, int]]:
 
 def _unread_and_locked(run: Run) -> tuple[int, int]:
     """How long the data of all messages was unread, and for how long of this its thread slept for a lock, ns."""
-    sleeps = sleeps_while_unread(run, "futex")
+    sleeps = sleeps_while_unread(run, _LOCKS)
     return sum(unread for _slept, unread in sleeps), sum(slept for slept, _unread in sleeps)
 
 
@@ -127,7 +129,7 @@ def _asleep_and_queued(run: Run, served: list[Service]) -> tuple[int, int]:
         for call in run.calls_of[thread]
         if service.begin <= call.enter and call.exit <= service.end
         for sleep in call.sleeps
-        if sleep.queue == Queue.FUTEX
+        if sleep.queue in _LOCKS
     )
     return sum(sleep.wait for sleep in sleeps), sum(locks.within(sleep.off, sleep.woken) for sleep in sleeps)
 

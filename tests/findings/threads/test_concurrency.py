@@ -13,6 +13,7 @@ from findings.view import Run
 from probes.measure.queues import Queue
 from probes.measure.result import Sleep, Verdict
 from tests.conftest import measured
+from tests.findings.models.story import Story
 
 
 def run_of(lab: str, **changes: Any) -> Run:
@@ -38,6 +39,38 @@ def test_shared_readers_are_counted(lab: str, unit: str, words: str) -> None:
     seen = concurrency.own_reader_each(run_of(lab), unit)
     assert seen.verdict is Verdict.FAILED
     assert words in seen.evidence
+
+
+def in_turn(lock: str) -> Run:
+    """Two threads whose reads sleep in turn, three times each. Meanwhile, the other thread sleeps on the queue `lock`."""
+    story = Story()
+    readers = story.thread(), story.thread()
+    for number in range(6):
+        reader, other = readers[number % 2], readers[(number + 1) % 2]
+        story.call("recvfrom", 10 + reader, result=64, by=reader, sleeps=Queue.SOCKET, socket=reader)
+        if lock:
+            story.call("flock", 9, by=other, sleeps=lock)
+    result = story.result()
+    calls = list(result.calls)
+    for read, wait in itertools.pairwise(calls) if lock else ():
+        if wait.name == "flock":  # at the time of the read
+            calls[calls.index(wait)] = dataclasses.replace(wait, enter=read.enter, exit=read.exit, sleeps=(
+                dataclasses.replace(wait.sleeps[0], off=read.enter, woken=read.exit, on=read.exit),
+            ))  # fmt: skip
+    return Run(dataclasses.replace(result, calls=tuple(calls)))
+
+
+@pytest.mark.parametrize("lock", [Queue.FUTEX, Queue.FLOCK, Queue.RECORD_LOCK, Queue.SEMAPHORE])
+def test_readers_that_share_a_lock_wait_for_each_other(lock: Queue) -> None:
+    """No data is unread meanwhile: each client sends when it is its thread's turn."""
+    seen = concurrency.own_reader_each(in_turn(lock), "thread")
+    assert seen.verdict is Verdict.FAILED
+    assert "in which a thread slept in recv, another thread slept for a lock" in seen.evidence
+
+
+@pytest.mark.parametrize("queue", ["", Queue.TIMER])
+def test_readers_that_sleep_in_turn_without_a_lock_are_right(queue: str) -> None:
+    assert concurrency.own_reader_each(in_turn(queue), "thread").verdict is Verdict.CONFIRMED
 
 
 def test_one_connection_waits_for_no_other() -> None:
